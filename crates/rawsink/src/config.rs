@@ -1,0 +1,183 @@
+//! Settings: the one reader of the environment.
+//!
+//! Owns the table of variables, from which `docs/configuration.md` is generated. Every fault is
+//! reported at once, naming the variable. Variables that start with `RAW_SINK` and are not in the
+//! table are warned about.
+
+mod parse;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use self::parse::Parser;
+use crate::{
+    error::{Error, Result},
+    row::DEFAULT_MAX_ROW_BYTES,
+    store::LeftoverPolicy,
+};
+
+/// Which backend a sink has (specification, section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SinkKind {
+    /// A directory.
+    #[default]
+    Filesystem,
+}
+
+/// Where the state is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StateUrl {
+    /// An SQLite database file.
+    Sqlite(PathBuf),
+}
+
+/// All settings; plain data, so that a program without an environment fills it itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The backend, `RAW_SINK`.
+    pub sink: SinkKind,
+    /// Directory of the filesystem sink, `RAW_SINK_ROOT`.
+    pub root: PathBuf,
+    /// What to do about leftovers, `RAW_SINK_LEFTOVER`.
+    pub leftover: LeftoverPolicy,
+    /// Longest row in bytes, `RAW_SINK_MAX_ROW_BYTES`.
+    pub max_row_bytes: usize,
+    /// Where the state is kept, `RAW_SINK_STATE_URL`.
+    pub state_url: StateUrl,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sink: SinkKind::default(),
+            root: PathBuf::from("data/raw"),
+            leftover: LeftoverPolicy::default(),
+            max_row_bytes: DEFAULT_MAX_ROW_BYTES,
+            state_url: StateUrl::Sqlite(PathBuf::from("data/state_store.db")),
+        }
+    }
+}
+
+/// One variable of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Its name in the environment.
+    pub name: &'static str,
+    /// What it decides, one sentence.
+    pub meaning: &'static str,
+    /// What may stand there.
+    pub values: &'static str,
+    /// What counts where it is not set.
+    pub default: &'static str,
+}
+
+/// Every variable that is read.
+pub const VARIABLES: [Variable; 5] = [
+    Variable {
+        name: "RAW_SINK",
+        meaning: "Which backend holds the partitions.",
+        values: "`filesystem`",
+        default: "filesystem",
+    },
+    Variable {
+        name: "RAW_SINK_ROOT",
+        meaning: "Directory of the filesystem sink; made by the first writer.",
+        values: "a path, absolute or below the current directory",
+        default: "data/raw",
+    },
+    Variable {
+        name: "RAW_SINK_LEFTOVER",
+        meaning: "What a writer does about a payload that an earlier attempt at the same run left without a seal: replace it, or refuse with `Conflict`.",
+        values: "`replace` or `refuse`",
+        default: "replace",
+    },
+    Variable {
+        name: "RAW_SINK_MAX_ROW_BYTES",
+        meaning: "Longest row, in bytes without its line feed. A writer refuses a longer one; a reader of rows ends there.",
+        values: "a number of bytes from 2 to 1073741824, or with `KiB`, `MiB`, `GiB`",
+        default: "16 MiB",
+    },
+    Variable {
+        name: "RAW_SINK_STATE_URL",
+        meaning: "Where `PartitionState` is kept; the file is made by the first verdict.",
+        values: "`sqlite:<path>`",
+        default: "sqlite:data/state_store.db",
+    },
+];
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The variable is not set.
+    Default,
+    /// The environment.
+    Environment,
+}
+
+/// One effective setting, fit to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Effective {
+    /// The variable.
+    pub name: &'static str,
+    /// Its value as it counts.
+    pub value: String,
+    /// Where the value came from.
+    pub origin: Origin,
+}
+
+/// Settings with their origins, and what looks like a typing error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Every variable with its value and origin, in the order of the table.
+    pub effective: Vec<Effective>,
+    /// Sentences about variables that are set and not known.
+    pub warnings: Vec<String>,
+}
+
+impl Loaded {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// `Invalid`, naming every variable that is wrong.
+    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+    pub fn from_env() -> Result<Self> {
+        Self::from_vars(std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with("RAW_SINK"))?;
+            Some((name, value.into_string().map_err(|_| ())))
+        }))
+    }
+
+    /// Reads given variables; a value is an error where it is not UTF-8.
+    ///
+    /// # Errors
+    /// `Invalid`, naming every variable that is wrong.
+    pub fn from_vars(vars: impl IntoIterator<Item = (String, Result<String, ()>)>) -> Result<Self> {
+        let mut parser = Parser::new(vars);
+        let defaults = Settings::default();
+        let settings = Settings {
+            sink: parser.take("RAW_SINK", parse::sink, defaults.sink),
+            root: parser.take("RAW_SINK_ROOT", parse::path, defaults.root),
+            leftover: parser.take("RAW_SINK_LEFTOVER", parse::leftover, defaults.leftover),
+            max_row_bytes: parser.take(
+                "RAW_SINK_MAX_ROW_BYTES",
+                parse::row_bytes,
+                defaults.max_row_bytes,
+            ),
+            state_url: parser.take("RAW_SINK_STATE_URL", parse::state_url, defaults.state_url),
+        };
+        let outcome = parser.finish();
+        if outcome.faults.is_empty() {
+            return Ok(Self { settings, effective: outcome.effective, warnings: outcome.warnings });
+        }
+        Err(Error::invalid(outcome.faults.join("; ")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+//! The one place where words become paths and paths become words.
+//!
+//! ```text
+//! <source>/customer_id=<id>/query_name=<name>/logical_date=<YYYY-MM-DD>/run_id=<run_id>/
+//!     payload.jsonl
+//!     metadata.json
+//! ```
+//!
+//! The same below a directory and below a bucket's prefix (specification, section 3).
+
+use std::fmt;
+
+use crate::{
+    error::{Error, Result},
+    key::{self, PartitionKey, RunId},
+    store::{Object, StorePath},
+};
+
+/// Longest prefix and key together, in bytes, on every store (the limit of object storage).
+pub const MAX_KEY_BYTES: usize = 1024;
+
+/// The levels of the layout above the runs, outermost first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// The upstream system.
+    Source,
+    /// `customer_id=`
+    Customer,
+    /// `query_name=`
+    Query,
+    /// `logical_date=`
+    Date,
+    /// `run_id=`
+    Run,
+}
+
+impl Level {
+    /// Every level, outermost first.
+    pub const ALL: [Self; 5] = [Self::Source, Self::Customer, Self::Query, Self::Date, Self::Run];
+
+    /// Returns what a segment of this level starts with.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Source => "",
+            Self::Customer => "customer_id=",
+            Self::Query => "query_name=",
+            Self::Date => "logical_date=",
+            Self::Run => "run_id=",
+        }
+    }
+
+    /// Returns the level's name as it stands in messages and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            _ => self.label().trim_end_matches('='),
+        }
+    }
+
+    /// Checks that a value may stand at this level.
+    fn check(self, value: &str) -> Result<()> {
+        match self {
+            Self::Source => key::check_source(value),
+            Self::Date => value.parse::<key::LogicalDate>().map(|_| ()),
+            _ => key::check_segment(self.name(), value, self.label().len()),
+        }
+    }
+}
+
+/// The name of a place in the layout: none, some or all of the five levels, from the outside.
+///
+/// `Display` is its canonical path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Place {
+    values: Vec<String>,
+}
+
+impl Place {
+    /// Returns the place above all sources.
+    pub fn top() -> Self {
+        Self::default()
+    }
+
+    /// Returns the place of a logical partition.
+    pub fn of_partition(key: &PartitionKey) -> Self {
+        let date = key.logical_date().to_string();
+        let values = [key.source(), key.customer_id(), key.query_name(), &date];
+        Self { values: values.map(str::to_owned).to_vec() }
+    }
+
+    /// Returns the place of a run.
+    pub fn of_run(key: &PartitionKey, run: &RunId) -> Self {
+        let mut place = Self::of_partition(key);
+        place.values.push(run.to_string());
+        place
+    }
+
+    /// Reads a canonical path, as it stands in a listing of the storage.
+    ///
+    /// What stands above the source must be `root`, the configured root or prefix; a slash at the
+    /// end and one of the two object names below a run are ignored.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the segment that is wrong.
+    pub fn parse(path: &str, root: &str) -> Result<Self> {
+        let wrong =
+            |message: String| Error::invalid(format!("{path:?} is no partition path: {message}"));
+        let mut segments = below_root(path, root).map_err(wrong)?;
+        if segments.len() == 6 && Object::from_file_name(segments[5]).is_some() {
+            segments.pop();
+        }
+        if segments.len() > Level::ALL.len() {
+            return Err(wrong(format!("{:?} stands below the run", segments[5])));
+        }
+        let mut place = Self::top();
+        for (segment, level) in segments.into_iter().zip(Level::ALL) {
+            let expected =
+                || wrong(format!("{segment:?} stands where {:?} is expected", level.label()));
+            let value = segment.strip_prefix(level.label()).ok_or_else(expected)?;
+            level.check(value).map_err(|error| wrong(error.message().to_owned()))?;
+            place.values.push(value.to_owned());
+        }
+        Ok(place)
+    }
+
+    /// Returns the place below this one that a directory name stands for; `None` for a name that
+    /// does not belong to the layout.
+    pub fn child(&self, segment: &str) -> Option<Self> {
+        let level = self.next_level()?;
+        let value = segment.strip_prefix(level.label())?;
+        level.check(value).ok()?;
+        let mut child = self.clone();
+        child.values.push(value.to_owned());
+        Some(child)
+    }
+
+    /// Returns the level of what stands directly below.
+    pub fn next_level(&self) -> Option<Level> {
+        Level::ALL.get(self.values.len()).copied()
+    }
+
+    /// Returns the innermost level and its value.
+    pub fn innermost(&self) -> Option<(Level, &str)> {
+        let value = self.values.last()?;
+        Some((Level::ALL[self.values.len() - 1], value))
+    }
+
+    /// Returns the logical partition, when all its four levels are given.
+    #[expect(clippy::missing_panics_doc, reason = "every value was checked on its way in")]
+    pub fn partition(&self) -> Option<PartitionKey> {
+        let [source, customer, query, date, ..] = self.values.as_slice() else { return None };
+        Some(PartitionKey::new(source, customer, query, date).expect("every value was checked"))
+    }
+
+    /// Returns the run, when it is given.
+    #[expect(clippy::missing_panics_doc, reason = "every value was checked on its way in")]
+    pub fn run(&self) -> Option<RunId> {
+        self.values.get(4).map(|run| run.parse().expect("every value was checked"))
+    }
+
+    /// Returns the path below a store's root.
+    pub fn store_path(&self) -> StorePath {
+        self.segments().fold(StorePath::root(), |path, segment| path.join(&segment))
+    }
+
+    fn segments(&self) -> impl Iterator<Item = String> {
+        self.values.iter().zip(Level::ALL).map(|(value, level)| format!("{}{value}", level.label()))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.store_path().as_str())
+    }
+}
+
+/// Returns the path of a run below a store's root whose prefix has `prefix_bytes` bytes.
+///
+/// # Errors
+/// `Invalid` where prefix and key would be longer than [`MAX_KEY_BYTES`].
+pub(crate) fn run_path(key: &PartitionKey, run: &RunId, prefix_bytes: usize) -> Result<StorePath> {
+    let path = Place::of_run(key, run).store_path();
+    let longest = path.as_str().len() + 1 + Object::Payload.file_name().len();
+    let slash = usize::from(prefix_bytes > 0);
+    let total = prefix_bytes + slash + longest;
+    if total > MAX_KEY_BYTES {
+        let message = format!(
+            "prefix and key have {total} bytes together, at most {MAX_KEY_BYTES} are possible"
+        );
+        return Err(Error::invalid(message).at(path));
+    }
+    Ok(path)
+}
+
+/// Cuts a path into segments and takes the root off.
+fn below_root<'path>(path: &'path str, root: &str) -> Result<Vec<&'path str>, String> {
+    let mut segments: Vec<&str> = cut(path).collect();
+    let lead =
+        match segments.iter().position(|segment| segment.starts_with(Level::Customer.label())) {
+            Some(0) => return Err("the source is missing".to_owned()),
+            Some(customer) => customer - 1,
+            None => segments.len().saturating_sub(1),
+        };
+    let above: Vec<&str> = segments.drain(..lead).collect();
+    let is_root = |segments: &[&str]| cut(root).eq(segments.iter().copied());
+    let absolute = path.starts_with('/');
+    if segments.len() == 1 && root_is_whole(root, &above, segments[0]) {
+        return Ok(Vec::new());
+    }
+    if (above.is_empty() && !absolute) || is_root(&above) {
+        return Ok(segments);
+    }
+    Err(format!("{:?} stands above the source, the root is {root:?}", above.join("/")))
+}
+
+fn root_is_whole(root: &str, above: &[&str], last: &str) -> bool {
+    !root.is_empty() && cut(root).eq(above.iter().copied().chain([last]))
+}
+
+fn cut(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty() && *segment != ".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    const RUN: &str = "google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01/run_id=2024-06-02T00:00:00.000Z";
+
+    #[test]
+    fn the_path_is_the_specifications() {
+        let key = PartitionKey::new("google_ads", "123", "campaign", "2024-06-01").unwrap();
+        let run = "2024-06-02T00:00:00.000Z".parse().unwrap();
+        assert_eq!(run_path(&key, &run, 3).unwrap().as_str(), RUN);
+        let place = Place::parse(RUN, "data/raw").unwrap();
+        assert_eq!((place.partition(), place.run()), (Some(key), Some(run)));
+    }
+
+    #[test]
+    fn a_path_can_be_pasted_from_a_listing() {
+        for pasted in [
+            format!("data/raw/{RUN}"),
+            format!("./data/raw/{RUN}/"),
+            format!("{RUN}/metadata.json"),
+            format!("data/raw/{RUN}/payload.jsonl"),
+        ] {
+            assert_eq!(Place::parse(&pasted, "data/raw").unwrap().to_string(), RUN, "{pasted}");
+        }
+        assert_eq!(
+            Place::parse(&format!("/data/raw/{RUN}"), "/data/raw").unwrap().to_string(),
+            RUN
+        );
+        assert_eq!(Place::parse("raw/ads", "raw").unwrap().to_string(), "ads");
+        assert_eq!(Place::parse("data/raw/", "data/raw").unwrap(), Place::top());
+        assert_eq!(Place::parse("", "data/raw").unwrap(), Place::top());
+    }
+
+    #[test]
+    fn a_wrong_path_names_what_is_wrong() {
+        for (path, says) in [
+            ("other/google_ads/customer_id=1", "\"other\" stands above the source"),
+            ("customer_id=1/query_name=q", "the source is missing"),
+            ("ads/customer_id=1/logical_date=2024-06-01", "where \"query_name=\" is expected"),
+            ("ads/customer_id=", "customer_id \"\" is empty"),
+            ("ads/customer_id=1/query_name=q/logical_date=2024-02-30", "is not a date"),
+            (
+                "ads/customer_id=1/query_name=q/logical_date=2024-02-03/run_id=x/y",
+                "stands below the run",
+            ),
+            ("_ads/customer_id=1", "starts with '_'"),
+            ("a/b", "\"a\" stands above the source"),
+            ("ads/customer_id=1/../customer_id=2", "where \"query_name=\" is expected"),
+        ] {
+            let error = Place::parse(path, "raw").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            assert!(error.message().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn prefix_and_key_fit_object_storage() {
+        let long = |n: usize| "x".repeat(n);
+        let key = PartitionKey::new(&long(255), &long(243), &long(244), "2024-06-01").unwrap();
+        let run: RunId = long(200).parse().unwrap();
+        let path = run_path(&key, &run, 0).unwrap();
+        let room = MAX_KEY_BYTES - path.as_str().len() - "/payload.jsonl".len() - "/".len();
+        assert!(run_path(&key, &run, room).is_ok());
+        assert_eq!(run_path(&key, &run, room + 1).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn names_outside_the_layout_are_no_children() {
+        let date = Place::parse("ads/customer_id=1/query_name=q", "").unwrap();
+        assert!(date.child("logical_date=2024-02-30").is_none());
+        assert!(date.child("date=2024-02-03").is_none());
+        assert_eq!(
+            date.child("logical_date=2024-02-03").unwrap().innermost(),
+            Some((Level::Date, "2024-02-03"))
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! `RawSink`: partitions on top of any store.
+//!
+//! Owns the order of an attempt (rows, payload, seal), the checks of rows and metadata, and the
+//! checks of what is read. Must not know which backend is below, nor anything of state.
+
+mod digest;
+mod listing;
+mod reader;
+mod source;
+mod writer;
+
+use std::sync::Arc;
+
+pub use self::{
+    digest::PayloadSummary,
+    listing::Run,
+    reader::{PartitionReader, Rows},
+    writer::{PartitionWriter, Sealed},
+};
+use crate::{
+    clock::Surroundings,
+    config::{Settings, SinkKind},
+    error::Result,
+    key::{PartitionKey, RunId},
+    layout::{self},
+    row::DEFAULT_MAX_ROW_BYTES,
+    store::{Attempt, FsStore, LeftoverPolicy, RunObjects, Store, StorePath, WriterToken},
+};
+
+/// Where partitions are landed and read, whatever backend is below (specification, section 2).
+///
+/// Cheap to clone; clones share the store.
+#[derive(Debug, Clone)]
+pub struct RawSink {
+    store: Arc<dyn Store>,
+    options: SinkOptions,
+    surroundings: Surroundings,
+}
+
+/// How a sink treats rows and leftovers.
+#[derive(Debug, Clone)]
+pub struct SinkOptions {
+    /// Longest row in bytes.
+    pub max_row_bytes: usize,
+    /// What to do about a payload that an earlier attempt left without a seal.
+    pub leftover: LeftoverPolicy,
+    /// Length of the prefix that the store puts before every key, in bytes.
+    pub prefix_bytes: usize,
+}
+
+impl Default for SinkOptions {
+    fn default() -> Self {
+        Self {
+            max_row_bytes: DEFAULT_MAX_ROW_BYTES,
+            leftover: LeftoverPolicy::default(),
+            prefix_bytes: 0,
+        }
+    }
+}
+
+impl RawSink {
+    /// Makes a sink over a store, with the default options and the system's clock.
+    pub fn new(store: impl Store) -> Self {
+        Self::with(Arc::new(store), SinkOptions::default(), Surroundings::default())
+    }
+
+    /// Makes a sink over a store.
+    pub fn with(store: Arc<dyn Store>, options: SinkOptions, surroundings: Surroundings) -> Self {
+        Self { store, options, surroundings }
+    }
+
+    /// Makes the sink that the settings select (specification, section 5). Touches nothing yet.
+    ///
+    /// # Errors
+    /// `Invalid` for settings that name no usable place.
+    pub fn open(settings: &Settings) -> Result<Self> {
+        let store = match settings.sink {
+            SinkKind::Filesystem => FsStore::new(&settings.root)?,
+        };
+        let options = SinkOptions {
+            max_row_bytes: settings.max_row_bytes,
+            leftover: settings.leftover,
+            prefix_bytes: 0,
+        };
+        Ok(Self::with(Arc::new(store), options, Surroundings::default()))
+    }
+
+    /// Starts writing a partition. Nothing is visible before [`PartitionWriter::finalize`].
+    ///
+    /// An unsealed run is started again, whatever an earlier attempt left (G09).
+    ///
+    /// # Errors
+    /// `AlreadySealed` where the run is sealed, before anything is extracted; `Conflict` where
+    /// another writer of this run is at work; `Invalid` for names that are too long together.
+    pub async fn write_partition(
+        &self,
+        key: &PartitionKey,
+        run: &RunId,
+    ) -> Result<PartitionWriter> {
+        let path = self.run_path(key, run)?;
+        let attempt = Attempt {
+            token: WriterToken::new(self.surroundings.tokens.next()),
+            leftover: self.options.leftover,
+            now: self.surroundings.clock.now(),
+        };
+        let upload = self.store.start(&path, attempt).await.map_err(|error| error.at(&path))?;
+        Ok(PartitionWriter::new(upload, key.clone(), run.clone(), self.options.max_row_bytes))
+    }
+
+    /// Opens a sealed run.
+    ///
+    /// # Errors
+    /// `NotFound` where nothing is there, `NotSealed` where only a payload is (G01), `Corrupt`
+    /// where the seal is unreadable, its payload missing or of another length, `Unsupported` where
+    /// newer software sealed.
+    pub async fn open_partition(&self, key: &PartitionKey, run: &RunId) -> Result<PartitionReader> {
+        let path = self.run_path(key, run)?;
+        let opened = PartitionReader::open(&*self.store, &path, self.options.max_row_bytes).await;
+        opened.map_err(|error| error.at(&path))
+    }
+
+    /// Returns the run ids that have a payload or a seal, sealed or not, sorted by bytes.
+    ///
+    /// # Errors
+    /// The store's; a partition that has no run is an empty list.
+    pub async fn list_partitions(&self, key: &PartitionKey) -> Result<Vec<RunId>> {
+        Ok(self.list_runs(key).await?.into_iter().map(|run| run.run_id).collect())
+    }
+
+    /// Returns what is there of a run: lengths and times of payload and seal.
+    ///
+    /// # Errors
+    /// The store's; nothing there is not an error.
+    pub async fn look(&self, key: &PartitionKey, run: &RunId) -> Result<RunObjects> {
+        let path = self.run_path(key, run)?;
+        self.store.look(&path).await.map_err(|error| error.at(&path))
+    }
+
+    /// Makes a run durable, whoever wrote it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sync(&self, key: &PartitionKey, run: &RunId) -> Result<()> {
+        let path = self.run_path(key, run)?;
+        self.store.sync(&path).await.map_err(|error| error.at(&path))
+    }
+
+    /// Returns the sink's clock.
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// Returns the longest row that is accepted, in bytes.
+    pub fn max_row_bytes(&self) -> usize {
+        self.options.max_row_bytes
+    }
+
+    fn run_path(&self, key: &PartitionKey, run: &RunId) -> Result<StorePath> {
+        layout::run_path(key, run, self.options.prefix_bytes)
+    }
+}

@@ -1,0 +1,51 @@
+//! Length, rows and SHA-256 of a payload, taken while it streams.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+
+/// What a payload is: its length, rows and SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct PayloadSummary {
+    /// Length in bytes.
+    pub payload_bytes: u64,
+    /// SHA-256, 64 lower-case hex digits.
+    pub payload_sha256: String,
+    /// Number of rows; a last row without its line feed counts.
+    pub record_count: u64,
+}
+
+/// A running [`PayloadSummary`].
+#[derive(Debug, Default)]
+pub(super) struct PayloadDigest {
+    sha256: Sha256,
+    bytes: u64,
+    line_feeds: u64,
+    ends_open: bool,
+}
+
+impl PayloadDigest {
+    pub(super) fn update(&mut self, chunk: &[u8]) {
+        let Some(last) = chunk.last() else { return };
+        self.sha256.update(chunk);
+        self.bytes += chunk.len() as u64;
+        self.line_feeds += memchr::memchr_iter(b'\n', chunk).count() as u64;
+        self.ends_open = *last != b'\n';
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn finish(self) -> PayloadSummary {
+        let mut payload_sha256 = String::with_capacity(64);
+        for byte in self.sha256.finalize() {
+            write!(payload_sha256, "{byte:02x}").expect("a string takes any text");
+        }
+        PayloadSummary {
+            payload_bytes: self.bytes,
+            payload_sha256,
+            record_count: self.line_feeds + u64::from(self.ends_open),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What is in a sink: places at every level, and runs with whether they are sealed.
+
+use std::collections::BTreeMap;
+
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+
+use super::RawSink;
+use crate::{
+    error::Result,
+    key::{PartitionKey, RunId},
+    layout::{Level, Place},
+    store::{Object, Stored},
+};
+
+/// A run that has a payload or a seal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The logical partition.
+    pub key: PartitionKey,
+    /// The run.
+    pub run_id: RunId,
+    /// Length of the payload in bytes; `None` where only the seal is there.
+    pub payload_bytes: Option<u64>,
+    /// Whether the seal is there (G01).
+    pub sealed: bool,
+}
+
+impl RawSink {
+    /// Returns the runs of a logical partition, sealed or not, sorted by run id, byte by byte.
+    ///
+    /// # Errors
+    /// The store's; a partition that has no run is an empty list.
+    pub async fn list_runs(&self, key: &PartitionKey) -> Result<Vec<Run>> {
+        let place = Place::of_partition(key);
+        let mut runs: BTreeMap<RunId, Run> = BTreeMap::new();
+        let mut stored = self.store.walk(&place.store_path());
+        while let Some(stored) = stored.next().await {
+            let stored = stored.map_err(|error| error.at(&place))?;
+            let Some(found) = run_of(&stored) else { continue };
+            runs.entry(found.run_id.clone()).and_modify(|run| run.add(&stored)).or_insert(found);
+        }
+        Ok(runs.into_values().collect())
+    }
+
+    /// Returns the places directly below `place` that hold a payload or a seal, sorted by path.
+    ///
+    /// Names that do not belong to the layout are left out. Below a run there is nothing.
+    ///
+    /// # Errors
+    /// The store's; a place that is not there is an empty list.
+    pub async fn list(&self, place: &Place) -> Result<Vec<Place>> {
+        let Some(level) = place.next_level() else { return Ok(Vec::new()) };
+        if let Some(key) = place.partition().filter(|_| level == Level::Run) {
+            let runs = self.list_partitions(&key).await?;
+            return Ok(runs.iter().map(|run| Place::of_run(&key, run)).collect());
+        }
+        let names =
+            self.store.children(&place.store_path()).await.map_err(|error| error.at(place))?;
+        let mut places: Vec<Place> = names.iter().filter_map(|name| place.child(name)).collect();
+        places.sort_unstable();
+        Ok(places)
+    }
+
+    /// Streams every run below `place`, sorted by path, with bounded memory.
+    pub fn runs_below(&self, place: &Place) -> BoxStream<'static, Result<Run>> {
+        let objects = self.store.walk(&place.store_path());
+        let place = place.clone();
+        let runs = stream::unfold(
+            (objects, None::<Run>, false),
+            |(mut objects, mut open, done)| async move {
+                if done {
+                    return None;
+                }
+                loop {
+                    match objects.next().await {
+                        Some(Ok(stored)) => {
+                            let Some(found) = run_of(&stored) else { continue };
+                            match &mut open {
+                                Some(run) if run.key == found.key && run.run_id == found.run_id => {
+                                    run.add(&stored);
+                                }
+                                _ => {
+                                    if let Some(run) = open.replace(found) {
+                                        return Some((Ok(run), (objects, open, false)));
+                                    }
+                                }
+                            }
+                        }
+                        Some(Err(error)) => return Some((Err(error), (objects, None, true))),
+                        None => return open.take().map(|run| (Ok(run), (objects, None, true))),
+                    }
+                }
+            },
+        );
+        runs.map(move |run| run.map_err(|error| error.at(&place))).boxed()
+    }
+}
+
+impl Run {
+    fn add(&mut self, stored: &Stored) {
+        match stored.object {
+            Object::Payload => self.payload_bytes = Some(stored.info.bytes),
+            Object::Seal => self.sealed = true,
+        }
+    }
+}
+
+/// Returns the run that an object belongs to; `None` for one outside the layout.
+fn run_of(stored: &Stored) -> Option<Run> {
+    let mut place = Place::top();
+    for segment in stored.dir.segments() {
+        place = place.child(segment)?;
+    }
+    let mut run =
+        Run { key: place.partition()?, run_id: place.run()?, payload_bytes: None, sealed: false };
+    run.add(stored);
+    Some(run)
+}

@@ -1,0 +1,270 @@
+//! Writing one partition: rows into parts, then the payload, then the seal.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::Serialize;
+
+use super::{PayloadSummary, digest::PayloadDigest};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    key::{PartitionKey, RunId},
+    layout::Place,
+    metadata::{self, MAX_METADATA_BYTES, Metadata, SEAL_FORMAT, Seal},
+    row::{self, RowFault},
+    store::{Upload, WriterToken},
+};
+
+const SOFTWARE: &str = concat!("rawsink ", env!("CARGO_PKG_VERSION"));
+
+/// Writes the rows of one partition and seals it.
+///
+/// Nothing is visible to anybody before [`finalize`](Self::finalize). A writer that met an error
+/// has ended: its attempt is taken back and every further call is `Closed`, so that a row that was
+/// refused can never be missing from a sealed partition unnoticed. Dropping a writer, or a future
+/// of its methods half-way, seals nothing (G08); dropped inside `finalize`, the seal may still
+/// appear.
+#[derive(Debug)]
+pub struct PartitionWriter {
+    upload: Option<Box<dyn Upload>>,
+    key: PartitionKey,
+    run: RunId,
+    max_row_bytes: usize,
+    part: BytesMut,
+    part_bytes: usize,
+    digest: PayloadDigest,
+    rows: u64,
+}
+
+/// A partition that this writer sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sealed {
+    /// Token of the attempt that sealed, as it stands in the seal.
+    pub writer: String,
+    /// What was sealed.
+    #[serde(flatten)]
+    pub payload: PayloadSummary,
+}
+
+impl PartitionWriter {
+    pub(super) fn new(
+        upload: Box<dyn Upload>,
+        key: PartitionKey,
+        run: RunId,
+        max_row_bytes: usize,
+    ) -> Self {
+        let part_bytes = upload.part_bytes();
+        let (part, digest) = (BytesMut::new(), PayloadDigest::default());
+        Self { upload: Some(upload), key, run, max_row_bytes, part, part_bytes, digest, rows: 0 }
+    }
+
+    /// Appends one row, serialised as one line of JSON.
+    ///
+    /// # Errors
+    /// `Invalid`, with the row's number, for a value that is no JSON object or too long; the
+    /// store's errors. After any error the writer has ended.
+    pub async fn write_payload_row<T: Serialize + Sync + ?Sized>(&mut self, row: &T) -> Result<()> {
+        self.check_open()?;
+        let start = self.part.len();
+        self.reserve_part();
+        let serialised = serde_json::to_writer((&mut self.part).writer(), row);
+        let outcome = match serialised {
+            Err(fault) => Err(RowFault::NotJson(fault.to_string())),
+            // Well-formed already, unless the value carries raw JSON text of its own.
+            Ok(()) if !self.part[start..].starts_with(b"{") => Err(RowFault::NotAnObject),
+            Ok(()) if self.part.len() - start > self.max_row_bytes => {
+                Err(RowFault::TooLong(self.max_row_bytes))
+            }
+            Ok(()) if memchr::memchr(b'\n', &self.part[start..]).is_some() => {
+                Err(RowFault::LineFeed)
+            }
+            Ok(()) => Ok(()),
+        };
+        if let Err(fault) = outcome {
+            return Err(self.refuse_row(&fault).await);
+        }
+        self.rows += 1;
+        self.part.put_u8(b'\n');
+        self.send_full_parts().await
+    }
+
+    /// Appends one row that is JSON text already, without its line feed, kept byte for byte.
+    ///
+    /// # Errors
+    /// `Invalid`, with the row's number, for a line that is not one JSON object (see
+    /// [`row`](crate::row)); the store's errors. After any error the writer has ended.
+    pub async fn write_payload_line(&mut self, line: &[u8]) -> Result<()> {
+        self.check_open()?;
+        if let Err(fault) = row::check_single(line, self.max_row_bytes) {
+            return Err(self.refuse_row(&fault).await);
+        }
+        self.put_line(line).await
+    }
+
+    /// Returns how many rows were accepted so far.
+    pub fn record_count(&self) -> u64 {
+        self.rows
+    }
+
+    /// Returns how many payload bytes were accepted so far.
+    pub fn payload_bytes(&self) -> u64 {
+        self.digest.bytes() + self.part.len() as u64
+    }
+
+    /// Seals the partition: the payload first, `metadata.json` last (specification, section 4).
+    ///
+    /// The metadata is stored as given, plus the [`Seal`]. When this returns, every later reader
+    /// gets exactly these rows and this metadata (G05).
+    ///
+    /// # Errors
+    /// `Invalid` where the metadata contradicts the partition, the run or the number of rows;
+    /// `AlreadySealed` or `Conflict` where another writer got there first; `Unknown` where the seal
+    /// may be there; the store's errors. Any kind but `Unknown` and `Corrupt` means that this
+    /// writer's seal is not there and will not appear (G06).
+    pub async fn finalize(mut self, metadata: Metadata) -> Result<Sealed> {
+        self.check_open()?;
+        let sealed = self.check_metadata(&metadata).map(|()| self.part.split().freeze());
+        let outcome = match sealed {
+            Ok(last) => self.complete(last).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(summary) => self.seal(&metadata, summary).await,
+            Err(error) => Err(self.end(error).await),
+        }
+    }
+
+    /// Ends the attempt; nothing of it stays visible (G08).
+    pub async fn abort(mut self) {
+        if let Some(upload) = self.upload.take() {
+            upload.abort().await;
+        }
+    }
+
+    /// Appends a line that was checked already.
+    pub(super) async fn put_line(&mut self, line: &[u8]) -> Result<()> {
+        self.rows += 1;
+        let mut rest = line;
+        // Parts have exactly their size, so a line may continue in the next one.
+        while self.part.len() + rest.len() >= self.part_bytes {
+            self.reserve_part();
+            let (fits, next) = rest.split_at(self.part_bytes - self.part.len());
+            self.part.extend_from_slice(fits);
+            rest = next;
+            self.send_full_parts().await?;
+        }
+        self.reserve_part();
+        self.part.extend_from_slice(rest);
+        self.part.put_u8(b'\n');
+        if self.part.len() < self.part_bytes { Ok(()) } else { self.send_full_parts().await }
+    }
+
+    /// Ends the attempt because of a row, and says which.
+    pub(super) async fn refuse_row(&mut self, fault: &RowFault) -> Error {
+        let error = Error::invalid(format!("line {} {fault}", self.rows + 1));
+        self.end(error).await
+    }
+
+    /// Ends the attempt because of an error, which is returned with the run's name.
+    pub(super) async fn end(&mut self, error: Error) -> Error {
+        if let Some(upload) = self.upload.take() {
+            upload.abort().await;
+        }
+        error.at(Place::of_run(&self.key, &self.run))
+    }
+
+    pub(super) fn check_open(&self) -> Result<()> {
+        if self.upload.is_some() {
+            return Ok(());
+        }
+        let message = "this writer ended at an earlier error; nothing was sealed";
+        Err(Error::new(ErrorKind::Closed, message).at(Place::of_run(&self.key, &self.run)))
+    }
+
+    pub(super) fn max_row_bytes(&self) -> usize {
+        self.max_row_bytes
+    }
+
+    fn reserve_part(&mut self) {
+        if self.part.capacity() == 0 {
+            self.part.reserve(self.part_bytes);
+        }
+    }
+
+    async fn send_full_parts(&mut self) -> Result<()> {
+        while self.part.len() >= self.part_bytes {
+            let full = self.part.split_to(self.part_bytes).freeze();
+            // What is left moves to a buffer of its own, so that a part's memory is free once it is sent.
+            let mut rest = BytesMut::with_capacity(self.part_bytes.max(self.part.len()));
+            rest.extend_from_slice(&self.part);
+            self.part = rest;
+            self.digest.update(&full);
+            let sent = match self.upload.as_mut() {
+                Some(upload) => upload.append(full).await,
+                None => return self.check_open(),
+            };
+            if let Err(error) = sent {
+                return Err(self.end(error).await);
+            }
+            self.part_bytes =
+                self.upload.as_ref().map_or(self.part_bytes, |upload| upload.part_bytes());
+        }
+        Ok(())
+    }
+
+    fn check_metadata(&self, metadata: &Metadata) -> Result<()> {
+        let contradictions = metadata.contradictions(&self.key, &self.run, self.rows);
+        if !contradictions.is_empty() {
+            return Err(Error::invalid(contradictions.join("; ")));
+        }
+        let bytes = metadata::sealed_document(metadata, &placeholder_seal()).len();
+        if bytes > MAX_METADATA_BYTES {
+            let message =
+                format!("metadata has {bytes} bytes, at most {MAX_METADATA_BYTES} are possible");
+            return Err(Error::invalid(message));
+        }
+        Ok(())
+    }
+
+    async fn complete(&mut self, last: Bytes) -> Result<PayloadSummary> {
+        self.digest.update(&last);
+        match self.upload.as_mut() {
+            Some(upload) => upload.complete(last).await?,
+            None => self.check_open()?,
+        }
+        Ok(std::mem::take(&mut self.digest).finish())
+    }
+
+    async fn seal(&mut self, metadata: &Metadata, summary: PayloadSummary) -> Result<Sealed> {
+        let document = |token: &WriterToken| {
+            metadata::sealed_document(metadata, &seal(token.as_str(), &summary))
+        };
+        let Some(upload) = self.upload.take() else {
+            return Err(Error::new(ErrorKind::Internal, "a writer was sealed twice"));
+        };
+        let token = upload
+            .seal(&document)
+            .await
+            .map_err(|error| error.at(Place::of_run(&self.key, &self.run)))?;
+        Ok(Sealed { writer: token.to_string(), payload: summary })
+    }
+}
+
+fn seal(token: &str, summary: &PayloadSummary) -> Seal {
+    Seal {
+        format: SEAL_FORMAT,
+        writer: token.to_owned(),
+        payload_bytes: summary.payload_bytes,
+        payload_sha256: summary.payload_sha256.clone(),
+        record_count: summary.record_count,
+        software: SOFTWARE.to_owned(),
+    }
+}
+
+/// A seal as long as any can be, to measure a document before it is sealed.
+fn placeholder_seal() -> Seal {
+    let summary = PayloadSummary {
+        payload_bytes: u64::MAX,
+        payload_sha256: "0".repeat(64),
+        record_count: u64::MAX,
+    };
+    seal(&"0".repeat(32), &summary)
+}

@@ -1,0 +1,145 @@
+//! `PartitionState`: which run of a logical partition has authority.
+//!
+//! Owns the record, and in `transition` the one pure function that says how it changes. Backends
+//! only make that change atomic. Must not know sinks or stores: only the validator, and an
+//! operator's explicit command, change a state (G12).
+
+mod sqlite;
+mod transition;
+
+use std::{fmt, str::FromStr};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub use self::{
+    sqlite::SqliteState,
+    transition::{Outcome, Verdict, transition},
+};
+use crate::{
+    config::{Settings, StateUrl},
+    error::{Error, Result},
+    key::{PartitionKey, RunId},
+};
+
+/// What is known of a logical partition. No other status exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// No verdict counts.
+    Pending,
+    /// `current_run_id` was validated: consumers read it.
+    Success,
+    /// The last verdict that counts is a failure.
+    Failed,
+}
+
+impl Status {
+    /// Returns the status as it stands in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Success => "success",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl FromStr for Status {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let all = [Self::Pending, Self::Success, Self::Failed];
+        let known = all.into_iter().find(|status| status.as_str() == text);
+        known.ok_or_else(|| {
+            Error::invalid(format!("{text:?} is no status (pending, success, failed)"))
+        })
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The record of one logical partition; no record means pending.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// What is known.
+    pub status: Status,
+    /// The run that consumers read when the status is success.
+    pub current_run_id: Option<RunId>,
+    /// Copied from that run's metadata.
+    pub schema_version: Option<String>,
+    /// Rows of that run.
+    pub record_count: Option<u64>,
+    /// When the record last changed; `None` where other software wrote what is no time.
+    pub updated_at: Option<Timestamp>,
+    /// Why the last validation failed; `None` when it passed.
+    pub error_message: Option<String>,
+    /// Validations tried; only grows.
+    pub attempt_count: u64,
+}
+
+impl Record {
+    /// Returns the run that consumers read: only with success (contract of consumers).
+    pub fn authoritative_run(&self) -> Option<&RunId> {
+        self.current_run_id.as_ref().filter(|_| self.status == Status::Success)
+    }
+}
+
+/// A record with the key that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The logical partition.
+    pub key: PartitionKey,
+    /// Its record.
+    pub record: Record,
+}
+
+/// Which records to list; a field that is `None` does not filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The upstream system.
+    pub source: Option<String>,
+    /// The customer.
+    pub customer_id: Option<String>,
+    /// The query.
+    pub query_name: Option<String>,
+    /// The reporting day, `YYYY-MM-DD`.
+    pub logical_date: Option<String>,
+    /// The status.
+    pub status: Option<Status>,
+}
+
+/// The authority: one record a logical partition.
+#[async_trait]
+pub trait PartitionState: fmt::Debug + Send + Sync {
+    /// Returns a partition's record; `None` means pending.
+    ///
+    /// # Errors
+    /// `Corrupt` for a record that makes no sense, `Unavailable` where the database is busy.
+    async fn get(&self, key: &PartitionKey) -> Result<Option<Record>>;
+
+    /// Returns the records that pass the filter, sorted by key.
+    async fn list(&self, filter: &Filter) -> Result<Vec<Entry>>;
+
+    /// Records a verdict: reads the record, applies [`transition`] and writes, as one atomic step
+    /// among all processes (G14). Returns the record as it is now.
+    ///
+    /// # Errors
+    /// `Unavailable` where the database stays busy; then nothing was recorded.
+    async fn judge(&self, key: &PartitionKey, verdict: &Verdict, now: Timestamp) -> Result<Record>;
+}
+
+/// Opens the state that the settings name. Touches nothing yet.
+///
+/// # Errors
+/// `Invalid` for a URL that names no usable place.
+pub fn open(settings: &Settings) -> Result<Box<dyn PartitionState>> {
+    match &settings.state_url {
+        StateUrl::Sqlite(path) => Ok(Box::new(SqliteState::new(path))),
+    }
+}

@@ -1,0 +1,276 @@
+//! Any store, with faults injected before and after its operations, as data.
+//!
+//! A fault before an operation means that it never happened; after it, that it happened and its
+//! answer was lost. A seal whose answer was lost is `Unknown`, whatever kind the fault names: that
+//! is the contract of [`Upload::seal`].
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+
+use super::{
+    Attempt, Object, Reading, RunObjects, SealDocument, Store, StorePath, Stored, Upload,
+    WriterToken,
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// An operation of a store or of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(
+    missing_docs,
+    reason = "each is named after its method; `Chunk` is one chunk of a reading"
+)]
+pub enum Operation {
+    Look,
+    Start,
+    Append,
+    Complete,
+    Seal,
+    Abort,
+    Read,
+    Chunk,
+    Sync,
+    Children,
+    Walk,
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Self; 11] = [
+        Self::Look,
+        Self::Start,
+        Self::Append,
+        Self::Complete,
+        Self::Seal,
+        Self::Abort,
+        Self::Read,
+        Self::Chunk,
+        Self::Sync,
+        Self::Children,
+        Self::Walk,
+    ];
+}
+
+/// On which side of the operation the fault stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The operation never happens.
+    Before,
+    /// The operation happens and its answer is lost.
+    After,
+}
+
+/// Which calls of the operation meet the fault.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum When {
+    /// The n-th call alone, counted from 1.
+    Nth(u64),
+    /// Every call.
+    Always,
+    /// Each call with this probability, from the store's seed.
+    Chance(f64),
+}
+
+/// One fault.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fault {
+    /// The operation that it meets.
+    pub operation: Operation,
+    /// Before or after the operation.
+    pub side: Side,
+    /// The kind of the error that is returned.
+    pub kind: ErrorKind,
+    /// Which calls meet it.
+    pub when: When,
+}
+
+/// A store that injects faults into another.
+#[derive(Debug, Clone)]
+pub struct FaultyStore<S> {
+    inner: S,
+    plan: Arc<Plan>,
+}
+
+struct Plan {
+    faults: Vec<Fault>,
+    state: Mutex<PlanState>,
+}
+
+#[derive(Debug, Default)]
+struct PlanState {
+    calls: Vec<Operation>,
+    random: u64,
+    injected: u64,
+}
+
+impl<S: Store> FaultyStore<S> {
+    /// Makes a store that injects `faults` into `inner`; `seed` decides [`When::Chance`].
+    pub fn new(inner: S, faults: impl IntoIterator<Item = Fault>, seed: u64) -> Self {
+        let state = Mutex::new(PlanState { random: seed, ..PlanState::default() });
+        Self { inner, plan: Arc::new(Plan { faults: faults.into_iter().collect(), state }) }
+    }
+
+    /// Returns the operations that were called so far, in their order.
+    pub fn calls(&self) -> Vec<Operation> {
+        self.plan.lock().calls.clone()
+    }
+
+    /// Returns how many faults were injected so far.
+    pub fn injected(&self) -> u64 {
+        self.plan.lock().injected
+    }
+}
+
+impl Plan {
+    fn lock(&self) -> std::sync::MutexGuard<'_, PlanState> {
+        self.state.lock().expect("no holder of the lock panics")
+    }
+
+    /// Notes a call and returns the fault before it, and the one after it.
+    fn call(&self, operation: Operation) -> (Result<()>, Result<()>) {
+        let mut state = self.lock();
+        state.calls.push(operation);
+        let count = state.calls.iter().filter(|called| **called == operation).count() as u64;
+        let mut met = |side| {
+            let candidates = self
+                .faults
+                .iter()
+                .filter(|fault| fault.operation == operation && fault.side == side);
+            let fault = candidates.copied().find(|fault| state.meets(fault.when, count));
+            state.injected += u64::from(fault.is_some());
+            fault.map_or(Ok(()), |fault| Err(injected(fault)))
+        };
+        (met(Side::Before), met(Side::After))
+    }
+}
+
+impl PlanState {
+    fn meets(&mut self, when: When, count: u64) -> bool {
+        match when {
+            When::Always => true,
+            When::Nth(nth) => nth == count,
+            When::Chance(chance) => self.unit() < chance,
+        }
+    }
+
+    /// Returns the next number from 0 to 1 (the generator `SplitMix64`).
+    fn unit(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let high = u32::try_from((mixed ^ (mixed >> 31)) >> 32).expect("32 bits are left");
+        f64::from(high) / f64::from(u32::MAX)
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("faults", &self.faults).finish_non_exhaustive()
+    }
+}
+
+fn injected(fault: Fault) -> Error {
+    let Fault { operation, side, kind, .. } = fault;
+    let lost_seal = operation == Operation::Seal && side == Side::After;
+    let kind = if lost_seal { ErrorKind::Unknown } else { kind };
+    Error::new(kind, format!("injected {side:?} {operation:?}"))
+}
+
+#[async_trait]
+impl<S: Store> Store for FaultyStore<S> {
+    async fn look(&self, run: &StorePath) -> Result<RunObjects> {
+        let (before, after) = self.plan.call(Operation::Look);
+        before?;
+        let found = self.inner.look(run).await?;
+        after.map(|()| found)
+    }
+
+    async fn start(&self, run: &StorePath, attempt: Attempt) -> Result<Box<dyn Upload>> {
+        let (before, after) = self.plan.call(Operation::Start);
+        before?;
+        let inner = self.inner.start(run, attempt).await?;
+        after.map(|()| Box::new(FaultyUpload { inner, plan: self.plan.clone() }) as Box<dyn Upload>)
+    }
+
+    async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading> {
+        let (before, after) = self.plan.call(Operation::Read);
+        before?;
+        let Reading { bytes, chunks } = self.inner.read(run, object, offset).await?;
+        let plan = self.plan.clone();
+        let chunks = chunks.map(move |chunk| {
+            let (before, after) = plan.call(Operation::Chunk);
+            before.and(after).and(chunk)
+        });
+        after.map(|()| Reading { bytes, chunks: chunks.boxed() })
+    }
+
+    async fn sync(&self, run: &StorePath) -> Result<()> {
+        let (before, after) = self.plan.call(Operation::Sync);
+        before?;
+        self.inner.sync(run).await?;
+        after
+    }
+
+    async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
+        let (before, after) = self.plan.call(Operation::Children);
+        before?;
+        let names = self.inner.children(dir).await?;
+        after.map(|()| names)
+    }
+
+    fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
+        let (before, after) = self.plan.call(Operation::Walk);
+        match before.and(after) {
+            Ok(()) => self.inner.walk(dir),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct FaultyUpload {
+    inner: Box<dyn Upload>,
+    plan: Arc<Plan>,
+}
+
+#[async_trait]
+impl Upload for FaultyUpload {
+    fn part_bytes(&self) -> usize {
+        self.inner.part_bytes()
+    }
+
+    async fn append(&mut self, part: Bytes) -> Result<()> {
+        let (before, after) = self.plan.call(Operation::Append);
+        before?;
+        self.inner.append(part).await?;
+        after
+    }
+
+    async fn complete(&mut self, last: Bytes) -> Result<()> {
+        let (before, after) = self.plan.call(Operation::Complete);
+        before?;
+        self.inner.complete(last).await?;
+        after
+    }
+
+    async fn seal(self: Box<Self>, document: &SealDocument<'_>) -> Result<WriterToken> {
+        let (before, after) = self.plan.call(Operation::Seal);
+        before?;
+        let token = self.inner.seal(document).await?;
+        after.map_err(|error| error.by_writer(&token)).map(|()| token)
+    }
+
+    async fn abort(self: Box<Self>) {
+        // An abort reports nothing, so a fault before it can only mean that nothing was ended.
+        let (before, _) = self.plan.call(Operation::Abort);
+        if before.is_ok() {
+            self.inner.abort().await;
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The directory store: exact without waiting, by locks, links and syncs.
+//!
+//! Owns the paths below a root directory. The way of one attempt, step by step, stands in
+//! `attempt`; who may write in `lock`; what error numbers mean in `error`.
+//!
+//! Reading never locks and never writes. Symbolic links to directories and files are followed.
+
+mod attempt;
+mod error;
+mod listing;
+mod lock;
+mod probe;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use self::{
+    error::{FsError, joined},
+    probe::Probe,
+    upload::FsUpload,
+};
+use super::{Attempt, Object, ObjectInfo, Reading, RunObjects, Store, StorePath, Stored, Upload};
+use crate::error::Result;
+
+const READ_BYTES: u64 = 1024 * 1024;
+
+/// A store in a directory of a local file system.
+///
+/// The directory is made by the first writer. Files get mode 0640 and directories 0750, less the
+/// umask. Needs hard links and `flock`; where the file system lacks them, writing ends in
+/// `Unsupported`.
+#[derive(Debug, Clone)]
+pub struct FsStore {
+    root: PathBuf,
+    probe: Probe,
+}
+
+impl FsStore {
+    /// Makes a store in the directory `root`; a relative path is fixed to the current directory now.
+    ///
+    /// # Errors
+    /// `Invalid` for an empty path.
+    pub fn new(root: impl AsRef<Path>) -> Result<Self> {
+        let root = root.as_ref();
+        let absolute = std::path::absolute(root).map_err(|cause| {
+            crate::Error::invalid(format!("{} is no directory: {cause}", root.display()))
+        })?;
+        Ok(Self { root: absolute, probe: Probe::default() })
+    }
+
+    /// Returns the root directory, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn dir(&self, path: &StorePath) -> PathBuf {
+        if path.as_str().is_empty() { self.root.clone() } else { self.root.join(path.as_str()) }
+    }
+}
+
+#[async_trait]
+impl Store for FsStore {
+    async fn look(&self, run: &StorePath) -> Result<RunObjects> {
+        let dir = self.dir(run);
+        Ok(joined(spawn_blocking(move || look(&dir)).await)?)
+    }
+
+    async fn start(&self, run: &StorePath, attempt: Attempt) -> Result<Box<dyn Upload>> {
+        if self.look(run).await?.seal.is_some() {
+            return Err(super::already_sealed());
+        }
+        let (root, dir, probe) = (self.root.clone(), self.dir(run), self.probe.clone());
+        let started =
+            spawn_blocking(move || attempt::Attempt::start(&root, &dir, attempt, probe)).await;
+        Ok(Box::new(FsUpload::new(joined(started)?)))
+    }
+
+    async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading> {
+        let path = self.dir(run).join(object.file_name());
+        let opened = spawn_blocking(move || open_at(&path, offset)).await;
+        match joined(opened) {
+            Ok((file, bytes)) => Ok(Reading { bytes, chunks: chunks(file) }),
+            Err(error) if error.is_absence() => Err(super::object_missing(object)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn sync(&self, run: &StorePath) -> Result<()> {
+        let (root, dir) = (self.root.clone(), self.dir(run));
+        Ok(joined(
+            spawn_blocking(move || attempt::sync_upwards(&root, &dir, &Probe::default())).await,
+        )?)
+    }
+
+    async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
+        let dir = self.dir(dir);
+        Ok(joined(spawn_blocking(move || listing::children(&dir)).await)?)
+    }
+
+    fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
+        listing::walk(self.dir(dir), dir.clone())
+    }
+}
+
+/// Returns the objects in a run's directory; a directory that is not there has none.
+fn look(dir: &Path) -> Result<RunObjects, FsError> {
+    let info = |object: Object| file_info(&dir.join(object.file_name()));
+    // The seal first: a payload that is seen without a seal was unsealed at that moment.
+    let seal = info(Object::Seal)?;
+    Ok(RunObjects { seal, payload: info(Object::Payload)? })
+}
+
+/// Returns length and age of a regular file; `None` for anything else.
+fn file_info(path: &Path) -> Result<Option<ObjectInfo>, FsError> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => {
+            let modified =
+                meta.modified().ok().and_then(|time| time.try_into().ok()).unwrap_or_default();
+            Ok(Some(ObjectInfo { bytes: meta.len(), modified }))
+        }
+        Ok(_) => Ok(None),
+        Err(cause) => {
+            let error = FsError::new("look at", path, &cause);
+            if error.is_absence() { Ok(None) } else { Err(error) }
+        }
+    }
+}
+
+fn open_at(path: &Path, offset: u64) -> Result<(File, u64), FsError> {
+    let wrap = |cause| FsError::new("open", path, &cause);
+    let mut file = File::open(path).map_err(wrap)?;
+    let bytes = file.metadata().map_err(wrap)?.len();
+    file.seek(SeekFrom::Start(offset)).map_err(wrap)?;
+    Ok((file, bytes))
+}
+
+type NextChunk = JoinHandle<(File, std::io::Result<Vec<u8>>)>;
+
+/// Streams a file, always one chunk ahead.
+fn chunks(file: File) -> BoxStream<'static, Result<Bytes>> {
+    stream::unfold(Some(next_chunk(file)), |next: Option<NextChunk>| async move {
+        let (file, chunk) = match next?.await {
+            Ok(read) => read,
+            Err(cause) => return Some((Err(FsError::panicked(&cause).into()), None)),
+        };
+        match chunk {
+            Ok(chunk) if chunk.is_empty() => None,
+            Ok(chunk) => Some((Ok(Bytes::from(chunk)), Some(next_chunk(file)))),
+            Err(cause) => Some((Err(FsError::new("read", "", &cause).into()), None)),
+        }
+    })
+    .boxed()
+}
+
+fn next_chunk(mut file: File) -> NextChunk {
+    spawn_blocking(move || {
+        let mut chunk =
+            Vec::with_capacity(usize::try_from(READ_BYTES).expect("a chunk fits in memory"));
+        let outcome = (&mut file).take(READ_BYTES).read_to_end(&mut chunk);
+        (file, outcome.map(|_| chunk))
+    })
+}

@@ -1,0 +1,118 @@
+//! What went wrong in the directory, and which kind of error that is.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use rustix::io::Errno;
+use tokio::task::JoinError;
+
+use crate::error::{Error, ErrorKind};
+
+/// A failed file operation, or a refusal found under the lock.
+#[derive(Debug)]
+pub(super) enum FsError {
+    /// The system refused an operation.
+    System { action: &'static str, path: PathBuf, errno: Errno },
+    /// The protocol refused to go on; the error says why.
+    Refused(Error),
+    /// An operation that may have made the seal appear failed.
+    SealUnknown { action: &'static str, path: PathBuf, errno: Errno },
+}
+
+impl FsError {
+    pub(super) fn new(action: &'static str, path: impl AsRef<Path>, cause: &io::Error) -> Self {
+        let errno = Errno::from_io_error(cause).unwrap_or(Errno::IO);
+        Self::System { action, path: path.as_ref().to_owned(), errno }
+    }
+
+    pub(super) fn panicked(cause: &JoinError) -> Self {
+        Self::Refused(Error::new(
+            ErrorKind::Internal,
+            format!("a file operation did not end: {cause}"),
+        ))
+    }
+
+    /// Tells whether the file, or a directory above it, is simply not there.
+    pub(super) fn is_absence(&self) -> bool {
+        self.is(Errno::NOENT) || self.is(Errno::NOTDIR)
+    }
+
+    pub(super) fn is(&self, wanted: Errno) -> bool {
+        matches!(self, Self::System { errno, .. } if *errno == wanted)
+    }
+
+    /// States that the seal may be there in spite of this error.
+    pub(super) fn seal_unknown(self) -> Self {
+        match self {
+            Self::System { action, path, errno } => Self::SealUnknown { action, path, errno },
+            other => other,
+        }
+    }
+}
+
+/// Joins what ran on another thread.
+pub(super) fn joined<T>(outcome: Result<Result<T, FsError>, JoinError>) -> Result<T, FsError> {
+    outcome.unwrap_or_else(|cause| Err(FsError::panicked(&cause)))
+}
+
+impl From<FsError> for Error {
+    fn from(error: FsError) -> Self {
+        match error {
+            FsError::Refused(error) => error,
+            FsError::SealUnknown { action, path, errno } => Self::new(
+                ErrorKind::Unknown,
+                format!("{}; the seal may be there all the same", sentence(action, errno)),
+            )
+            .on_path(path.display()),
+            FsError::System { action, path, errno } => {
+                let (kind, hint) = classify(action, errno);
+                let error = Self::new(kind, format!("{}{hint}", sentence(action, errno)));
+                if path.as_os_str().is_empty() { error } else { error.on_path(path.display()) }
+            }
+        }
+    }
+}
+
+impl fmt::Display for FsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System { action, errno, .. } | Self::SealUnknown { action, errno, .. } => {
+                f.write_str(&sentence(action, *errno))
+            }
+            Self::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+fn sentence(action: &str, errno: Errno) -> String {
+    let text = io::Error::from(errno).to_string();
+    let what = text.split(" (os error").next().unwrap_or(&text);
+    format!("cannot {action}: {}", lower_first(what))
+}
+
+fn lower_first(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_lowercase().chain(rest).collect()).unwrap_or_default()
+}
+
+/// Decides what the caller should do about an error number.
+fn classify(action: &str, errno: Errno) -> (ErrorKind, &'static str) {
+    const NO_LINKS: &str =
+        "; this file system lacks the hard links or locks that sealing needs, use the object sink";
+    match errno {
+        // Without hard links some file systems (FAT, some network ones) answer "not permitted".
+        Errno::PERM if action.starts_with("link") => (ErrorKind::Unsupported, NO_LINKS),
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => (ErrorKind::Denied, ""),
+        Errno::BADF
+        | Errno::NOLCK
+        | Errno::OPNOTSUPP
+        | Errno::NOSYS
+        | Errno::XDEV
+        | Errno::MLINK => (ErrorKind::Unsupported, NO_LINKS),
+        Errno::NAMETOOLONG | Errno::NOTDIR | Errno::LOOP | Errno::ISDIR => (ErrorKind::Invalid, ""),
+        // Full or failing disks, quotas, size limits, too many open files: another time may do.
+        _ => (ErrorKind::Unavailable, ""),
+    }
+}

@@ -1,0 +1,139 @@
+//! What is below a directory: children that hold something, and all objects in order.
+
+use std::{
+    collections::VecDeque,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+};
+
+use futures_util::stream::{self, BoxStream, StreamExt};
+use tokio::task::spawn_blocking;
+
+use super::error::{FsError, joined};
+use crate::{
+    error::Result,
+    store::{Object, StorePath, Stored},
+};
+
+/// Objects are handed over in batches of about this many.
+const BATCH: usize = 1000;
+
+/// Returns the names of the directories in `dir` that hold an object at any depth, sorted.
+pub(super) fn children(dir: &Path) -> Result<Vec<String>, FsError> {
+    let mut names = Vec::new();
+    for entry in entries(dir)? {
+        if entry.is_dir && holds_object(&dir.join(&entry.name))? {
+            names.push(entry.name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn holds_object(dir: &Path) -> Result<bool, FsError> {
+    let entries = entries(dir)?;
+    if entries.iter().any(|entry| entry.object().is_some()) {
+        return Ok(true);
+    }
+    for entry in entries.iter().filter(|entry| entry.is_dir) {
+        if holds_object(&dir.join(&entry.name))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Streams all objects below `dir`, which is `path` below the store's root.
+pub(super) fn walk(dir: PathBuf, path: StorePath) -> BoxStream<'static, Result<Stored>> {
+    let walk = Walk { ahead: VecDeque::from([Ahead::Directory(dir, path)]) };
+    let batches = stream::unfold(Some(walk), |walk| async move {
+        let mut walk = walk.filter(|walk| !walk.ahead.is_empty())?;
+        let batch = spawn_blocking(move || {
+            let batch = walk.batch();
+            Ok(batch.map(|batch| (batch, walk)))
+        });
+        Some(match joined(batch.await).and_then(|batch| batch) {
+            Ok((batch, walk)) => (batch.into_iter().map(Ok).collect::<Vec<_>>(), Some(walk)),
+            Err(error) => (vec![Err(error.into())], None),
+        })
+    });
+    batches.flat_map(stream::iter).boxed()
+}
+
+/// A depth-first walk in the order of paths, resumable between batches.
+struct Walk {
+    ahead: VecDeque<Ahead>,
+}
+
+enum Ahead {
+    Directory(PathBuf, StorePath),
+    Found(Stored),
+}
+
+impl Walk {
+    fn batch(&mut self) -> Result<Vec<Stored>, FsError> {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH {
+            match self.ahead.pop_front() {
+                None => break,
+                Some(Ahead::Found(stored)) => batch.push(stored),
+                Some(Ahead::Directory(dir, path)) => self.enter(&dir, &path)?,
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Puts the content of a directory in front of everything else that is ahead.
+    fn enter(&mut self, dir: &Path, path: &StorePath) -> Result<(), FsError> {
+        let mut entries = entries(dir)?;
+        entries.sort_by_cached_key(|entry| {
+            if entry.is_dir { format!("{}/", entry.name) } else { entry.name.clone() }
+        });
+        for entry in entries.into_iter().rev() {
+            let below = dir.join(&entry.name);
+            if entry.is_dir {
+                self.ahead.push_front(Ahead::Directory(below, path.join(&entry.name)));
+            } else if let Some(object) = entry.object()
+                && let Some(info) = super::file_info(&below)?
+            {
+                self.ahead.push_front(Ahead::Found(Stored { dir: path.clone(), object, info }));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Entry {
+    name: String,
+    is_dir: bool,
+}
+
+impl Entry {
+    fn object(&self) -> Option<Object> {
+        Object::from_file_name(&self.name).filter(|_| !self.is_dir)
+    }
+}
+
+/// Returns what is in a directory, without names that start with a dot and names that are not
+/// UTF-8. A directory that is not there, or that went away meanwhile, holds nothing.
+fn entries(dir: &Path) -> Result<Vec<Entry>, FsError> {
+    let wrap = |cause: io::Error| FsError::new("list", dir, &cause);
+    let found = match std::fs::read_dir(dir).map_err(wrap) {
+        Err(error) if error.is_absence() => return Ok(Vec::new()),
+        found => found?,
+    };
+    let mut entries = Vec::new();
+    for entry in found {
+        let entry = entry.map_err(wrap)?;
+        let kind = entry.file_type().map_err(wrap)?;
+        let Some(name) = visible(entry.file_name()) else { continue };
+        let is_dir = kind.is_dir() || (kind.is_symlink() && dir.join(&name).is_dir());
+        entries.push(Entry { name, is_dir });
+    }
+    Ok(entries)
+}
+
+fn visible(name: OsString) -> Option<String> {
+    name.into_string().ok().filter(|name| !name.starts_with('.'))
+}

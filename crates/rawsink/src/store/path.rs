@@ -1,0 +1,78 @@
+//! A path below a store's root.
+
+use std::fmt;
+
+/// A path below a store's root: safe segments joined by `/`; empty for the root itself.
+///
+/// Sorts by bytes, as object storage lists.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct StorePath(String);
+
+impl StorePath {
+    /// Returns the root.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// Returns this path with one more segment, which the caller has checked.
+    ///
+    /// # Panics
+    /// On a segment that would change the path's meaning: empty, `.`, `..` or with a `/`.
+    #[must_use]
+    pub fn join(&self, segment: &str) -> Self {
+        assert!(
+            !matches!(segment, "" | "." | "..") && !segment.contains('/'),
+            "unsafe segment {segment:?}"
+        );
+        if self.0.is_empty() {
+            Self(segment.to_owned())
+        } else {
+            Self(format!("{}/{segment}", self.0))
+        }
+    }
+
+    /// Returns the path's text, without a slash at either end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the segments from the top.
+    pub fn segments(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|segment| !segment.is_empty())
+    }
+
+    /// Returns what stands below `dir`: `Some("")` for `dir` itself, `None` for what is not below it.
+    pub fn below(&self, dir: &Self) -> Option<&str> {
+        if dir.0.is_empty() {
+            return Some(&self.0);
+        }
+        let rest = self.0.strip_prefix(dir.as_str())?;
+        if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+    }
+}
+
+impl fmt::Display for StorePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn below_goes_by_whole_segments() {
+        let dir = StorePath::root().join("a=1");
+        assert_eq!(dir.join("b").join("c").below(&dir), Some("b/c"));
+        assert_eq!(dir.below(&dir), Some(""));
+        assert_eq!(dir.below(&StorePath::root()), Some("a=1"));
+        assert_eq!(StorePath::root().join("a=10").below(&dir), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "unsafe segment")]
+    fn a_segment_cannot_climb() {
+        let _ = StorePath::root().join("..");
+    }
+}
