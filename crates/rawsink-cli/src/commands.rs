@@ -1,0 +1,41 @@
+//! The commands, one file each.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod list;
+pub(crate) mod read;
+pub(crate) mod show;
+pub(crate) mod state;
+pub(crate) mod validate;
+pub(crate) mod verify;
+pub(crate) mod write;
+
+use clap::Subcommand;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  extract | rawsink write google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01
+  rawsink list google_ads
+  rawsink validate google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --latest
+  rawsink read google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --current
+
+Exit codes:
+  0 done · 1 the answer is no · 2 invalid · 3 not there, not sealed, sealed already or in conflict
+  4 denied or unsupported · 5 corrupt · 70 a bug · 75 try again later or outcome unknown
+  130, 143 ended by a signal";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Write(write::Args),
+    Read(read::Args),
+    List(list::Args),
+    Show(show::Args),
+    Verify(verify::Args),
+    Validate(validate::Args),
+    State(state::Args),
+    Config(config::Args),
+    Demo(demo::Args),
+    Completions(completions::Args),
+}

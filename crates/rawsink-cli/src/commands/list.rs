@@ -1,0 +1,89 @@
+//! `rawsink list`
+
+use futures_util::StreamExt;
+use rawsink::{RunId, layout::Place, sink::Run};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    exit::{Answer, Failure},
+    partition,
+};
+
+/// List what is there: sources, customers, queries, dates or runs
+///
+/// Prints the canonical paths directly below PREFIX that hold a payload or a seal. Runs are listed
+/// sealed or not.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  rawsink list
+  rawsink list ads/customer_id=123
+  rawsink list ads --runs --json")]
+pub(crate) struct Args {
+    /// Canonical path, as deep as wanted; nothing for the sources
+    #[arg(default_value = "")]
+    prefix: String,
+
+    /// List all runs at any depth below PREFIX
+    #[arg(long)]
+    runs: bool,
+}
+
+/// A place above the runs, as JSON.
+#[derive(Serialize)]
+struct ListedPlace<'a> {
+    path: String,
+    level: &'a str,
+    value: &'a str,
+}
+
+/// A run, as JSON.
+#[derive(Serialize)]
+struct ListedRun<'a> {
+    path: String,
+    run_id: &'a RunId,
+    sealed: bool,
+    payload_bytes: Option<u64>,
+}
+
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+    let place = partition::parse(&args.prefix, context)?;
+    match place.partition() {
+        _ if args.runs => {
+            let mut runs = context.sink.runs_below(&place);
+            while let Some(run) = runs.next().await {
+                print_run(&run?, context)?;
+            }
+        }
+        Some(key) => {
+            let runs = context.sink.list_runs(&key).await?;
+            for run in
+                runs.iter().filter(|run| place.run().is_none_or(|wanted| wanted == run.run_id))
+            {
+                print_run(run, context)?;
+            }
+        }
+        None => {
+            for place in context.sink.list(&place).await? {
+                print_place(&place, context)?;
+            }
+        }
+    }
+    Ok(Answer::Yes)
+}
+
+fn print_place(place: &Place, context: &Context<'_>) -> Result<(), Failure> {
+    let Some((level, value)) = place.innermost() else { return Ok(()) };
+    let path = place.to_string();
+    Ok(context
+        .output
+        .data(&ListedPlace { path: path.clone(), level: level.name(), value }, path)?)
+}
+
+fn print_run(run: &Run, context: &Context<'_>) -> Result<(), Failure> {
+    let path = Place::of_run(&run.key, &run.run_id).to_string();
+    let text = format!("{path}\t{}", if run.sealed { "sealed" } else { "unsealed" });
+    let (run_id, sealed, payload_bytes) = (&run.run_id, run.sealed, run.payload_bytes);
+    Ok(context.output.data(&ListedRun { path, run_id, sealed, payload_bytes }, text)?)
+}

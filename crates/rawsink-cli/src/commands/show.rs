@@ -1,0 +1,98 @@
+//! `rawsink show`
+
+use std::fmt::Write;
+
+use rawsink::{Error, ErrorKind, Metadata, RunId, Seal, layout::Place, store::ObjectInfo};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    exit::{Answer, Failure},
+    partition::RunArgs,
+};
+
+/// Show what is there of a run: sizes, metadata and seal
+///
+/// Works for runs that are not sealed, too, to see what an attempt left. Reads no rows; `verify`
+/// does.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  rawsink show ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --latest
+  rawsink show ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --current --json | jq .metadata")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// What is there of a run, as JSON.
+#[derive(Serialize)]
+struct Shown {
+    path: String,
+    run_id: RunId,
+    sealed: bool,
+    payload: Option<ShownObject>,
+    metadata_json: Option<ShownObject>,
+    metadata: Option<Metadata>,
+    seal: Option<Seal>,
+}
+
+#[derive(Serialize)]
+struct ShownObject {
+    bytes: u64,
+    modified: String,
+}
+
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+    let (key, run) = args.run.choose(context).await?;
+    let path = Place::of_run(&key, &run).to_string();
+    let found = context.sink.look(&key, &run).await?;
+    let (metadata, seal) = match (found.payload, found.seal) {
+        (None, None) => {
+            return Err(Error::new(ErrorKind::NotFound, "there is no such run").at(path).into());
+        }
+        (Some(_), None) => (None, None),
+        (_, Some(_)) => {
+            let reader = context.sink.open_partition(&key, &run).await?;
+            (Some(reader.metadata().clone()), reader.seal().cloned())
+        }
+    };
+    let sealed = found.seal.is_some();
+    let (payload, metadata_json) = (found.payload.map(shown), found.seal.map(shown));
+    let shown = Shown { path, run_id: run, sealed, payload, metadata_json, metadata, seal };
+    context.output.data(&shown, text(&shown)?)?;
+    Ok(Answer::Yes)
+}
+
+fn shown(info: ObjectInfo) -> ShownObject {
+    ShownObject { bytes: info.bytes, modified: info.modified.to_string() }
+}
+
+fn text(shown: &Shown) -> Result<String, Failure> {
+    let mut text = shown.path.clone();
+    let sealed = match (&shown.seal, shown.sealed) {
+        (Some(seal), _) => format!("sealed by {} (writer {})", seal.software, seal.writer),
+        (None, true) => "sealed by other software, without a seal block".to_owned(),
+        (None, false) => "not sealed".to_owned(),
+    };
+    let mut line = |name: &str, value: String| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n{name:<14} {value}");
+    };
+    line("status", sealed);
+    for (name, object) in
+        [("payload.jsonl", &shown.payload), ("metadata.json", &shown.metadata_json)]
+    {
+        if let Some(object) = object {
+            line(name, format!("{} bytes, {}", object.bytes, object.modified));
+        }
+    }
+    if let Some(seal) = &shown.seal {
+        line("rows", seal.record_count.to_string());
+        line("sha256", seal.payload_sha256.clone());
+    }
+    if let Some(metadata) = &shown.metadata {
+        line("metadata", serde_json::to_string_pretty(metadata).map_err(std::io::Error::from)?);
+    }
+    Ok(text)
+}

@@ -1,0 +1,239 @@
+//! `rawsink write`
+
+mod metadata;
+mod source;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use jiff::Timestamp;
+use rawsink::{
+    Error, PartitionKey, PartitionWriter, RunId, Sealed,
+    layout::Place,
+    validate::{Gaps, Rules, Validation, validate},
+};
+use serde::Serialize;
+
+use self::source::{Ended, Source};
+use crate::{
+    context::Context,
+    exit::{Answer, Failure},
+    partition,
+    progress::{self, Progress},
+    signals::Signals,
+};
+
+/// Land rows in a partition and seal it
+///
+/// Rows are one JSON object a line. They come from FILE, from a COMMAND's standard output, or from
+/// standard input. The run is sealed only at a clean end: every row right, the command's exit
+/// status 0, the number of rows as expected. Otherwise nothing is visible.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  extract | rawsink write ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --expect-records 42
+  rawsink write ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 rows.jsonl --set api_version=v21
+  rawsink write ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 -- extract --customer 123
+
+A pipe hides an extractor that dies: its end looks like the end of the rows. Prefer `-- COMMAND`, or give
+--expect-records.")]
+pub(crate) struct Args {
+    /// Canonical path, SOURCE/customer_id=ID/query_name=NAME/logical_date=DATE[/run_id=RUN]
+    partition: String,
+
+    /// File with the rows; `-` or nothing for standard input
+    #[arg(conflicts_with = "command")]
+    file: Option<PathBuf>,
+
+    /// Command whose standard output is the rows; sealed only when it exits 0
+    #[arg(last = true)]
+    command: Vec<OsString>,
+
+    /// Run id, shared by all partitions of one execution [default: now]
+    #[arg(long, value_name = "ID")]
+    run_id: Option<String>,
+
+    /// Refuse to seal any other number of rows
+    #[arg(long, value_name = "N")]
+    expect_records: Option<u64>,
+
+    /// Seal a partition without rows that came from standard input or a file
+    #[arg(long)]
+    allow_empty: bool,
+
+    #[command(flatten)]
+    metadata: metadata::MetadataArgs,
+
+    /// Refuse metadata that lacks a field of the contract, before anything is extracted
+    #[arg(long)]
+    strict: bool,
+
+    /// Validate the run after it was sealed and record the verdict
+    #[arg(long)]
+    then_validate: bool,
+}
+
+/// What was written, as JSON.
+#[derive(Serialize)]
+struct Written<'a> {
+    path: String,
+    run_id: &'a RunId,
+    #[serde(flatten)]
+    sealed: &'a Sealed,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation: Option<&'a Validation>,
+}
+
+pub(crate) async fn run(args: Args, context: &Context<'_>) -> Result<Answer, Failure> {
+    let now = context.sink.surroundings().clock.now();
+    let (key, run) = args.target(context, now)?;
+    let prepared = args.metadata.prepare(&key, &run, now)?;
+    let gaps = prepared.gaps()?;
+    if args.strict && !gaps.is_empty() {
+        return Err(Error::invalid(format!("metadata: {}", gaps.join("; ")))
+            .at(Place::of_run(&key, &run))
+            .into());
+    }
+    warn_of_names(context, &key, &run);
+    for gap in gaps {
+        context.output.warning(format!("metadata: {gap}"));
+    }
+
+    // From here on a signal ends the attempt in order.
+    let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
+    let mut writer = context.sink.write_partition(&key, &run).await?;
+    match args.fill(&mut writer, &mut signals, context).await {
+        Ok(()) => {}
+        Err(failure) => {
+            writer.abort().await;
+            return Err(failure);
+        }
+    }
+    let metadata = prepared.finish(writer.record_count())?;
+    let sealed = decide(writer.finalize(metadata), &mut signals, context).await?;
+    args.report(context, &key, &run, &sealed).await
+}
+
+impl Args {
+    /// Returns which run of which partition is to be written.
+    fn target(
+        &self,
+        context: &Context<'_>,
+        now: Timestamp,
+    ) -> Result<(PartitionKey, RunId), Failure> {
+        let place = partition::parse(&self.partition, context)?;
+        let key = partition::partition_of(&place)?;
+        let given = self.run_id.as_deref().map(str::parse).transpose()?;
+        match (place.run(), given) {
+            (Some(in_path), Some(given)) if in_path != given => {
+                Err(Error::invalid(format!("the path names run {in_path}, --run-id names {given}"))
+                    .into())
+            }
+            (Some(run), _) | (None, Some(run)) => Ok((key, run)),
+            (None, None) => Ok((key, RunId::at(now))),
+        }
+    }
+
+    /// Streams all rows into the writer, and checks that they ended well.
+    async fn fill(
+        &self,
+        writer: &mut PartitionWriter,
+        signals: &mut Signals,
+        context: &Context<'_>,
+    ) -> Result<(), Failure> {
+        let mut source = Source::open(self.file.as_deref(), &self.command)?;
+        if source.is_terminal() {
+            context.output.note("reading rows from the terminal; end with Ctrl-D");
+        }
+        let progress = Progress::of_rows("landing");
+        let rows = source.take_rows()?;
+        let landed = tokio::select! {
+            landed = writer.write_payload_from(rows, |rows, bytes| progress.set(rows, bytes)) => landed,
+            signal = signals.next() => {
+                source.terminate().await;
+                return Err(Failure::Signal(signal, "ended by a signal; nothing was sealed".to_owned()));
+            }
+        };
+        drop(progress);
+        if let Err(error) = landed {
+            source.terminate().await;
+            return Err(error.into());
+        }
+        let ended = tokio::select! {
+            ended = source.wait() => ended?,
+            signal = signals.next() => {
+                source.terminate().await;
+                return Err(Failure::Signal(signal, "ended by a signal; nothing was sealed".to_owned()));
+            }
+        };
+        self.check_end(&ended, writer.record_count())
+    }
+
+    fn check_end(&self, ended: &Ended, rows: u64) -> Result<(), Failure> {
+        let refused = |why: String| Err(Failure::Refused(format!("{why}; nothing was sealed")));
+        match (ended, self.expect_records) {
+            (Ended::CommandFailed(how), _) => refused(format!("the command {how}")),
+            (_, Some(expected)) if expected != rows => refused(format!("{expected} rows were expected, {rows} came")),
+            (Ended::Input, None) if rows == 0 && !self.allow_empty => {
+                refused("no rows came (a dead extractor looks just like that; --allow-empty seals an empty partition)".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn report(
+        &self,
+        context: &Context<'_>,
+        key: &PartitionKey,
+        run: &RunId,
+        sealed: &Sealed,
+    ) -> Result<Answer, Failure> {
+        let rules =
+            Rules { gaps: if self.strict { Gaps::Refuse } else { Gaps::Warn }, ..Rules::default() };
+        let validation = match self.then_validate {
+            true => Some(validate(&context.sink, &*context.state, key, run, rules).await),
+            false => None,
+        };
+        let path = Place::of_run(key, run).to_string();
+        let passed = validation.as_ref().and_then(|outcome| outcome.as_ref().ok());
+        let record = Written { path: path.clone(), run_id: run, sealed, validation: passed };
+        // What was sealed is reported even where the validation could not be made.
+        context.output.data(&record, &path)?;
+        let amount = progress::amount(sealed.payload.record_count, sealed.payload.payload_bytes);
+        context.output.note(format!("sealed {amount}"));
+        let Some(validation) = validation.transpose()? else { return Ok(Answer::Yes) };
+        super::validate::tell(context, &validation);
+        Ok(if validation.passed() { Answer::Yes } else { Answer::No })
+    }
+}
+
+/// Waits for the outcome of sealing: a first signal waits with it, a second one gives up.
+async fn decide(
+    sealing: impl Future<Output = rawsink::Result<Sealed>>,
+    signals: &mut Signals,
+    context: &Context<'_>,
+) -> Result<Sealed, Failure> {
+    tokio::pin!(sealing);
+    tokio::select! {
+        outcome = &mut sealing => return Ok(outcome?),
+        _ = signals.next() => context.output.note("sealing has begun: waiting for its outcome (a second signal gives up)"),
+    }
+    tokio::select! {
+        outcome = &mut sealing => Ok(outcome?),
+        signal = signals.next() => Err(Failure::Signal(signal, "outcome unknown: the seal may be there".to_owned())),
+    }
+}
+
+fn warn_of_names(context: &Context<'_>, key: &PartitionKey, run: &RunId) {
+    if !run.is_canonical() {
+        context.output.warning(format!(
+            "run id {:?} is not YYYY-MM-DDTHH:MM:SS.mmmZ, so it may not sort by time",
+            run.as_str()
+        ));
+    }
+    if key.customer_id().contains('-') {
+        context.output.warning(format!(
+            "customer_id {:?} has hyphens; the norm is without",
+            key.customer_id()
+        ));
+    }
+}

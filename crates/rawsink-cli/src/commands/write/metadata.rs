@@ -1,0 +1,97 @@
+//! The metadata of a run: what the program knows, what a file says, what the command line sets.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use rawsink::{Error, Metadata, PartitionKey, Result, RunId, metadata::MetadataBuilder};
+use serde_json::value::RawValue;
+
+/// Options about metadata.
+#[derive(Debug, clap::Args)]
+pub(super) struct MetadataArgs {
+    /// JSON object with more metadata; its order and numbers are kept
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
+
+    /// Set a metadata field to a text, or with `:=` to a JSON value; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// When the extraction took place [default: the start of this command]
+    #[arg(long, value_name = "TIME")]
+    extracted_at: Option<Timestamp>,
+}
+
+/// Metadata that lacks only the number of rows.
+#[derive(Debug)]
+pub(super) struct Prepared(MetadataBuilder);
+
+impl MetadataArgs {
+    /// Reads and checks all that is said about metadata, before anything is extracted.
+    pub(super) fn prepare(
+        &self,
+        key: &PartitionKey,
+        run: &RunId,
+        now: Timestamp,
+    ) -> Result<Prepared> {
+        let mut builder = Metadata::for_run(key, run).extracted_at(now).schema_version("v1");
+        if let Some(path) = &self.metadata {
+            let refused = |cause| {
+                Error::invalid(format!("cannot read the metadata: {cause}")).on_path(path.display())
+            };
+            let document = std::fs::read(path).map_err(refused)?;
+            builder = builder
+                .merge(Metadata::parse(&document).map_err(|error| error.on_path(path.display()))?);
+        }
+        for setting in &self.set {
+            builder = set(builder, setting)?;
+        }
+        if let Some(time) = self.extracted_at {
+            builder = builder.extracted_at(time);
+        }
+        // A contradiction is found now, not after hours of extraction.
+        let given = builder.clone().build()?;
+        let wrong = given.contradictions(key, run, given.integer("record_count").unwrap_or(0));
+        if !wrong.is_empty() {
+            return Err(Error::invalid(wrong.join("; ")));
+        }
+        Ok(Prepared(builder))
+    }
+}
+
+impl Prepared {
+    /// Returns what the finished metadata will lack.
+    pub(super) fn gaps(&self) -> Result<Vec<String>> {
+        let mut gaps = self.0.clone().build()?.gaps();
+        gaps.retain(|gap| gap != "record_count is missing");
+        Ok(gaps)
+    }
+
+    /// Adds the number of rows, unless the caller gave one: then it must be right.
+    pub(super) fn finish(self, rows: u64) -> Result<Metadata> {
+        let given = self.0.clone().build()?;
+        if given.raw("record_count").is_some() {
+            Ok(given)
+        } else {
+            self.0.record_count(rows).build()
+        }
+    }
+}
+
+fn set(builder: MetadataBuilder, setting: &str) -> Result<MetadataBuilder> {
+    let (name, value) = setting
+        .split_once('=')
+        .filter(|(name, _)| !name.trim_end_matches(':').is_empty())
+        .ok_or_else(|| {
+            Error::invalid(format!("--set {setting:?} is not KEY=VALUE or KEY:=JSON"))
+        })?;
+    match name.strip_suffix(':') {
+        None => Ok(builder.field(name, value)),
+        Some(name) => {
+            let json: Box<RawValue> = serde_json::from_str(value).map_err(|fault| {
+                Error::invalid(format!("--set {setting:?} has no JSON value: {fault}"))
+            })?;
+            Ok(builder.field(name, &json))
+        }
+    }
+}

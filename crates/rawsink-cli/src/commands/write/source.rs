@@ -1,0 +1,139 @@
+//! Where rows come from: standard input, a file, or a command.
+
+use std::{
+    ffi::OsString,
+    fmt,
+    fs::File,
+    io::{IsTerminal, Read},
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::ExitStatus,
+    time::Duration,
+};
+
+use rawsink::{Error, ErrorKind, Result};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+/// How long a command may take to end after it was asked to.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An open source of rows, and the command that feeds it.
+pub(super) struct Source {
+    rows: Option<Box<dyn Read + Send>>,
+    child: Option<Child>,
+    terminal: bool,
+}
+
+/// How a source ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Standard input or a file: nobody knows whether that was all.
+    Input,
+    /// The command exited 0.
+    CommandSucceeded,
+    /// The command did not; how.
+    CommandFailed(String),
+}
+
+impl Source {
+    /// Opens the file, starts the command, or takes standard input.
+    pub(super) fn open(file: Option<&Path>, command: &[OsString]) -> Result<Self> {
+        if let Some((program, arguments)) = command.split_first() {
+            return Self::start(program, arguments);
+        }
+        match file.filter(|file| *file != Path::new("-")) {
+            None => {
+                let stdin = std::io::stdin();
+                let terminal = stdin.is_terminal();
+                let unreadable = |cause| {
+                    Error::new(ErrorKind::Unavailable, format!("no standard input: {cause}"))
+                };
+                // Without the buffer of the standard library: chunks are large already.
+                let input = rustix::stdio::stdin().try_clone_to_owned().map_err(unreadable)?;
+                Ok(Self { rows: Some(Box::new(File::from(input))), child: None, terminal })
+            }
+            Some(path) => {
+                let refused = |cause| {
+                    Error::invalid(format!("cannot read the rows: {cause}")).on_path(path.display())
+                };
+                let file = File::open(path).map_err(refused)?;
+                if file.metadata().map_err(refused)?.is_dir() {
+                    return Err(
+                        Error::invalid("the rows' file is a directory").on_path(path.display())
+                    );
+                }
+                Ok(Self { rows: Some(Box::new(file)), child: None, terminal: false })
+            }
+        }
+    }
+
+    fn start(program: &OsString, arguments: &[OsString]) -> Result<Self> {
+        let refused = |cause: std::io::Error| {
+            Error::invalid(format!("cannot start the command {}: {cause}", program.display()))
+        };
+        let (rows, feed) = std::io::pipe().map_err(refused)?;
+        let child = Command::new(program)
+            .args(arguments)
+            .stdout(feed)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(refused)?;
+        Ok(Self { rows: Some(Box::new(rows)), child: Some(child), terminal: false })
+    }
+
+    /// Tells whether a person types the rows.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Takes the rows, which can be done once.
+    pub(super) fn take_rows(&mut self) -> Result<Box<dyn Read + Send>> {
+        self.rows.take().ok_or_else(|| Error::new(ErrorKind::Internal, "the rows were taken twice"))
+    }
+
+    /// Waits until the source has ended, and says how.
+    pub(super) async fn wait(&mut self) -> Result<Ended> {
+        let Some(child) = &mut self.child else { return Ok(Ended::Input) };
+        let lost = |cause| {
+            Error::new(ErrorKind::Unavailable, format!("cannot wait for the command: {cause}"))
+        };
+        let status = child.wait().await.map_err(lost)?;
+        Ok(if status.success() {
+            Ended::CommandSucceeded
+        } else {
+            Ended::CommandFailed(describe(status))
+        })
+    }
+
+    /// Asks the command to end, and ends it where it does not.
+    pub(super) async fn terminate(&mut self) {
+        let Some(child) = &mut self.child else { return };
+        let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+        else {
+            return;
+        };
+        // A command that is gone already needs no asking.
+        let _ = kill_process(pid, Signal::TERM);
+        if timeout(PATIENCE, child.wait()).await.is_err() {
+            let _ = child.kill().await;
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("child", &self.child).finish_non_exhaustive()
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "did not end well".to_owned(),
+    }
+}

@@ -1,0 +1,44 @@
+//! What every command works with: settings, sink, state and output.
+
+use rawsink::{
+    RawSink, Settings,
+    config::Loaded,
+    state::{self, PartitionState},
+};
+
+use crate::{exit::Failure, output::Output};
+
+/// The settings of this call and what they open.
+#[derive(Debug)]
+pub(crate) struct Context<'output> {
+    pub(crate) loaded: Loaded,
+    pub(crate) sink: RawSink,
+    pub(crate) state: Box<dyn PartitionState>,
+    pub(crate) output: &'output Output,
+}
+
+impl<'output> Context<'output> {
+    /// Reads the environment; warns of what looks like a typing error.
+    pub(crate) fn from_env(output: &'output Output) -> Result<Self, Failure> {
+        let loaded = Loaded::from_env()?;
+        for warning in &loaded.warnings {
+            output.warning(warning);
+        }
+        Self::new(loaded, output)
+    }
+
+    /// Opens given settings.
+    pub(crate) fn new(loaded: Loaded, output: &'output Output) -> Result<Self, Failure> {
+        let (sink, state) = (RawSink::open(&loaded.settings)?, state::open(&loaded.settings)?);
+        Ok(Self { loaded, sink, state, output })
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.loaded.settings
+    }
+
+    /// Returns the root as it is configured, as canonical paths may start with it.
+    pub(crate) fn root(&self) -> String {
+        self.settings().root.to_string_lossy().into_owned()
+    }
+}

@@ -1,0 +1,109 @@
+//! How a command ends: its answer, its failure, and the exit code of each.
+
+use std::{fmt, io, process::ExitCode};
+
+use rawsink::{Error, ErrorKind};
+
+use crate::output::Output;
+
+/// What a command that worked answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Done, or yes.
+    Yes,
+    /// The command worked and its answer is no.
+    No,
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library refused or failed.
+    Library(Error),
+    /// The answer is no, for a reason that the library does not know.
+    Refused(String),
+    /// Nobody reads standard output any more.
+    ClosedPipe,
+    /// A signal ended the command; its number, and what became of the work.
+    Signal(i32, String),
+}
+
+impl Failure {
+    pub(crate) fn internal(cause: &dyn fmt::Display) -> Self {
+        Self::Library(Error::new(ErrorKind::Internal, format!("the program cannot start: {cause}")))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Library(error)
+    }
+}
+
+/// An error of writing to standard output.
+impl From<io::Error> for Failure {
+    fn from(cause: io::Error) -> Self {
+        if cause.kind() == io::ErrorKind::BrokenPipe {
+            return Self::ClosedPipe;
+        }
+        Self::Library(Error::new(
+            ErrorKind::Unavailable,
+            format!("cannot write to standard output: {cause}"),
+        ))
+    }
+}
+
+/// Says how a command ended and returns its exit code.
+pub(crate) fn report(output: &Output, outcome: Result<Answer, Failure>) -> ExitCode {
+    ExitCode::from(match outcome {
+        Ok(Answer::Yes) | Err(Failure::ClosedPipe) => 0,
+        Ok(Answer::No) => 1,
+        Err(Failure::Refused(message)) => {
+            output.error(None, &message);
+            1
+        }
+        Err(Failure::Signal(number, message)) => {
+            output.error(None, &message);
+            128 + u8::try_from(number).unwrap_or(0)
+        }
+        Err(Failure::Library(error)) => {
+            output.error(Some(error.kind()), &error.to_string());
+            if let Some(hint) = hint(error.kind()) {
+                output.hint(hint);
+            }
+            code(error.kind())
+        }
+    })
+}
+
+fn code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Invalid => 2,
+        ErrorKind::NotFound
+        | ErrorKind::NotSealed
+        | ErrorKind::AlreadySealed
+        | ErrorKind::Conflict
+        | ErrorKind::Closed => 3,
+        ErrorKind::Denied | ErrorKind::Unsupported => 4,
+        ErrorKind::Corrupt => 5,
+        ErrorKind::Unavailable | ErrorKind::Unknown => 75,
+        _ => 70,
+    }
+}
+
+fn hint(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::AlreadySealed => {
+            Some("a sealed run never changes; land the data again under a new --run-id")
+        }
+        ErrorKind::NotSealed => {
+            Some("its writer may still be at work; if not, write the same run again")
+        }
+        ErrorKind::Conflict => Some("wait for the other writer, or look with `rawsink show`"),
+        ErrorKind::Corrupt => Some("do not use this partition before a person has looked at it"),
+        ErrorKind::Unavailable => Some("try again later with the same run id"),
+        ErrorKind::Unknown => Some("look with `rawsink show`, or write the same run again"),
+        ErrorKind::Internal => Some("this is a bug; please report it with the command line"),
+        _ => None,
+    }
+}

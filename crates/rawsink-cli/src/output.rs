@@ -1,0 +1,79 @@
+//! All printing: data to standard output, everything else to standard error.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, IsTerminal, Write},
+};
+
+use rawsink::ErrorKind;
+use serde::Serialize;
+
+/// Where a command prints, and whether data is JSON.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Tells whether data is to be printed as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints one record of data: as one line of JSON, or as its text.
+    pub(crate) fn data<T: Serialize>(&self, record: &T, text: impl fmt::Display) -> io::Result<()> {
+        let mut line =
+            if self.json { serde_json::to_vec(record)? } else { text.to_string().into_bytes() };
+        line.push(b'\n');
+        io::stdout().lock().write_all(&line)
+    }
+
+    /// Prints text as it is.
+    pub(crate) fn text(&self, text: &[u8]) -> io::Result<()> {
+        io::stdout().lock().write_all(text)
+    }
+
+    /// Returns standard output for bytes in bulk, without a buffer.
+    pub(crate) fn bulk(&self) -> io::Result<File> {
+        io::stdout().lock().flush()?;
+        Ok(File::from(rustix::stdio::stdout().try_clone_to_owned()?))
+    }
+
+    /// Tells what happens, for a person.
+    pub(crate) fn note(&self, text: impl fmt::Display) {
+        say(format_args!("{text}"));
+    }
+
+    /// Warns of what may be a mistake.
+    pub(crate) fn warning(&self, text: impl fmt::Display) {
+        say(format_args!("warning: {text}"));
+    }
+
+    /// Says what went wrong.
+    pub(crate) fn error(&self, kind: Option<ErrorKind>, text: &str) {
+        match kind {
+            Some(kind) => say(format_args!("error[{kind}]: {text}")),
+            None => say(format_args!("error: {text}")),
+        }
+    }
+
+    /// Says what to do about it.
+    pub(crate) fn hint(&self, text: &str) {
+        say(format_args!("hint: {text}"));
+    }
+}
+
+/// Tells whether a person sees standard error as it comes.
+pub(crate) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+fn say(text: fmt::Arguments<'_>) {
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

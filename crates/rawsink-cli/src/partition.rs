@@ -1,0 +1,85 @@
+//! How a command line names a partition: its canonical path, and which run of it.
+
+use clap::Args;
+use rawsink::{Error, ErrorKind, PartitionKey, RunId, consume, layout::Place};
+
+use crate::{context::Context, exit::Failure};
+
+/// A logical partition or one of its runs.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Canonical path, SOURCE/customer_id=ID/query_name=NAME/logical_date=DATE[/run_id=RUN]
+    pub(crate) partition: String,
+
+    /// Take the run that has authority in the state
+    #[arg(long, conflicts_with = "latest")]
+    pub(crate) current: bool,
+
+    /// Take the newest sealed run, whatever the state says
+    #[arg(long)]
+    pub(crate) latest: bool,
+}
+
+impl RunArgs {
+    /// Returns the run that is meant.
+    ///
+    /// Without a run and without a choice: `Invalid`, listing the runs that are there.
+    pub(crate) async fn choose(
+        &self,
+        context: &Context<'_>,
+    ) -> Result<(PartitionKey, RunId), Failure> {
+        let place = parse(&self.partition, context)?;
+        let key = partition_of(&place)?;
+        let run = match place.run() {
+            Some(_) if self.current || self.latest => {
+                return Err(Error::invalid(
+                    "the path names a run already; leave --current and --latest out",
+                )
+                .into());
+            }
+            Some(run) => run,
+            None if self.current => consume::current_run(&*context.state, &key).await?,
+            None if self.latest => latest(context, &key).await?,
+            None => return Err(ambiguous(context, &key).await?),
+        };
+        Ok((key, run))
+    }
+}
+
+/// Reads a path from the command line.
+pub(crate) fn parse(path: &str, context: &Context<'_>) -> Result<Place, Failure> {
+    Ok(Place::parse(path, &context.root())?)
+}
+
+/// Returns the logical partition of a place that must have all four levels.
+pub(crate) fn partition_of(place: &Place) -> Result<PartitionKey, Failure> {
+    let Some(key) = place.partition() else {
+        let next = place.next_level().map_or("run_id", rawsink::layout::Level::name);
+        let message =
+            format!("{:?} names no logical partition: {next} is missing", place.to_string());
+        return Err(Error::invalid(message).into());
+    };
+    Ok(key)
+}
+
+async fn latest(context: &Context<'_>, key: &PartitionKey) -> Result<RunId, Failure> {
+    let runs = context.sink.list_runs(key).await?;
+    let newest = runs.into_iter().rev().find(|run| run.sealed);
+    let missing =
+        || Error::new(ErrorKind::NotFound, "no run is sealed").at(Place::of_partition(key));
+    Ok(newest.ok_or_else(missing)?.run_id)
+}
+
+async fn ambiguous(context: &Context<'_>, key: &PartitionKey) -> Result<Failure, Failure> {
+    let runs = context.sink.list_runs(key).await?;
+    let place = Place::of_partition(key);
+    if runs.is_empty() {
+        return Ok(Error::new(ErrorKind::NotFound, "no run is there").at(place).into());
+    }
+    let mut message = "which run? Take --current, --latest, or one of these paths:".to_owned();
+    for run in runs {
+        let sealed = if run.sealed { "sealed" } else { "not sealed" };
+        message.push_str(&format!("\n  {}  {sealed}", Place::of_run(&run.key, &run.run_id)));
+    }
+    Ok(Error::invalid(message).at(place).into())
+}

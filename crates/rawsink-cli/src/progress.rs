@@ -1,0 +1,62 @@
+//! Progress for a person who watches: rows, bytes and rate, on a terminal only.
+
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output;
+
+/// A line that shows how far a command is; silent where nobody watches.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    rows: bool,
+}
+
+impl Progress {
+    /// Shows rows and bytes of a stream whose length is not known.
+    pub(crate) fn of_rows(verb: &'static str) -> Self {
+        Self::new(None, "{spinner} {prefix} {msg}  {bytes}  {bytes_per_sec}  {elapsed}", verb, true)
+    }
+
+    /// Shows bytes of a payload whose length is known.
+    pub(crate) fn of_bytes(verb: &'static str, total: u64) -> Self {
+        Self::new(
+            Some(total),
+            "{prefix} {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
+            verb,
+            false,
+        )
+    }
+
+    fn new(total: Option<u64>, template: &str, verb: &'static str, rows: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+        if output::is_watched() {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+        }
+        bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
+        bar.set_prefix(verb);
+        Self { bar, rows }
+    }
+
+    pub(crate) fn set(&self, rows: u64, bytes: u64) {
+        if self.rows && !self.bar.is_hidden() {
+            self.bar.set_message(format!("{} rows", HumanCount(rows)));
+        }
+        self.bar.set_position(bytes);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Returns rows and bytes for a person: `3 rows, 24 B`.
+pub(crate) fn amount(rows: u64, bytes: u64) -> String {
+    format!("{}, {}", self::rows(rows), HumanBytes(bytes))
+}
+
+/// Returns a number of rows for a person.
+pub(crate) fn rows(rows: u64) -> String {
+    format!("{} {}", HumanCount(rows), if rows == 1 { "row" } else { "rows" })
+}
