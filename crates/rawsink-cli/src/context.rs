@@ -6,7 +6,10 @@ use rawsink::{
     state::{self, PartitionState},
 };
 
-use crate::{exit::Failure, output::Output};
+use crate::{
+    exit::Failure,
+    output::{self, Output},
+};
 
 /// The settings of this call and what they open.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ impl<'output> Context<'output> {
     pub(crate) fn from_env(output: &'output Output) -> Result<Self, Failure> {
         let loaded = Loaded::from_env()?;
         for warning in &loaded.warnings {
-            output.warning(warning);
+            output::warning(warning);
         }
         Self::new(loaded, output)
     }

@@ -4,7 +4,7 @@ use std::{fmt, io, process::ExitCode};
 
 use rawsink::{Error, ErrorKind};
 
-use crate::output::Output;
+use crate::output;
 
 /// What a command that worked answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,22 +54,22 @@ impl From<io::Error> for Failure {
 }
 
 /// Says how a command ended and returns its exit code.
-pub(crate) fn report(output: &Output, outcome: Result<Answer, Failure>) -> ExitCode {
+pub(crate) fn report(outcome: Result<Answer, Failure>) -> ExitCode {
     ExitCode::from(match outcome {
         Ok(Answer::Yes) | Err(Failure::ClosedPipe) => 0,
         Ok(Answer::No) => 1,
         Err(Failure::Refused(message)) => {
-            output.error(None, &message);
+            output::error(None, &message);
             1
         }
         Err(Failure::Signal(number, message)) => {
-            output.error(None, &message);
+            output::error(None, &message);
             128 + u8::try_from(number).unwrap_or(0)
         }
         Err(Failure::Library(error)) => {
-            output.error(Some(error.kind()), &error.to_string());
+            output::error(Some(error.kind()), &error.to_string());
             if let Some(hint) = hint(error.kind()) {
-                output.hint(hint);
+                output::hint(hint);
             }
             code(error.kind())
         }

@@ -40,18 +40,18 @@ fn main() -> ExitCode {
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
             Ok(runtime) => runtime,
-            Err(cause) => return exit::report(&output, Err(Failure::internal(&cause))),
+            Err(cause) => return exit::report(Err(Failure::internal(&cause))),
         };
     let outcome = runtime.block_on(run(cli.command, &output));
     // A thread may still wait for input that nobody wants any more; writers have ended by now.
     runtime.shutdown_background();
-    exit::report(&output, outcome)
+    exit::report(outcome)
 }
 
 async fn run(command: Command, output: &Output) -> Result<Answer, Failure> {
     signals::survive_file_size_limit();
     match command {
-        Command::Completions(args) => commands::completions::run(&args, Cli::command(), output),
+        Command::Completions(args) => commands::completions::run(&args, Cli::command()),
         Command::Demo(args) => commands::demo::run(&args, output).await,
         command => {
             let context = Context::from_env(output)?;

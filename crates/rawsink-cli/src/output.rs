@@ -32,40 +32,40 @@ impl Output {
         line.push(b'\n');
         io::stdout().lock().write_all(&line)
     }
+}
 
-    /// Prints text as it is.
-    pub(crate) fn text(&self, text: &[u8]) -> io::Result<()> {
-        io::stdout().lock().write_all(text)
-    }
+/// Prints text as it is.
+pub(crate) fn text(text: &[u8]) -> io::Result<()> {
+    io::stdout().lock().write_all(text)
+}
 
-    /// Returns standard output for bytes in bulk, without a buffer.
-    pub(crate) fn bulk(&self) -> io::Result<File> {
-        io::stdout().lock().flush()?;
-        Ok(File::from(rustix::stdio::stdout().try_clone_to_owned()?))
-    }
+/// Returns standard output for bytes in bulk, without a buffer.
+pub(crate) fn bulk() -> io::Result<File> {
+    io::stdout().lock().flush()?;
+    Ok(File::from(rustix::stdio::stdout().try_clone_to_owned()?))
+}
 
-    /// Tells what happens, for a person.
-    pub(crate) fn note(&self, text: impl fmt::Display) {
-        say(format_args!("{text}"));
-    }
+/// Tells what happens, for a person.
+pub(crate) fn note(text: impl fmt::Display) {
+    say(format_args!("{text}"));
+}
 
-    /// Warns of what may be a mistake.
-    pub(crate) fn warning(&self, text: impl fmt::Display) {
-        say(format_args!("warning: {text}"));
-    }
+/// Warns of what may be a mistake.
+pub(crate) fn warning(text: impl fmt::Display) {
+    say(format_args!("warning: {text}"));
+}
 
-    /// Says what went wrong.
-    pub(crate) fn error(&self, kind: Option<ErrorKind>, text: &str) {
-        match kind {
-            Some(kind) => say(format_args!("error[{kind}]: {text}")),
-            None => say(format_args!("error: {text}")),
-        }
+/// Says what went wrong.
+pub(crate) fn error(kind: Option<ErrorKind>, text: &str) {
+    match kind {
+        Some(kind) => say(format_args!("error[{kind}]: {text}")),
+        None => say(format_args!("error: {text}")),
     }
+}
 
-    /// Says what to do about it.
-    pub(crate) fn hint(&self, text: &str) {
-        say(format_args!("hint: {text}"));
-    }
+/// Says what to do about it.
+pub(crate) fn hint(text: &str) {
+    say(format_args!("hint: {text}"));
 }
 
 /// Tells whether a person sees standard error as it comes.

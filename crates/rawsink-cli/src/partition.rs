@@ -1,5 +1,7 @@
 //! How a command line names a partition: its canonical path, and which run of it.
 
+use std::iter;
+
 use clap::Args;
 use rawsink::{Error, ErrorKind, PartitionKey, RunId, consume, layout::Place};
 
@@ -8,7 +10,7 @@ use crate::{context::Context, exit::Failure};
 /// A logical partition or one of its runs.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Canonical path, SOURCE/customer_id=ID/query_name=NAME/logical_date=DATE[/run_id=RUN]
+    /// Canonical path of a partition or run, as it stands in the storage
     pub(crate) partition: String,
 
     /// Take the run that has authority in the state
@@ -76,10 +78,13 @@ async fn ambiguous(context: &Context<'_>, key: &PartitionKey) -> Result<Failure,
     if runs.is_empty() {
         return Ok(Error::new(ErrorKind::NotFound, "no run is there").at(place).into());
     }
-    let mut message = "which run? Take --current, --latest, or one of these paths:".to_owned();
-    for run in runs {
+    let paths = runs.iter().map(|run| {
         let sealed = if run.sealed { "sealed" } else { "not sealed" };
-        message.push_str(&format!("\n  {}  {sealed}", Place::of_run(&run.key, &run.run_id)));
-    }
+        format!("\n  {}  {sealed}", Place::of_run(&run.key, &run.run_id))
+    });
+    let message: String =
+        iter::once("which run? Take --current, --latest, or one of these paths:".to_owned())
+            .chain(paths)
+            .collect();
     Ok(Error::invalid(message).at(place).into())
 }

@@ -12,14 +12,15 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
-/// The system's clock.
+/// The system's clock, in whole milliseconds: what is written down should be readable anywhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the injected clock")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let milliseconds = Timestamp::now().as_millisecond();
+        Timestamp::from_millisecond(milliseconds).expect("the time was in range before")
     }
 }
 

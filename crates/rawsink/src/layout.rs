@@ -139,6 +139,11 @@ impl Place {
         Level::ALL.get(self.values.len()).copied()
     }
 
+    /// Returns the values that are given, from the outside.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(String::as_str)
+    }
+
     /// Returns the innermost level and its value.
     pub fn innermost(&self) -> Option<(Level, &str)> {
         let value = self.values.last()?;

@@ -4,7 +4,7 @@ use clap_complete::Shell;
 
 use crate::{
     exit::{Answer, Failure},
-    output::Output,
+    output,
 };
 
 /// Print the completions of a shell
@@ -17,13 +17,9 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(
-    args: &Args,
-    mut program: clap::Command,
-    output: &Output,
-) -> Result<Answer, Failure> {
+pub(crate) fn run(args: &Args, mut program: clap::Command) -> Result<Answer, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, "rawsink", &mut script);
-    output.text(&script)?;
+    output::text(&script)?;
     Ok(Answer::Yes)
 }

@@ -14,6 +14,7 @@ use self::sample::Extract;
 use crate::{
     context::Context,
     exit::{Answer, Failure},
+    output,
     output::Output,
     progress,
 };
@@ -171,9 +172,9 @@ impl Demo<'_> {
     fn say(&self, text: &str) -> Result<(), Failure> {
         let output = self.context.output;
         if output.is_json() {
-            output.note(text.trim_end());
+            output::note(text.trim_end());
             return Ok(());
         }
-        Ok(output.text(text.as_bytes())?)
+        Ok(output::text(text.as_bytes())?)
     }
 }

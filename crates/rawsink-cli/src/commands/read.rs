@@ -7,6 +7,7 @@ use rawsink::layout::Place;
 use crate::{
     context::Context,
     exit::{Answer, Failure},
+    output,
     partition::RunArgs,
     progress::Progress,
 };
@@ -32,7 +33,7 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
     } else {
         context.sink.open_partition(&key, &run).await?
     };
-    let mut stdout = context.output.bulk()?;
+    let mut stdout = output::bulk()?;
     let progress = Progress::of_bytes("reading", reader.payload_bytes());
     let mut read_bytes = 0;
     while let Some(chunk) =

@@ -25,7 +25,7 @@ pub(crate) struct Args {
 enum StateCommand {
     /// Show the record of one logical partition; none means pending
     Show {
-        /// Canonical path, SOURCE/customer_id=ID/query_name=NAME/logical_date=DATE
+        /// Canonical path of a logical partition
         partition: String,
     },
     /// List the records, sorted by partition

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     exit::{Answer, Failure},
+    output,
     partition::RunArgs,
     progress,
 };
@@ -58,17 +59,17 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
     context
         .output
         .data(&judged, format!("{path}\t{}", if passed { "passed" } else { "failed" }))?;
-    tell(context, &validation);
+    tell(&validation);
     Ok(if passed { Answer::Yes } else { Answer::No })
 }
 
 /// Tells a person what a validation found and what it changed.
-pub(crate) fn tell(context: &Context<'_>, validation: &Validation) {
+pub(crate) fn tell(validation: &Validation) {
     for warning in &validation.warnings {
-        context.output.warning(format!("metadata: {warning}"));
+        output::warning(format!("metadata: {warning}"));
     }
     for fault in &validation.faults {
-        context.output.note(format!("fault: {fault}"));
+        output::note(format!("fault: {fault}"));
     }
     let state = &validation.state;
     let authority = match (state.status, &state.current_run_id) {
@@ -76,5 +77,5 @@ pub(crate) fn tell(context: &Context<'_>, validation: &Validation) {
         _ => "no run has authority".to_owned(),
     };
     let rows = progress::rows(validation.rows);
-    context.output.note(format!("read {rows}; the status is {}, {authority}", state.status));
+    output::note(format!("read {rows}; the status is {}, {authority}", state.status));
 }

@@ -17,7 +17,7 @@ use self::source::{Ended, Source};
 use crate::{
     context::Context,
     exit::{Answer, Failure},
-    partition,
+    output, partition,
     progress::{self, Progress},
     signals::Signals,
 };
@@ -37,7 +37,7 @@ Examples:
 A pipe hides an extractor that dies: its end looks like the end of the rows. Prefer `-- COMMAND`, or give
 --expect-records.")]
 pub(crate) struct Args {
-    /// Canonical path, SOURCE/customer_id=ID/query_name=NAME/logical_date=DATE[/run_id=RUN]
+    /// Canonical path of a partition or run, as it stands in the storage
     partition: String,
 
     /// File with the rows; `-` or nothing for standard input
@@ -93,15 +93,15 @@ pub(crate) async fn run(args: Args, context: &Context<'_>) -> Result<Answer, Fai
             .at(Place::of_run(&key, &run))
             .into());
     }
-    warn_of_names(context, &key, &run);
+    warn_of_names(&key, &run);
     for gap in gaps {
-        context.output.warning(format!("metadata: {gap}"));
+        output::warning(format!("metadata: {gap}"));
     }
 
     // From here on a signal ends the attempt in order.
     let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
     let mut writer = context.sink.write_partition(&key, &run).await?;
-    match args.fill(&mut writer, &mut signals, context).await {
+    match args.fill(&mut writer, &mut signals).await {
         Ok(()) => {}
         Err(failure) => {
             writer.abort().await;
@@ -109,7 +109,7 @@ pub(crate) async fn run(args: Args, context: &Context<'_>) -> Result<Answer, Fai
         }
     }
     let metadata = prepared.finish(writer.record_count())?;
-    let sealed = decide(writer.finalize(metadata), &mut signals, context).await?;
+    let sealed = decide(writer.finalize(metadata), &mut signals).await?;
     args.report(context, &key, &run, &sealed).await
 }
 
@@ -138,11 +138,10 @@ impl Args {
         &self,
         writer: &mut PartitionWriter,
         signals: &mut Signals,
-        context: &Context<'_>,
     ) -> Result<(), Failure> {
         let mut source = Source::open(self.file.as_deref(), &self.command)?;
         if source.is_terminal() {
-            context.output.note("reading rows from the terminal; end with Ctrl-D");
+            output::note("reading rows from the terminal; end with Ctrl-D");
         }
         let progress = Progress::of_rows("landing");
         let rows = source.take_rows()?;
@@ -189,9 +188,10 @@ impl Args {
     ) -> Result<Answer, Failure> {
         let rules =
             Rules { gaps: if self.strict { Gaps::Refuse } else { Gaps::Warn }, ..Rules::default() };
-        let validation = match self.then_validate {
-            true => Some(validate(&context.sink, &*context.state, key, run, rules).await),
-            false => None,
+        let validation = if self.then_validate {
+            Some(validate(&context.sink, &*context.state, key, run, rules).await)
+        } else {
+            None
         };
         let path = Place::of_run(key, run).to_string();
         let passed = validation.as_ref().and_then(|outcome| outcome.as_ref().ok());
@@ -199,9 +199,9 @@ impl Args {
         // What was sealed is reported even where the validation could not be made.
         context.output.data(&record, &path)?;
         let amount = progress::amount(sealed.payload.record_count, sealed.payload.payload_bytes);
-        context.output.note(format!("sealed {amount}"));
+        output::note(format!("sealed {amount}"));
         let Some(validation) = validation.transpose()? else { return Ok(Answer::Yes) };
-        super::validate::tell(context, &validation);
+        super::validate::tell(&validation);
         Ok(if validation.passed() { Answer::Yes } else { Answer::No })
     }
 }
@@ -210,12 +210,11 @@ impl Args {
 async fn decide(
     sealing: impl Future<Output = rawsink::Result<Sealed>>,
     signals: &mut Signals,
-    context: &Context<'_>,
 ) -> Result<Sealed, Failure> {
     tokio::pin!(sealing);
     tokio::select! {
         outcome = &mut sealing => return Ok(outcome?),
-        _ = signals.next() => context.output.note("sealing has begun: waiting for its outcome (a second signal gives up)"),
+        _ = signals.next() => output::note("sealing has begun: waiting for its outcome (a second signal gives up)"),
     }
     tokio::select! {
         outcome = &mut sealing => Ok(outcome?),
@@ -223,15 +222,15 @@ async fn decide(
     }
 }
 
-fn warn_of_names(context: &Context<'_>, key: &PartitionKey, run: &RunId) {
+fn warn_of_names(key: &PartitionKey, run: &RunId) {
     if !run.is_canonical() {
-        context.output.warning(format!(
+        output::warning(format!(
             "run id {:?} is not YYYY-MM-DDTHH:MM:SS.mmmZ, so it may not sort by time",
             run.as_str()
         ));
     }
     if key.customer_id().contains('-') {
-        context.output.warning(format!(
+        output::warning(format!(
             "customer_id {:?} has hyphens; the norm is without",
             key.customer_id()
         ));

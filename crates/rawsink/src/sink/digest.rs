@@ -15,37 +15,46 @@ pub struct PayloadSummary {
     pub record_count: u64,
 }
 
-/// A running [`PayloadSummary`].
+/// Length and SHA-256 of the bytes so far.
 #[derive(Debug, Default)]
 pub(super) struct PayloadDigest {
     sha256: Sha256,
     bytes: u64,
-    line_feeds: u64,
-    ends_open: bool,
 }
 
 impl PayloadDigest {
     pub(super) fn update(&mut self, chunk: &[u8]) {
-        let Some(last) = chunk.last() else { return };
         self.sha256.update(chunk);
         self.bytes += chunk.len() as u64;
-        self.line_feeds += memchr::memchr_iter(b'\n', chunk).count() as u64;
-        self.ends_open = *last != b'\n';
     }
 
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    pub(super) fn finish(self) -> PayloadSummary {
+    pub(super) fn finish(self, record_count: u64) -> PayloadSummary {
         let mut payload_sha256 = String::with_capacity(64);
         for byte in self.sha256.finalize() {
             write!(payload_sha256, "{byte:02x}").expect("a string takes any text");
         }
-        PayloadSummary {
-            payload_bytes: self.bytes,
-            payload_sha256,
-            record_count: self.line_feeds + u64::from(self.ends_open),
-        }
+        PayloadSummary { payload_bytes: self.bytes, payload_sha256, record_count }
+    }
+}
+
+/// Rows of the bytes so far, for whoever does not see them one by one.
+#[derive(Debug, Default)]
+pub(super) struct RowCount {
+    line_feeds: u64,
+    ends_open: bool,
+}
+
+impl RowCount {
+    pub(super) fn update(&mut self, chunk: &[u8]) {
+        self.line_feeds += memchr::memchr_iter(b'\n', chunk).count() as u64;
+        self.ends_open = chunk.last().map_or(self.ends_open, |last| *last != b'\n');
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.line_feeds + u64::from(self.ends_open)
     }
 }

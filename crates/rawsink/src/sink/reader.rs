@@ -3,7 +3,10 @@
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::{PayloadSummary, digest::PayloadDigest};
+use super::{
+    PayloadSummary,
+    digest::{PayloadDigest, RowCount},
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     metadata::{self, MAX_METADATA_BYTES, Metadata, Seal},
@@ -34,7 +37,7 @@ pub struct PartitionReader {
 
 #[derive(Debug)]
 enum State {
-    Reading(Box<PayloadDigest>),
+    Reading(Box<(PayloadDigest, RowCount)>),
     Checked(PayloadSummary),
     Failed,
 }
@@ -132,12 +135,15 @@ impl PartitionReader {
                 if closes {
                     return Ok(Some(Rows(self.open_row.split().freeze())));
                 }
-            } else if let Some(feed) = memchr::memrchr(b'\n', &chunk) {
-                let whole = chunk.split_to(feed + 1);
-                self.keep_open(&chunk)?;
-                return Ok(Some(Rows(whole)));
-            } else {
-                self.keep_open(&chunk)?;
+                continue;
+            }
+            match self.whole_rows(&chunk)? {
+                0 => self.keep_open(&chunk)?,
+                bytes => {
+                    let rows = chunk.split_to(bytes);
+                    self.pending = chunk;
+                    return Ok(Some(Rows(rows)));
+                }
             }
         }
     }
@@ -148,7 +154,7 @@ impl PartitionReader {
     /// As [`next_row`](Self::next_row), but that no row is too long.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
         let outcome = match std::mem::replace(&mut self.state, State::Failed) {
-            State::Reading(digest) => self.read_chunk(digest).await,
+            State::Reading(sums) => self.read_chunk(sums).await,
             State::Checked(summary) => {
                 self.state = State::Checked(summary);
                 return Ok(None);
@@ -171,17 +177,22 @@ impl PartitionReader {
             .ok_or_else(|| Error::new(ErrorKind::Internal, "a reader ended without an outcome"))
     }
 
-    async fn read_chunk(&mut self, mut digest: Box<PayloadDigest>) -> Result<Option<Bytes>> {
+    async fn read_chunk(
+        &mut self,
+        mut sums: Box<(PayloadDigest, RowCount)>,
+    ) -> Result<Option<Bytes>> {
         if let Some(chunk) = self.payload.chunks.next().await.transpose()? {
-            digest.update(&chunk);
+            sums.0.update(&chunk);
+            sums.1.update(&chunk);
             // Bytes behind the length that was announced are not handed out.
-            if digest.bytes() > self.payload.bytes {
-                return Err(length_differs(digest.bytes(), self.payload.bytes));
+            if sums.0.bytes() > self.payload.bytes {
+                return Err(length_differs(sums.0.bytes(), self.payload.bytes));
             }
-            self.state = State::Reading(digest);
+            self.state = State::Reading(sums);
             return Ok(Some(chunk));
         }
-        let summary = digest.finish();
+        let (digest, rows) = *sums;
+        let summary = digest.finish(rows.rows());
         self.check(&summary)?;
         self.state = State::Checked(summary);
         Ok(None)
@@ -215,12 +226,33 @@ impl PartitionReader {
     fn keep_open(&mut self, more: &[u8]) -> Result<()> {
         let row_bytes = self.open_row.len() + more.strip_suffix(b"\n").unwrap_or(more).len();
         if row_bytes > self.max_row_bytes {
-            self.state = State::Failed;
-            let fault = RowFault::TooLong(self.max_row_bytes);
-            return Err(Error::invalid(format!("a row {fault}")).at(&self.path));
+            return Err(self.row_too_long());
         }
         self.open_row.extend_from_slice(more);
         Ok(())
+    }
+
+    /// Returns the length of the rows that end in `chunk`, up to the first that is too long.
+    fn whole_rows(&mut self, chunk: &[u8]) -> Result<usize> {
+        let Some(last) = memchr::memrchr(b'\n', chunk) else { return Ok(0) };
+        if last <= self.max_row_bytes {
+            return Ok(last + 1);
+        }
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', chunk) {
+            if end - start > self.max_row_bytes {
+                break;
+            }
+            start = end + 1;
+        }
+        // The rows before one that is too long are handed out first, wherever chunks are cut.
+        if start == 0 { Err(self.row_too_long()) } else { Ok(start) }
+    }
+
+    fn row_too_long(&mut self) -> Error {
+        self.state = State::Failed;
+        let fault = RowFault::TooLong(self.max_row_bytes);
+        Error::invalid(format!("a row {fault}")).at(&self.path)
     }
 }
 

@@ -29,26 +29,30 @@ impl PartitionWriter {
         source: impl Read + Send + 'static,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<u64> {
-        self.check_open()?;
+        self.begin()?;
         let before = self.record_count();
-        let mut open_line = Vec::new();
-        let mut reading = next_chunk(source);
+        let (mut open_line, mut spare) = (Vec::new(), Vec::new());
+        let mut reading = next_chunk(source, Vec::new());
         loop {
-            let (source, chunk) = match reading.await {
-                Ok((source, Ok(chunk))) => (source, chunk),
-                Ok((_, Err(cause))) => return Err(self.end(unreadable(&cause)).await),
+            let (source, buffer, filled) = match reading.await {
+                Ok(Chunk { source, buffer, filled: Ok(filled) }) => (source, buffer, filled),
+                Ok(Chunk { filled: Err(cause), .. }) => {
+                    return Err(self.end(unreadable(&cause)).await);
+                }
                 Err(cause) => return Err(self.end(unreadable(&cause)).await),
             };
-            if chunk.is_empty() {
+            if filled == 0 {
                 break;
             }
-            reading = next_chunk(source);
-            self.put_chunk(&mut open_line, &chunk).await?;
+            reading = next_chunk(source, spare);
+            self.put_chunk(&mut open_line, &buffer[..filled]).await?;
+            spare = buffer;
             progress(self.record_count(), self.payload_bytes());
         }
         if !open_line.is_empty() {
             self.put_checked(&open_line).await?;
         }
+        self.finish();
         Ok(self.record_count() - before)
     }
 
@@ -87,18 +91,30 @@ impl PartitionWriter {
     }
 }
 
+/// A source with the buffer that it fills; two buffers take turns.
+struct Chunk<R> {
+    source: R,
+    buffer: Vec<u8>,
+    filled: std::io::Result<usize>,
+}
+
+/// Fills a buffer on the blocking pool; it is short only at the source's end.
 fn next_chunk<R: Read + Send + 'static>(
     mut source: R,
-) -> JoinHandle<(R, std::io::Result<Vec<u8>>)> {
+    mut buffer: Vec<u8>,
+) -> JoinHandle<Chunk<R>> {
     spawn_blocking(move || {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        let outcome = loop {
-            match (&mut source).take((CHUNK_BYTES - chunk.len()) as u64).read_to_end(&mut chunk) {
+        buffer.resize(CHUNK_BYTES, 0);
+        let mut filled = 0;
+        let filled = loop {
+            match source.read(&mut buffer[filled..]) {
+                Ok(0) => break Ok(filled),
+                Ok(read) => filled += read,
                 Err(cause) if cause.kind() == IoKind::Interrupted => {}
-                outcome => break outcome,
+                Err(cause) => break Err(cause),
             }
         };
-        (source, outcome.map(|_| chunk))
+        Chunk { source, buffer, filled }
     })
 }
 

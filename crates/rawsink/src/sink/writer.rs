@@ -32,6 +32,8 @@ pub struct PartitionWriter {
     part_bytes: usize,
     digest: PayloadDigest,
     rows: u64,
+    /// Whether a call is under way; still set later, it was dropped half-way and rows may be missing.
+    under_way: bool,
 }
 
 /// A partition that this writer sealed.
@@ -53,7 +55,8 @@ impl PartitionWriter {
     ) -> Self {
         let part_bytes = upload.part_bytes();
         let (part, digest) = (BytesMut::new(), PayloadDigest::default());
-        Self { upload: Some(upload), key, run, max_row_bytes, part, part_bytes, digest, rows: 0 }
+        let (upload, rows, under_way) = (Some(upload), 0, false);
+        Self { upload, key, run, max_row_bytes, part, part_bytes, digest, rows, under_way }
     }
 
     /// Appends one row, serialised as one line of JSON.
@@ -62,7 +65,7 @@ impl PartitionWriter {
     /// `Invalid`, with the row's number, for a value that is no JSON object or too long; the
     /// store's errors. After any error the writer has ended.
     pub async fn write_payload_row<T: Serialize + Sync + ?Sized>(&mut self, row: &T) -> Result<()> {
-        self.check_open()?;
+        self.begin()?;
         let start = self.part.len();
         self.reserve_part();
         let serialised = serde_json::to_writer((&mut self.part).writer(), row);
@@ -83,7 +86,9 @@ impl PartitionWriter {
         }
         self.rows += 1;
         self.part.put_u8(b'\n');
-        self.send_full_parts().await
+        self.send_full_parts().await?;
+        self.finish();
+        Ok(())
     }
 
     /// Appends one row that is JSON text already, without its line feed, kept byte for byte.
@@ -92,11 +97,13 @@ impl PartitionWriter {
     /// `Invalid`, with the row's number, for a line that is not one JSON object (see
     /// [`row`](crate::row)); the store's errors. After any error the writer has ended.
     pub async fn write_payload_line(&mut self, line: &[u8]) -> Result<()> {
-        self.check_open()?;
+        self.begin()?;
         if let Err(fault) = row::check_single(line, self.max_row_bytes) {
             return Err(self.refuse_row(&fault).await);
         }
-        self.put_line(line).await
+        self.put_line(line).await?;
+        self.finish();
+        Ok(())
     }
 
     /// Returns how many rows were accepted so far.
@@ -171,11 +178,23 @@ impl PartitionWriter {
         error.at(Place::of_run(&self.key, &self.run))
     }
 
-    pub(super) fn check_open(&self) -> Result<()> {
-        if self.upload.is_some() {
-            return Ok(());
-        }
-        let message = "this writer ended at an earlier error; nothing was sealed";
+    /// Begins a call that may add rows; [`finish`](Self::finish) says that all of them were added.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.check_open()?;
+        self.under_way = true;
+        Ok(())
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.under_way = false;
+    }
+
+    fn check_open(&self) -> Result<()> {
+        let message = match self.upload {
+            Some(_) if !self.under_way => return Ok(()),
+            Some(_) => "a call of this writer was dropped half-way, so that rows may be missing",
+            None => "this writer ended at an earlier error; nothing was sealed",
+        };
         Err(Error::new(ErrorKind::Closed, message).at(Place::of_run(&self.key, &self.run)))
     }
 
@@ -230,7 +249,7 @@ impl PartitionWriter {
             Some(upload) => upload.complete(last).await?,
             None => self.check_open()?,
         }
-        Ok(std::mem::take(&mut self.digest).finish())
+        Ok(std::mem::take(&mut self.digest).finish(self.rows))
     }
 
     async fn seal(&mut self, metadata: &Metadata, summary: PayloadSummary) -> Result<Sealed> {

@@ -67,8 +67,8 @@ pub fn transition(previous: Option<&Record>, verdict: &Verdict, now: Timestamp) 
 }
 
 impl Record {
-    /// What no record means.
-    fn pending() -> Self {
+    /// Returns what no record means.
+    pub fn pending() -> Self {
         Self {
             status: Status::Pending,
             current_run_id: None,

@@ -16,13 +16,14 @@ mod upload;
 
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use rustix::{buffer::spare_capacity, io::Errno};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use self::{
@@ -33,7 +34,7 @@ use self::{
 use super::{Attempt, Object, ObjectInfo, Reading, RunObjects, Store, StorePath, Stored, Upload};
 use crate::error::Result;
 
-const READ_BYTES: u64 = 1024 * 1024;
+const READ_BYTES: usize = 512 * 1024;
 
 /// A store in a directory of a local file system.
 ///
@@ -97,10 +98,8 @@ impl Store for FsStore {
     }
 
     async fn sync(&self, run: &StorePath) -> Result<()> {
-        let (root, dir) = (self.root.clone(), self.dir(run));
-        Ok(joined(
-            spawn_blocking(move || attempt::sync_upwards(&root, &dir, &Probe::default())).await,
-        )?)
+        let (root, dir, probe) = (self.root.clone(), self.dir(run), self.probe.clone());
+        Ok(joined(spawn_blocking(move || attempt::sync_run(&root, &dir, &probe)).await)?)
     }
 
     async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
@@ -140,8 +139,13 @@ fn file_info(path: &Path) -> Result<Option<ObjectInfo>, FsError> {
 fn open_at(path: &Path, offset: u64) -> Result<(File, u64), FsError> {
     let wrap = |cause| FsError::new("open", path, &cause);
     let mut file = File::open(path).map_err(wrap)?;
-    let bytes = file.metadata().map_err(wrap)?.len();
-    file.seek(SeekFrom::Start(offset)).map_err(wrap)?;
+    let meta = file.metadata().map_err(wrap)?;
+    if !meta.is_file() {
+        return Err(FsError::new("open", path, &Errno::NOENT.into()));
+    }
+    let bytes = meta.len();
+    // Behind the end there is nothing; the system takes no offset above 2^63.
+    file.seek(SeekFrom::Start(offset.min(bytes))).map_err(wrap)?;
     Ok((file, bytes))
 }
 
@@ -163,11 +167,17 @@ fn chunks(file: File) -> BoxStream<'static, Result<Bytes>> {
     .boxed()
 }
 
-fn next_chunk(mut file: File) -> NextChunk {
+fn next_chunk(file: File) -> NextChunk {
     spawn_blocking(move || {
-        let mut chunk =
-            Vec::with_capacity(usize::try_from(READ_BYTES).expect("a chunk fits in memory"));
-        let outcome = (&mut file).take(READ_BYTES).read_to_end(&mut chunk);
-        (file, outcome.map(|_| chunk))
+        let mut chunk = Vec::with_capacity(READ_BYTES);
+        let outcome = loop {
+            match rustix::io::read(&file, spare_capacity(&mut chunk)) {
+                Ok(0) => break Ok(chunk),
+                Ok(_) if chunk.len() == chunk.capacity() => break Ok(chunk),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(cause) => break Err(cause.into()),
+            }
+        };
+        (file, outcome)
     })
 }

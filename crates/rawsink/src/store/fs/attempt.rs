@@ -72,6 +72,10 @@ impl Attempt {
                 Ok(Self { run, root, token, probe, staging, stage: Stage::Writing })
             }
             Err(error) => {
+                if !probe.is_dead() {
+                    let staging = staging_name(Object::Payload, &attempt.token);
+                    let _ = fs::unlinkat(&run.dir, staging, AtFlags::empty());
+                }
                 remove_empty_directory(&run, &probe);
                 Err(error)
             }
@@ -125,13 +129,14 @@ impl Attempt {
 
     fn link_seal(&mut self, staging: &str) -> Result<(), FsError> {
         let before = std::mem::replace(&mut self.stage, Stage::SealSent);
-        self.link(Step::LinkSeal, staging, Object::Seal).map_err(|error| {
-            if error.is(Errno::IO) {
-                return error.seal_unknown();
-            }
-            self.stage = before;
-            error
-        })
+        let Err(error) = self.link(Step::LinkSeal, staging, Object::Seal) else { return Ok(()) };
+        // Only a clear refusal that the directory bears out means that there will be no seal.
+        if !error.is_clear_refusal() || same_file(&self.run.dir, staging, Object::Seal.file_name())
+        {
+            return Err(error.seal_unknown());
+        }
+        self.stage = before;
+        Err(error)
     }
 
     /// Makes an object appear under its name, unless that name is taken.
@@ -165,9 +170,11 @@ impl Attempt {
             staging_name(Object::Payload, &self.token),
             staging_name(Object::Seal, &self.token),
         ];
+        let payload = Object::Payload.file_name();
         let seal = fs::statat(dir, Object::Seal.file_name(), AtFlags::SYMLINK_NOFOLLOW);
-        if self.stage == Stage::PayloadLinked && matches!(seal, Err(Errno::NOENT)) {
-            ours.push(Object::Payload.file_name().to_owned());
+        let unsealed = self.stage == Stage::PayloadLinked && matches!(seal, Err(Errno::NOENT));
+        if unsealed && identity(fs::fstat(&self.staging)) == named_identity(dir, payload) {
+            ours.push(payload.to_owned());
         }
         for name in ours {
             let _ = fs::unlinkat(dir, name, AtFlags::empty());
@@ -236,6 +243,24 @@ fn unlink(run: &LockedRun, probe: &Probe, step: Step, name: &str) -> Result<(), 
     }
 }
 
+/// Syncs the objects of a run, whoever wrote them, and then the directories; a run that is not there
+/// has nothing to sync.
+pub(super) fn sync_run(root: &Path, run: &Path, probe: &Probe) -> Result<(), FsError> {
+    let objects = [(Step::SyncPayload, Object::Payload), (Step::SyncSeal, Object::Seal)];
+    for (step, object) in objects {
+        let path = run.join(object.file_name());
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        absent_is_fine(
+            probe.run(step, &path, || fs::fsync(fs::open(&path, flags, Mode::empty())?)),
+        )?;
+    }
+    absent_is_fine(sync_upwards(root, run, probe))
+}
+
+fn absent_is_fine(outcome: Result<(), FsError>) -> Result<(), FsError> {
+    outcome.or_else(|error| if error.is_absence() { Ok(()) } else { Err(error) })
+}
+
 /// Syncs a run's directory and every directory above it up to the root's parent, whoever made them.
 pub(super) fn sync_upwards(root: &Path, run: &Path, probe: &Probe) -> Result<(), FsError> {
     let top = root.parent().unwrap_or(root);
@@ -269,10 +294,17 @@ fn remove_empty_directory(run: &LockedRun, probe: &Probe) {
 }
 
 fn same_file(dir: &OwnedFd, one: &str, other: &str) -> bool {
-    let id = |name| {
-        fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| (stat.st_dev, stat.st_ino))
-    };
-    matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
+    let one = named_identity(dir, one);
+    one.is_some() && one == named_identity(dir, other)
+}
+
+/// Returns device and inode of what has a name.
+fn named_identity(dir: &OwnedFd, name: &str) -> Option<(u64, u64)> {
+    identity(fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW))
+}
+
+fn identity(stat: Result<fs::Stat, Errno>) -> Option<(u64, u64)> {
+    stat.ok().map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 fn taken(object: Object) -> Error {

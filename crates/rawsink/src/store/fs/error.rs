@@ -43,6 +43,30 @@ impl FsError {
         matches!(self, Self::System { errno, .. } if *errno == wanted)
     }
 
+    /// Tells whether the system, or the protocol, says plainly that the operation did not happen.
+    pub(super) fn is_clear_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::SealUnknown { .. } => false,
+            Self::System { errno, .. } => matches!(
+                *errno,
+                Errno::ACCESS
+                    | Errno::PERM
+                    | Errno::ROFS
+                    | Errno::NOSPC
+                    | Errno::DQUOT
+                    | Errno::MLINK
+                    | Errno::XDEV
+                    | Errno::OPNOTSUPP
+                    | Errno::NOSYS
+                    | Errno::NOENT
+                    | Errno::NOTDIR
+                    | Errno::LOOP
+                    | Errno::NAMETOOLONG
+            ),
+        }
+    }
+
     /// States that the seal may be there in spite of this error.
     pub(super) fn seal_unknown(self) -> Self {
         match self {

@@ -33,8 +33,10 @@ pub(super) fn children(dir: &Path) -> Result<Vec<String>, FsError> {
 
 fn holds_object(dir: &Path) -> Result<bool, FsError> {
     let entries = entries(dir)?;
-    if entries.iter().any(|entry| entry.object().is_some()) {
-        return Ok(true);
+    for entry in entries.iter().filter(|entry| entry.object().is_some()) {
+        if super::file_info(&dir.join(&entry.name))?.is_some() {
+            return Ok(true);
+        }
     }
     for entry in entries.iter().filter(|entry| entry.is_dir) {
         if holds_object(&dir.join(&entry.name))? {

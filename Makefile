@@ -1,0 +1,29 @@
+# Every gate under one name. `make help` lists them.
+
+CARGO ?= cargo
+
+.PHONY: help demo test bench docs lint ci parity
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: ## Build the program and go the whole way once, in ./rawsink-demo
+	$(CARGO) build --release --package rawsink-cli
+	target/release/rawsink demo --dir rawsink-demo
+
+test: ## Run all tests; needs no network
+	$(CARGO) test --workspace --lib --bins --tests
+	$(CARGO) test --workspace --doc
+
+bench: ## Measure CPU and memory beside floors in the same run
+	$(CARGO) bench --package rawsink-cli --bench throughput
+
+docs: ## Write the generated pages, docs/cli.md and docs/configuration.md
+	UPDATE_DOCS=1 $(CARGO) test --package rawsink-cli --bin rawsink docs::
+
+lint: ## Check format, lints and documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps
+
+ci: lint test ## All that must be green before a change lands
