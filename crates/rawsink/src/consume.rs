@@ -13,7 +13,8 @@ use crate::{
 /// # Errors
 /// `NotFound` where the status is not success.
 pub async fn current_run(state: &dyn PartitionState, key: &PartitionKey) -> Result<RunId> {
-    let record = state.get(key).await?;
+    let found = state.get(key).await;
+    let record = found.map_err(|error| error.at(Place::of_partition(key)))?;
     if let Some(run) = record.as_ref().and_then(|record| record.authoritative_run()) {
         return Ok(run.clone());
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     error::{Error, ErrorKind, Result},
     key::{PartitionKey, RunId},
+    layout::Place,
     row,
     sink::{PartitionReader, RawSink},
     state::{Outcome, PartitionState, Record, Verdict},
@@ -89,8 +90,9 @@ pub async fn validate(
         Outcome::Failed(faults.join("; "))
     };
     let verdict = Verdict { run_id: run.clone(), outcome };
-    let record = state.judge(key, &verdict, sink.surroundings().clock.now()).await?;
-    Ok(Validation { faults, warnings, rows, state: record })
+    let judged = state.judge(key, &verdict, sink.surroundings().clock.now()).await;
+    let state = judged.map_err(|error| error.at(Place::of_run(key, run)))?;
+    Ok(Validation { faults, warnings, rows, state })
 }
 
 #[derive(Default)]
@@ -144,10 +146,18 @@ async fn examine(
     findings.schema_version = reader.metadata().text("schema_version");
     findings.warnings = reader.metadata().gaps();
     if let Err(error) = examine_rows(&mut reader, &mut findings, sink.max_row_bytes()).await {
-        let fault = fault_of(error, rules.missing)?;
+        let fault = match error.kind() {
+            // A row over the limit: the reader hands out nothing from there on.
+            ErrorKind::Invalid => format!("after line {}: {}", findings.rows, error.message()),
+            _ => fault_of(error, rules.missing)?,
+        };
         findings.faults.add(|| fault);
     }
-    for contradiction in reader.metadata().contradictions(key, run, findings.rows) {
+    // Without a good end the rows are not all known, and their fault is named already.
+    let counted = reader.summary().map(|summary| summary.record_count);
+    let stated = || reader.metadata().integer("record_count").unwrap_or(findings.rows);
+    for contradiction in reader.metadata().contradictions(key, run, counted.unwrap_or_else(stated))
+    {
         findings.faults.add(|| contradiction);
     }
     if rules.gaps == Gaps::Refuse {

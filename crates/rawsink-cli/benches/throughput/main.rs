@@ -46,7 +46,7 @@ const CASES: [Case; 4] = [
     Case {
         name: "write",
         arguments: &["write", PARTITION, "rows.jsonl"],
-        floors: &["read+json+sha256", "read+json+sha256+store"],
+        floors: &["read+json+sha256+store", "read+json+sha256"],
     },
     Case { name: "read", arguments: &["read", PARTITION, "--latest"], floors: &["read+sha256"] },
     Case {
@@ -98,12 +98,17 @@ fn run(mib: u64) {
 fn rounds(case: &Case, dir: &Path) -> Vec<Usage> {
     let mut least: Vec<Usage> = Vec::new();
     for _ in 0..ROUNDS {
+        let mut round = Vec::new();
         if case.name == "write" {
-            // Another round needs the space, and a partition without other runs.
+            // Another round needs the space; a partition has one run.
             let _ = std::fs::remove_dir_all(dir.join("data"));
+            warm_page_cache(dir);
         }
-        let mut round = vec![program(dir, case.arguments)];
+        round.push(program(dir, case.arguments));
         for floor in case.floors {
+            if floor.contains("store") {
+                warm_page_cache(dir);
+            }
             round.push(floor_of(floor, dir));
         }
         if least.is_empty() {
@@ -113,6 +118,17 @@ fn rounds(case: &Case, dir: &Path) -> Vec<Usage> {
         }
     }
     least
+}
+
+/// Takes as much page cache as a command will, and gives it back.
+///
+/// On a virtual machine the first use of a page is paid to the host, which can cost more than the
+/// whole command and falls on whoever comes first.
+fn warm_page_cache(dir: &Path) {
+    let (from, to) = (dir.join("rows.jsonl"), dir.join("warm"));
+    let mut warm = std::fs::File::create(&to).unwrap();
+    std::io::copy(&mut std::fs::File::open(from).unwrap(), &mut warm).unwrap();
+    std::fs::remove_file(to).unwrap();
 }
 
 fn program(dir: &Path, arguments: &[&str]) -> Usage {

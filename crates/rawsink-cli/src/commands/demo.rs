@@ -156,11 +156,12 @@ impl Demo<'_> {
     }
 
     fn show_next(&self, extracts: &[Extract], args: &Args) -> Result<(), Failure> {
-        let dir = args.dir.display();
+        let raw = quoted(&args.dir.join("raw").display().to_string());
+        let state = quoted(&format!("sqlite:{}", args.dir.join("state_store.db").display()));
         let partition = Place::of_partition(&extracts[0].key);
         self.say(&format!(
             "\nTry next, with the program in your PATH:\n\
-             \x20 export RAW_SINK_ROOT={dir}/raw RAW_SINK_STATE_URL=sqlite:{dir}/state_store.db\n\
+             \x20 export RAW_SINK_ROOT={raw} RAW_SINK_STATE_URL={state}\n\
              \x20 rawsink read {partition} --current | head -n 1\n\
              \x20 rawsink show {partition} --current\n\
              \x20 rawsink state list\n\
@@ -176,5 +177,15 @@ impl Demo<'_> {
             return Ok(());
         }
         Ok(output::text(text.as_bytes())?)
+    }
+}
+
+/// Quotes a word for a shell where that is needed.
+fn quoted(word: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "/._-:".contains(character);
+    if word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }

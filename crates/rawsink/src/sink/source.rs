@@ -50,6 +50,7 @@ impl PartitionWriter {
             progress(self.record_count(), self.payload_bytes());
         }
         if !open_line.is_empty() {
+            open_line.push(b'\n');
             self.put_checked(&open_line).await?;
         }
         self.finish();
@@ -57,37 +58,43 @@ impl PartitionWriter {
     }
 
     /// Appends the lines that end in `chunk`; what follows the last line feed stays in `open_line`.
-    async fn put_chunk(&mut self, open_line: &mut Vec<u8>, chunk: &[u8]) -> Result<()> {
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', chunk) {
-            let line = &chunk[start..end];
-            start = end + 1;
-            if open_line.is_empty() {
-                self.put_checked(line).await?;
-            } else {
-                self.keep_open(open_line, line).await?;
-                self.put_checked(open_line).await?;
-                open_line.clear();
-            }
+    async fn put_chunk(&mut self, open_line: &mut Vec<u8>, mut chunk: &[u8]) -> Result<()> {
+        if !open_line.is_empty() {
+            let Some(end) = memchr::memchr(b'\n', chunk) else {
+                return self.keep_open(open_line, chunk).await;
+            };
+            self.keep_open(open_line, &chunk[..end]).await?;
+            open_line.push(b'\n');
+            self.put_checked(open_line).await?;
+            open_line.clear();
+            chunk = &chunk[end + 1..];
         }
-        self.keep_open(open_line, &chunk[start..]).await
+        let whole = memchr::memrchr(b'\n', chunk).map_or(0, |last| last + 1);
+        self.put_checked(&chunk[..whole]).await?;
+        self.keep_open(open_line, &chunk[whole..]).await
     }
 
     /// Keeps the beginning of a line, unless it is too long already.
     async fn keep_open(&mut self, open_line: &mut Vec<u8>, more: &[u8]) -> Result<()> {
         let limit = self.max_row_bytes();
         if open_line.len() + more.len() > limit {
-            return Err(self.refuse_row(&RowFault::TooLong(limit)).await);
+            return Err(self.refuse_row(0, &RowFault::TooLong(limit)).await);
         }
         open_line.extend_from_slice(more);
         Ok(())
     }
 
-    async fn put_checked(&mut self, line: &[u8]) -> Result<()> {
-        match row::check(line, self.max_row_bytes()) {
-            Ok(()) => self.put_line(line).await,
-            Err(fault) => Err(self.refuse_row(&fault).await),
+    /// Checks whole lines, each with its line feed, and appends them together.
+    async fn put_checked(&mut self, lines: &[u8]) -> Result<()> {
+        let (mut start, mut rows) = (0, 0);
+        for end in memchr::memchr_iter(b'\n', lines) {
+            if let Err(fault) = row::check(&lines[start..end], self.max_row_bytes()) {
+                return Err(self.refuse_row(rows, &fault).await);
+            }
+            start = end + 1;
+            rows += 1;
         }
+        self.put_lines(lines, rows).await
     }
 }
 

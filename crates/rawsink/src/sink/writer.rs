@@ -82,7 +82,7 @@ impl PartitionWriter {
             Ok(()) => Ok(()),
         };
         if let Err(fault) = outcome {
-            return Err(self.refuse_row(&fault).await);
+            return Err(self.refuse_row(0, &fault).await);
         }
         self.rows += 1;
         self.part.put_u8(b'\n');
@@ -99,9 +99,10 @@ impl PartitionWriter {
     pub async fn write_payload_line(&mut self, line: &[u8]) -> Result<()> {
         self.begin()?;
         if let Err(fault) = row::check_single(line, self.max_row_bytes) {
-            return Err(self.refuse_row(&fault).await);
+            return Err(self.refuse_row(0, &fault).await);
         }
-        self.put_line(line).await?;
+        self.put_lines(line, 1).await?;
+        self.put_lines(b"\n", 0).await?;
         self.finish();
         Ok(())
     }
@@ -146,27 +147,26 @@ impl PartitionWriter {
         }
     }
 
-    /// Appends a line that was checked already.
-    pub(super) async fn put_line(&mut self, line: &[u8]) -> Result<()> {
-        self.rows += 1;
-        let mut rest = line;
+    /// Appends lines that were checked already, each with its line feed.
+    pub(super) async fn put_lines(&mut self, lines: &[u8], rows: u64) -> Result<()> {
+        let mut rest = lines;
         // Parts have exactly their size, so a line may continue in the next one.
-        while self.part.len() + rest.len() >= self.part_bytes {
+        while !rest.is_empty() {
             self.reserve_part();
-            let (fits, next) = rest.split_at(self.part_bytes - self.part.len());
+            let (fits, next) = rest.split_at(rest.len().min(self.part_bytes - self.part.len()));
             self.part.extend_from_slice(fits);
             rest = next;
-            self.send_full_parts().await?;
+            if self.part.len() == self.part_bytes {
+                self.send_full_parts().await?;
+            }
         }
-        self.reserve_part();
-        self.part.extend_from_slice(rest);
-        self.part.put_u8(b'\n');
-        if self.part.len() < self.part_bytes { Ok(()) } else { self.send_full_parts().await }
+        self.rows += rows;
+        Ok(())
     }
 
-    /// Ends the attempt because of a row, and says which.
-    pub(super) async fn refuse_row(&mut self, fault: &RowFault) -> Error {
-        let error = Error::invalid(format!("line {} {fault}", self.rows + 1));
+    /// Ends the attempt because of the row that comes `behind` so many good ones, and says which.
+    pub(super) async fn refuse_row(&mut self, behind: u64, fault: &RowFault) -> Error {
+        let error = Error::invalid(format!("line {} {fault}", self.rows + behind + 1));
         self.end(error).await
     }
 

@@ -13,6 +13,10 @@ use std::{
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rustix::{
+    fs::{self, Access},
+    io::Errno,
+};
 use sqlx::{
     ConnectOptions, Connection, QueryBuilder, Row, Sqlite, SqliteConnection,
     error::DatabaseError,
@@ -23,10 +27,9 @@ use super::{Entry, Filter, PartitionState, Record, Verdict, transition};
 use crate::{
     error::{Error, ErrorKind, Result},
     key::PartitionKey,
-    layout::Place,
 };
 
-/// How long a busy database is waited for.
+/// How long a busy database is waited for, unless set otherwise.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS partition_state (
@@ -57,12 +60,20 @@ const SAME_KEY: &str =
 #[derive(Debug, Clone)]
 pub struct SqliteState {
     path: PathBuf,
+    busy_timeout: Duration,
 }
 
 impl SqliteState {
     /// Makes a state kept in the file `path`, which the first verdict makes where it is missing.
     pub fn new(path: impl AsRef<Path>) -> Self {
-        Self { path: path.as_ref().to_owned() }
+        Self { path: path.as_ref().to_owned(), busy_timeout: BUSY_TIMEOUT }
+    }
+
+    /// Sets how long a busy database is waited for, before `Unavailable`; 30 s unless set.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
     }
 
     /// Opens for reading; `None` where there is no database, or one without the table.
@@ -89,7 +100,7 @@ impl SqliteState {
     }
 
     fn options(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new().filename(&self.path).busy_timeout(BUSY_TIMEOUT)
+        SqliteConnectOptions::new().filename(&self.path).busy_timeout(self.busy_timeout)
     }
 
     async fn fetch(
@@ -110,8 +121,11 @@ impl SqliteState {
             .as_deref()
             .map(primary_code)
         {
-            // SQLITE_PERM, SQLITE_READONLY, SQLITE_CANTOPEN with a file that is there, SQLITE_AUTH
+            _ if self.path.is_dir() => ErrorKind::Invalid,
+            // SQLITE_PERM, SQLITE_READONLY, SQLITE_AUTH
             Some(Some(3 | 8 | 23)) => ErrorKind::Denied,
+            // SQLITE_CANTOPEN does not say why
+            Some(Some(14)) if self.is_closed_to_us() => ErrorKind::Denied,
             // SQLITE_CORRUPT, SQLITE_NOTADB
             Some(Some(11 | 26)) => ErrorKind::Corrupt,
             // SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISMATCH: the table is not the contract's
@@ -122,6 +136,16 @@ impl SqliteState {
         Error::new(kind, format!("the state database refused: {cause}"))
             .on_path(self.path.display())
             .because(cause)
+    }
+
+    /// Tells whether this user may not read and write the file, or write the directory for it.
+    fn is_closed_to_us(&self) -> bool {
+        let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let closed = |path: &Path, access| {
+            matches!(fs::access(path, access), Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
+        };
+        closed(&self.path, Access::READ_OK | Access::WRITE_OK)
+            || closed(dir.unwrap_or(Path::new(".")), Access::WRITE_OK)
     }
 }
 
@@ -236,7 +260,8 @@ fn entry(row: &SqliteRow) -> Result<Entry> {
     })?;
     let record = record(&text);
     let record = record.map_err(|fault| {
-        Error::corrupt(format!("the state record {fault}")).at(Place::of_partition(&key))
+        let named = key_columns(&key).join(", ");
+        Error::corrupt(format!("the state record of ({named}) {fault}"))
     })?;
     Ok(Entry { key, record })
 }

@@ -187,41 +187,43 @@ impl<S: Store> Store for FaultyStore<S> {
     async fn look(&self, run: &StorePath) -> Result<RunObjects> {
         let (before, after) = self.plan.call(Operation::Look);
         before?;
-        let found = self.inner.look(run).await?;
-        after.map(|()| found)
+        let found = self.inner.look(run).await;
+        after.and(found)
     }
 
     async fn start(&self, run: &StorePath, attempt: Attempt) -> Result<Box<dyn Upload>> {
         let (before, after) = self.plan.call(Operation::Start);
         before?;
-        let inner = self.inner.start(run, attempt).await?;
-        after.map(|()| Box::new(FaultyUpload { inner, plan: self.plan.clone() }) as Box<dyn Upload>)
+        let started = self.inner.start(run, attempt).await;
+        let inner = after.and(started)?;
+        Ok(Box::new(FaultyUpload { inner, plan: self.plan.clone() }))
     }
 
     async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading> {
         let (before, after) = self.plan.call(Operation::Read);
         before?;
-        let Reading { bytes, chunks } = self.inner.read(run, object, offset).await?;
+        let opened = self.inner.read(run, object, offset).await;
+        let Reading { bytes, chunks } = after.and(opened)?;
         let plan = self.plan.clone();
         let chunks = chunks.map(move |chunk| {
             let (before, after) = plan.call(Operation::Chunk);
             before.and(after).and(chunk)
         });
-        after.map(|()| Reading { bytes, chunks: chunks.boxed() })
+        Ok(Reading { bytes, chunks: chunks.boxed() })
     }
 
     async fn sync(&self, run: &StorePath) -> Result<()> {
         let (before, after) = self.plan.call(Operation::Sync);
         before?;
-        self.inner.sync(run).await?;
-        after
+        let synced = self.inner.sync(run).await;
+        after.and(synced)
     }
 
     async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
         let (before, after) = self.plan.call(Operation::Children);
         before?;
-        let names = self.inner.children(dir).await?;
-        after.map(|()| names)
+        let names = self.inner.children(dir).await;
+        after.and(names)
     }
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
@@ -248,22 +250,25 @@ impl Upload for FaultyUpload {
     async fn append(&mut self, part: Bytes) -> Result<()> {
         let (before, after) = self.plan.call(Operation::Append);
         before?;
-        self.inner.append(part).await?;
-        after
+        let appended = self.inner.append(part).await;
+        after.and(appended)
     }
 
     async fn complete(&mut self, last: Bytes) -> Result<()> {
         let (before, after) = self.plan.call(Operation::Complete);
         before?;
-        self.inner.complete(last).await?;
-        after
+        let completed = self.inner.complete(last).await;
+        after.and(completed)
     }
 
     async fn seal(self: Box<Self>, document: &SealDocument<'_>) -> Result<WriterToken> {
         let (before, after) = self.plan.call(Operation::Seal);
         before?;
-        let token = self.inner.seal(document).await?;
-        after.map_err(|error| error.by_writer(&token)).map(|()| token)
+        let sealed = self.inner.seal(document).await;
+        match (after, sealed) {
+            (Err(lost), Ok(token)) => Err(lost.by_writer(&token)),
+            (after, sealed) => after.and(sealed),
+        }
     }
 
     async fn abort(self: Box<Self>) {

@@ -1,6 +1,7 @@
 //! Who may write a run: the holder of an exclusive lock on its directory.
 
 use std::{
+    io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     thread,
@@ -54,7 +55,11 @@ impl LockedRun {
     fn try_acquire(path: &Path, probe: &Probe) -> Result<Option<Self>, FsError> {
         use std::os::unix::fs::DirBuilderExt;
         probe.run(Step::MakeDirectories, path, || {
-            std::fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)
+            match std::fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path) {
+                // Another made it first, and may have removed it since: opening will tell.
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                outcome => outcome,
+            }
         })?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = probe.run(Step::OpenDirectory, path, || fs::open(path, flags, Mode::empty()))?;

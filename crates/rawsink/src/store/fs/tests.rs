@@ -1,2 +1,196 @@
-#[test]
-fn placeholder() {}
+//! Attempts in a directory, step by step: their order, crashes and errors between them, races.
+
+mod crashes; // the process dies at a step
+mod errors; // the system refuses a step
+mod order; // the steps of whole attempts
+mod races; // others act between the steps
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use rustix::io::Errno;
+use tempfile::TempDir;
+
+use super::{
+    FsStore,
+    probe::{Hook, Moment, Probe, Step},
+};
+use crate::{
+    ErrorKind, Result,
+    store::{Attempt, LeftoverPolicy, Object, Store, StorePath, WriterToken},
+};
+
+const EARLIER: &str = "left by an attempt that died";
+
+/// What is there before the attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    /// The payload and the staging file of an attempt that died.
+    DeadAttempt,
+}
+
+/// Records the steps, and makes one of them fail.
+struct Script {
+    events: Mutex<Vec<(Step, Moment)>>,
+    fault: Option<Fault>,
+    dead: AtomicBool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Fault {
+    /// The event that fails, counted from 0.
+    event: usize,
+    errno: Errno,
+    /// Whether the process is dead from then on.
+    dies: bool,
+}
+
+impl Script {
+    fn new(fault: Option<Fault>) -> Arc<Self> {
+        Arc::new(Self { events: Mutex::default(), fault, dead: AtomicBool::new(false) })
+    }
+
+    fn events(&self) -> Vec<(Step, Moment)> {
+        self.events.lock().unwrap().clone()
+    }
+
+    /// The steps that were begun.
+    fn steps(&self) -> Vec<Step> {
+        let begun = self.events().into_iter().filter(|(_, moment)| *moment == Moment::Before);
+        begun.map(|(step, _)| step).collect()
+    }
+}
+
+impl Hook for Script {
+    fn at(&self, step: Step, moment: Moment) -> Result<(), Errno> {
+        if self.is_dead() {
+            return Err(Errno::IO);
+        }
+        let mut events = self.events.lock().unwrap();
+        events.push((step, moment));
+        match self.fault {
+            Some(fault) if fault.event + 1 == events.len() => {
+                self.dead.store(fault.dies, Ordering::Relaxed);
+                Err(fault.errno)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+}
+
+/// A root that does not exist yet, in a directory of its own.
+struct World {
+    parent: TempDir,
+}
+
+impl World {
+    fn new(before: Before) -> Self {
+        let world = Self { parent: TempDir::new().unwrap() };
+        if before == Before::DeadAttempt {
+            std::fs::create_dir_all(world.dir()).unwrap();
+            std::fs::write(world.dir().join("payload.jsonl"), EARLIER).unwrap();
+            std::fs::write(world.dir().join(".payload.jsonl.dead"), EARLIER).unwrap();
+        }
+        world
+    }
+
+    fn root(&self) -> PathBuf {
+        self.parent.path().join("raw")
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.root().join(run().as_str())
+    }
+
+    /// The store as another process opens it.
+    fn fresh(&self) -> FsStore {
+        FsStore::new(self.root()).unwrap()
+    }
+
+    fn probed(&self, hook: Arc<dyn Hook>) -> FsStore {
+        FsStore { probe: Probe::new(hook), ..self.fresh() }
+    }
+
+    /// The names in the run's directory; `None` where there is no such directory.
+    fn names(&self) -> Option<Vec<String>> {
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+        let entries = std::fs::read_dir(self.dir()).ok()?;
+        let mut names: Vec<String> =
+            entries.map(|entry| name(entry).into_string().unwrap()).collect();
+        names.sort_unstable();
+        Some(names)
+    }
+
+    async fn content(&self, object: Object) -> Option<String> {
+        match self.fresh().read(&run(), object, 0).await {
+            Ok(reading) => {
+                let chunks: Vec<Bytes> = reading.chunks.try_collect().await.unwrap();
+                Some(String::from_utf8(chunks.concat()).unwrap())
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::NotFound);
+                None
+            }
+        }
+    }
+
+    /// Asserts that the run is sealed with everything that the attempt `token` wrote.
+    async fn assert_sealed_by(&self, token: u128, context: &str) {
+        assert_eq!(self.content(Object::Payload).await, Some(payload_of(token)), "{context}");
+        assert_eq!(self.content(Object::Seal).await, Some(seal_of(token)), "{context}");
+    }
+}
+
+fn run() -> StorePath {
+    ["s", "c", "q", "d", "r"].iter().fold(StorePath::root(), |path, name| path.join(name))
+}
+
+fn attempt(token: u128) -> Attempt {
+    let now = "2024-06-02T05:00:00Z".parse().unwrap();
+    Attempt { token: WriterToken::new(token), leftover: LeftoverPolicy::Replace, now }
+}
+
+fn payload_of(token: u128) -> String {
+    format!("{{\"part\":1,\"token\":{token}}}\n{{\"part\":2}}\n")
+}
+
+fn seal_of(token: u128) -> String {
+    format!("sealed by {}", WriterToken::new(token))
+}
+
+/// One whole attempt, which ends as a sink ends it.
+async fn write(store: &FsStore, token: u128) -> Result<WriterToken> {
+    let mut upload = store.start(&run(), attempt(token)).await?;
+    let text = payload_of(token);
+    let (first, last) = text.split_at(20);
+    let appended = upload.append(Bytes::from(first.to_owned())).await;
+    let completed = match appended {
+        Ok(()) => upload.complete(Bytes::from(last.to_owned())).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = completed {
+        upload.abort().await;
+        return Err(error);
+    }
+    upload.seal(&|token| Bytes::from(format!("sealed by {token}"))).await
+}
+
+/// The events of an attempt that meets no fault.
+async fn undisturbed(before: Before) -> Vec<(Step, Moment)> {
+    let (world, script) = (World::new(before), Script::new(None));
+    write(&world.probed(script.clone()), 1).await.unwrap();
+    world.assert_sealed_by(1, "undisturbed").await;
+    script.events()
+}

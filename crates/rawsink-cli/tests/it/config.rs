@@ -1,0 +1,146 @@
+//! Settings with their origins; help, version and completions.
+
+use serde_json::json;
+
+use crate::landing::{Landing, PARTITION, PROGRAM};
+
+#[test]
+fn config_shows_each_value_and_where_it_came_from() {
+    let landing = Landing::new();
+    let text = landing.rawsink(["config"]).exits(0).stdout;
+    for line in [
+        "RAW_SINK=filesystem\tdefault",
+        "RAW_SINK_ROOT=data/raw\tdefault",
+        "RAW_SINK_LEFTOVER=replace\tdefault",
+        "RAW_SINK_STATE_URL=sqlite:data/state_store.db\tdefault",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "no {line:?} in {text}");
+    }
+    let landing = landing.with("RAW_SINK_ROOT", "/srv/raw").with("RAW_SINK_LEFTOVER", "");
+    let settings = landing.rawsink(["config", "--json"]).exits(0).json();
+    let shown = |value| settings.contains(&value);
+    assert!(
+        shown(json!({"name": "RAW_SINK_ROOT", "value": "/srv/raw", "origin": "environment"})),
+        "{settings:?}"
+    );
+    assert!(
+        shown(json!({"name": "RAW_SINK_LEFTOVER", "value": "replace", "origin": "default"})),
+        "an empty variable does not count as not set: {settings:?}"
+    );
+}
+
+#[test]
+fn every_fault_is_reported_at_once_and_nothing_is_done() {
+    let landing = Landing::new()
+        .with("RAW_SINK", "s3")
+        .with("RAW_SINK_LEFTOVER", "keep")
+        .with("RAW_SINK_MAX_ROW_BYTES", "16 MB")
+        .with("RAW_SINK_STATE_URL", "mysql://user:hunter2@host/db");
+    for args in [&["config"][..], &["list"], &["write", PARTITION, "--", "touch", "extracted"]] {
+        let answer = landing.rawsink(args).exits(2);
+        answer.one_error("Invalid");
+        assert!(!answer.stderr.contains("hunter2"), "a password is shown: {answer:#?}");
+        answer.says(&[
+            "RAW_SINK is \"s3\"",
+            "RAW_SINK_LEFTOVER is \"keep\"",
+            "RAW_SINK_MAX_ROW_BYTES is \"16 MB\"",
+            "RAW_SINK_STATE_URL does not start with \"sqlite:\"",
+        ]);
+    }
+    assert_eq!(landing.snapshot().len(), 0);
+}
+
+#[test]
+fn unknown_variables_are_warned_about_with_the_nearest_name() {
+    let landing = Landing::new().with("RAW_SINK_RÖOT", "x").with("RAW_SINK_ROOTS", "/elsewhere");
+    let answer = landing.feed(["write", PARTITION, "--run-id", "r"], "{}\n").exits(0);
+    answer.says(&["warning: RAW_SINK_ROOTS is not a setting; did you mean RAW_SINK_ROOT?"]);
+    assert!(landing.metadata("r").exists(), "the unknown variable had an effect");
+    let landing = Landing::new().with("RAW_SINK_SOMETHING_ELSE", "1");
+    let answer = landing.rawsink(["config"]).exits(0);
+    assert_eq!(answer.stderr, "warning: RAW_SINK_SOMETHING_ELSE is not a setting\n");
+}
+
+#[test]
+fn the_root_and_the_state_may_be_anywhere() {
+    let landing = Landing::new()
+        .with("RAW_SINK_ROOT", "some where/else")
+        .with("RAW_SINK_STATE_URL", "sqlite:st ate/s.db");
+    let args = ["write", PARTITION, "--run-id", "r", "--then-validate"];
+    landing.feed(args, "{}\n").exits(0);
+    let files = landing.files();
+    assert!(files.contains(&format!("some where/else/{PARTITION}/run_id=r/metadata.json")));
+    assert!(files.contains(&"st ate/s.db".to_owned()), "{files:?}");
+    assert_eq!(files.len(), 3, "{files:?}");
+}
+
+/// Returns the names under `Commands:` of a help text.
+fn commands(help: &str) -> Vec<String> {
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let listed = listed.take_while(|line| line.starts_with("  "));
+    listed.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_command_has_help_and_most_have_examples() {
+    let landing = Landing::new();
+    let help = |args: &[&str]| {
+        let answer = landing.rawsink([args, &["--help"]].concat()).exits(0);
+        assert_eq!(answer.stderr, "");
+        assert!(answer.stdout.contains("Usage: rawsink"), "{answer:#?}");
+        answer.stdout
+    };
+    let top = help(&[]);
+    assert!(top.contains("Examples:\n") && top.contains("Exit codes:\n"), "{top}");
+    let commands = commands(&top);
+    assert!(commands.len() >= 10, "{commands:?}");
+    for command in commands.iter().filter(|command| *command != "help") {
+        let text = help(&[command]);
+        let silent = ["config", "state"].contains(&command.as_str());
+        assert_eq!(text.contains("Examples:\n"), !silent, "{text}");
+        for sub in self::commands(&text).iter().filter(|sub| *sub != "help") {
+            help(&[command, sub]);
+        }
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let landing = Landing::new();
+    let expected = format!("rawsink {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(landing.rawsink(["--version"]).exits(0).stdout, expected);
+}
+
+#[test]
+fn completions_of_each_shell_know_the_commands() {
+    let landing = Landing::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = landing.rawsink(["completions", shell]).exits(0).stdout;
+        for word in ["validate", "completions", "expect-records"] {
+            assert!(script.contains(word), "{shell} does not know {word}");
+        }
+    }
+    let checked = landing.shell("rawsink completions bash > c && bash -n c");
+    checked.exits(0);
+    landing.rawsink(["completions", "basic"]).exits(2);
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_is_exit_2_with_a_pointer_to_the_help() {
+    let landing = Landing::new();
+    for args in [&["wirte"][..], &["write"], &["list", "--all"], &["state"], &[]] {
+        let answer = landing.rawsink(args).exits(2);
+        assert!(answer.stdout.is_empty() && answer.stderr.contains("Usage"), "{answer:#?}");
+    }
+    landing.rawsink(["wirte"]).exits(2).says(&["write"]);
+}
+
+#[test]
+fn help_and_lists_into_a_closed_pipe_end_quietly() {
+    let landing = Landing::new();
+    for args in ["--help", "write --help", "completions bash", "config"] {
+        let script = format!("({PROGRAM} {args}; echo \"exit $?\" >&2) | true");
+        let answer = landing.shell(&script).exits(0);
+        assert!(!answer.stderr.contains("panic"), "{answer:#?}");
+    }
+}

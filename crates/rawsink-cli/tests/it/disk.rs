@@ -1,0 +1,277 @@
+//! Disks that are full, limited, forbidden or not there: one clear error, nothing visible.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use rustix::process::geteuid;
+use tempfile::TempDir;
+
+use crate::{
+    landing::{Answer, Landing, PARTITION, PROGRAM, RUN, answer, run_path},
+    namespace::SmallDisk,
+};
+
+const ROWS: &str = "{\"n\":1}\n{\"n\":2}\n";
+
+fn large() -> String {
+    "{\"filler\":\"0123456789abcdef0123456789abcdef\"}\n".repeat(100_000)
+}
+
+/// A landing on a small disk; the current directory cannot be named from outside its namespace.
+fn on(disk: &SmallDisk) -> Landing {
+    let root = disk.path().join("data/raw").to_str().unwrap().to_owned();
+    Landing::at(disk.path()).with("RAW_SINK_ROOT", root)
+}
+
+fn write(landing: &Landing, rows: &str) -> Answer {
+    landing.feed(["write", PARTITION, "--run-id", RUN], rows)
+}
+
+/// Asserts one line of error and one hint, apart from warnings.
+#[track_caller]
+fn assert_clear(answer: &Answer, kind: &str, said: &str) {
+    let error = answer.one_error(kind);
+    assert!(error.contains(said), "does not say {said:?}: {error}");
+    let others = answer.stderr.lines().filter(|line| {
+        !line.starts_with("warning: ") && !line.starts_with("hint: ") && *line != error
+    });
+    assert_eq!(others.collect::<Vec<_>>(), Vec::<&str>::new());
+    assert_eq!(answer.stdout, "");
+}
+
+#[test]
+fn g08_a_full_disk_is_one_clear_error_and_writing_goes_on_when_there_is_space_again() {
+    let Some(disk) = SmallDisk::mount("size=2m") else { return };
+    let landing = on(&disk);
+    let answer = write(&landing, &large()).exits(75);
+    assert_clear(&answer, "Unavailable", "no space left on device");
+    answer.says(&["hint: try again later with the same run id"]);
+    landing.assert_nothing_of(RUN);
+    assert_eq!(landing.files(), Vec::<String>::new());
+    write(&landing, ROWS).exits(0);
+    assert_eq!(landing.rawsink(["read", &run_path(RUN)]).exits(0).stdout, ROWS);
+}
+
+#[test]
+fn g08_with_any_number_of_free_blocks_a_run_is_sealed_or_nothing_is_visible() {
+    let Some(disk) = SmallDisk::mount("size=256k") else { return };
+    let landing = on(&disk);
+    let (mut sealed, mut refused) = (0, 0);
+    for free in 0..6 {
+        let path = format!("{PARTITION}/run_id=free-{free}");
+        disk.fill_but(free * 4096);
+        let answer = landing.feed(["write", &path], ROWS);
+        if answer.code == Some(0) {
+            sealed += 1;
+        } else {
+            refused += 1;
+            assert_clear(&answer.exits(75), "Unavailable", "no space left on device");
+            assert!(!landing.dir().join("data/raw").join(&path).exists(), "{:?}", landing.files());
+            disk.empty();
+            landing.feed(["write", &path], ROWS).exits(0);
+            disk.fill_but(0);
+        }
+        assert_eq!(landing.rawsink(["read", &path]).exits(0).stdout, ROWS);
+        disk.empty();
+    }
+    println!("free blocks: {sealed} sealed, {refused} refused");
+    assert!(refused >= 2, "neither payload nor seal met the full disk");
+    assert!(sealed >= 1, "no space was enough");
+}
+
+#[test]
+fn g08_with_any_number_of_free_inodes_a_run_is_sealed_or_nothing_is_visible() {
+    let (mut sealed, mut refused) = (0, 0);
+    for inodes in 2..14 {
+        let Some(disk) = SmallDisk::mount(&format!("size=1m,nr_inodes={inodes}")) else { return };
+        let landing = on(&disk);
+        let answer = write(&landing, ROWS);
+        if answer.code == Some(0) {
+            sealed += 1;
+            assert_eq!(landing.rawsink(["read", &run_path(RUN)]).exits(0).stdout, ROWS);
+        } else {
+            refused += 1;
+            assert_clear(&answer.exits(75), "Unavailable", "no space left on device");
+            landing.assert_nothing_of(RUN);
+            assert_eq!(landing.files(), Vec::<String>::new());
+        }
+    }
+    println!("inodes: {sealed} sealed, {refused} refused");
+    assert!(sealed >= 1 && refused >= 8, "not every step met the end of the inodes");
+}
+
+#[test]
+fn g08_a_file_size_limit_is_one_clear_error_and_no_death() {
+    let landing = Landing::new();
+    landing.file("rows.jsonl", large());
+    // In blocks of 512 or 1024 bytes, as the shell likes: the rows have more, the seal has less.
+    let limited =
+        |file| format!("ulimit -f 512 && exec rawsink write {PARTITION} {file} --run-id {RUN}");
+    let answer = landing.shell(&limited("rows.jsonl")).exits(75);
+    assert_clear(&answer, "Unavailable", "file too large");
+    landing.assert_nothing_of(RUN);
+    assert_eq!(landing.files(), ["rows.jsonl"]);
+    landing.file("rows.jsonl", ROWS);
+    landing.shell(&limited("rows.jsonl")).exits(0);
+}
+
+#[test]
+fn g08_a_file_size_limit_that_only_the_seal_exceeds_leaves_nothing() {
+    let landing = Landing::new();
+    let note = "x".repeat(4096);
+    let script = format!(
+        "ulimit -f 2 && echo {{}} | rawsink write {PARTITION} --run-id {RUN} --set note={note}"
+    );
+    let answer = landing.shell(&script).exits(75);
+    assert_clear(&answer, "Unavailable", "file too large");
+    landing.assert_nothing_of(RUN);
+}
+
+#[test]
+fn g08_a_directory_without_permission_is_one_clear_error_and_nothing_is_visible() {
+    let landing = Landing::new();
+    let below = Denied::below(landing.dir());
+    let answer = below.rawsink(&["write", PARTITION, "--run-id", RUN]).exits(4);
+    assert_clear(&answer, "Denied", "permission denied");
+    assert_eq!(landing.files(), Vec::<String>::new());
+}
+
+#[test]
+fn g08_a_run_directory_without_permission_is_one_clear_error() {
+    let landing = Landing::new();
+    fs::create_dir_all(landing.run_dir(RUN)).unwrap();
+    let denied = Denied::below(landing.dir());
+    for dir in landing.snapshot().keys() {
+        set_mode(&landing.dir().join(dir), 0o555);
+    }
+    let answer = denied.rawsink(&["write", PARTITION, "--run-id", RUN]).exits(4);
+    assert_clear(&answer, "Denied", "permission denied");
+    assert_eq!(landing.files(), Vec::<String>::new());
+    let unreadable = denied.rawsink(&["list"]).exits(0);
+    assert_eq!(unreadable.stdout, "");
+}
+
+#[test]
+fn a_payload_that_may_not_be_read_is_denied_and_no_verdict() {
+    let landing = Landing::new();
+    landing.land(RUN, ROWS);
+    let denied = Denied::below(landing.dir());
+    for dir in landing.snapshot().keys() {
+        set_mode(&landing.dir().join(dir), 0o755);
+    }
+    set_mode(&landing.payload(RUN), 0o000);
+    for command in ["read", "verify", "validate"] {
+        let answer = denied.rawsink(&[command, &run_path(RUN)]).exits(4);
+        assert_clear(&answer, "Denied", "permission denied");
+    }
+    assert!(!landing.dir().join("data/state_store.db").exists());
+}
+
+#[test]
+fn a_state_database_that_may_not_be_written_is_denied() {
+    let landing = Landing::new();
+    landing.land(RUN, ROWS);
+    let denied = Denied::below(landing.dir());
+    for path in landing.snapshot().keys() {
+        set_mode(&landing.dir().join(path), 0o755);
+    }
+    set_mode(&landing.dir().join("data"), 0o555);
+    let answer = denied.rawsink(&["validate", &run_path(RUN)]).exits(4);
+    assert!(answer.one_error("Denied").contains("state_store.db"), "{answer:#?}");
+    set_mode(&landing.dir().join("data"), 0o755);
+    landing.rawsink(["validate", &run_path(RUN)]).exits(0);
+    set_mode(&landing.dir().join("data/state_store.db"), 0o400);
+    let answer = denied.rawsink(&["state", "list"]).exits(4);
+    assert!(answer.one_error("Denied").contains("state_store.db"), "{answer:#?}");
+}
+
+#[test]
+fn a_state_database_that_is_a_directory_is_the_callers_fault() {
+    let landing = Landing::new().with("RAW_SINK_STATE_URL", "sqlite:data");
+    landing.land(RUN, ROWS);
+    for args in [&["validate", &*run_path(RUN)][..], &["state", "list"]] {
+        landing.rawsink(args).exits(2).one_error("Invalid");
+    }
+}
+
+#[test]
+fn a_root_that_is_a_file_or_below_one_is_a_clear_error() {
+    for root in ["file", "file/raw"] {
+        let landing = Landing::new().with("RAW_SINK_ROOT", root);
+        landing.file("file", "here first");
+        let answer = landing.feed(["write", PARTITION, "--run-id", RUN], ROWS).exits(2);
+        assert_clear(&answer, "Invalid", root);
+        assert_eq!(landing.files(), ["file"]);
+    }
+}
+
+#[test]
+fn a_file_in_the_way_of_a_directory_is_a_clear_error() {
+    let landing = Landing::new();
+    landing.file("data/raw/google_ads/customer_id=123", "in the way");
+    let answer = write(&landing, ROWS).exits(2);
+    assert_clear(&answer, "Invalid", "customer_id=123");
+}
+
+#[test]
+fn a_root_that_is_not_there_is_made() {
+    let landing = Landing::new().with("RAW_SINK_ROOT", "not/there/yet");
+    write(&landing, ROWS).exits(0);
+    assert_eq!(landing.rawsink(["read", &run_path(RUN)]).exits(0).stdout, ROWS);
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The program as a user who may read a directory and not write it.
+///
+/// Root ignores permissions, so it becomes nobody for this.
+struct Denied {
+    dir: PathBuf,
+    program: PathBuf,
+    _copy: Option<TempDir>,
+}
+
+impl Denied {
+    fn below(dir: &Path) -> Self {
+        set_mode(dir, 0o555);
+        let dir = dir.to_owned();
+        let reachable = nobody("test").args(["-x", PROGRAM]).status().unwrap().success();
+        if reachable {
+            return Self { dir, program: PROGRAM.into(), _copy: None };
+        }
+        let copy = TempDir::new().unwrap();
+        set_mode(copy.path(), 0o755);
+        let program = copy.path().join("rawsink");
+        // By another process: a file that this one has open for writing could not be executed.
+        assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
+        Self { dir, program, _copy: Some(copy) }
+    }
+
+    fn rawsink(&self, args: &[&str]) -> Answer {
+        let mut command = nobody(&self.program);
+        command.args(args).current_dir(&self.dir);
+        answer(command, ROWS.as_bytes())
+    }
+}
+
+impl Drop for Denied {
+    fn drop(&mut self) {
+        // So that a user who is not root can remove it.
+        set_mode(&self.dir, 0o755);
+    }
+}
+
+fn nobody(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    if !geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program);
+    command
+}

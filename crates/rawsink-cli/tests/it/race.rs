@@ -1,0 +1,127 @@
+//! Processes that race: exactly one seals a run and its rows are what is read; no verdict is lost.
+
+use std::{collections::BTreeMap, fs};
+
+use crate::{
+    landing::{Landing, PARTITION, RUN, lines, run_path},
+    random::rounds,
+    running::{Running, until_staged},
+};
+
+/// Starts one writer a rival for one run, each with rows of its own, and returns who won how.
+fn race(landing: &Landing, run: &str, rivals: usize, rows: u64, ways: &mut Ways) {
+    let rows_of = |rival: usize| lines(rows, |row| format!("{{\"rival\":{rival},\"row\":{row}}}"));
+    let files: Vec<String> = (0..rivals).map(|rival| format!("rows-{rival}.jsonl")).collect();
+    for (rival, file) in files.iter().enumerate() {
+        if !landing.dir().join(file).exists() {
+            landing.file(file, rows_of(rival));
+        }
+    }
+    let start = |file: &String| {
+        Running::start(landing.command(["write", PARTITION, file, "--run-id", run]))
+    };
+    let writers: Vec<Running> = files.iter().map(start).collect();
+    let answers: Vec<_> = writers.into_iter().map(Running::finish).collect();
+    let winners: Vec<usize> = (0..rivals).filter(|rival| answers[*rival].code == Some(0)).collect();
+    assert_eq!(winners.len(), 1, "{answers:#?}");
+    for (rival, answer) in answers.into_iter().enumerate() {
+        if rival != winners[0] {
+            let answer = answer.exits(3);
+            let refused = if answer.stderr.contains("error[AlreadySealed]") {
+                "AlreadySealed"
+            } else {
+                "Conflict"
+            };
+            answer.one_error(refused);
+            *ways.entry(format!("refused: {refused}")).or_default() += 1;
+        }
+    }
+    *ways.entry(format!("rival {} won", winners[0])).or_default() += 1;
+    let landed = fs::read_to_string(landing.payload(run)).unwrap();
+    assert!(landed == rows_of(winners[0]), "the rows are not the winner's");
+    landing.rawsink(["verify", &run_path(run)]).exits(0);
+    let left = fs::read_dir(landing.run_dir(run)).unwrap().count();
+    assert_eq!(left, 2, "something is left beside payload and seal: {:?}", landing.files());
+}
+
+type Ways = BTreeMap<String, u64>;
+
+fn races(name: &str, rounds: u64, rivals: usize, rows: u64) {
+    let (landing, mut ways) = (Landing::new(), Ways::new());
+    for round in 0..rounds {
+        race(&landing, &format!("run-{round:04}"), rivals, rows, &mut ways);
+    }
+    println!("{name}: {rounds} rounds: {ways:?}");
+}
+
+#[test]
+fn g04_of_two_processes_that_race_for_one_run_exactly_one_seals() {
+    races("two rivals", rounds(60), 2, 10);
+}
+
+#[test]
+fn g04_of_three_processes_that_race_for_one_run_exactly_one_seals() {
+    races("three rivals", rounds(60), 3, 10);
+}
+
+#[test]
+fn g05_with_large_payloads_what_is_read_is_the_winners_too() {
+    races("three rivals, large", rounds(60).div_ceil(8), 3, 150_000);
+}
+
+#[test]
+fn a_second_writer_of_a_run_that_is_being_written_is_refused_before_it_extracts() {
+    let landing = Landing::new();
+    let mut first = Running::start(landing.command(["write", PARTITION, "--run-id", RUN]));
+    until_staged(&landing.run_dir(RUN), 0);
+    let args = ["write", PARTITION, "--run-id", RUN, "--", "touch", "extracted"];
+    let second = landing.rawsink(args).exits(3);
+    assert!(second.one_error("Conflict").contains(&run_path(RUN)), "{second:#?}");
+    assert!(!landing.dir().join("extracted").exists());
+    first.feed(b"{\"first\":1}\n");
+    first.finish().exits(0);
+    let read = landing.rawsink(["read", PARTITION, "--latest"]).exits(0);
+    assert_eq!(read.stdout, "{\"first\":1}\n");
+}
+
+#[test]
+fn g18_writers_of_different_runs_and_partitions_do_not_disturb_each_other() {
+    let landing = Landing::new();
+    let paths: Vec<String> = (0..24)
+        .map(|writer| {
+            let partition = PARTITION.replace("123", &format!("{}", writer % 3));
+            format!("{partition}/run_id=2024-06-02T00:00:00.{writer:03}Z")
+        })
+        .collect();
+    let start = |path: &String| {
+        let mut writer = Running::start(landing.command(["write", path]));
+        writer.feed(format!("{{\"path\":\"{path}\"}}\n").as_bytes());
+        writer
+    };
+    let writers: Vec<Running> = paths.iter().map(start).collect();
+    for writer in writers {
+        writer.finish().exits(0);
+    }
+    for path in &paths {
+        let read = landing.rawsink(["read", path]).exits(0);
+        assert_eq!(read.stdout, format!("{{\"path\":\"{path}\"}}\n"));
+    }
+    assert_eq!(landing.rawsink(["list", "--runs"]).exits(0).stdout.lines().count(), 24);
+}
+
+#[test]
+fn g14_validators_in_many_processes_lose_no_update() {
+    let landing = Landing::new();
+    let runs: Vec<String> = (1..=8).map(|day| format!("2024-06-0{day}T00:00:00.000Z")).collect();
+    for run in &runs {
+        landing.land(run, "{}\n");
+    }
+    let validate = |run| Running::start(landing.command(["validate", &run_path(run)]));
+    let validators: Vec<Running> = runs.iter().map(|run| validate(run)).collect();
+    for validator in validators {
+        validator.finish().exits(0);
+    }
+    let state = &landing.rawsink(["state", "show", PARTITION, "--json"]).exits(0).json()[0];
+    assert_eq!(state["attempt_count"], 8);
+    assert_eq!(state["current_run_id"], runs[7].as_str());
+}

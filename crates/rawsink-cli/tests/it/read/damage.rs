@@ -1,0 +1,112 @@
+//! Payloads and seals that are not what was sealed.
+
+use std::fs;
+
+use crate::landing::{Landing, PARTITION, RUN, run_path};
+
+const ROWS: &str = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n";
+
+fn landed() -> Landing {
+    let landing = Landing::new();
+    landing.land(RUN, ROWS);
+    landing
+}
+
+/// Asserts that nobody is given the run as whole, and that the validator records why.
+#[track_caller]
+fn assert_corrupt(landing: &Landing, said: &str) {
+    for command in ["read", "verify"] {
+        let answer = landing.rawsink([command, &run_path(RUN)]).exits(5);
+        let error = answer.one_error("Corrupt");
+        assert!(error.contains(said), "{command} does not say {said:?}: {error}");
+        assert!(error.contains(&run_path(RUN)), "{error}");
+        answer.says(&["hint: "]);
+    }
+    let answer = landing.rawsink(["validate", &run_path(RUN)]).exits(1);
+    assert_eq!(answer.stdout, format!("{}\tfailed\n", run_path(RUN)));
+    answer.says(&[said, "status is failed"]);
+    let state = &landing.rawsink(["state", "show", PARTITION, "--json"]).exits(0).json()[0];
+    assert_eq!(state["status"], "failed");
+    assert!(state["error_message"].as_str().unwrap().contains(said), "{state}");
+    landing.rawsink(["read", PARTITION, "--current"]).exits(3).one_error("NotFound");
+}
+
+#[test]
+fn g10_a_changed_byte_is_found() {
+    let landing = landed();
+    fs::write(landing.payload(RUN), ROWS.replace('2', "7")).unwrap();
+    assert_corrupt(&landing, "SHA-256");
+}
+
+#[test]
+fn g10_a_truncated_payload_is_found_before_anything_is_printed() {
+    let landing = landed();
+    fs::write(landing.payload(RUN), &ROWS[..16]).unwrap();
+    assert_corrupt(&landing, "the payload has 16 bytes, 24 were expected");
+    assert_eq!(landing.rawsink(["read", &run_path(RUN)]).stdout, "");
+}
+
+#[test]
+fn g10_a_longer_payload_is_found() {
+    let landing = landed();
+    fs::write(landing.payload(RUN), format!("{ROWS}{{}}\n")).unwrap();
+    assert_corrupt(&landing, "the payload has 27 bytes, 24 were expected");
+}
+
+#[test]
+fn a_missing_payload_is_found() {
+    let landing = landed();
+    fs::remove_file(landing.payload(RUN)).unwrap();
+    assert_corrupt(&landing, "its payload is missing");
+    assert_eq!(
+        landing.rawsink(["list", PARTITION]).exits(0).stdout,
+        format!("{}\tsealed\n", run_path(RUN))
+    );
+}
+
+#[test]
+fn a_seal_that_is_no_json_is_found() {
+    let landing = landed();
+    fs::write(landing.metadata(RUN), "{\"source\": ").unwrap();
+    assert_corrupt(&landing, "metadata.json is no JSON object");
+}
+
+#[test]
+fn a_seal_that_contradicts_its_place_fails_validation() {
+    let landing = landed();
+    let metadata = fs::read_to_string(landing.metadata(RUN)).unwrap();
+    fs::write(landing.metadata(RUN), metadata.replace("\"123\"", "\"124\"")).unwrap();
+    let answer = landing.rawsink(["validate", &run_path(RUN)]).exits(1);
+    answer.says(&["customer_id is \"124\", the partition's is \"123\""]);
+}
+
+#[test]
+fn a_damaged_sealed_run_is_still_never_overwritten() {
+    let landing = landed();
+    fs::remove_file(landing.payload(RUN)).unwrap();
+    let before = landing.snapshot();
+    landing.feed(["write", &run_path(RUN)], ROWS).exits(3).one_error("AlreadySealed");
+    assert!(landing.snapshot() == before);
+}
+
+#[test]
+fn damage_after_validation_takes_the_authority_away_until_the_payload_is_back() {
+    let landing = landed();
+    landing.rawsink(["validate", &run_path(RUN)]).exits(0);
+    fs::write(landing.payload(RUN), ROWS.replace('3', "4")).unwrap();
+    let read = landing.rawsink(["read", PARTITION, "--current"]).exits(5);
+    read.one_error("Corrupt");
+    landing.rawsink(["validate", PARTITION, "--current"]).exits(1);
+    landing.rawsink(["read", PARTITION, "--current"]).exits(3).one_error("NotFound");
+    fs::write(landing.payload(RUN), ROWS).unwrap();
+    landing.rawsink(["validate", PARTITION, "--latest"]).exits(0);
+    assert_eq!(landing.rawsink(["read", PARTITION, "--current"]).exits(0).stdout, ROWS);
+}
+
+#[test]
+fn an_authoritative_run_that_is_gone_is_corrupt_for_consumers() {
+    let landing = landed();
+    landing.rawsink(["validate", &run_path(RUN)]).exits(0);
+    fs::remove_dir_all(landing.run_dir(RUN)).unwrap();
+    landing.rawsink(["read", PARTITION, "--current"]).exits(5).one_error("Corrupt");
+}

@@ -1,0 +1,102 @@
+//! `list` at every level.
+
+use std::fs;
+
+use crate::landing::{Landing, PARTITION, RUN, run_path};
+
+const NEWER: &str = "2024-06-03T00:00:00.000Z";
+
+/// Two sources; one partition with a sealed and an unsealed run; things that are no partitions.
+fn filled() -> Landing {
+    let landing = Landing::new();
+    landing.land(RUN, "{}\n");
+    landing.land(NEWER, "{\"unsealed\":1}\n");
+    fs::remove_file(landing.metadata(NEWER)).unwrap();
+    let other = "crm/customer_id=9/query_name=a/logical_date=2024-05-01/run_id=r";
+    landing.feed(["write", other], "{}\n").exits(0);
+    landing.file(&format!("data/raw/{PARTITION}/run_id=staged/.payload.jsonl.0"), "{}");
+    for stray in [
+        "data/raw/README",
+        "data/raw/_tmp/customer_id=1/query_name=q/logical_date=2024-06-01/run_id=r/payload.jsonl",
+        "data/raw/google_ads/not-a-customer/payload.jsonl",
+        "data/raw/google_ads/customer_id=123/query_name=campaign/logical_date=june/run_id=r/payload.jsonl",
+    ] {
+        landing.file(stray, "{}");
+    }
+    fs::create_dir_all(landing.dir().join("data/raw/empty/customer_id=1")).unwrap();
+    landing
+}
+
+#[test]
+fn every_level_lists_what_is_directly_below_it() {
+    let landing = filled();
+    let list = |args: &[&str]| landing.rawsink([&["list"], args].concat()).exits(0).stdout;
+    assert_eq!(list(&[]), "crm\ngoogle_ads\n");
+    assert_eq!(list(&["data/raw"]), "crm\ngoogle_ads\n");
+    let mut path = "google_ads".to_owned();
+    for segment in ["customer_id=123", "query_name=campaign", "logical_date=2024-06-01"] {
+        let below = format!("{path}/{segment}");
+        assert_eq!(list(&[&path]), format!("{below}\n"));
+        path = below;
+    }
+    let (sealed, unsealed) =
+        (format!("{}\tsealed\n", run_path(RUN)), format!("{}\tunsealed\n", run_path(NEWER)));
+    assert_eq!(list(&[PARTITION]), format!("{sealed}{unsealed}"));
+    assert_eq!(list(&[&run_path(NEWER)]), unsealed);
+    assert_eq!(list(&["nobody"]), "");
+}
+
+#[test]
+fn runs_lists_all_runs_at_any_depth_in_order() {
+    let landing = filled();
+    let list =
+        |args: &[&str]| landing.rawsink([&["list", "--runs"], args].concat()).exits(0).stdout;
+    let crm = "crm/customer_id=9/query_name=a/logical_date=2024-05-01/run_id=r\tsealed\n";
+    let ads = format!("{}\tsealed\n{}\tunsealed\n", run_path(RUN), run_path(NEWER));
+    assert_eq!(list(&[]), format!("{crm}{ads}"));
+    assert_eq!(list(&["crm"]), crm);
+    for prefix in ["google_ads", "google_ads/customer_id=123", PARTITION] {
+        assert_eq!(list(&[prefix]), ads);
+    }
+}
+
+#[test]
+fn a_list_as_json_has_one_object_a_line() {
+    let landing = filled();
+    let list =
+        |args: &[&str]| landing.rawsink([&["list", "--json"], args].concat()).exits(0).json();
+    let places = list(&["google_ads"]);
+    assert_eq!(places.len(), 1);
+    assert_eq!(places[0]["path"], "google_ads/customer_id=123");
+    assert_eq!(places[0]["level"], "customer_id");
+    assert_eq!(places[0]["value"], "123");
+    let runs = list(&[PARTITION]);
+    assert_eq!(runs.len(), 2);
+    assert_eq!(runs[0]["path"], run_path(RUN));
+    assert_eq!((&runs[0]["sealed"], &runs[1]["sealed"]), (&true.into(), &false.into()));
+    assert_eq!(runs[1]["run_id"], NEWER);
+    assert_eq!(runs[1]["payload_bytes"], 15);
+    assert_eq!(list(&["--runs"]).len(), 3);
+}
+
+#[test]
+fn nothing_is_an_empty_list_and_makes_no_directory() {
+    let landing = Landing::new();
+    for args in [&["list"][..], &["list", "--runs"], &["list", PARTITION]] {
+        let answer = landing.rawsink(args).exits(0);
+        assert_eq!((answer.stdout.as_str(), answer.stderr.as_str()), ("", ""));
+    }
+    assert_eq!(landing.snapshot().len(), 0);
+}
+
+#[test]
+fn what_an_attempt_staged_is_no_run() {
+    let landing = filled();
+    let staged = run_path("staged");
+    landing.rawsink(["read", &staged]).exits(3).one_error("NotFound");
+    landing.rawsink(["show", &staged]).exits(3).one_error("NotFound");
+    landing.feed(["write", &staged], "{}\n").exits(0);
+    let names: Vec<String> =
+        landing.files().into_iter().filter(|path| path.contains("run_id=staged")).collect();
+    assert_eq!(names.len(), 2, "a staging file is left: {names:?}");
+}

@@ -1,0 +1,140 @@
+//! SIGTERM and SIGINT in the middle of a stream: the attempt ends in order, nothing is visible.
+
+use std::{thread, time::Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::{
+    landing::{Answer, Landing, PARTITION, RUN},
+    running::{Running, is_alive, pid_in, until_staged},
+};
+
+const SIGNALS: [(Signal, i32); 2] = [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)];
+const MIB: usize = 1024 * 1024;
+
+fn writing(landing: &Landing, more: &[&str]) -> Running {
+    let args = [&["write", PARTITION, "--run-id", RUN], more].concat();
+    Running::start(landing.command(args))
+}
+
+/// Asserts that nothing is visible and that the same run can be written now.
+#[track_caller]
+fn assert_ended_in_order(landing: &Landing, answer: Answer, code: i32) {
+    let answer = answer.exits(code).says(&["ended by a signal; nothing was sealed"]);
+    assert_eq!(answer.stdout, "");
+    landing.assert_nothing_of(RUN);
+    assert!(!landing.dir().join("data/raw").exists() || !has_files(landing), "files are left");
+    landing.land(RUN, "{\"again\":true}\n");
+    let read = landing.rawsink(["read", PARTITION, "--latest"]).exits(0);
+    assert_eq!(read.stdout, "{\"again\":true}\n");
+}
+
+fn has_files(landing: &Landing) -> bool {
+    landing.files().iter().any(|path| path.starts_with("data/"))
+}
+
+#[test]
+fn g08_a_signal_before_the_first_row_leaves_nothing() {
+    for (signal, code) in SIGNALS {
+        let landing = Landing::new();
+        let mut writer = writing(&landing, &[]);
+        until_staged(&landing.run_dir(RUN), 0);
+        writer.signal(signal);
+        assert_ended_in_order(&landing, writer.end(), code);
+    }
+}
+
+#[test]
+fn g08_a_signal_in_the_middle_of_standard_input_leaves_nothing() {
+    for (signal, code) in SIGNALS {
+        let landing = Landing::new();
+        let mut writer = writing(&landing, &[]);
+        writer.feed("{\"some\":\"rows\"}\n".repeat(300_000).as_bytes());
+        until_staged(&landing.run_dir(RUN), 3 * MIB as u64);
+        writer.signal(signal);
+        assert_ended_in_order(&landing, writer.end(), code);
+    }
+}
+
+#[test]
+fn g08_a_signal_in_the_middle_of_100_mib_leaves_nothing() {
+    let landing = Landing::new();
+    let mut writer = writing(&landing, &[]);
+    let mut stdin = writer.child().stdin.take().unwrap();
+    let feeder = thread::spawn(move || {
+        use std::io::Write;
+        let rows = format!("{{\"row\":\"{}\"}}\n", "x".repeat(289)).repeat(MIB / 300);
+        // Ends when the writer has ended and nobody reads any more.
+        while stdin.write_all(rows.as_bytes()).is_ok() {}
+    });
+    until_staged(&landing.run_dir(RUN), 100 * MIB as u64);
+    writer.signal(Signal::SIGTERM);
+    let answer = writer.end();
+    feeder.join().unwrap();
+    assert_ended_in_order(&landing, answer, 143);
+}
+
+#[test]
+fn g08_a_signal_in_the_middle_of_a_command_ends_the_command_too() {
+    for (signal, code) in SIGNALS {
+        for script in ["exec yes '{}'", "echo '{}'; exec sleep 600"] {
+            let landing = Landing::new();
+            let script = format!("echo $$ > pid; {script}");
+            let mut writer = writing(&landing, &["--", "sh", "-c", &script]);
+            let command = pid_in(&landing.dir().join("pid"));
+            until_staged(&landing.run_dir(RUN), 0);
+            assert!(is_alive(command));
+            writer.signal(signal);
+            let answer = writer.end();
+            assert!(!is_alive(command), "the command is still running");
+            assert_ended_in_order(&landing, answer, code);
+        }
+    }
+}
+
+#[test]
+fn a_signal_while_the_command_closes_its_output_and_goes_on_ends_it_too() {
+    let landing = Landing::new();
+    let script = "echo '{}'; exec >&-; echo $$ > pid; exec sleep 600";
+    let mut writer = writing(&landing, &["--", "sh", "-c", script]);
+    let command = pid_in(&landing.dir().join("pid"));
+    writer.signal(Signal::SIGTERM);
+    let answer = writer.end();
+    assert!(!is_alive(command), "the command is still running");
+    assert_ended_in_order(&landing, answer, 143);
+}
+
+#[test]
+fn a_command_that_ignores_the_signal_is_killed_in_the_end() {
+    let landing = Landing::new();
+    let script = "trap '' TERM; echo $$ > pid; while :; do echo '{}'; sleep 0.1; done";
+    let mut writer = writing(&landing, &["--", "sh", "-c", script]);
+    let command = pid_in(&landing.dir().join("pid"));
+    let start = Instant::now();
+    writer.signal(Signal::SIGTERM);
+    let answer = writer.end();
+    assert!(!is_alive(command), "the command is still running");
+    assert!(start.elapsed().as_secs() >= 2, "the command had no time to end by itself");
+    assert_ended_in_order(&landing, answer, 143);
+}
+
+#[test]
+fn a_command_sees_signals_and_size_limits_as_if_it_was_started_alone() {
+    let landing = Landing::new();
+    let args = ["write", PARTITION, "--run-id", RUN, "--"];
+    let status = "grep -E '^Sig(Blk|Ign)' /proc/self/status | sed 's/.*/{\"is\":\"&\"}/; s/\\t//'";
+    landing.rawsink([&args[..], &["sh", "-c", status]].concat()).exits(0);
+    let through = landing.rawsink(["read", PARTITION, "--latest"]).exits(0).stdout;
+    let mut alone = landing.command_of("sh");
+    alone.args(["-c", status]);
+    let alone = crate::landing::answer(alone, b"").exits(0).stdout;
+    assert_eq!(masks(&through).len(), 2, "{through}");
+    assert_eq!(masks(&through), masks(&alone));
+}
+
+/// Returns the masks of blocked and ignored signals, but for SIGINT and SIGQUIT: whoever runs the
+/// tests in the background may ignore these.
+fn masks(rows: &str) -> Vec<u64> {
+    let masks = rows.lines().map(|row| row.trim_end_matches("\"}").rsplit(':').next().unwrap());
+    masks.map(|mask| u64::from_str_radix(mask, 16).unwrap() & !0b110).collect()
+}

@@ -1,0 +1,162 @@
+//! Where rows come from, and when their end is a clean one.
+
+use std::{fs, time::Instant};
+
+use crate::{
+    landing::{Landing, PARTITION, PATIENCE, RUN},
+    running::{is_alive, pid_in},
+};
+
+const ROWS: &str = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n";
+
+/// Returns the arguments that write [`RUN`], and more.
+fn write<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["write", PARTITION, "--run-id", RUN], more].concat()
+}
+
+#[track_caller]
+fn assert_landed(landing: &Landing, rows: &str) {
+    assert_eq!(landing.rawsink(["read", PARTITION, "--latest"]).exits(0).stdout, rows);
+}
+
+#[test]
+fn rows_come_from_standard_input_a_file_or_a_command() {
+    for more in [&[][..], &["-"], &["rows.jsonl"], &["--", "cat", "rows.jsonl"]] {
+        let landing = Landing::new();
+        landing.file("rows.jsonl", ROWS);
+        let from_input = more.first().is_none_or(|file| *file == "-");
+        landing.feed(write(more), if from_input { ROWS } else { "" }).exits(0);
+        assert_landed(&landing, ROWS);
+    }
+}
+
+#[test]
+fn a_command_gets_its_arguments_and_standard_input_untouched() {
+    let landing = Landing::new();
+    let command = ["--", "sed", "s/.*/{\"line\":\"&\"}/"];
+    landing.feed(write(&command), "--json\n-h\n").exits(0);
+    assert_landed(&landing, "{\"line\":\"--json\"}\n{\"line\":\"-h\"}\n");
+}
+
+#[test]
+fn fewer_or_more_rows_than_expected_seal_nothing() {
+    let landing = Landing::new();
+    landing.file("rows.jsonl", ROWS);
+    for expected in ["2", "4"] {
+        let said = format!("{expected} rows were expected, 3 came; nothing was sealed");
+        landing.feed(write(&["--expect-records", expected]), ROWS).exits(1).says(&[&said]);
+        landing.assert_nothing_of(RUN);
+        let command = ["--expect-records", expected, "--", "cat", "rows.jsonl"];
+        landing.rawsink(write(&command)).exits(1).says(&[&said]);
+        landing.assert_nothing_of(RUN);
+    }
+    landing.feed(write(&["--expect-records", "3"]), ROWS).exits(0);
+    assert_landed(&landing, ROWS);
+}
+
+#[test]
+fn no_rows_are_refused_from_standard_input_and_files_unless_they_are_allowed() {
+    let landing = Landing::new();
+    landing.file("empty.jsonl", "");
+    for source in [&[][..], &["empty.jsonl"]] {
+        let answer = landing.rawsink(write(source)).exits(1);
+        answer.says(&["no rows came", "--allow-empty", "nothing was sealed"]);
+        landing.assert_nothing_of(RUN);
+    }
+    landing.rawsink(write(&["empty.jsonl", "--allow-empty"])).exits(0);
+    assert_eq!(fs::read(landing.payload(RUN)).unwrap(), b"");
+    assert_landed(&landing, "");
+}
+
+#[test]
+fn no_rows_are_taken_from_a_command_that_exits_0_and_where_none_are_expected() {
+    let landing = Landing::new();
+    landing.rawsink(write(&["--", "true"])).exits(0).says(&["sealed 0 rows"]);
+    assert_landed(&landing, "");
+    let landing = Landing::new();
+    landing.rawsink(write(&["--expect-records", "0"])).exits(0);
+    assert_landed(&landing, "");
+}
+
+#[test]
+fn a_command_that_fails_seals_nothing_and_leaves_no_payload() {
+    let landing = Landing::new();
+    let answer = landing.rawsink(write(&["--", "sh", "-c", "echo {}; exit 7"])).exits(1);
+    answer.says(&["the command exited 7", "nothing was sealed"]);
+    landing.assert_nothing_of(RUN);
+    let answer = landing.rawsink(write(&["--", "sh", "-c", "echo {}; kill -9 $$"])).exits(1);
+    answer.says(&["ended by signal 9", "nothing was sealed"]);
+    landing.assert_nothing_of(RUN);
+    assert_eq!(landing.files(), Vec::<String>::new());
+    landing.rawsink(write(&["--", "echo", "{}"])).exits(0);
+    assert_landed(&landing, "{}\n");
+}
+
+#[test]
+fn a_command_that_fails_after_much_output_leaves_no_payload() {
+    let landing = Landing::new();
+    let command = ["--", "sh", "-c", "yes {} | head -c 9000000; exit 1"];
+    landing.rawsink(write(&command)).exits(1).says(&["exited 1"]);
+    landing.assert_nothing_of(RUN);
+    assert_eq!(landing.files(), Vec::<String>::new());
+}
+
+#[test]
+fn a_command_that_cannot_start_is_the_callers_fault() {
+    let landing = Landing::new();
+    let missing = landing.rawsink(write(&["--", "no-such-extractor"])).exits(2);
+    assert!(missing.one_error("Invalid").contains("no-such-extractor"), "{missing:#?}");
+    landing.file("not-executable", "");
+    let refused = landing.rawsink(write(&["--", "./not-executable"])).exits(2);
+    assert!(refused.one_error("Invalid").contains("./not-executable"), "{refused:#?}");
+    landing.assert_nothing_of(RUN);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_the_callers_fault() {
+    let landing = Landing::new();
+    for file in ["missing.jsonl", "."] {
+        let answer = landing.rawsink(write(&[file])).exits(2);
+        assert!(answer.one_error("Invalid").contains(file), "{answer:#?}");
+        landing.assert_nothing_of(RUN);
+    }
+}
+
+#[test]
+fn a_file_and_a_command_together_are_refused() {
+    let landing = Landing::new();
+    landing.file("rows.jsonl", ROWS);
+    landing.rawsink(write(&["rows.jsonl", "--", "echo", "{}"])).exits(2);
+    landing.assert_nothing_of(RUN);
+}
+
+#[test]
+fn a_bad_row_ends_the_command_at_once() {
+    // One that meets the closed pipe, and one that does not write any more.
+    for rest in ["exec yes '{}'", "yes '{}' | head -c 2000000; exec sleep 600"] {
+        let landing = Landing::new();
+        let script = format!("echo $$ > pid; printf '{{}}\\n{{}}\\nbad\\n'; {rest}");
+        let start = Instant::now();
+        let answer = landing.rawsink(write(&["--", "sh", "-c", &script])).exits(2);
+        assert!(answer.one_error("Invalid").contains("line 3 "), "{answer:#?}");
+        assert!(start.elapsed() < PATIENCE / 4, "the command was waited for");
+        assert!(!is_alive(pid_in(&landing.dir().join("pid"))), "the command is still running");
+        landing.assert_nothing_of(RUN);
+    }
+}
+
+#[test]
+fn a_sealed_run_is_refused_before_the_command_is_started() {
+    let landing = Landing::new();
+    landing.land(RUN, ROWS);
+    landing.rawsink(write(&["--", "touch", "started"])).exits(3).one_error("AlreadySealed");
+    assert!(!landing.dir().join("started").exists());
+}
+
+#[test]
+fn closed_standard_input_has_no_rows() {
+    let landing = Landing::new();
+    let script = format!("exec rawsink write {PARTITION} --run-id {RUN} <&-");
+    landing.shell(&script).exits(1).says(&["no rows came"]);
+    landing.assert_nothing_of(RUN);
+}

@@ -1,0 +1,217 @@
+//! Which module may import which, and where clock, environment and output are.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// What each module of the library may import, from the ground up: bytes (`store`) and words (`key`,
+/// `row`, `metadata`) do not know each other; `layout` joins them; `sink` and `state` do not know
+/// each other; whoever needs both stands on top.
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
+    ("error", &[]),
+    ("clock", &[]),
+    ("key", &["error"]),
+    ("row", &[]),
+    ("metadata", &["error", "key"]),
+    ("store", &["clock", "error"]),
+    ("layout", &["error", "key", "store"]),
+    // Plain values alone: the default limit of rows, and the policy of leftovers.
+    ("config", &["error", "row", "store"]),
+    ("sink", &["clock", "config", "error", "key", "layout", "metadata", "row", "store"]),
+    ("state", &["config", "error", "key"]),
+    ("validate", &["error", "key", "layout", "row", "sink", "state"]),
+    ("consume", &["error", "key", "layout", "sink", "state"]),
+    ("verify", &["error", "key", "sink"]),
+];
+
+/// What only some files may name: the injected clock, the reader of the environment, nobody.
+const RESERVED: [(&[&str], &[&str]); 3] = [
+    (
+        &["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now", "getrandom::"],
+        &["clock.rs"],
+    ),
+    (&["std::env::", "env::var", "temp_dir()", "current_dir()"], &["config.rs"]),
+    (&["println!", "eprintln!", "print!", "eprint!", "dbg!", "io::stdout", "io::stderr"], &[]),
+];
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Returns every source file below `src` but tests, with its path below `src`.
+fn sources() -> Vec<(String, String)> {
+    let (mut ahead, mut found) = (vec![src()], Vec::new());
+    while let Some(path) = ahead.pop() {
+        if path.is_dir() && !path.ends_with("tests") {
+            ahead.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(src()).unwrap().to_str().unwrap().to_owned();
+            if !name.ends_with("tests.rs") {
+                found.push((name, code(&fs::read_to_string(&path).unwrap())));
+            }
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+/// Returns a file's text without comments and unit tests.
+fn code(text: &str) -> String {
+    let shipped = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let lines = shipped.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Returns the module path of a file: `store/fs/lock.rs` is `store`, `fs`, `lock`.
+fn module(file: &str) -> Vec<&str> {
+    let path: Vec<&str> = file.trim_end_matches(".rs").split('/').collect();
+    if path == ["lib"] { Vec::new() } else { path }
+}
+
+/// Returns the modules at the top of the crate that a file's code names.
+fn imports(file: &str, code: &str, reexports: &[(String, String)]) -> BTreeSet<String> {
+    let climbs = "super::".repeat(module(file).len());
+    let mut named = BTreeSet::new();
+    for prefix in ["crate::", climbs.as_str()].into_iter().filter(|prefix| !prefix.is_empty()) {
+        for (at, _) in code.match_indices(prefix) {
+            let is_longer_path = code[..at].ends_with("super::") || code[..at].ends_with('$');
+            if !is_longer_path {
+                named.extend(first_names(&code[at + prefix.len()..]));
+            }
+        }
+    }
+    let resolve = |name: String| {
+        reexports.iter().find(|(item, _)| *item == name).map_or(name, |(_, module)| module.clone())
+    };
+    named.into_iter().map(resolve).collect()
+}
+
+/// Returns the first name of each path that follows: one, or those of a group in braces.
+fn first_names(rest: &str) -> Vec<String> {
+    let Some(group) = rest.strip_prefix('{') else {
+        return vec![rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()];
+    };
+    let (mut names, mut depth, mut expected) = (Vec::new(), 0, true);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => expected = true,
+            c if expected && c.is_alphanumeric() => {
+                names.extend(first_names(&group[at..]));
+                expected = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Returns the items that the crate's root takes from its modules.
+fn reexports(lib: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for line in lib.lines().filter_map(|line| line.strip_prefix("pub use ")) {
+        let (module, items) = line.split_once("::").unwrap();
+        let items = items.trim_matches(['{', '}', ';']);
+        found.extend(items.split(", ").map(|item| (item.to_owned(), module.to_owned())));
+    }
+    found
+}
+
+fn lib() -> String {
+    fs::read_to_string(src().join("lib.rs")).unwrap()
+}
+
+#[test]
+fn a_module_imports_only_what_stands_below_it() {
+    let reexports = reexports(&lib());
+    let mut seen = BTreeSet::new();
+    for (file, code) in sources() {
+        let path = module(&file);
+        let Some((module, may_import)) =
+            MAY_IMPORT.iter().find(|(name, _)| path.first() == Some(name))
+        else {
+            assert_eq!(file, "lib.rs", "{file} has no place in the picture");
+            continue;
+        };
+        for import in imports(&file, &code, &reexports) {
+            let fine = import == *module || may_import.contains(&import.as_str());
+            assert!(fine, "{file} imports {import}, {module} may import {may_import:?}");
+            seen.insert((*module, import));
+        }
+    }
+    for (module, may_import) in MAY_IMPORT {
+        for import in may_import {
+            assert!(seen.contains(&(module, (*import).to_owned())), "{module} needs no {import}");
+        }
+    }
+}
+
+#[test]
+fn the_picture_holds_every_module_and_goes_from_the_ground_up() {
+    let lib = lib();
+    let mut modules: Vec<&str> = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ").or_else(|| line.strip_prefix("mod ")))
+        .map(|line| line.trim_end_matches(';'))
+        .collect();
+    modules.sort_unstable();
+    let mut pictured = MAY_IMPORT.map(|(module, _)| module);
+    for (at, (module, may_import)) in MAY_IMPORT.iter().enumerate() {
+        for import in *may_import {
+            let below = MAY_IMPORT[..at].iter().any(|(name, _)| name == import);
+            assert!(below, "{module} imports {import}, which does not stand below it");
+        }
+    }
+    pictured.sort_unstable();
+    assert_eq!(modules, pictured);
+}
+
+#[test]
+fn clock_environment_and_output_are_where_they_belong() {
+    let mut met = BTreeSet::new();
+    for (file, code) in sources() {
+        for (words, files) in RESERVED {
+            for word in words.iter().filter(|word| code.contains(**word)) {
+                assert!(files.contains(&file.as_str()), "{file} says {word}, only {files:?} may");
+                met.insert(file.clone());
+            }
+        }
+    }
+    assert_eq!(met.into_iter().collect::<Vec<_>>(), ["clock.rs", "config.rs"]);
+}
+
+#[test]
+fn backends_are_named_only_where_one_is_chosen() {
+    let backends = ["FsStore", "MemoryStore", "FaultyStore", "SqliteState"];
+    for (file, code) in sources() {
+        let is_choice = ["sink.rs", "state.rs", "store.rs"].contains(&file.as_str());
+        let is_backend = file.starts_with("store/") || file.starts_with("state/");
+        let named = backends.iter().find(|backend| code.contains(**backend));
+        assert!(named.is_none() || is_choice || is_backend, "{file} names {named:?}");
+    }
+}
+
+#[test]
+fn imports_are_found_in_every_form() {
+    let reexports = reexports("pub use error::{Error, Result};\npub use clock::Clock;\n");
+    let found = |file: &str, code: &str| {
+        imports(file, code, &reexports).into_iter().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(found("sink.rs", "use crate::key::RunId;"), "key");
+    assert_eq!(
+        found("sink.rs", "use crate::{\n    key::{A, b::C},\n    layout::{self},\n};"),
+        "key layout"
+    );
+    assert_eq!(found("sink.rs", "let x = crate::store::f(); crate::Error::new()"), "error store");
+    assert_eq!(found("sink.rs", "use super::{state, store::S};"), "state store");
+    assert_eq!(found("sink/writer.rs", "use super::{state, store::S};"), "");
+    assert_eq!(
+        found("store/fs/lock.rs", "super::super::super::state::X; super::super::f()"),
+        "state"
+    );
+    assert_eq!(code("a\n// crate::b\n    //! crate::c\nd // e"), "a\nd // e");
+}

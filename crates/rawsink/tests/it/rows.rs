@@ -1,0 +1,295 @@
+//! What a row is, whichever way it comes.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Cursor, Read},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rawsink::{
+    ErrorKind, Metadata, PartitionWriter, RawSink, Result,
+    clock::Surroundings,
+    sink::SinkOptions,
+    store::{MemoryStore, Object, Store},
+};
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
+
+use crate::{
+    backend::{AnyStore, Backend, Memory},
+    sample::{key, path, payload, read, rows, run},
+};
+
+const MAX_ROW_BYTES: usize = 64;
+
+/// How lines reach a writer.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Lines,
+    Source,
+    /// A source that returns one byte at a time and is interrupted before each.
+    Trickle,
+}
+
+const WAYS: [Way; 3] = [Way::Lines, Way::Source, Way::Trickle];
+
+struct Trickle(Cursor<Vec<u8>>, bool);
+
+impl Read for Trickle {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.1 = !self.1;
+        if self.1 {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let one = into.len().min(1);
+        self.0.read(&mut into[..one])
+    }
+}
+
+/// Gives its bytes and then an error.
+struct Breaking(Cursor<Vec<u8>>);
+
+impl Read for Breaking {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(into)? {
+            0 => Err(io::Error::other("the cable is out")),
+            some => Ok(some),
+        }
+    }
+}
+
+fn sink(store: AnyStore) -> RawSink {
+    let options = SinkOptions { max_row_bytes: MAX_ROW_BYTES, ..SinkOptions::default() };
+    RawSink::with(store.0, options, Surroundings::default())
+}
+
+async fn start(backend: &dyn Backend) -> PartitionWriter {
+    sink(backend.store()).write_partition(&key(), &run(1)).await.unwrap()
+}
+
+/// Writes a text whose lines end in line feeds.
+async fn write(writer: &mut PartitionWriter, way: Way, text: &[u8]) -> Result<()> {
+    let text = text.to_vec();
+    match way {
+        Way::Lines => {
+            let whole = text.strip_suffix(b"\n").unwrap_or(&text);
+            for line in whole.split(|byte| *byte == b'\n') {
+                writer.write_payload_line(line).await?;
+            }
+        }
+        Way::Source => drop(writer.write_payload_from(Cursor::new(text), |_, _| ()).await?),
+        Way::Trickle => {
+            let source = Trickle(Cursor::new(text), false);
+            writer.write_payload_from(source, |_, _| ()).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn objects_are_kept_byte_by_byte() {
+    for line in [
+        "{}",
+        "{\"a\":1}\r",
+        " \t{ \"a\" : 1.0 } \t",
+        "{\"a\":1,\"a\":2}",
+        "{\"caf\u{e9}\":\"\\u00e9\\ud83d\"}",
+        "{\"n\":12345678901234567890123456789.0e-400}",
+        "{\"nul\":\"\\u0000\",\"nel\":\"\u{85}\u{2028}\"}",
+        &format!("{{\"a\":{}}}", "9".repeat(MAX_ROW_BYTES - 6)),
+    ] {
+        for way in WAYS {
+            let backend = Memory::default();
+            let mut writer = start(&backend).await;
+            let text = format!("{{\"first\":1}}\n{line}\n{{\"last\":1}}\n");
+            write(&mut writer, way, text.as_bytes()).await.unwrap();
+            let sealed = writer.finalize(Metadata::default()).await.unwrap();
+            assert_eq!(
+                (sealed.payload.record_count, sealed.payload.payload_bytes),
+                (3, text.len() as u64)
+            );
+            let back = read(&sink(backend.store()), &key(), &run(1)).await.unwrap();
+            assert_eq!(back, ["{\"first\":1}", line, "{\"last\":1}"], "{way:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn g06_a_line_that_is_no_object_ends_the_writer_and_is_named() {
+    let too_long = format!("{{\"a\":{}}}", "9".repeat(MAX_ROW_BYTES - 5));
+    for (line, says) in [
+        (&b""[..], "is blank"),
+        (b"\r", "is blank"),
+        (b"  \t", "is blank"),
+        (b"\xEF\xBB\xBF{}", "starts with a byte order mark"),
+        (b"{\"a\":\"\xFF\"}", "is not UTF-8 at column 7"),
+        (b"{\"a\":\"\xC3", "is not UTF-8 at column 7"),
+        (b"{\"a\":\"\xED\xA0\x80\"}", "is not UTF-8"),
+        (b"[{}]", "is not a JSON object"),
+        (b"\"{}\"", "is not a JSON object"),
+        (b"17", "is not a JSON object"),
+        (b"null", "is not a JSON object"),
+        (b"{\"a\":1", "is not JSON"),
+        (b"{} {}", "is not JSON"),
+        (b"{},", "is not JSON"),
+        (b"{'a':1}", "is not JSON"),
+        (b"{\"a\":NaN}", "is not JSON"),
+        (b"a,b,c", "is not JSON"),
+        (b"{\"a\":\"\x00\"}", "is not JSON"),
+        (b"\x00", "is not JSON"),
+        (too_long.as_bytes(), "is longer than 64 bytes"),
+    ] {
+        for way in WAYS {
+            for (before, number) in [(&b""[..], 1), (b"{}\n{}\r\n", 3)] {
+                let backend = Memory::default();
+                let mut writer = start(&backend).await;
+                let text = [before, line, b"\n{\"after\":1}\n"].concat();
+                let refused = write(&mut writer, way, &text).await.unwrap_err();
+                let shown = String::from_utf8_lossy(line);
+                assert_eq!(refused.kind(), ErrorKind::Invalid, "{shown:?} {way:?}");
+                assert!(
+                    refused.message().starts_with(&format!("line {number} {says}")),
+                    "{refused}"
+                );
+                assert_eq!(refused.place(), Some(path(&key(), &run(1)).as_str()));
+                let closed = write(&mut writer, way, b"{}\n").await.unwrap_err();
+                assert_eq!(closed.kind(), ErrorKind::Closed);
+                let closed = writer.finalize(Metadata::default()).await.unwrap_err();
+                assert_eq!(closed.kind(), ErrorKind::Closed);
+                assert_eq!(backend.residue(&path(&key(), &run(1))).await, Vec::<String>::new());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_line_given_alone_hides_no_line_feed() {
+    for line in ["{}\n", "{\n}", "{}\n{}", "\n"] {
+        let refused = start(&Memory::default()).await.write_payload_line(line.as_bytes()).await;
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid);
+        assert!(refused.message().contains("line 1 contains a line feed"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_last_line_without_its_line_feed_counts_and_gets_one() {
+    for way in WAYS {
+        let backend = Memory::default();
+        let mut writer = start(&backend).await;
+        write(&mut writer, way, b"{\"a\":1}\r\n{\"b\":2}").await.unwrap();
+        assert_eq!((writer.record_count(), writer.payload_bytes()), (2, 17));
+        let sealed = writer.finalize(Metadata::default()).await.unwrap();
+        assert_eq!((sealed.payload.record_count, sealed.payload.payload_bytes), (2, 17));
+        let rows = read(&sink(backend.store()), &key(), &run(1)).await.unwrap();
+        assert_eq!(rows, ["{\"a\":1}\r", "{\"b\":2}"]);
+    }
+}
+
+#[tokio::test]
+async fn a_source_may_be_empty_and_sources_follow_each_other() {
+    let backend = Memory::default();
+    let mut writer = start(&backend).await;
+    assert_eq!(writer.write_payload_from(io::empty(), |_, _| ()).await.unwrap(), 0);
+    assert_eq!(writer.write_payload_from(&b"{}\n{}"[..], |_, _| ()).await.unwrap(), 2);
+    assert_eq!(writer.write_payload_from(&b"{}"[..], |_, _| ()).await.unwrap(), 1);
+    writer.finalize(Metadata::default()).await.unwrap();
+    assert_eq!(read(&sink(backend.store()), &key(), &run(1)).await.unwrap(), ["{}"; 3]);
+}
+
+#[tokio::test]
+async fn g08_a_source_that_breaks_ends_the_writer_with_unavailable() {
+    let whole = payload(&rows("a", 20));
+    for cut in [0, 1, 20, whole.len() - 1, whole.len()] {
+        let backend = Memory::default();
+        let mut writer = start(&backend).await;
+        let source = Breaking(Cursor::new(whole[..cut].to_vec()));
+        let refused = writer.write_payload_from(source, |_, _| ()).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        assert!(refused.message().contains("the cable is out"), "{refused}");
+        let closed = writer.finalize(Metadata::default()).await.unwrap_err();
+        assert_eq!(closed.kind(), ErrorKind::Closed);
+        assert_eq!(backend.residue(&path(&key(), &run(1))).await, Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_long_source_arrives_whole_and_progress_only_grows() {
+    let store = AnyStore(Arc::new(MemoryStore::with_part_bytes(100_003)));
+    let written = rows("a", 60_000);
+    let whole = payload(&written);
+    assert!(whole.len() > 3_000_000, "several of the chunks that a source is read in");
+    let mut writer = RawSink::new(store.clone()).write_partition(&key(), &run(1)).await.unwrap();
+    let seen = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+    let noted = seen.clone();
+    let progress = move |rows, bytes| {
+        assert!(noted.0.swap(rows, Ordering::Relaxed) <= rows);
+        assert!(noted.1.swap(bytes, Ordering::Relaxed) <= bytes);
+    };
+    let count = writer.write_payload_from(Cursor::new(whole.clone()), progress).await.unwrap();
+    assert_eq!(count, 60_000);
+    assert_eq!(seen.0.load(Ordering::Relaxed), 60_000);
+    assert_eq!(seen.1.load(Ordering::Relaxed), whole.len() as u64);
+    writer.finalize(Metadata::default()).await.unwrap();
+    let looked = store.look(&path(&key(), &run(1))).await.unwrap();
+    assert_eq!(looked.payload.unwrap().bytes, whole.len() as u64);
+    assert_eq!(read(&RawSink::new(store), &key(), &run(1)).await.unwrap(), written);
+}
+
+#[tokio::test]
+async fn typed_rows_become_one_line_each() {
+    #[derive(Serialize)]
+    struct Click<'a> {
+        campaign: &'a str,
+        clicks: u32,
+    }
+    let backend = Memory::default();
+    let mut writer = start(&backend).await;
+    writer.write_payload_row(&Click { campaign: "a\nb", clicks: 7 }).await.unwrap();
+    writer.write_payload_row(&BTreeMap::from([(1, 'x')])).await.unwrap();
+    writer.write_payload_row(&json!({"deep": {"list": [1, null]}})).await.unwrap();
+    let raw: Box<RawValue> = serde_json::from_str(" {\"kept\" :1.10}").unwrap();
+    writer.write_payload_row(&raw).await.unwrap();
+    writer.finalize(Metadata::default()).await.unwrap();
+    let expected = [
+        r#"{"campaign":"a\nb","clicks":7}"#,
+        r#"{"1":"x"}"#,
+        r#"{"deep":{"list":[1,null]}}"#,
+        r#"{"kept" :1.10}"#,
+    ];
+    assert_eq!(read(&sink(backend.store()), &key(), &run(1)).await.unwrap(), expected);
+}
+
+/// Writes a good row and then a bad one; returns what the writer says about it.
+async fn refusal<T: Serialize + Sync + ?Sized>(row: &T) -> String {
+    let backend = Memory::default();
+    let mut writer = start(&backend).await;
+    writer.write_payload_row(&json!({})).await.unwrap();
+    let refused = writer.write_payload_row(row).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    let closed = writer.finalize(Metadata::default()).await.unwrap_err();
+    assert_eq!(closed.kind(), ErrorKind::Closed);
+    let there = backend.store().look(&path(&key(), &run(1))).await.unwrap();
+    assert_eq!((there.payload, there.seal), (None, None), "{}", Object::Payload.file_name());
+    refused.message().to_owned()
+}
+
+#[tokio::test]
+async fn g06_typed_rows_that_are_no_object_on_one_line_end_the_writer() {
+    let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+    assert_eq!(refusal(&7).await, "line 2 is not a JSON object");
+    assert_eq!(refusal("{}").await, "line 2 is not a JSON object");
+    assert_eq!(refusal(&[1]).await, "line 2 is not a JSON object");
+    assert_eq!(refusal(&None::<u8>).await, "line 2 is not a JSON object");
+    assert_eq!(refusal(&raw("[{}]")).await, "line 2 is not a JSON object");
+    assert_eq!(refusal(&raw("{\n}")).await, "line 2 contains a line feed");
+    let inside = BTreeMap::from([("a", raw("[1,\n2]"))]);
+    assert_eq!(refusal(&inside).await, "line 2 contains a line feed");
+    let no_json = BTreeMap::from([(vec![1], 2)]);
+    assert!(refusal(&no_json).await.starts_with("line 2 is not JSON: "));
+    let long = json!({"a": "x".repeat(MAX_ROW_BYTES)});
+    assert!(refusal(&long).await.starts_with("line 2 is longer than 64 bytes"));
+}

@@ -1,0 +1,55 @@
+//! Writers: sealing, restarts, refusals, and memory that does not grow with the payload.
+
+mod halfway; // calls that are dropped half-way
+mod memory; // what a writer holds and hands to a store
+mod metadata; // what a caller may say about a partition
+mod writers; // one writer after the other, on every store
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use rawsink::{
+    PartitionWriter, RawSink,
+    clock::{FixedClock, Surroundings, Tokens},
+    sink::SinkOptions,
+};
+
+use crate::{backend::Backend, sample};
+
+/// A sink over a store as a new process opens it.
+fn open(backend: &dyn Backend) -> RawSink {
+    RawSink::new(backend.store())
+}
+
+/// A sink with options of its own, at a fixed time, whose tokens count from 1.
+fn open_with(backend: &dyn Backend, options: SinkOptions) -> RawSink {
+    #[derive(Debug)]
+    struct Counting(AtomicU64);
+    impl Tokens for Counting {
+        fn next(&self) -> u128 {
+            u128::from(self.0.fetch_add(1, Ordering::Relaxed))
+        }
+    }
+    let clock = Arc::new(FixedClock("2024-06-02T06:00:00Z".parse().unwrap()));
+    let surroundings = Surroundings { clock, tokens: Arc::new(Counting(AtomicU64::new(1))) };
+    RawSink::with(backend.store().0, options, surroundings)
+}
+
+/// Starts the run `sample::run(1)` of `sample::key()`.
+async fn start(sink: &RawSink) -> PartitionWriter {
+    sink.write_partition(&sample::key(), &sample::run(1)).await.unwrap()
+}
+
+async fn put(writer: &mut PartitionWriter, rows: &[String]) {
+    for row in rows {
+        writer.write_payload_line(row.as_bytes()).await.unwrap();
+    }
+}
+
+/// Asserts that neither payload nor seal of `sample::run(1)` is visible.
+async fn assert_nothing(backend: &dyn Backend, context: &str) {
+    let there = open(backend).look(&sample::key(), &sample::run(1)).await.unwrap();
+    assert_eq!((there.payload, there.seal), (None, None), "{context}");
+}

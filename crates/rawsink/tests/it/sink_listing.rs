@@ -1,0 +1,187 @@
+//! The ways to list agree with each other, and show only what belongs to the layout.
+
+use futures_util::TryStreamExt;
+use rawsink::{
+    PartitionKey, RawSink, RunId,
+    layout::{Level, Place},
+    sink::Run,
+    store::Object,
+};
+
+use crate::{
+    backend::{Backend, on_every_store},
+    sample::{customer, key, path, rows, run, seal, store_path},
+};
+
+on_every_store!(
+    a_partitions_runs_are_listed_by_bytes_sealed_or_not,
+    every_level_agrees_with_the_walk_below_it,
+    names_outside_the_layout_are_left_out,
+    what_is_not_there_is_an_empty_list,
+    a_partition_whose_name_begins_like_another_is_not_mixed_up_with_it,
+);
+
+fn ids(runs: &[&str]) -> Vec<RunId> {
+    runs.iter().map(|run| run.parse().unwrap()).collect()
+}
+
+async fn a_partitions_runs_are_listed_by_bytes_sealed_or_not(backend: &dyn Backend) {
+    let sink = RawSink::new(backend.store());
+    let names =
+        ["2024-06-02T04:05:06.789Z", "2024-06-02T04:05:06.789Z!", "10", "9", "a", "a-b", "A"];
+    for (n, id) in ids(&names).iter().enumerate() {
+        if n % 2 == 0 {
+            seal(&sink, &key(), id, &rows("a", n)).await.unwrap();
+        } else {
+            backend.tamper(&path(&key(), id), Object::Payload, Some(b"{}\n{}\n")).await;
+        }
+    }
+    backend.tamper(&path(&key(), &ids(&["bare"])[0]), Object::Seal, Some(b"{}")).await;
+    // A writer at work has nothing that can be seen.
+    let at_work = sink.write_partition(&key(), &run(7)).await.unwrap();
+    let sorted = [
+        "10",
+        "2024-06-02T04:05:06.789Z",
+        "2024-06-02T04:05:06.789Z!",
+        "9",
+        "A",
+        "a",
+        "a-b",
+        "bare",
+    ];
+    assert_eq!(sink.list_partitions(&key()).await.unwrap(), ids(&sorted));
+    let runs = sink.list_runs(&key()).await.unwrap();
+    assert_eq!(runs.iter().map(|run| run.run_id.clone()).collect::<Vec<_>>(), ids(&sorted));
+    for run in runs {
+        assert_eq!(run.key, key());
+        let there = sink.look(&key(), &run.run_id).await.unwrap();
+        assert_eq!(run.sealed, there.seal.is_some(), "{}", run.run_id);
+        assert_eq!(run.payload_bytes, there.payload.map(|info| info.bytes), "{}", run.run_id);
+    }
+    at_work.abort().await;
+}
+
+/// Partitions at every level, some with two runs.
+async fn fill(backend: &dyn Backend) -> Vec<Place> {
+    let sink = RawSink::new(backend.store());
+    let mut places = Vec::new();
+    for source in ["google_ads", "google_ads-2", "bing"] {
+        for (customer, query, date) in [
+            ("1", "campaign", "2024-06-01"),
+            ("1", "campaign", "2024-06-02"),
+            ("1", "keyword", "2024-06-01"),
+            ("1-2", "campaign", "2024-06-01"),
+            ("10", "caf\u{e9} =%+", "2024-02-29"),
+        ] {
+            let key = PartitionKey::new(source, customer, query, date).unwrap();
+            for n in 0..=places.len() % 3 {
+                let run = run(u16::try_from(n).unwrap());
+                if n == 2 {
+                    backend.tamper(&path(&key, &run), Object::Payload, Some(b"{}\n")).await;
+                } else {
+                    seal(&sink, &key, &run, &rows(source, 2)).await.unwrap();
+                }
+                places.push(Place::of_run(&key, &run));
+            }
+        }
+    }
+    places
+}
+
+async fn below(sink: &RawSink, place: &Place) -> Vec<Run> {
+    sink.runs_below(place).try_collect().await.unwrap()
+}
+
+fn place_of(run: &Run) -> Place {
+    Place::of_run(&run.key, &run.run_id)
+}
+
+async fn every_level_agrees_with_the_walk_below_it(backend: &dyn Backend) {
+    let mut expected = fill(backend).await;
+    let sink = RawSink::new(backend.store());
+    let walked: Vec<String> =
+        below(&sink, &Place::top()).await.iter().map(|run| place_of(run).to_string()).collect();
+    // A slash is greater than '-', so sorting whole paths needs the slash at their end.
+    expected.sort_by_cached_key(|place| format!("{place}/"));
+    assert_eq!(walked, expected.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let (mut ahead, mut leaves) = (vec![Place::top()], Vec::new());
+    while let Some(place) = ahead.pop() {
+        let children = sink.list(&place).await.unwrap();
+        assert!(children.windows(2).all(|pair| pair[0] < pair[1]), "sorted, each once");
+        let mut runs = Vec::new();
+        for child in &children {
+            runs.extend(below(&sink, child).await);
+        }
+        if place.run().is_some() {
+            assert_eq!(children, [], "below a run there is nothing");
+            assert_eq!(below(&sink, &place).await.len(), 1);
+            leaves.push(place);
+            continue;
+        }
+        let by_path = |run: &Run| format!("{}/", place_of(run));
+        runs.sort_by_cached_key(by_path);
+        assert_eq!(runs, below(&sink, &place).await, "below {place}");
+        if let Some(key) = place.partition() {
+            assert_eq!(place.next_level(), Some(Level::Run));
+            assert_eq!(sink.list_runs(&key).await.unwrap(), runs);
+        }
+        ahead.extend(children);
+    }
+    leaves.sort_by_cached_key(|place| format!("{place}/"));
+    assert_eq!(leaves, expected);
+}
+
+async fn names_outside_the_layout_are_left_out(backend: &dyn Backend) {
+    let place = path(&key(), &run(1));
+    let sink = RawSink::new(backend.store());
+    seal(&sink, &key(), &run(1), &rows("a", 1)).await.unwrap();
+    let expected = sink.list_runs(&key()).await.unwrap();
+    assert_eq!(expected.len(), 1);
+    let partition = Place::of_partition(&key()).store_path();
+    for stray in [
+        store_path("_tmp/customer_id=1/query_name=q/logical_date=2024-06-01/run_id=r"),
+        store_path("google_ads/customer=1/query_name=q/logical_date=2024-06-01/run_id=r"),
+        store_path(
+            "google_ads/customer_id=1234567890/query_name=campaign/logical_date=2024-6-1/run_id=r",
+        ),
+        partition.clone(),
+        partition.join("run_id="),
+        partition.join("r"),
+        partition.join("run_id= r"),
+        place.join("attempt"),
+        place.join("run_id=r"),
+    ] {
+        for object in [Object::Payload, Object::Seal] {
+            backend.tamper(&stray, object, Some(b"{}")).await;
+        }
+    }
+    assert_eq!(sink.list_runs(&key()).await.unwrap(), expected);
+    assert_eq!(below(&sink, &Place::top()).await, expected);
+    assert_eq!(below(&sink, &Place::of_partition(&key())).await, expected);
+    assert_eq!(sink.list_partitions(&key()).await.unwrap(), [run(1)]);
+    let sources = sink.list(&Place::top()).await.unwrap();
+    assert_eq!(sources.iter().map(ToString::to_string).collect::<Vec<_>>(), ["google_ads"]);
+}
+
+async fn what_is_not_there_is_an_empty_list(backend: &dyn Backend) {
+    let sink = RawSink::new(backend.store());
+    assert_eq!(sink.list_partitions(&key()).await.unwrap(), []);
+    assert_eq!(sink.list_runs(&key()).await.unwrap(), []);
+    for place in [Place::top(), Place::of_partition(&key()), Place::of_run(&key(), &run(1))] {
+        assert_eq!(sink.list(&place).await.unwrap(), []);
+        assert_eq!(below(&sink, &place).await, []);
+    }
+}
+
+async fn a_partition_whose_name_begins_like_another_is_not_mixed_up_with_it(backend: &dyn Backend) {
+    let sink = RawSink::new(backend.store());
+    for (n, id) in ["1", "12", "123", "1-2"].into_iter().enumerate() {
+        for n in 0..=n {
+            let run = run(u16::try_from(n).unwrap());
+            seal(&sink, &customer(id), &run, &rows(id, 1)).await.unwrap();
+        }
+    }
+    for (n, id) in ["1", "12", "123", "1-2"].into_iter().enumerate() {
+        assert_eq!(sink.list_partitions(&customer(id)).await.unwrap().len(), n + 1, "{id}");
+    }
+}

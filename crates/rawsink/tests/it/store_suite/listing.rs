@@ -1,0 +1,150 @@
+//! Children and walks: every object once, in the order of bytes, and nothing else.
+
+use rawsink::store::{Object, Store, StorePath};
+
+use super::{start, walked};
+use crate::{
+    backend::{Backend, on_every_store},
+    sample::store_path,
+};
+
+on_every_store!(
+    a_walk_goes_in_the_order_of_whole_paths,
+    a_walk_stays_below_its_directory,
+    a_walk_tells_length_and_age_as_look_does,
+    children_are_the_names_that_hold_an_object_at_any_depth,
+    names_that_start_with_a_dot_do_not_exist_at_any_level,
+    an_attempt_at_work_is_not_listed,
+    what_is_not_there_lists_as_empty,
+    children_and_walks_agree,
+);
+
+/// Runs whose order by whole paths differs from the order of their names.
+const RUNS: [&str; 11] = [
+    "a",
+    "a-b",
+    "a/b",
+    "a/b/c",
+    "a!",
+    "a.d/x",
+    "a0",
+    "ab/c",
+    "metadata.json.d",
+    "payload.jsonl/x",
+    "\u{e9}/z",
+];
+
+async fn fill(backend: &dyn Backend) -> Vec<String> {
+    let mut paths = Vec::new();
+    for run in RUNS {
+        for object in [Object::Payload, Object::Seal] {
+            backend.tamper(&store_path(run), object, Some(run.as_bytes())).await;
+            paths.push(format!("{run}/{}", object.file_name()));
+        }
+    }
+    paths.sort_unstable();
+    paths
+}
+
+async fn a_walk_goes_in_the_order_of_whole_paths(backend: &dyn Backend) {
+    let expected = fill(backend).await;
+    assert_eq!(walked(&backend.store(), &StorePath::root()).await, expected);
+    let position = |name: &str| expected.iter().position(|path| path.starts_with(name)).unwrap();
+    assert!(position("a-b/") < position("a/b/"), "bytes decide, not segments");
+}
+
+async fn a_walk_stays_below_its_directory(backend: &dyn Backend) {
+    let all = fill(backend).await;
+    for dir in ["a", "a/b", "a-b", "ab", "payload.jsonl"] {
+        let below: Vec<&String> =
+            all.iter().filter(|path| path.starts_with(&format!("{dir}/"))).collect();
+        assert!(!below.is_empty());
+        assert_eq!(
+            walked(&backend.store(), &store_path(dir)).await.iter().collect::<Vec<_>>(),
+            below
+        );
+    }
+}
+
+async fn a_walk_tells_length_and_age_as_look_does(backend: &dyn Backend) {
+    use futures_util::TryStreamExt;
+    fill(backend).await;
+    let store = backend.store();
+    let found: Vec<_> = store.walk(&StorePath::root()).try_collect().await.unwrap();
+    assert_eq!(found.len(), 2 * RUNS.len());
+    for stored in found {
+        let looked = store.look(&stored.dir).await.unwrap();
+        let info = match stored.object {
+            Object::Payload => looked.payload,
+            Object::Seal => looked.seal,
+        };
+        assert_eq!(Some(stored.info), info);
+        assert_eq!(stored.info.bytes, stored.dir.as_str().len() as u64);
+    }
+}
+
+async fn children_are_the_names_that_hold_an_object_at_any_depth(backend: &dyn Backend) {
+    fill(backend).await;
+    let store = backend.store();
+    let top = ["a", "a!", "a-b", "a.d", "a0", "ab", "metadata.json.d", "payload.jsonl", "\u{e9}"];
+    assert_eq!(store.children(&StorePath::root()).await.unwrap(), top);
+    assert_eq!(store.children(&store_path("a")).await.unwrap(), ["b"]);
+    assert_eq!(store.children(&store_path("a/b")).await.unwrap(), ["c"]);
+    assert_eq!(store.children(&store_path("a/b/c")).await.unwrap(), Vec::<String>::new());
+}
+
+async fn names_that_start_with_a_dot_do_not_exist_at_any_level(backend: &dyn Backend) {
+    for run in [".top/q/r", "p/.mid/r", "p/q/.run", "..x/r", "p/...", "seen/q/r"] {
+        backend.tamper(&store_path(run), Object::Payload, Some(b"x")).await;
+    }
+    let store = backend.store();
+    assert_eq!(walked(&store, &StorePath::root()).await, ["seen/q/r/payload.jsonl"]);
+    assert_eq!(store.children(&StorePath::root()).await.unwrap(), ["seen"]);
+    assert_eq!(store.children(&store_path("p")).await.unwrap(), Vec::<String>::new());
+}
+
+async fn an_attempt_at_work_is_not_listed(backend: &dyn Backend) {
+    let (store, run) = (backend.store(), store_path("p/run"));
+    let mut upload = start(&store, &run, 1).await;
+    upload.append(super::bytes("a part")).await.unwrap();
+    assert_eq!(walked(&store, &StorePath::root()).await, Vec::<String>::new());
+    assert_eq!(store.children(&StorePath::root()).await.unwrap(), Vec::<String>::new());
+    upload.complete(super::bytes("")).await.unwrap();
+    assert_eq!(walked(&store, &StorePath::root()).await, ["p/run/payload.jsonl"]);
+    assert_eq!(store.children(&StorePath::root()).await.unwrap(), ["p"]);
+    upload.abort().await;
+    // The parents stay, and are nothing.
+    assert_eq!(store.children(&StorePath::root()).await.unwrap(), Vec::<String>::new());
+}
+
+async fn what_is_not_there_lists_as_empty(backend: &dyn Backend) {
+    let store = backend.store();
+    for dir in [StorePath::root(), store_path("a"), store_path("a/b/c")] {
+        assert_eq!(store.children(&dir).await.unwrap(), Vec::<String>::new());
+        assert_eq!(walked(&store, &dir).await, Vec::<String>::new());
+    }
+    backend.tamper(&store_path("p"), Object::Payload, Some(b"x")).await;
+    let below_an_object = store_path("p/payload.jsonl/below");
+    assert_eq!(store.children(&below_an_object).await.unwrap(), Vec::<String>::new());
+    assert_eq!(walked(&store, &below_an_object).await, Vec::<String>::new());
+}
+
+async fn children_and_walks_agree(backend: &dyn Backend) {
+    fill(backend).await;
+    let store = backend.store();
+    let mut ahead = vec![StorePath::root()];
+    let mut seen = 0;
+    while let Some(dir) = ahead.pop() {
+        let mut names: Vec<String> = Vec::new();
+        for path in walked(&store, &dir).await {
+            let rest = store_path(&path).below(&dir).unwrap().to_owned();
+            names.extend(rest.split_once('/').map(|(name, _)| name.to_owned()));
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(store.children(&dir).await.unwrap(), names, "{dir}");
+        seen += names.len();
+        ahead.extend(names.iter().map(|name| dir.join(name)));
+    }
+    assert_eq!(seen, 15, "every directory was visited");
+}

@@ -1,0 +1,116 @@
+//! Objects from an offset, whatever their names and lengths.
+
+use bytes::Bytes;
+use rawsink::{
+    ErrorKind,
+    store::{Object, Store, StorePath},
+};
+
+use super::{bytes, content, read_from, seal_of, walked, write};
+use crate::{
+    backend::{Backend, on_every_store},
+    sample::store_path,
+};
+
+on_every_store!(
+    an_object_is_read_from_any_offset,
+    a_long_object_comes_in_chunks_that_are_bounded,
+    an_object_that_is_not_there_is_not_found,
+    names_are_kept_byte_by_byte,
+    syncing_a_run_changes_nothing_whether_it_is_there_or_not,
+);
+
+async fn an_object_is_read_from_any_offset(backend: &dyn Backend) {
+    let (store, run) = (backend.store(), store_path("run"));
+    write(&store, &run, 1, "0123456789").await;
+    for (offset, rest) in [
+        (0, "0123456789"),
+        (1, "123456789"),
+        (5, "56789"),
+        (9, "9"),
+        (10, ""),
+        (11, ""),
+        (u64::MAX, ""),
+    ] {
+        let read = read_from(&store, &run, Object::Payload, offset).await;
+        assert_eq!(read, Some(bytes(rest)), "from {offset}");
+        let whole = store.read(&run, Object::Payload, offset).await.unwrap().bytes;
+        assert_eq!(whole, 10, "the length is the whole object's, from {offset} too");
+    }
+    let seal = read_from(&store, &run, Object::Seal, 3).await;
+    assert_eq!(seal, Some(seal_of(1).slice(3..)));
+}
+
+async fn a_long_object_comes_in_chunks_that_are_bounded(backend: &dyn Backend) {
+    use futures_util::TryStreamExt;
+    let (store, run) = (backend.store(), store_path("run"));
+    let text: String = ('a'..='z').cycle().take(3 * 1024 * 1024 + 5).collect();
+    write(&store, &run, 1, &text).await;
+    for offset in [0, 1024 * 1024 - 1, 2 * 1024 * 1024] {
+        let reading = store.read(&run, Object::Payload, offset as u64).await.unwrap();
+        let chunks: Vec<Bytes> = reading.chunks.try_collect().await.unwrap();
+        assert!(chunks.len() > 1 && chunks.iter().all(|chunk| chunk.len() <= 8 * 1024 * 1024));
+        assert!(chunks.concat() == text.as_bytes()[offset..], "from {offset}");
+    }
+}
+
+async fn an_object_that_is_not_there_is_not_found(backend: &dyn Backend) {
+    let store = backend.store();
+    backend.tamper(&store_path("p/unsealed"), Object::Payload, Some(b"x")).await;
+    backend.tamper(&store_path("p/bare"), Object::Seal, Some(b"x")).await;
+    for (run, object) in [
+        ("p/unsealed", Object::Seal),
+        ("p/bare", Object::Payload),
+        ("p/none", Object::Payload),
+        ("p/none", Object::Seal),
+        ("none/at/all", Object::Seal),
+        // Below what is a file in a directory, and the beginning of a name elsewhere.
+        ("p/unsealed/payload.jsonl", Object::Payload),
+        ("p", Object::Payload),
+    ] {
+        let missing = store.read(&store_path(run), object, 0).await.unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound, "{run}: {missing}");
+        assert!(missing.message().contains(object.file_name()), "{missing}");
+    }
+    assert_eq!(content(&store, &store_path("p/none")).await, (None, None));
+}
+
+async fn names_are_kept_byte_by_byte(backend: &dyn Backend) {
+    let store = backend.store();
+    let names = [
+        "run_id=2024-06-02T04:05:06.789+00:00",
+        "a=b=c",
+        "100%25",
+        "a%2Fb",
+        "a+b",
+        "a#b",
+        "a b",
+        "caf\u{e9}",
+        "cafe\u{301}",
+        "a?b&c",
+        "\u{1f4be}",
+        "~!@$^*(){}[]|;'\"<>,`",
+    ];
+    for (token, name) in (1..).zip(names) {
+        write(&store, &store_path("p").join(name), token, name).await;
+    }
+    let mut sorted = names;
+    sorted.sort_unstable();
+    assert_eq!(store.children(&store_path("p")).await.unwrap(), sorted);
+    assert_eq!(walked(&store, &StorePath::root()).await.len(), 2 * names.len());
+    for (token, name) in (1..).zip(names) {
+        let expected = (Some(bytes(name)), Some(seal_of(token)));
+        assert_eq!(content(&store, &store_path("p").join(name)).await, expected, "{name}");
+    }
+}
+
+async fn syncing_a_run_changes_nothing_whether_it_is_there_or_not(backend: &dyn Backend) {
+    let (store, run) = (backend.store(), store_path("p/run"));
+    store.sync(&run).await.unwrap();
+    assert_eq!(backend.residue(&run).await, Vec::<String>::new());
+    write(&store, &run, 1, "x").await;
+    let before = super::snapshot(&store, &run).await;
+    store.sync(&run).await.unwrap();
+    store.sync(&store_path("p/other")).await.unwrap();
+    assert_eq!(super::snapshot(&store, &run).await, before);
+}

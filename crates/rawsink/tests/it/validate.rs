@@ -1,0 +1,258 @@
+//! Verdicts, and what they do to the state.
+
+use rawsink::{
+    Error, ErrorKind, RawSink,
+    clock::Surroundings,
+    sink::SinkOptions,
+    state::{Outcome, PartitionState, Record, SqliteState, Status, Verdict},
+    store::{Fault, FaultyStore, Object, Operation, Side, When},
+    validate::{Gaps, Missing, Rules, Validation, validate},
+    verify::{Covered, verify},
+};
+use tempfile::TempDir;
+
+use crate::{
+    backend::{Backend, Memory, on_every_store},
+    sample::{key, path, rows, run, seal},
+};
+
+on_every_store!(
+    g12_sealing_and_reading_change_no_state,
+    a_run_that_is_whole_and_right_passes,
+    g11_a_partition_of_another_writer_passes_and_its_gaps_are_warnings,
+    each_fault_of_a_run_is_named_and_recorded,
+    a_run_that_is_not_there_or_not_sealed_is_no_verdict_unless_it_is_to_be_recorded,
+    a_newer_seal_is_an_error_and_nothing_is_recorded,
+    g13_a_run_judged_late_does_not_take_authority_back,
+);
+
+struct Court {
+    sink: RawSink,
+    state: SqliteState,
+    folder: TempDir,
+}
+
+impl Court {
+    fn over(backend: &dyn Backend) -> Self {
+        Self::with(RawSink::new(backend.store()))
+    }
+
+    fn with(sink: RawSink) -> Self {
+        let folder = TempDir::new().unwrap();
+        let state = SqliteState::new(folder.path().join("state.db"));
+        Self { sink, state, folder }
+    }
+
+    async fn judge(&self, n: u16, rules: Rules) -> Result<Validation, Error> {
+        validate(&self.sink, &self.state, &key(), &run(n), rules).await
+    }
+
+    async fn record(&self) -> Option<Record> {
+        self.state.get(&key()).await.unwrap()
+    }
+}
+
+const STRICT: Rules = Rules { gaps: Gaps::Refuse, missing: Missing::Error };
+const RECORD: Rules = Rules { gaps: Gaps::Warn, missing: Missing::Record };
+
+/// Puts `run(n)` there as other software would seal it.
+async fn put(backend: &dyn Backend, n: u16, payload: &[u8], metadata: &str) {
+    let place = path(&key(), &run(n));
+    backend.tamper(&place, Object::Payload, Some(payload)).await;
+    backend.tamper(&place, Object::Seal, Some(metadata.as_bytes())).await;
+}
+
+async fn g12_sealing_and_reading_change_no_state(backend: &dyn Backend) {
+    let court = Court::over(backend);
+    seal(&court.sink, &key(), &run(1), &rows("a", 3)).await.unwrap();
+    crate::sample::read(&court.sink, &key(), &run(1)).await.unwrap();
+    assert_eq!(verify(&court.sink, &key(), &run(1)).await.unwrap().covered, Covered::Seal);
+    assert_eq!(court.record().await, None);
+    assert_eq!(crate::backend::entries(court.folder.path()), Some(Vec::new()), "not even a file");
+    let judged = court.judge(1, Rules::default()).await.unwrap().state;
+    seal(&court.sink, &key(), &run(2), &rows("b", 3)).await.unwrap();
+    assert_eq!(court.record().await, Some(judged));
+}
+
+async fn a_run_that_is_whole_and_right_passes(backend: &dyn Backend) {
+    let court = Court::over(backend);
+    seal(&court.sink, &key(), &run(1), &rows("a", 2000)).await.unwrap();
+    let judged = court.judge(1, STRICT).await.unwrap();
+    assert!(judged.passed());
+    assert_eq!((judged.faults.len(), judged.warnings.len(), judged.rows), (0, 0, 2000));
+    let state = judged.state;
+    assert_eq!((state.status, &state.current_run_id), (Status::Success, &Some(run(1))));
+    assert_eq!((state.record_count, state.schema_version.as_deref()), (Some(2000), Some("v1")));
+    assert_eq!((state.error_message.as_deref(), state.attempt_count), (None, 1));
+    assert_eq!(court.record().await, Some(state));
+}
+
+async fn g11_a_partition_of_another_writer_passes_and_its_gaps_are_warnings(backend: &dyn Backend) {
+    let court = Court::over(backend);
+    put(backend, 1, b"{}\n{\"a\":1}\r\n", r#"{"record_count":2,"customer_id":"1234567890"}"#).await;
+    let judged = court.judge(1, Rules::default()).await.unwrap();
+    assert!(judged.passed());
+    assert_eq!(judged.warnings.len(), 8, "{:?}", judged.warnings);
+    assert_eq!((judged.state.status, judged.state.schema_version), (Status::Success, None));
+    let judged = court.judge(1, STRICT).await.unwrap();
+    assert_eq!((judged.faults.len(), judged.warnings.len()), (8, 0));
+    assert!(judged.faults.contains(&"schema_version is missing".to_owned()));
+    assert_eq!(court.record().await.unwrap().status, Status::Failed);
+}
+
+async fn each_fault_of_a_run_is_named_and_recorded(backend: &dyn Backend) {
+    let court = Court::over(backend);
+    let many: String = (0..30).map(|n| if n % 2 == 0 { "{}\n" } else { "[]\n" }).collect();
+    for (n, (payload, metadata, says, faults)) in [
+        ("{}\n[1]\n", "{}", "line 2 is not a JSON object", 1),
+        ("{}\n\n{}\n", "{}", "line 2 is blank", 1),
+        ("{}\n{\"a\":", "{}", "line 2 is not JSON", 1),
+        ("{}\n", r#"{"customer_id":"1"}"#, "customer_id is \"1\"", 1),
+        ("{}\n", r#"{"run_id":"r","source":"s"}"#, "run_id is \"r\"", 2),
+        ("{}\n", r#"{"record_count":2}"#, "the payload has 1 rows, metadata.json says 2", 1),
+        ("{}\n", r#"{"record_count":"1"}"#, "record_count is \"1\"", 1),
+        ("{}\n", "[]", "metadata.json is no JSON object", 1),
+        ("{}\n", r#"{"_seal":{"format":1}}"#, "the seal block is not readable", 1),
+        (&many, "{}", "line 20 is not a JSON object; and 5 more", 11),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        put(backend, 1, payload.as_bytes(), metadata).await;
+        let judged = court.judge(1, Rules::default()).await.unwrap();
+        assert!(!judged.passed());
+        assert_eq!(judged.faults.len(), faults, "{:?}", judged.faults);
+        let record = court.record().await.unwrap();
+        assert_eq!((record.status, record.attempt_count), (Status::Failed, n as u64 + 1));
+        let message = record.error_message.unwrap();
+        assert!(
+            message.starts_with(&format!("run {}: ", run(1))) && message.contains(says),
+            "{message}"
+        );
+        assert_eq!(record.current_run_id, None);
+    }
+}
+
+async fn a_run_that_is_not_there_or_not_sealed_is_no_verdict_unless_it_is_to_be_recorded(
+    backend: &dyn Backend,
+) {
+    let court = Court::over(backend);
+    backend.tamper(&path(&key(), &run(2)), Object::Payload, Some(b"{}\n")).await;
+    for (n, kind) in [(1, ErrorKind::NotFound), (2, ErrorKind::NotSealed)] {
+        assert_eq!(court.judge(n, Rules::default()).await.unwrap_err().kind(), kind);
+        assert_eq!(court.judge(n, STRICT).await.unwrap_err().kind(), kind);
+    }
+    assert_eq!(court.record().await, None);
+    for (n, says) in [(1, "there is no such run"), (2, "is not sealed")] {
+        let judged = court.judge(n, RECORD).await.unwrap();
+        assert_eq!((judged.faults.len(), judged.rows), (1, 0));
+        assert!(judged.state.error_message.unwrap().contains(says));
+        assert_eq!(
+            (judged.state.status, judged.state.attempt_count),
+            (Status::Failed, u64::from(n))
+        );
+    }
+}
+
+async fn a_newer_seal_is_an_error_and_nothing_is_recorded(backend: &dyn Backend) {
+    let court = Court::over(backend);
+    put(backend, 1, b"{}\n", r#"{"_seal":{"format":2}}"#).await;
+    for rules in [Rules::default(), STRICT, RECORD] {
+        assert_eq!(court.judge(1, rules).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+    assert_eq!(court.record().await, None);
+}
+
+async fn g13_a_run_judged_late_does_not_take_authority_back(backend: &dyn Backend) {
+    let court = Court::over(backend);
+    for n in 1..=3 {
+        seal(&court.sink, &key(), &run(n), &rows("a", usize::from(n))).await.unwrap();
+    }
+    let mut expected = Vec::new();
+    for (n, tamper, current) in
+        [(2, false, 2), (1, false, 2), (1, true, 2), (3, true, 2), (3, false, 2)]
+    {
+        let place = path(&key(), &run(n));
+        if tamper {
+            backend.tamper(&place, Object::Payload, Some(b"{}")).await;
+        }
+        let judged = court.judge(n, Rules::default()).await.unwrap();
+        assert_eq!(judged.passed(), !tamper && n != 3);
+        assert_eq!(judged.state.authoritative_run(), Some(&run(current)));
+        assert_eq!(judged.state.record_count, Some(2));
+        expected.push(judged.state.attempt_count);
+    }
+    assert_eq!(expected, [1, 2, 3, 4, 5]);
+    // A failure of the run that has authority takes it away, and an older success takes over.
+    backend.tamper(&path(&key(), &run(2)), Object::Payload, Some(b"{}")).await;
+    let judged = court.judge(2, Rules::default()).await.unwrap().state;
+    assert_eq!((judged.status, judged.current_run_id), (Status::Failed, Some(run(2))));
+    put(backend, 1, b"{}\n", "{}").await;
+    let judged = court.judge(1, Rules::default()).await.unwrap().state;
+    assert_eq!((judged.status, judged.current_run_id), (Status::Success, Some(run(1))));
+}
+
+#[tokio::test]
+async fn g10_a_changed_byte_is_a_failure_that_names_both_sums() {
+    let backend = Memory::default();
+    let court = Court::over(&backend);
+    let written = rows("a", 3);
+    seal(&court.sink, &key(), &run(1), &written).await.unwrap();
+    let other = rows("b", 3);
+    let changed = crate::sample::payload(&other);
+    backend.tamper(&path(&key(), &run(1)), Object::Payload, Some(&changed)).await;
+    let judged = court.judge(1, Rules::default()).await.unwrap();
+    assert_eq!(judged.faults.len(), 1);
+    assert!(judged.faults[0].contains("SHA-256"), "{:?}", judged.faults);
+    assert_eq!(verify(&court.sink, &key(), &run(1)).await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn g15_a_row_over_the_limit_is_a_fault_of_its_own_and_not_a_wrong_count() {
+    let backend = Memory::default();
+    let options = SinkOptions { max_row_bytes: 20, ..SinkOptions::default() };
+    let court = Court::with(RawSink::with(backend.store().0, options, Surroundings::default()));
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(200_000));
+    for (payload, after) in [
+        ("{}\n{}\n{\"a\":\"0123456789abcdef\"}\n{}\n".to_string(), 2),
+        (format!("{{}}\n{long}\n{{}}\n{{}}\n"), 1),
+    ] {
+        put(&backend, 1, payload.as_bytes(), r#"{"record_count":4}"#).await;
+        let judged = court.judge(1, Rules::default()).await.unwrap();
+        let fault =
+            format!("after line {after}: a row is longer than 20 bytes (RAW_SINK_MAX_ROW_BYTES)");
+        assert_eq!(judged.faults, [fault]);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_the_store_is_no_verdict() {
+    let backend = Memory::default();
+    seal(&RawSink::new(backend.store()), &key(), &run(1), &rows("a", 3)).await.unwrap();
+    for operation in [Operation::Read, Operation::Chunk, Operation::Sync] {
+        for kind in [ErrorKind::Unavailable, ErrorKind::Denied] {
+            let fault = Fault { operation, side: Side::Before, kind, when: When::Always };
+            let court = Court::with(RawSink::new(FaultyStore::new(backend.store(), [fault], 0)));
+            for rules in [Rules::default(), RECORD] {
+                let error = court.judge(1, rules).await.unwrap_err();
+                assert_eq!(error.kind(), kind, "{operation:?}");
+            }
+            assert_eq!(court.record().await, None, "{operation:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_the_state_names_the_run_that_was_judged() {
+    let backend = Memory::default();
+    let court = Court::over(&backend);
+    seal(&court.sink, &key(), &run(1), &rows("a", 3)).await.unwrap();
+    std::fs::write(court.folder.path().join("state.db"), "no database".repeat(200)).unwrap();
+    let error = court.judge(1, Rules::default()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert_eq!(error.place(), Some(path(&key(), &run(1)).as_str()));
+    assert!(error.path().unwrap().ends_with("state.db"));
+    let verdict = Verdict { run_id: run(1), outcome: Outcome::Failed("x".into()) };
+    let now = "2024-06-04T00:00:00Z".parse().unwrap();
+    assert!(court.state.judge(&key(), &verdict, now).await.is_err());
+}
