@@ -215,3 +215,29 @@ fn imports_are_found_in_every_form() {
     );
     assert_eq!(code("a\n// crate::b\n    //! crate::c\nd // e"), "a\nd // e");
 }
+
+/// A promise that no test shows is a wish.
+#[test]
+fn every_guarantee_of_the_semantics_page_has_a_test_that_carries_its_number() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = fs::read_to_string(crates.join("../docs/semantics.md")).unwrap();
+    let promised: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| G")?.get(..2))
+        .map(|number| format!("g{number}_"))
+        .collect();
+    assert_eq!(promised.len(), 18, "{promised:?}");
+    let (mut ahead, mut tests) = (vec![crates], String::new());
+    while let Some(path) = ahead.pop() {
+        if path.is_dir() {
+            ahead.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            tests.extend(
+                fs::read_to_string(&path).unwrap().lines().filter(|line| line.contains("fn ")),
+            );
+        }
+    }
+    let unshown: Vec<_> =
+        promised.iter().filter(|number| !tests.contains(number.as_str())).collect();
+    assert!(unshown.is_empty(), "no test carries {unshown:?}");
+}
