@@ -4,6 +4,7 @@ use rawsink::{
     RawSink, Settings,
     config::Loaded,
     state::{self, PartitionState},
+    store::Blocking,
 };
 
 use crate::{
@@ -31,7 +32,9 @@ impl<'output> Context<'output> {
     }
 
     /// Opens given settings.
-    pub(crate) fn new(loaded: Loaded, output: &'output Output) -> Result<Self, Failure> {
+    pub(crate) fn new(mut loaded: Loaded, output: &'output Output) -> Result<Self, Failure> {
+        // One command does one thing at a time.
+        loaded.settings.blocking = Blocking::Inline;
         let (sink, state) = (RawSink::open(&loaded.settings)?, state::open(&loaded.settings)?);
         Ok(Self { loaded, sink, state, output })
     }

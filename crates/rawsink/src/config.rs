@@ -14,7 +14,7 @@ use self::parse::Parser;
 use crate::{
     error::{Error, Result},
     row::DEFAULT_MAX_ROW_BYTES,
-    store::LeftoverPolicy,
+    store::{Blocking, LeftoverPolicy},
 };
 
 /// Which backend a sink has (specification, section 5).
@@ -47,6 +47,8 @@ pub struct Settings {
     pub max_row_bytes: usize,
     /// Where the state is kept, `RAW_SINK_STATE_URL`.
     pub state_url: StateUrl,
+    /// Where reading a directory blocks; the program's choice, not the environment's.
+    pub blocking: Blocking,
 }
 
 impl Default for Settings {
@@ -57,6 +59,7 @@ impl Default for Settings {
             leftover: LeftoverPolicy::default(),
             max_row_bytes: DEFAULT_MAX_ROW_BYTES,
             state_url: StateUrl::Sqlite(PathBuf::from("data/state_store.db")),
+            blocking: Blocking::default(),
         }
     }
 }
@@ -170,6 +173,7 @@ impl Loaded {
                 defaults.max_row_bytes,
             ),
             state_url: parser.take("RAW_SINK_STATE_URL", parse::state_url, defaults.state_url),
+            blocking: defaults.blocking,
         };
         let outcome = parser.finish();
         if outcome.faults.is_empty() {

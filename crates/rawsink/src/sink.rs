@@ -75,7 +75,7 @@ impl RawSink {
     /// `Invalid` for settings that name no usable place.
     pub fn open(settings: &Settings) -> Result<Self> {
         let store = match settings.sink {
-            SinkKind::Filesystem => FsStore::new(&settings.root)?,
+            SinkKind::Filesystem => FsStore::new(&settings.root)?.blocking(settings.blocking),
         };
         let options = SinkOptions {
             max_row_bytes: settings.max_row_bytes,

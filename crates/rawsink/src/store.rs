@@ -24,7 +24,7 @@ use jiff::Timestamp;
 
 pub use self::{
     faulty::{Fault, FaultyStore, Operation, Side, When},
-    fs::FsStore,
+    fs::{Blocking, FsStore},
     memory::MemoryStore,
     path::StorePath,
 };
@@ -178,6 +178,33 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Returns every payload and seal at any depth below `dir`, sorted by path, byte by byte.
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>>;
+}
+
+#[async_trait]
+impl Store for std::sync::Arc<dyn Store> {
+    async fn look(&self, run: &StorePath) -> Result<RunObjects> {
+        (**self).look(run).await
+    }
+
+    async fn start(&self, run: &StorePath, attempt: Attempt) -> Result<Box<dyn Upload>> {
+        (**self).start(run, attempt).await
+    }
+
+    async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading> {
+        (**self).read(run, object, offset).await
+    }
+
+    async fn sync(&self, run: &StorePath) -> Result<()> {
+        (**self).sync(run).await
+    }
+
+    async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
+        (**self).children(dir).await
+    }
+
+    fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
+        (**self).walk(dir)
+    }
 }
 
 /// One attempt at a run: parts in order, then the payload whole, then the seal.

@@ -77,7 +77,7 @@ fn g08_a_signal_in_the_middle_of_100_mib_leaves_nothing() {
 #[test]
 fn g08_a_signal_in_the_middle_of_a_command_ends_the_command_too() {
     for (signal, code) in SIGNALS {
-        for script in ["exec yes '{}'", "echo '{}'; exec sleep 600"] {
+        for script in ["exec yes '{}'", "echo '{}'; exec sleep 30"] {
             let landing = Landing::new();
             let script = format!("echo $$ > pid; {script}");
             let mut writer = writing(&landing, &["--", "sh", "-c", &script]);
@@ -95,7 +95,7 @@ fn g08_a_signal_in_the_middle_of_a_command_ends_the_command_too() {
 #[test]
 fn a_signal_while_the_command_closes_its_output_and_goes_on_ends_it_too() {
     let landing = Landing::new();
-    let script = "echo '{}'; exec >&-; echo $$ > pid; exec sleep 600";
+    let script = "echo '{}'; exec >&-; echo $$ > pid; exec sleep 30";
     let mut writer = writing(&landing, &["--", "sh", "-c", script]);
     let command = pid_in(&landing.dir().join("pid"));
     writer.signal(Signal::SIGTERM);

@@ -1,5 +1,7 @@
 //! Writing one partition: rows into parts, then the payload, then the seal.
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
 
@@ -22,7 +24,6 @@ const SOFTWARE: &str = concat!("rawsink ", env!("CARGO_PKG_VERSION"));
 /// refused can never be missing from a sealed partition unnoticed. Dropping a writer, or a future
 /// of its methods half-way, seals nothing (G08); dropped inside `finalize`, the seal may still
 /// appear.
-#[derive(Debug)]
 pub struct PartitionWriter {
     upload: Option<Box<dyn Upload>>,
     key: PartitionKey,
@@ -264,6 +265,17 @@ impl PartitionWriter {
             .await
             .map_err(|error| error.at(Place::of_run(&self.key, &self.run)))?;
         Ok(Sealed { writer: token.to_string(), payload: summary })
+    }
+}
+
+/// Shows the run and the amounts, never the rows.
+impl fmt::Debug for PartitionWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartitionWriter")
+            .field("run", &Place::of_run(&self.key, &self.run).to_string())
+            .field("record_count", &self.record_count())
+            .field("payload_bytes", &self.payload_bytes())
+            .finish_non_exhaustive()
     }
 }
 
