@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     Refused(String),
     /// Nobody reads standard output any more.
     ClosedPipe,
+    /// Standard output cannot be written; what the command did before stays done.
+    Output(String),
     /// A signal ended the command; its number, and what became of the work.
     Signal(i32, String),
 }
@@ -46,10 +48,7 @@ impl From<io::Error> for Failure {
         if cause.kind() == io::ErrorKind::BrokenPipe {
             return Self::ClosedPipe;
         }
-        Self::Library(Error::new(
-            ErrorKind::Unavailable,
-            format!("cannot write to standard output: {cause}"),
-        ))
+        Self::Output(format!("cannot write to standard output: {cause}"))
     }
 }
 
@@ -61,6 +60,10 @@ pub(crate) fn report(outcome: Result<Answer, Failure>) -> ExitCode {
         Err(Failure::Refused(message)) => {
             output::error(None, &message);
             1
+        }
+        Err(Failure::Output(message)) => {
+            output::error(Some(ErrorKind::Unavailable), &message);
+            code(ErrorKind::Unavailable)
         }
         Err(Failure::Signal(number, message)) => {
             output::error(None, &message);

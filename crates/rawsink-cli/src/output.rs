@@ -32,6 +32,19 @@ impl Output {
         line.push(b'\n');
         io::stdout().lock().write_all(&line)
     }
+
+    /// Prints the one record of a command whose exit code is its answer, which stays the same where
+    /// nobody reads the record.
+    pub(crate) fn answer<T: Serialize>(
+        &self,
+        record: &T,
+        text: impl fmt::Display,
+    ) -> io::Result<()> {
+        match self.data(record, text) {
+            Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            outcome => outcome,
+        }
+    }
 }
 
 /// Prints text as it is.

@@ -58,7 +58,7 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
     let judged = Judged { path: &path, passed, validation: &validation };
     context
         .output
-        .data(&judged, format!("{path}\t{}", if passed { "passed" } else { "failed" }))?;
+        .answer(&judged, format!("{path}\t{}", if passed { "passed" } else { "failed" }))?;
     tell(&validation);
     Ok(if passed { Answer::Yes } else { Answer::No })
 }

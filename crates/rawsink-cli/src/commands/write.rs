@@ -196,10 +196,11 @@ impl Args {
         let path = Place::of_run(key, run).to_string();
         let passed = validation.as_ref().and_then(|outcome| outcome.as_ref().ok());
         let record = Written { path: path.clone(), run_id: run, sealed, validation: passed };
-        // What was sealed is reported even where the validation could not be made.
-        context.output.data(&record, &path)?;
+        // What was sealed is reported even where the validation could not be made, and first to the
+        // person: standard output may be full.
         let amount = progress::amount(sealed.payload.record_count, sealed.payload.payload_bytes);
         output::note(format!("sealed {amount}"));
+        context.output.answer(&record, &path)?;
         let Some(validation) = validation.transpose()? else { return Ok(Answer::Yes) };
         super::validate::tell(&validation);
         Ok(if validation.passed() { Answer::Yes } else { Answer::No })

@@ -184,9 +184,29 @@ fn a_state_database_that_may_not_be_written_is_denied() {
     assert!(answer.one_error("Denied").contains("state_store.db"), "{answer:#?}");
     set_mode(&landing.dir().join("data"), 0o755);
     landing.rawsink(["validate", &run_path(RUN)]).exits(0);
-    set_mode(&landing.dir().join("data/state_store.db"), 0o400);
+    set_mode(&landing.dir().join("data/state_store.db"), 0o000);
     let answer = denied.rawsink(&["state", "list"]).exits(4);
     assert!(answer.one_error("Denied").contains("state_store.db"), "{answer:#?}");
+}
+
+#[test]
+fn a_consumer_needs_no_permission_to_write_anywhere() {
+    let landing = Landing::new();
+    landing.land(RUN, ROWS);
+    landing.rawsink(["validate", &run_path(RUN)]).exits(0);
+    let denied = Denied::below(landing.dir());
+    for path in landing.snapshot().keys() {
+        set_mode(&landing.dir().join(path), 0o555);
+    }
+    let before = landing.snapshot();
+    assert_eq!(denied.rawsink(&["read", PARTITION, "--current"]).exits(0).stdout, ROWS);
+    for args in [&["verify", PARTITION, "--latest"][..], &["list", "--runs"], &["state", "list"]] {
+        assert_eq!(denied.rawsink(args).exits(0).stdout.lines().count(), 1);
+    }
+    assert!(landing.snapshot() == before);
+    for path in landing.snapshot().keys() {
+        set_mode(&landing.dir().join(path), 0o755);
+    }
 }
 
 #[test]

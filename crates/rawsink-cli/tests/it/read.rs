@@ -38,6 +38,20 @@ fn a_closed_pipe_ends_reading_quietly() {
 }
 
 #[test]
+fn a_verdict_that_nobody_reads_is_still_the_exit_code() {
+    let landing = Landing::new();
+    landing.land(RUN, "{}\n");
+    for (args, code) in [(&["--strict"][..], 1), (&[], 0)] {
+        let args = [&["validate", PARTITION, "--latest"], args].concat();
+        let (reader, stdout) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = landing.command(args);
+        let output = command.stdout(stdout).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
+}
+
+#[test]
 fn a_reader_that_is_interrupted_ends_at_once_and_changes_nothing() {
     let landing = Landing::new();
     landing.land(RUN, many_rows());

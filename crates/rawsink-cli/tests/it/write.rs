@@ -143,6 +143,7 @@ fn an_output_that_nobody_takes_does_not_undo_the_seal() {
     let landing = Landing::new();
     let script = format!("echo '{{}}' | rawsink write {PARTITION} --run-id {RUN} > /dev/full");
     let answer = landing.shell(&script);
-    assert_ne!(answer.code, Some(0), "{answer:#?}");
+    let answer = answer.exits(75).says(&["sealed 1 row", "cannot write to standard output"]);
+    assert!(!answer.stderr.contains("hint"), "the run is sealed, do not try again: {answer:#?}");
     assert_eq!(landing.rawsink(["read", &run_path(RUN)]).exits(0).stdout, "{}\n");
 }
