@@ -50,7 +50,12 @@ impl RunArgs {
 
 /// Reads a path from the command line.
 pub(crate) fn parse(path: &str, context: &Context<'_>) -> Result<Place, Failure> {
-    Ok(Place::parse(path, &context.root())?)
+    let root = context.root();
+    if !path.starts_with('/') {
+        return Ok(Place::parse(path, &root)?);
+    }
+    let absolute = std::path::absolute(&root).map_err(|cause| Failure::internal(&cause))?;
+    Ok(Place::parse(path, &absolute.to_string_lossy())?)
 }
 
 /// Returns the logical partition of a place that must have all four levels.

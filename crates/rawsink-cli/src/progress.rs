@@ -39,7 +39,7 @@ impl Progress {
 
     pub(crate) fn set(&self, rows: u64, bytes: u64) {
         if self.rows && !self.bar.is_hidden() {
-            self.bar.set_message(format!("{} rows", HumanCount(rows)));
+            self.bar.set_message(self::rows(rows));
         }
         self.bar.set_position(bytes);
     }

@@ -179,7 +179,11 @@ impl Loaded {
         if outcome.faults.is_empty() {
             return Ok(Self { settings, effective: outcome.effective, warnings: outcome.warnings });
         }
-        Err(Error::invalid(outcome.faults.join("; ")))
+        let message = match outcome.faults.as_slice() {
+            [fault] => fault.clone(),
+            faults => format!("{} settings are wrong:\n  {}", faults.len(), faults.join("\n  ")),
+        };
+        Err(Error::invalid(message))
     }
 }
 

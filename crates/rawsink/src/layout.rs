@@ -19,6 +19,9 @@ use crate::{
 /// Longest prefix and key together, in bytes, on every store (the limit of object storage).
 pub const MAX_KEY_BYTES: usize = 1024;
 
+/// How a path looks, for who got it wrong.
+const FORM: &str = "SOURCE/customer_id=ID/query_name=NAME/logical_date=YYYY-MM-DD/run_id=RUN";
+
 /// The levels of the layout above the runs, outermost first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
@@ -114,8 +117,9 @@ impl Place {
         }
         let mut place = Self::top();
         for (segment, level) in segments.into_iter().zip(Level::ALL) {
-            let expected =
-                || wrong(format!("{segment:?} stands where {:?} is expected", level.label()));
+            let expected = || {
+                wrong(format!("{segment:?} stands where {:?} is expected in {FORM}", level.label()))
+            };
             let value = segment.strip_prefix(level.label()).ok_or_else(expected)?;
             level.check(value).map_err(|error| wrong(error.message().to_owned()))?;
             place.values.push(value.to_owned());
@@ -199,27 +203,24 @@ pub(crate) fn run_path(key: &PartitionKey, run: &RunId, prefix_bytes: usize) -> 
 
 /// Cuts a path into segments and takes the root off.
 fn below_root<'path>(path: &'path str, root: &str) -> Result<Vec<&'path str>, String> {
-    let mut segments: Vec<&str> = cut(path).collect();
-    let lead =
-        match segments.iter().position(|segment| segment.starts_with(Level::Customer.label())) {
-            Some(0) => return Err("the source is missing".to_owned()),
-            Some(customer) => customer - 1,
-            None => segments.len().saturating_sub(1),
-        };
-    let above: Vec<&str> = segments.drain(..lead).collect();
-    let is_root = |segments: &[&str]| cut(root).eq(segments.iter().copied());
-    let absolute = path.starts_with('/');
-    if segments.len() == 1 && root_is_whole(root, &above, segments[0]) {
-        return Ok(Vec::new());
+    let segments: Vec<&str> = cut(path).collect();
+    let root_segments: Vec<&str> = cut(root).collect();
+    let at_root = segments.starts_with(&root_segments) && !root_segments.is_empty();
+    let customer = segments.iter().position(|segment| segment.starts_with(Level::Customer.label()));
+    let lead = match customer {
+        Some(0) => return Err("the source is missing".to_owned()),
+        Some(customer) => customer - 1,
+        // A path that ends above the customers, or that forgot their label.
+        None if at_root => root_segments.len(),
+        None => 0,
+    };
+    let (above, below) = segments.split_at(lead);
+    if above == root_segments || (above.is_empty() && !path.starts_with('/')) {
+        return Ok(below.to_vec());
     }
-    if (above.is_empty() && !absolute) || is_root(&above) {
-        return Ok(segments);
-    }
-    Err(format!("{:?} stands above the source, the root is {root:?}", above.join("/")))
-}
-
-fn root_is_whole(root: &str, above: &[&str], last: &str) -> bool {
-    !root.is_empty() && cut(root).eq(above.iter().copied().chain([last]))
+    let slash = if path.starts_with('/') { "/" } else { "" };
+    let above = format!("{slash}{}", above.join("/"));
+    Err(format!("{above:?} stands above the source, the root is {root:?}"))
 }
 
 fn cut(path: &str) -> impl Iterator<Item = &str> {
@@ -274,7 +275,11 @@ mod tests {
                 "stands below the run",
             ),
             ("_ads/customer_id=1", "starts with '_'"),
-            ("a/b", "\"a\" stands above the source"),
+            (
+                "ads/123/campaign/2024-06-01",
+                "\"123\" stands where \"customer_id=\" is expected in SOURCE/customer_id=ID/",
+            ),
+            ("/elsewhere/ads", "\"/\" stands above the source"),
             ("ads/customer_id=1/../customer_id=2", "where \"query_name=\" is expected"),
         ] {
             let error = Place::parse(path, "raw").unwrap_err();

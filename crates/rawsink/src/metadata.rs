@@ -157,7 +157,7 @@ impl Metadata {
             self.raw("record_count").filter(|_| self.integer("record_count") != Some(record_count))
         {
             found.push(format!(
-                "metadata says record_count is {raw}, the payload has {record_count} rows"
+                "metadata says record_count is {raw}, the payload's is {record_count}"
             ));
         }
         found

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     exit::{Answer, Failure},
-    partition,
+    output, partition,
 };
 
 /// List what is there: sources, customers, queries, dates or runs
@@ -49,11 +49,13 @@ struct ListedRun<'a> {
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
     let place = partition::parse(&args.prefix, context)?;
+    let mut found = 0_u64;
     match place.partition() {
         _ if args.runs => {
             let mut runs = context.sink.runs_below(&place);
             while let Some(run) = runs.next().await {
                 print_run(&run?, context)?;
+                found += 1;
             }
         }
         Some(key) => {
@@ -62,13 +64,20 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
                 runs.iter().filter(|run| place.run().is_none_or(|wanted| wanted == run.run_id))
             {
                 print_run(run, context)?;
+                found += 1;
             }
         }
         None => {
             for place in context.sink.list(&place).await? {
                 print_place(&place, context)?;
+                found += 1;
             }
         }
+    }
+    if found == 0 {
+        let below =
+            if args.prefix.is_empty() { String::new() } else { format!(" below {}", args.prefix) };
+        output::note(format!("nothing is landed{below}; RAW_SINK_ROOT={}", context.root()));
     }
     Ok(Answer::Yes)
 }
@@ -83,7 +92,8 @@ fn print_place(place: &Place, context: &Context<'_>) -> Result<(), Failure> {
 
 fn print_run(run: &Run, context: &Context<'_>) -> Result<(), Failure> {
     let path = Place::of_run(&run.key, &run.run_id).to_string();
-    let text = format!("{path}\t{}", if run.sealed { "sealed" } else { "unsealed" });
+    let size = run.payload_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes} bytes"));
+    let text = format!("{path}\t{}\t{size}", if run.sealed { "sealed" } else { "unsealed" });
     let (run_id, sealed, payload_bytes) = (&run.run_id, run.sealed, run.payload_bytes);
     Ok(context.output.data(&ListedRun { path, run_id, sealed, payload_bytes }, text)?)
 }

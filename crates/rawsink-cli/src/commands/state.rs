@@ -1,5 +1,6 @@
 //! `rawsink state`
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rawsink::{
     Error,
     key::RunId,
@@ -33,8 +34,8 @@ enum StateCommand {
         /// Canonical path, as deep as wanted
         #[arg(default_value = "")]
         prefix: String,
-        /// Only records with this status: pending, success or failed
-        #[arg(long)]
+        /// Only records with this status
+        #[arg(long, value_parser = status_parser())]
         status: Option<Status>,
     },
 }
@@ -74,6 +75,12 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
         }
     }
     Ok(Answer::Yes)
+}
+
+/// Offers the statuses that exist, to the help and to completions.
+fn status_parser() -> impl TypedValueParser<Value = Status> {
+    let all = [Status::Pending, Status::Success, Status::Failed].map(Status::as_str);
+    PossibleValuesParser::new(all).try_map(|text| text.parse::<Status>())
 }
 
 fn filter(place: &Place) -> Filter {

@@ -84,6 +84,9 @@ struct Written<'a> {
 }
 
 pub(crate) async fn run(args: Args, context: &Context<'_>) -> Result<Answer, Failure> {
+    if args.command.is_empty() && std::env::args_os().next_back().is_some_and(|last| last == "--") {
+        return Err(Error::invalid("there is no command behind --").into());
+    }
     let now = context.sink.surroundings().clock.now();
     let (key, run) = args.target(context, now)?;
     let prepared = args.metadata.prepare(&key, &run, now)?;
@@ -93,20 +96,17 @@ pub(crate) async fn run(args: Args, context: &Context<'_>) -> Result<Answer, Fai
             .at(Place::of_run(&key, &run))
             .into());
     }
-    warn_of_names(&key, &run);
-    for gap in gaps {
-        output::warning(format!("metadata: {gap}"));
-    }
+    // A file is opened before anything is made for it, a command started only after that.
+    let file =
+        if args.command.is_empty() { Some(Source::input(args.file.as_deref())?) } else { None };
 
     // From here on a signal ends the attempt in order.
     let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
     let mut writer = context.sink.write_partition(&key, &run).await?;
-    match args.fill(&mut writer, &mut signals).await {
-        Ok(()) => {}
-        Err(failure) => {
-            writer.abort().await;
-            return Err(failure);
-        }
+    warn(&key, &run, &gaps);
+    if let Err(failure) = args.fill(file, &mut writer, &mut signals).await {
+        writer.abort().await;
+        return Err(failure);
     }
     let metadata = prepared.finish(writer.record_count())?;
     let sealed = decide(writer.finalize(metadata), &mut signals).await?;
@@ -136,10 +136,14 @@ impl Args {
     /// Streams all rows into the writer, and checks that they ended well.
     async fn fill(
         &self,
+        file: Option<Source>,
         writer: &mut PartitionWriter,
         signals: &mut Signals,
     ) -> Result<(), Failure> {
-        let mut source = Source::open(self.file.as_deref(), &self.command)?;
+        let mut source = match file {
+            Some(file) => file,
+            None => Source::command(&self.command)?,
+        };
         if source.is_terminal() {
             output::note("reading rows from the terminal; end with Ctrl-D");
         }
@@ -223,7 +227,8 @@ async fn decide(
     }
 }
 
-fn warn_of_names(key: &PartitionKey, run: &RunId) {
+/// Warns of what may be a mistake, once it is clear that the run can be written.
+fn warn(key: &PartitionKey, run: &RunId, gaps: &[String]) {
     if !run.is_canonical() {
         output::warning(format!(
             "run id {:?} is not YYYY-MM-DDTHH:MM:SS.mmmZ, so it may not sort by time",
@@ -235,5 +240,8 @@ fn warn_of_names(key: &PartitionKey, run: &RunId) {
             "customer_id {:?} has hyphens; the norm is without",
             key.customer_id()
         ));
+    }
+    for gap in gaps {
+        output::warning(format!("metadata: {gap}"));
     }
 }

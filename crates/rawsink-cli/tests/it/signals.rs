@@ -107,7 +107,7 @@ fn a_signal_while_the_command_closes_its_output_and_goes_on_ends_it_too() {
 #[test]
 fn a_command_that_ignores_the_signal_is_killed_in_the_end() {
     let landing = Landing::new();
-    let script = "trap '' TERM; echo $$ > pid; while :; do echo '{}'; sleep 0.1; done";
+    let script = "trap '' TERM; echo '{}'; echo $$ > pid; while :; do sleep 0.1; done";
     let mut writer = writing(&landing, &["--", "sh", "-c", script]);
     let command = pid_in(&landing.dir().join("pid"));
     let start = Instant::now();

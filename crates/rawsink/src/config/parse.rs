@@ -133,7 +133,7 @@ fn nearest(name: &str) -> Option<&'static str> {
     let known = VARIABLES.iter().map(|variable| variable.name);
     known
         .map(|known| (distance(name, known), known))
-        .filter(|(far, _)| *far <= 3)
+        .filter(|(far, _)| *far <= 2)
         .min()
         .map(|(_, known)| known)
 }

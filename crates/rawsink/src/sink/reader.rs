@@ -217,7 +217,7 @@ impl PartitionReader {
         match expected_rows.filter(|rows| *rows != found.record_count) {
             None => Ok(()),
             Some(rows) => Err(Error::corrupt(format!(
-                "the payload has {} rows, metadata.json says {rows}",
+                "the payload's record_count is {}, metadata.json says {rows}",
                 found.record_count
             ))),
         }

@@ -13,6 +13,9 @@ use crate::{
 /// How much is gathered from a pipe before it is looked at.
 const CHUNK_BYTES: usize = 512 * 1024;
 
+/// A read that brings less shows a source that is slower than we are.
+const SHORT_READ_BYTES: usize = 16 * 1024;
+
 impl PartitionWriter {
     /// Appends every line of `source` as a row, until its end; returns how many.
     ///
@@ -105,7 +108,7 @@ struct Chunk<R> {
     filled: std::io::Result<usize>,
 }
 
-/// Fills a buffer on the blocking pool; it is short only at the source's end.
+/// Fills a buffer on the blocking pool; none at all at the source's end.
 fn next_chunk<R: Read + Send + 'static>(
     mut source: R,
     mut buffer: Vec<u8>,
@@ -116,7 +119,13 @@ fn next_chunk<R: Read + Send + 'static>(
         let filled = loop {
             match source.read(&mut buffer[filled..]) {
                 Ok(0) => break Ok(filled),
-                Ok(read) => filled += read,
+                Ok(read) => {
+                    filled += read;
+                    // A slow source: what is there is looked at, not kept until there is more.
+                    if read < SHORT_READ_BYTES {
+                        break Ok(filled);
+                    }
+                }
                 Err(cause) if cause.kind() == IoKind::Interrupted => {}
                 Err(cause) => break Err(cause),
             }

@@ -25,7 +25,7 @@ use sqlx::{
 
 use super::{Entry, Filter, PartitionState, Record, Verdict, transition};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, ErrorKind, Result, system_text},
     key::PartitionKey,
 };
 
@@ -302,6 +302,6 @@ fn unavailable(cause: &std::io::Error, path: &Path) -> Error {
         }
         _ => ErrorKind::Unavailable,
     };
-    Error::new(kind, format!("the state database cannot be reached: {cause}"))
+    Error::new(kind, format!("the state database cannot be reached: {}", system_text(cause)))
         .on_path(path.display())
 }

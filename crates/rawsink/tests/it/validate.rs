@@ -109,7 +109,12 @@ async fn each_fault_of_a_run_is_named_and_recorded(backend: &dyn Backend) {
         ("{}\n{\"a\":", "{}", "line 2 is not JSON", 1),
         ("{}\n", r#"{"customer_id":"1"}"#, "customer_id is \"1\"", 1),
         ("{}\n", r#"{"run_id":"r","source":"s"}"#, "run_id is \"r\"", 2),
-        ("{}\n", r#"{"record_count":2}"#, "the payload has 1 rows, metadata.json says 2", 1),
+        (
+            "{}\n",
+            r#"{"record_count":2}"#,
+            "the payload's record_count is 1, metadata.json says 2",
+            1,
+        ),
         ("{}\n", r#"{"record_count":"1"}"#, "record_count is \"1\"", 1),
         ("{}\n", "[]", "metadata.json is no JSON object", 1),
         ("{}\n", r#"{"_seal":{"format":1}}"#, "the seal block is not readable", 1),

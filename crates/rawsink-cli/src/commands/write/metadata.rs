@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rawsink::{Error, Metadata, PartitionKey, Result, RunId, metadata::MetadataBuilder};
+use rawsink::{
+    Error, Metadata, PartitionKey, Result, RunId, error::system_text, metadata::MetadataBuilder,
+};
 use serde_json::value::RawValue;
 
 /// Options about metadata.
@@ -37,7 +39,8 @@ impl MetadataArgs {
         let mut builder = Metadata::for_run(key, run).extracted_at(now).schema_version("v1");
         if let Some(path) = &self.metadata {
             let refused = |cause| {
-                Error::invalid(format!("cannot read the metadata: {cause}")).on_path(path.display())
+                Error::invalid(format!("cannot read the metadata: {}", system_text(&cause)))
+                    .on_path(path.display())
             };
             let document = std::fs::read(path).map_err(refused)?;
             builder = builder

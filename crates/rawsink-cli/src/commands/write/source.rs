@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rawsink::{Error, ErrorKind, Result};
+use rawsink::{Error, ErrorKind, Result, error::system_text};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::{Child, Command},
@@ -40,11 +40,8 @@ pub(super) enum Ended {
 }
 
 impl Source {
-    /// Opens the file, starts the command, or takes standard input.
-    pub(super) fn open(file: Option<&Path>, command: &[OsString]) -> Result<Self> {
-        if let Some((program, arguments)) = command.split_first() {
-            return Self::start(program, arguments);
-        }
+    /// Opens the file, or takes standard input.
+    pub(super) fn input(file: Option<&Path>) -> Result<Self> {
         match file.filter(|file| *file != Path::new("-")) {
             None => {
                 let stdin = std::io::stdin();
@@ -58,7 +55,8 @@ impl Source {
             }
             Some(path) => {
                 let refused = |cause| {
-                    Error::invalid(format!("cannot read the rows: {cause}")).on_path(path.display())
+                    Error::invalid(format!("cannot read the rows: {}", system_text(&cause)))
+                        .on_path(path.display())
                 };
                 let file = File::open(path).map_err(refused)?;
                 if file.metadata().map_err(refused)?.is_dir() {
@@ -71,9 +69,17 @@ impl Source {
         }
     }
 
-    fn start(program: &OsString, arguments: &[OsString]) -> Result<Self> {
+    /// Starts the command.
+    pub(super) fn command(command: &[OsString]) -> Result<Self> {
+        let Some((program, arguments)) = command.split_first() else {
+            return Err(Error::invalid("there is no command behind --"));
+        };
         let refused = |cause: std::io::Error| {
-            Error::invalid(format!("cannot start the command {}: {cause}", program.display()))
+            Error::invalid(format!(
+                "cannot start the command {}: {}",
+                program.display(),
+                system_text(&cause)
+            ))
         };
         let (rows, feed) = std::io::pipe().map_err(refused)?;
         let child = Command::new(program)

@@ -60,7 +60,7 @@ fn a_missing_payload_is_found() {
     assert_corrupt(&landing, "its payload is missing");
     assert_eq!(
         landing.rawsink(["list", PARTITION]).exits(0).stdout,
-        format!("{}\tsealed\n", run_path(RUN))
+        format!("{}\tsealed\t-\n", run_path(RUN))
     );
 }
 

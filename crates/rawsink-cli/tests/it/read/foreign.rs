@@ -17,7 +17,7 @@ fn g11_a_partition_without_a_seal_block_is_read_shown_verified_and_validated() {
     let landing = sealed_by_others(r#"{"record_count": 2, "customer_id": "123", "ratio": 1.10}"#);
     let path = run_path(RUN);
     let listed = landing.rawsink(["list", PARTITION]).exits(0).stdout;
-    assert_eq!(listed, format!("{path}\tsealed\n"));
+    assert_eq!(listed, format!("{path}\tsealed\t16 bytes\n"));
     assert_eq!(landing.rawsink(["read", PARTITION, "--latest"]).exits(0).stdout, ROWS);
     let verified = landing.rawsink(["verify", &path]).exits(0).stdout;
     assert!(verified.contains("other software sealed"), "{verified}");
@@ -46,7 +46,7 @@ fn another_number_of_rows_than_other_software_promised_is_corrupt() {
     for command in ["read", "verify"] {
         let answer = landing.rawsink([command, &run_path(RUN)]).exits(5);
         assert!(
-            answer.one_error("Corrupt").contains("2 rows, metadata.json says 3"),
+            answer.one_error("Corrupt").contains("record_count is 2, metadata.json says 3"),
             "{answer:#?}"
         );
     }

@@ -39,8 +39,10 @@ fn every_level_lists_what_is_directly_below_it() {
         assert_eq!(list(&[&path]), format!("{below}\n"));
         path = below;
     }
-    let (sealed, unsealed) =
-        (format!("{}\tsealed\n", run_path(RUN)), format!("{}\tunsealed\n", run_path(NEWER)));
+    let (sealed, unsealed) = (
+        format!("{}\tsealed\t3 bytes\n", run_path(RUN)),
+        format!("{}\tunsealed\t15 bytes\n", run_path(NEWER)),
+    );
     assert_eq!(list(&[PARTITION]), format!("{sealed}{unsealed}"));
     assert_eq!(list(&[&run_path(NEWER)]), unsealed);
     assert_eq!(list(&["nobody"]), "");
@@ -51,8 +53,9 @@ fn runs_lists_all_runs_at_any_depth_in_order() {
     let landing = filled();
     let list =
         |args: &[&str]| landing.rawsink([&["list", "--runs"], args].concat()).exits(0).stdout;
-    let crm = "crm/customer_id=9/query_name=a/logical_date=2024-05-01/run_id=r\tsealed\n";
-    let ads = format!("{}\tsealed\n{}\tunsealed\n", run_path(RUN), run_path(NEWER));
+    let crm = "crm/customer_id=9/query_name=a/logical_date=2024-05-01/run_id=r\tsealed\t3 bytes\n";
+    let ads =
+        format!("{}\tsealed\t3 bytes\n{}\tunsealed\t15 bytes\n", run_path(RUN), run_path(NEWER));
     assert_eq!(list(&[]), format!("{crm}{ads}"));
     assert_eq!(list(&["crm"]), crm);
     for prefix in ["google_ads", "google_ads/customer_id=123", PARTITION] {
@@ -84,7 +87,9 @@ fn nothing_is_an_empty_list_and_makes_no_directory() {
     let landing = Landing::new();
     for args in [&["list"][..], &["list", "--runs"], &["list", PARTITION]] {
         let answer = landing.rawsink(args).exits(0);
-        assert_eq!((answer.stdout.as_str(), answer.stderr.as_str()), ("", ""));
+        assert_eq!(answer.stdout, "");
+        assert!(answer.stderr.starts_with("nothing is "), "{}", answer.stderr);
+        assert!(answer.stderr.ends_with("RAW_SINK_ROOT=data/raw\n"), "{}", answer.stderr);
     }
     assert_eq!(landing.snapshot().len(), 0);
 }

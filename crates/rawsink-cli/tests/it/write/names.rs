@@ -123,7 +123,8 @@ fn a_wrong_path_is_refused_and_the_wrong_segment_named() {
         (&format!("{query}/logical_date=2024-06-01/run_id=.."), "run_id \"..\""),
         (&format!("{query}/logical_date=2024-06-01/run_id=r/x"), "\"x\" stands below the run"),
         (&format!("other/{query}/logical_date=2024-06-01"), "\"other\" stands above the source"),
-        (&format!("/{query}/logical_date=2024-06-01"), "the root is \"data/raw\""),
+        (&format!("/{query}/logical_date=2024-06-01"), "data/raw\""),
+        ("google_ads/1/q/2024-06-01", "\"1\" stands where \"customer_id=\" is expected in SOURCE/"),
         (&format!("_{query}/logical_date=2024-06-01"), "source \"_google_ads\""),
         (&format!("{query}\n/logical_date=2024-06-01"), "control character"),
         ("customer_id=1/query_name=q/logical_date=2024-06-01", "the source is missing"),
@@ -147,4 +148,12 @@ fn names_that_are_too_long_together_are_refused_before_the_extraction() {
     let answer = landing.rawsink(["write", &path, "--", "touch", "extracted"]).exits(2);
     assert!(answer.one_error("Invalid").contains("1024"), "{answer:#?}");
     assert_eq!(landing.snapshot().len(), 0, "{:?}", landing.files());
+}
+
+#[test]
+fn a_path_pasted_from_a_shell_may_start_with_the_absolute_root() {
+    let landing = Landing::new();
+    landing.land(RUN, ROW).exits(0);
+    let pasted = landing.payload(RUN).canonicalize().unwrap();
+    assert_eq!(landing.rawsink(["read", pasted.to_str().unwrap()]).exits(0).stdout, ROW);
 }

@@ -160,3 +160,21 @@ fn closed_standard_input_has_no_rows() {
     landing.shell(&script).exits(1).says(&["no rows came"]);
     landing.assert_nothing_of(RUN);
 }
+
+#[test]
+fn nothing_behind_the_dashes_is_refused_and_not_taken_for_standard_input() {
+    let landing = Landing::new();
+    let answer = landing.feed(["write", PARTITION, "--"], "{}\n").exits(2);
+    assert!(answer.one_error("Invalid").contains("no command behind --"), "{answer:#?}");
+    assert_eq!(landing.snapshot().len(), 0);
+}
+
+#[test]
+fn a_bad_row_of_a_slow_command_is_refused_at_once() {
+    let landing = Landing::new();
+    let start = Instant::now();
+    let script = "echo '{}'; sleep 0.2; echo bad; exec sleep 30";
+    let answer = landing.rawsink(["write", PARTITION, "--", "sh", "-c", script]).exits(2);
+    assert!(answer.one_error("Invalid").contains("line 2"), "{answer:#?}");
+    assert!(start.elapsed().as_secs() < 10, "the row was found {:?} later", start.elapsed());
+}

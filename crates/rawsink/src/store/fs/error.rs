@@ -8,7 +8,7 @@ use std::{
 use rustix::io::Errno;
 use tokio::task::JoinError;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, system_text};
 
 /// A failed file operation, or a refusal found under the lock.
 #[derive(Debug)]
@@ -111,14 +111,7 @@ impl fmt::Display for FsError {
 }
 
 fn sentence(action: &str, errno: Errno) -> String {
-    let text = io::Error::from(errno).to_string();
-    let what = text.split(" (os error").next().unwrap_or(&text);
-    format!("cannot {action}: {}", lower_first(what))
-}
-
-fn lower_first(text: &str) -> String {
-    let mut rest = text.chars();
-    rest.next().map(|first| first.to_lowercase().chain(rest).collect()).unwrap_or_default()
+    format!("cannot {action}: {}", system_text(&io::Error::from(errno)))
 }
 
 /// Decides what the caller should do about an error number.

@@ -29,7 +29,7 @@ async fn metadata_that_contradicts_the_partition_is_refused_and_nothing_is_seale
         (r#""query_name":null"#, "query_name is null"),
         (r#""logical_date":"2024-06-02""#, "logical_date"),
         (r#""run_id":"2024-06-02T04:05:06.002Z""#, "run_id"),
-        (r#""record_count":2"#, "record_count is 2, the payload has 3 rows"),
+        (r#""record_count":2"#, "record_count is 2, the payload's is 3"),
         (r#""record_count":3.0"#, "record_count is 3.0"),
         (r#""record_count":"3""#, "record_count"),
     ] {
