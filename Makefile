@@ -15,6 +15,9 @@ test: ## Run all tests; needs no network
 	$(CARGO) test --workspace --lib --bins --tests
 	$(CARGO) test --workspace --doc
 
+parity: ## Run the tests against a real object storage server; starts a MinIO on loopback unless one is named
+	scripts/parity
+
 bench: ## Measure CPU and memory beside floors in the same run
 	$(CARGO) bench --package rawsink-cli --bench throughput
 

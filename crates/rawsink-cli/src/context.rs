@@ -2,6 +2,7 @@
 
 use rawsink::{
     RawSink, Settings,
+    clock::{Notices, Surroundings},
     config::Loaded,
     state::{self, PartitionState},
     store::Blocking,
@@ -35,7 +36,12 @@ impl<'output> Context<'output> {
     pub(crate) fn new(mut loaded: Loaded, output: &'output Output) -> Result<Self, Failure> {
         // One command does one thing at a time.
         loaded.settings.blocking = Blocking::Inline;
-        let (sink, state) = (RawSink::open(&loaded.settings)?, state::open(&loaded.settings)?);
+        let surroundings = Surroundings {
+            notices: Notices::to(|sentence| output::note(sentence)),
+            ..Surroundings::default()
+        };
+        let sink = RawSink::open_in(&loaded.settings, surroundings)?;
+        let state = state::open(&loaded.settings)?;
         Ok(Self { loaded, sink, state, output })
     }
 
@@ -43,8 +49,19 @@ impl<'output> Context<'output> {
         &self.loaded.settings
     }
 
-    /// Returns the root as it is configured, as canonical paths may start with it.
+    /// Returns the root or prefix as it is configured; canonical paths may start with it.
     pub(crate) fn root(&self) -> String {
-        self.settings().root.to_string_lossy().into_owned()
+        match &self.settings().object {
+            Some(object) => object.prefix.clone(),
+            None => self.settings().root.to_string_lossy().into_owned(),
+        }
+    }
+
+    /// Returns where partitions lie, for a person.
+    pub(crate) fn place(&self) -> String {
+        match &self.settings().object {
+            Some(object) => format!("{}/{}/{}", object.endpoint_url, object.bucket, object.prefix),
+            None => format!("RAW_SINK_ROOT={}", self.root()),
+        }
     }
 }

@@ -51,7 +51,7 @@ impl RunArgs {
 /// Reads a path from the command line.
 pub(crate) fn parse(path: &str, context: &Context<'_>) -> Result<Place, Failure> {
     let root = context.root();
-    if !path.starts_with('/') {
+    if !path.starts_with('/') || context.settings().object.is_some() {
         return Ok(Place::parse(path, &root)?);
     }
     let absolute = std::path::absolute(&root).map_err(|cause| Failure::internal(&cause))?;

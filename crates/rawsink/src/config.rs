@@ -1,20 +1,29 @@
 //! Settings: the one reader of the environment.
 //!
 //! Owns the table of variables, from which `docs/configuration.md` is generated. Every fault is
-//! reported at once, naming the variable. Variables that start with `RAW_SINK` and are not in the
+//! reported at once, naming the variable. Variables that start with `RAW_SINK_` and are not in the
 //! table are warned about.
 
+mod object;
 mod parse;
+mod provider;
+mod secret;
+mod variables;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use self::parse::Parser;
+pub use self::{
+    object::{Addressing, CompleteConditions, ObjectSettings},
+    provider::{PROVIDERS, Provider},
+    secret::Secret,
+    variables::{SECRETS, UsedBy, VARIABLES, Variable},
+};
 use crate::{
     error::{Error, Result},
     row::DEFAULT_MAX_ROW_BYTES,
-    store::{Blocking, LeftoverPolicy},
 };
 
 /// Which backend a sink has (specification, section 5).
@@ -24,6 +33,28 @@ pub enum SinkKind {
     /// A directory.
     #[default]
     Filesystem,
+    /// A bucket of an S3-compatible object storage.
+    Object,
+}
+
+/// What to do about a payload without a seal that an earlier attempt left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LeftoverPolicy {
+    /// Replace it by this attempt's payload (G09).
+    #[default]
+    Replace,
+    /// End with `Conflict`, so that a person decides.
+    Refuse,
+}
+
+/// Where reading a directory's files blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Blocking {
+    /// On the runtime's blocking pool, one chunk ahead: nothing else has to wait.
+    #[default]
+    Pool,
+    /// On the calling thread: a fifth less CPU, for a program that does one thing at a time.
+    Inline,
 }
 
 /// Where the state is kept.
@@ -41,6 +72,8 @@ pub struct Settings {
     pub sink: SinkKind,
     /// Directory of the filesystem sink, `RAW_SINK_ROOT`.
     pub root: PathBuf,
+    /// Everything about the bucket; needed by the object sink.
+    pub object: Option<ObjectSettings>,
     /// What to do about leftovers, `RAW_SINK_LEFTOVER`.
     pub leftover: LeftoverPolicy,
     /// Longest row in bytes, `RAW_SINK_MAX_ROW_BYTES`.
@@ -56,6 +89,7 @@ impl Default for Settings {
         Self {
             sink: SinkKind::default(),
             root: PathBuf::from("data/raw"),
+            object: None,
             leftover: LeftoverPolicy::default(),
             max_row_bytes: DEFAULT_MAX_ROW_BYTES,
             state_url: StateUrl::Sqlite(PathBuf::from("data/state_store.db")),
@@ -64,59 +98,14 @@ impl Default for Settings {
     }
 }
 
-/// One variable of the table.
-#[derive(Debug, Clone, Copy)]
-pub struct Variable {
-    /// Its name in the environment.
-    pub name: &'static str,
-    /// What it decides, one sentence.
-    pub meaning: &'static str,
-    /// What may stand there.
-    pub values: &'static str,
-    /// What counts where it is not set.
-    pub default: &'static str,
-}
-
-/// Every variable that is read.
-pub const VARIABLES: [Variable; 5] = [
-    Variable {
-        name: "RAW_SINK",
-        meaning: "Which backend holds the partitions.",
-        values: "`filesystem`",
-        default: "filesystem",
-    },
-    Variable {
-        name: "RAW_SINK_ROOT",
-        meaning: "Directory of the filesystem sink; made by the first writer.",
-        values: "a path, absolute or below the current directory",
-        default: "data/raw",
-    },
-    Variable {
-        name: "RAW_SINK_LEFTOVER",
-        meaning: "What a writer does about a payload that an earlier attempt at the same run left without a seal: replace it, or refuse with `Conflict`.",
-        values: "`replace` or `refuse`",
-        default: "replace",
-    },
-    Variable {
-        name: "RAW_SINK_MAX_ROW_BYTES",
-        meaning: "Longest row, in bytes without its line feed. A writer refuses a longer one; a reader of rows ends there.",
-        values: "a number of bytes from 2 to 1073741824, or with `KiB`, `MiB`, `GiB`",
-        default: "16 MiB",
-    },
-    Variable {
-        name: "RAW_SINK_STATE_URL",
-        meaning: "Where `PartitionState` is kept; the file is made by the first verdict.",
-        values: "`sqlite:<path>`",
-        default: "sqlite:data/state_store.db",
-    },
-];
-
 /// Where a value came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// The variable is not set.
     Default,
+    /// The variable is not set, and the endpoint's provider is known.
+    Provider,
     /// The environment.
     Environment,
 }
@@ -163,9 +152,21 @@ impl Loaded {
     pub fn from_vars(vars: impl IntoIterator<Item = (String, Result<String, ()>)>) -> Result<Self> {
         let mut parser = Parser::new(vars);
         let defaults = Settings::default();
+        let sink = parser.take("RAW_SINK", parse::sink, defaults.sink);
+        let (root, object) = match sink {
+            SinkKind::Filesystem => {
+                parser.ignore(UsedBy::Object);
+                (parser.take("RAW_SINK_ROOT", parse::path, defaults.root), None)
+            }
+            SinkKind::Object => {
+                parser.ignore(UsedBy::Filesystem);
+                (defaults.root, object::take(&mut parser))
+            }
+        };
         let settings = Settings {
-            sink: parser.take("RAW_SINK", parse::sink, defaults.sink),
-            root: parser.take("RAW_SINK_ROOT", parse::path, defaults.root),
+            sink,
+            root,
+            object,
             leftover: parser.take("RAW_SINK_LEFTOVER", parse::leftover, defaults.leftover),
             max_row_bytes: parser.take(
                 "RAW_SINK_MAX_ROW_BYTES",

@@ -20,11 +20,12 @@ pub use self::{
 use crate::{
     clock::Surroundings,
     config::{Settings, SinkKind},
-    error::Result,
+    error::{Error, Result},
     key::{PartitionKey, RunId},
     layout::{self},
+    metadata::{Metadata, Seal},
     row::DEFAULT_MAX_ROW_BYTES,
-    store::{Attempt, FsStore, LeftoverPolicy, RunObjects, Store, StorePath, WriterToken},
+    store::{Attempt, FsStore, LeftoverPolicy, RunObjects, S3Store, Store, StorePath, WriterToken},
 };
 
 /// Where partitions are landed and read, whatever backend is below (specification, section 2).
@@ -74,15 +75,34 @@ impl RawSink {
     /// # Errors
     /// `Invalid` for settings that name no usable place.
     pub fn open(settings: &Settings) -> Result<Self> {
-        let store = match settings.sink {
-            SinkKind::Filesystem => FsStore::new(&settings.root)?.blocking(settings.blocking),
+        Self::open_in(settings, Surroundings::default())
+    }
+
+    /// Makes the sink that the settings select, with a clock, tokens and notices of the caller's.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(settings: &Settings, surroundings: Surroundings) -> Result<Self> {
+        let (store, prefix_bytes) = match settings.sink {
+            SinkKind::Filesystem => {
+                let store = FsStore::new(&settings.root)?.blocking(settings.blocking);
+                (Arc::new(store) as Arc<dyn Store>, 0)
+            }
+            SinkKind::Object => {
+                let missing = || Error::invalid("the object sink needs the settings of its bucket");
+                let object = settings.object.as_ref().ok_or_else(missing)?;
+                (
+                    Arc::new(S3Store::new(object, surroundings.clone())?) as Arc<dyn Store>,
+                    object.prefix.len(),
+                )
+            }
         };
         let options = SinkOptions {
             max_row_bytes: settings.max_row_bytes,
             leftover: settings.leftover,
-            prefix_bytes: 0,
+            prefix_bytes,
         };
-        Ok(Self::with(Arc::new(store), options, Surroundings::default()))
+        Ok(Self::with(store, options, surroundings))
     }
 
     /// Starts writing a partition. Nothing is visible before [`PartitionWriter::finalize`].
@@ -117,6 +137,21 @@ impl RawSink {
         let path = self.run_path(key, run)?;
         let opened = PartitionReader::open(&*self.store, &path, self.options.max_row_bytes).await;
         opened.map_err(|error| error.at(&path))
+    }
+
+    /// Returns what `metadata.json` of a sealed run says: the caller's metadata, and the seal block
+    /// where this software sealed. Looks at no payload, so that it answers for a damaged run, too.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotSealed`, `Corrupt` and `Unsupported` as [`open_partition`](Self::open_partition).
+    pub async fn metadata(
+        &self,
+        key: &PartitionKey,
+        run: &RunId,
+    ) -> Result<(Metadata, Option<Seal>)> {
+        let path = self.run_path(key, run)?;
+        let read = PartitionReader::open_seal(&*self.store, &path).await;
+        read.map_err(|error| error.at(&path))
     }
 
     /// Returns the run ids that have a payload or a seal, sealed or not, sorted by bytes.

@@ -8,12 +8,14 @@
 //! |---|---|
 //! | [`MemoryStore`] | the reference: exact, in memory, for tests and examples |
 //! | [`FsStore`] | a directory |
+//! | [`S3Store`] | a bucket of any S3-compatible object storage |
 //! | [`FaultyStore`] | any store, with faults injected before and after its operations |
 
 mod faulty;
 mod fs;
 mod memory;
 mod path;
+mod s3;
 
 use std::fmt;
 
@@ -24,10 +26,12 @@ use jiff::Timestamp;
 
 pub use self::{
     faulty::{Fault, FaultyStore, Operation, Side, When},
-    fs::{Blocking, FsStore},
+    fs::FsStore,
     memory::MemoryStore,
     path::StorePath,
+    s3::S3Store,
 };
+pub use crate::config::{Blocking, LeftoverPolicy};
 use crate::{
     clock::age,
     error::{Error, ErrorKind, Result},
@@ -77,16 +81,6 @@ impl fmt::Display for WriterToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// What to do about a payload without a seal that an earlier attempt left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LeftoverPolicy {
-    /// Replace it by this attempt's payload (G09).
-    #[default]
-    Replace,
-    /// End with `Conflict`, so that a person decides.
-    Refuse,
 }
 
 /// Who starts an attempt, and how.

@@ -5,6 +5,7 @@ use rawsink::config::Origin;
 use crate::{
     context::Context,
     exit::{Answer, Failure},
+    output,
 };
 
 /// Show the effective settings and where each came from
@@ -19,8 +20,12 @@ pub(crate) fn run(_args: &Args, context: &Context<'_>) -> Result<Answer, Failure
         let origin = match setting.origin {
             Origin::Default => "default",
             Origin::Environment => "environment",
+            Origin::Provider => "provider",
         };
         context.output.data(setting, format!("{}={}\t{origin}", setting.name, setting.value))?;
+    }
+    if let Some(object) = &context.settings().object {
+        output::note(format!("the endpoint's provider: {}", object.provider.name));
     }
     Ok(Answer::Yes)
 }

@@ -77,7 +77,7 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
     if found == 0 {
         let below =
             if args.prefix.is_empty() { String::new() } else { format!(" below {}", args.prefix) };
-        output::note(format!("nothing is landed{below}; RAW_SINK_ROOT={}", context.root()));
+        output::note(format!("nothing is landed{below}; {}", context.place()));
     }
     Ok(Answer::Yes)
 }

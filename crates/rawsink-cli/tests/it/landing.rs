@@ -58,6 +58,12 @@ impl Landing {
         self
     }
 
+    /// Returns a variable that [`with`](Self::with) has set.
+    pub(crate) fn var(&self, name: &str) -> &str {
+        let set = self.vars.iter().rev().find(|(known, _)| *known == name);
+        set.map_or("", |(_, value)| value)
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }

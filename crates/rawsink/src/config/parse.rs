@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Effective, Origin, SinkKind, StateUrl, VARIABLES};
-use crate::store::LeftoverPolicy;
+use super::{
+    Effective, LeftoverPolicy, Origin, SinkKind, StateUrl, UsedBy, VARIABLES, secret::Secret,
+};
 
-type Parsed<T> = Result<T, String>;
+pub(super) type Parsed<T> = Result<T, String>;
 
 /// Takes variables one by one and gathers faults, origins and unknown names.
 pub(super) struct Parser {
@@ -26,7 +27,7 @@ impl Parser {
         Self { vars: vars.into_iter().collect(), outcome }
     }
 
-    /// Takes one variable; unset or empty means the default, a fault is noted.
+    /// Takes one variable; unset or empty means the default of the table, a fault is noted.
     pub(super) fn take<T>(
         &mut self,
         name: &'static str,
@@ -34,28 +35,97 @@ impl Parser {
         default: T,
     ) -> T {
         let variable = VARIABLES.iter().find(|variable| variable.name == name);
-        let text = match self.vars.remove(name) {
-            None => None,
-            Some(Ok(text)) => Some(text).filter(|text| !text.is_empty()),
-            Some(Err(())) => {
-                self.outcome.faults.push(format!("{name} is not UTF-8"));
-                return default;
-            }
+        let shown = variable.map_or("", |variable| variable.default);
+        self.take_or(name, parse, default, shown, Origin::Default)
+    }
+
+    /// Takes one variable, whose default comes from elsewhere and is shown so.
+    pub(super) fn take_or<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Parsed<T>,
+        default: T,
+        shown: &str,
+        origin: Origin,
+    ) -> T {
+        let Some(text) = self.text(name) else {
+            self.outcome.effective.push(Effective { name, value: shown.to_owned(), origin });
+            return default;
         };
-        let origin = if text.is_some() { Origin::Environment } else { Origin::Default };
-        let value = text
-            .clone()
-            .or_else(|| variable.map(|known| known.default.to_owned()))
-            .unwrap_or_default();
-        self.outcome.effective.push(Effective { name, value, origin });
-        match text.as_deref().map(parse) {
-            None => default,
-            Some(Ok(value)) => value,
-            Some(Err(fault)) => {
-                self.outcome.faults.push(format!("{name} {fault}"));
-                default
-            }
+        let parsed = parse(&text);
+        self.outcome.effective.push(Effective { name, value: text, origin: Origin::Environment });
+        parsed.unwrap_or_else(|fault| {
+            self.fault(format!("{name} {fault}"));
+            default
+        })
+    }
+
+    /// Takes one variable that has to be set; `None` where it is not, or is wrong.
+    pub(super) fn require<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Parsed<T>,
+    ) -> Option<T> {
+        let value =
+            self.take_or(name, |text| parse(text).map(Some), None, "(missing)", Origin::Default);
+        let missing =
+            self.outcome.effective.last().is_some_and(|shown| shown.origin == Origin::Default);
+        if missing
+            && !self.outcome.faults.iter().any(|fault| fault.starts_with(&format!("{name} ")))
+        {
+            self.fault(format!("{name} is missing"));
         }
+        value
+    }
+
+    /// Takes a secret, given by its value or by a file that holds it.
+    pub(super) fn secret(&mut self, name: &'static str) -> Option<Secret> {
+        let file_name = format!("{name}_FILE");
+        let secret = match (self.text(name), self.text(&file_name)) {
+            (Some(_), Some(_)) => {
+                self.fault(format!("{name} and {file_name} are both set"));
+                None
+            }
+            (Some(value), None) => Some(Secret::value(value)),
+            (None, Some(path)) => Some(Secret::file(path)),
+            (None, None) => None,
+        };
+        let origin = if secret.is_some() { Origin::Environment } else { Origin::Default };
+        let value = secret.as_ref().map_or_else(|| "none".to_owned(), Secret::shown);
+        self.outcome.effective.push(Effective { name, value, origin });
+        secret
+    }
+
+    /// Takes a secret that has to be given.
+    pub(super) fn require_secret(&mut self, name: &'static str) -> Option<Secret> {
+        let faults = self.outcome.faults.len();
+        let secret = self.secret(name);
+        if secret.is_none() && self.outcome.faults.len() == faults {
+            self.fault(format!("{name} (or {name}_FILE) is missing"));
+        }
+        secret
+    }
+
+    /// Notes what is wrong.
+    pub(super) fn fault(&mut self, fault: String) {
+        self.outcome.faults.push(fault);
+    }
+
+    /// Forgets variables that are known and have no say here.
+    pub(super) fn ignore(&mut self, used_by: UsedBy) {
+        for variable in VARIABLES.iter().filter(|variable| variable.used_by == used_by) {
+            self.vars.remove(variable.name);
+            self.vars.remove(&format!("{}_FILE", variable.name));
+        }
+    }
+
+    /// Takes a variable's text; unset and empty are the same, what is not UTF-8 is a fault.
+    fn text(&mut self, name: &str) -> Option<String> {
+        let Ok(text) = self.vars.remove(name)? else {
+            self.fault(format!("{name} is not UTF-8"));
+            return None;
+        };
+        Some(text).filter(|text| !text.is_empty())
     }
 
     pub(super) fn finish(mut self) -> Outcome {
@@ -74,7 +144,8 @@ impl Parser {
 pub(super) fn sink(text: &str) -> Parsed<SinkKind> {
     match text {
         "filesystem" => Ok(SinkKind::Filesystem),
-        _ => Err(format!("is {text:?}, not \"filesystem\"")),
+        "object" => Ok(SinkKind::Object),
+        _ => Err(format!("is {text:?}, not \"filesystem\" or \"object\"")),
     }
 }
 
@@ -96,16 +167,17 @@ pub(super) fn leftover(text: &str) -> Parsed<LeftoverPolicy> {
 
 /// A row has at least `{}`; more than 1 GiB would not fit the memory that is promised.
 pub(super) fn row_bytes(text: &str) -> Parsed<usize> {
-    let bytes = bytes(text)?;
-    if (2..=1 << 30).contains(&bytes) {
-        Ok(bytes)
-    } else {
-        Err(format!("is {text:?}, not from 2 bytes to 1 GiB"))
-    }
+    bytes(text, 2, 1 << 30, "2 bytes to 1 GiB")
 }
 
 pub(super) fn state_url(text: &str) -> Parsed<StateUrl> {
     match text.strip_prefix("sqlite:") {
+        // SQLite would take these for something else than a file.
+        Some(path)
+            if path.starts_with("file:") || path.contains(":memory:") || path.contains('?') =>
+        {
+            Err("does not name a plain file behind \"sqlite:\"".to_owned())
+        }
         Some(path) if !path.is_empty() => {
             Ok(StateUrl::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path))))
         }
@@ -115,7 +187,8 @@ pub(super) fn state_url(text: &str) -> Parsed<StateUrl> {
     }
 }
 
-fn bytes(text: &str) -> Parsed<usize> {
+/// Reads a number of bytes, with a unit or without.
+pub(super) fn bytes(text: &str, least: usize, most: usize, range: &str) -> Parsed<usize> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
     let (number, unit) = units
         .iter()
@@ -123,9 +196,14 @@ fn bytes(text: &str) -> Parsed<usize> {
         .unwrap_or((text, 1_usize));
     let number: Option<usize> =
         number.parse().ok().filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()));
-    number
+    let bytes = number
         .and_then(|number| number.checked_mul(unit))
-        .ok_or_else(|| format!("is {text:?}, not a number of bytes"))
+        .ok_or_else(|| format!("is {text:?}, not a number of bytes"))?;
+    if (least..=most).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err(format!("is {text:?}, not from {range}"))
+    }
 }
 
 /// Returns the known name that differs in one place, or that holds the same letters.

@@ -33,19 +33,9 @@ use self::{
     upload::FsUpload,
 };
 use super::{Attempt, Object, ObjectInfo, Reading, RunObjects, Store, StorePath, Stored, Upload};
-use crate::error::Result;
+use crate::{config::Blocking, error::Result};
 
 const READ_BYTES: usize = 512 * 1024;
-
-/// Where reading a directory's files blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Blocking {
-    /// On the runtime's blocking pool, one chunk ahead: nothing else has to wait.
-    #[default]
-    Pool,
-    /// On the calling thread: a fifth less CPU, for a program that does one thing at a time.
-    Inline,
-}
 
 /// A store in a directory of a local file system.
 ///

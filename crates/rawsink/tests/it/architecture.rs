@@ -15,10 +15,9 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("key", &["error"]),
     ("row", &[]),
     ("metadata", &["error", "key"]),
-    ("store", &["clock", "error"]),
+    ("config", &["error", "row"]),
+    ("store", &["clock", "config", "error"]),
     ("layout", &["error", "key", "store"]),
-    // Plain values alone: the default limit of rows, and the policy of leftovers.
-    ("config", &["error", "row", "store"]),
     ("sink", &["clock", "config", "error", "key", "layout", "metadata", "row", "store"]),
     ("state", &["config", "error", "key"]),
     ("validate", &["error", "key", "layout", "row", "sink", "state"]),

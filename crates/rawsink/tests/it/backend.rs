@@ -23,12 +23,14 @@ use rawsink::{
 use tempfile::TempDir;
 
 pub(crate) use self::meddling::Meddling;
+use crate::s3_server::S3Server;
 
 /// Makes one test of each case for every store.
 macro_rules! on_every_store {
     ($($case:ident),+ $(,)?) => {
         $crate::backend::on_one_store!(memory, $crate::backend::Memory::default(), $($case),+);
         $crate::backend::on_one_store!(fs, $crate::backend::Directory::default(), $($case),+);
+        $crate::backend::on_one_store!(s3, $crate::backend::Bucket::default(), $($case),+);
     };
 }
 
@@ -58,6 +60,32 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Returns everything that lies at a run's place, what no verb of a store shows included.
     async fn residue(&self, run: &StorePath) -> Vec<String>;
+
+    /// Returns what becomes of a whole payload whose attempt ends without a seal (G08).
+    fn whole_payload(&self) -> WholePayload {
+        WholePayload::TakenBack
+    }
+
+    /// Returns what a writer meets that starts while another is at work.
+    fn second_writer(&self) -> SecondWriter {
+        SecondWriter::Refused
+    }
+}
+
+/// What becomes of a whole payload whose attempt ends without a seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WholePayload {
+    TakenBack,
+    /// A DELETE could meet a writer that has just sealed.
+    Left,
+}
+
+/// What a writer meets that starts while another is at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecondWriter {
+    Refused,
+    /// The newer one goes on and the older one ends.
+    Supersedes,
 }
 
 /// Any store, so that a suite need not be generic.
@@ -109,6 +137,33 @@ impl Backend for Memory {
         let there = self.0.look(run).await.unwrap();
         let payload = there.payload.map(|_| Object::Payload);
         payload.into_iter().chain(there.seal.map(|_| Object::Seal)).map(name).collect()
+    }
+}
+
+/// A store in a bucket.
+#[derive(Default)]
+pub(crate) struct Bucket(S3Server);
+
+#[async_trait]
+impl Backend for Bucket {
+    fn store(&self) -> AnyStore {
+        AnyStore(Arc::new(self.0.store()))
+    }
+
+    async fn tamper(&self, run: &StorePath, object: Object, content: Option<&[u8]>) {
+        self.0.tamper(run, object, content);
+    }
+
+    async fn residue(&self, run: &StorePath) -> Vec<String> {
+        self.0.residue(run)
+    }
+
+    fn whole_payload(&self) -> WholePayload {
+        WholePayload::Left
+    }
+
+    fn second_writer(&self) -> SecondWriter {
+        SecondWriter::Supersedes
     }
 }
 

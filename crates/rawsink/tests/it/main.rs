@@ -13,6 +13,9 @@ mod faults; // a fault at every store call, before and after it
 mod model; // random histories against a model of one page
 mod reader; // what readers hand out, and what they refuse to
 mod rows; // what a row is, whichever way it comes
+mod s3_reads; // readers and listings over an S3 server that cuts answers short
+mod s3_server; // an S3 server in this process, with bad habits as data
+mod s3_writes; // writers over an S3 server that misbehaves
 mod sample; // partitions, runs, rows and metadata that the tests use
 mod sink; // writers: sealing, restarts, refusals, memory
 mod sink_listing; // the ways to list agree with each other

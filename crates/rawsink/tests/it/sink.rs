@@ -33,7 +33,11 @@ fn open_with(backend: &dyn Backend, options: SinkOptions) -> RawSink {
         }
     }
     let clock = Arc::new(FixedClock("2024-06-02T06:00:00Z".parse().unwrap()));
-    let surroundings = Surroundings { clock, tokens: Arc::new(Counting(AtomicU64::new(1))) };
+    let surroundings = Surroundings {
+        clock,
+        tokens: Arc::new(Counting(AtomicU64::new(1))),
+        ..Surroundings::default()
+    };
     RawSink::with(backend.store().0, options, surroundings)
 }
 

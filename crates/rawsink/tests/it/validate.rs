@@ -213,20 +213,20 @@ async fn g10_a_changed_byte_is_a_failure_that_names_both_sums() {
 }
 
 #[tokio::test]
-async fn g15_a_row_over_the_limit_is_a_fault_of_its_own_and_not_a_wrong_count() {
+async fn a_row_over_the_judges_limit_is_no_verdict_on_the_data() {
     let backend = Memory::default();
     let options = SinkOptions { max_row_bytes: 20, ..SinkOptions::default() };
     let court = Court::with(RawSink::with(backend.store().0, options, Surroundings::default()));
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(200_000));
-    for (payload, after) in [
-        ("{}\n{}\n{\"a\":\"0123456789abcdef\"}\n{}\n".to_string(), 2),
-        (format!("{{}}\n{long}\n{{}}\n{{}}\n"), 1),
+    for payload in [
+        "{}\n{}\n{\"a\":\"0123456789abcdef\"}\n{}\n".to_string(),
+        format!("{{}}\n{long}\n{{}}\n{{}}\n"),
     ] {
         put(&backend, 1, payload.as_bytes(), r#"{"record_count":4}"#).await;
-        let judged = court.judge(1, Rules::default()).await.unwrap();
-        let fault =
-            format!("after line {after}: a row is longer than 20 bytes (RAW_SINK_MAX_ROW_BYTES)");
-        assert_eq!(judged.faults, [fault]);
+        let error = court.judge(1, Rules::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.message().contains("RAW_SINK_MAX_ROW_BYTES"), "{error}");
+        assert_eq!(court.record().await, None);
     }
 }
 

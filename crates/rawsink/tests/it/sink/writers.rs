@@ -8,14 +8,14 @@ use rawsink::{
 
 use super::{assert_nothing, open, open_with, put, start};
 use crate::{
-    backend::{Backend, on_every_store},
+    backend::{Backend, SecondWriter, on_every_store},
     sample::{self, customer, eventually, key, metadata, path, read, rows, run, seal},
 };
 
 on_every_store!(
     g01_a_run_is_sealed_exactly_when_its_metadata_exists,
     g03_a_sealed_run_is_refused_before_anything_is_extracted,
-    g04_a_second_writer_is_refused_while_the_first_is_alive,
+    g04_a_second_writer_is_refused_while_the_first_is_alive_or_when_it_has_sealed,
     g05_readers_get_exactly_the_rows_and_the_metadata_of_who_was_told_sealed,
     g05_a_partition_without_rows_is_sealed_empty,
     g06_g08_a_refused_row_ends_the_attempt_and_nothing_is_visible,
@@ -57,13 +57,23 @@ async fn g03_a_sealed_run_is_refused_before_anything_is_extracted(backend: &dyn 
     assert_eq!(read(&sink, &key, &run).await.unwrap(), first);
 }
 
-async fn g04_a_second_writer_is_refused_while_the_first_is_alive(backend: &dyn Backend) {
+async fn g04_a_second_writer_is_refused_while_the_first_is_alive_or_when_it_has_sealed(
+    backend: &dyn Backend,
+) {
     let (key, run) = (key(), run(1));
     let mut writer = start(&open(backend)).await;
     put(&mut writer, &rows("first", 3)).await;
-    let refused = open(backend).write_partition(&key, &run).await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    let second = open(backend).write_partition(&key, &run).await;
     let sealed = writer.finalize(Metadata::default()).await.unwrap();
+    let (refused, kind) = match backend.second_writer() {
+        SecondWriter::Refused => (second.unwrap_err(), ErrorKind::Conflict),
+        SecondWriter::Supersedes => {
+            let mut second = second.unwrap();
+            put(&mut second, &rows("second", 3)).await;
+            (second.finalize(Metadata::default()).await.unwrap_err(), ErrorKind::AlreadySealed)
+        }
+    };
+    assert_eq!(refused.kind(), kind, "{refused}");
     let reader = open(backend).open_partition(&key, &run).await.unwrap();
     assert_eq!(reader.seal().unwrap().writer, sealed.writer);
     assert_eq!(read(&open(backend), &key, &run).await.unwrap(), rows("first", 3));

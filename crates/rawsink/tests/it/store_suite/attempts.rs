@@ -8,7 +8,7 @@ use rawsink::{
 
 use super::{attempt, bytes, complete, content, read_from, seal, seal_of, start, walked, write};
 use crate::{
-    backend::{Backend, on_every_store},
+    backend::{Backend, SecondWriter, on_every_store},
     sample::store_path,
 };
 
@@ -20,7 +20,7 @@ on_every_store!(
     g03_a_sealed_run_is_not_started_again,
     g04_a_seal_is_made_only_where_there_is_none,
     g04_a_payload_is_not_made_where_a_seal_appeared,
-    g04_a_second_live_writer_is_refused_and_does_not_disturb_the_first,
+    g04_of_two_live_writers_the_one_that_goes_on_is_not_disturbed,
     g18_writers_of_different_runs_work_side_by_side,
 );
 
@@ -103,15 +103,28 @@ async fn g04_a_payload_is_not_made_where_a_seal_appeared(backend: &dyn Backend) 
     assert_eq!(content(&store, &run).await, stays);
 }
 
-async fn g04_a_second_live_writer_is_refused_and_does_not_disturb_the_first(backend: &dyn Backend) {
+async fn g04_of_two_live_writers_the_one_that_goes_on_is_not_disturbed(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("run"));
     let mut first = start(&store, &run, 1).await;
     first.append(bytes("one,")).await.unwrap();
-    let refused = backend.store().start(&run, attempt(2)).await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Conflict);
-    first.complete(bytes("two")).await.unwrap();
-    seal(first).await.unwrap();
-    assert_eq!(content(&store, &run).await, (Some(bytes("one,two")), Some(seal_of(1))));
+    let second = backend.store().start(&run, attempt(2)).await;
+    let (mut goes_on, token) = match backend.second_writer() {
+        SecondWriter::Refused => {
+            assert_eq!(second.unwrap_err().kind(), ErrorKind::Conflict);
+            (first, 1)
+        }
+        SecondWriter::Supersedes => {
+            let mut second = second.unwrap();
+            second.append(bytes("one,")).await.unwrap();
+            let superseded = first.complete(bytes("two")).await.unwrap_err();
+            assert_eq!(superseded.kind(), ErrorKind::Conflict);
+            first.abort().await;
+            (second, 2)
+        }
+    };
+    goes_on.complete(bytes("two")).await.unwrap();
+    seal(goes_on).await.unwrap();
+    assert_eq!(content(&store, &run).await, (Some(bytes("one,two")), Some(seal_of(token))));
 }
 
 async fn g18_writers_of_different_runs_work_side_by_side(backend: &dyn Backend) {

@@ -1,0 +1,364 @@
+//! The requests over HTTP: every call of the SDK is here and in `connect`.
+//!
+//! No retry (but one after a 403 with secrets that changed in their files) and no decision. Bodies
+//! are always hashed in memory: a real `x-amz-content-sha256`, no trailers, no checksum headers.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use aws_sdk_s3::{
+    Client as SdkClient,
+    config::timeout::TimeoutConfig,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::RequestId,
+    primitives::{ByteStream, DateTime, DateTimeFormat},
+    types::{CompletedMultipartUpload, CompletedPart, EncodingType},
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+
+use super::{
+    credentials::Credentials,
+    fault::Fault,
+    requests::{Condition, Content, Head, OpenUpload, Page, Reply, Requests},
+};
+use crate::{clock::Clock, store::WriterToken};
+
+/// User metadata that carries the writer's token.
+const WRITER: &str = "rawsink-writer";
+
+/// A bucket over HTTP.
+pub(super) struct Client {
+    pub(super) sdk: SdkClient,
+    pub(super) bucket: String,
+    pub(super) credentials: Credentials,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The SDK would show pages of itself.
+        f.debug_struct("Client").field("bucket", &self.bucket).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Sends a request, and once more where a 403 met secrets that have changed in their files.
+    async fn send<T, E, F>(&self, request: impl Fn() -> F + Send) -> Reply<T>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        T: Send,
+    {
+        let fault = match request().await {
+            Ok(value) => return Ok(value),
+            Err(error) => self.fault(&error),
+        };
+        if fault.status == Some(403) && self.credentials.reload() {
+            return request().await.map_err(|error| self.fault(&error));
+        }
+        Err(fault)
+    }
+
+    fn fault<E>(&self, error: &SdkError<E, HttpResponse>) -> Fault
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let (status, date) = match error.raw_response() {
+            Some(raw) => {
+                (Some(raw.status().as_u16()), raw.headers().get("date").map(str::to_owned))
+            }
+            None => (None, None),
+        };
+        let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
+        let code = meta.and_then(|meta| meta.code()).map(str::to_owned);
+        let said = meta.and_then(|meta| meta.message()).map(str::to_owned);
+        let request_id = meta.and_then(|meta| meta.request_id()).map(str::to_owned);
+        let skewed = code.as_deref() == Some("RequestTimeTooSkewed");
+        let skew = date.filter(|_| skewed).and_then(|date| self.skew(&date));
+        let message =
+            said.unwrap_or_else(|| if status.is_none() { chain(error) } else { String::new() });
+        Fault { status, code, message, request_id, skew }
+    }
+
+    fn skew(&self, date: &str) -> Option<Duration> {
+        let server = DateTime::from_str(date, DateTimeFormat::HttpDate).ok()?;
+        let server = timestamp(Some(&server));
+        Duration::try_from(self.clock.now().duration_since(server).abs()).ok()
+    }
+}
+
+/// Returns what an error and its causes say, without a word twice.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !texts.iter().any(|known| known.contains(&text)) {
+            texts.push(text);
+        }
+        next = cause.source();
+    }
+    texts.join(": ")
+}
+
+#[async_trait]
+impl Requests for Client {
+    async fn head(&self, key: &str) -> Reply<Option<Head>> {
+        let sent = self.send(|| self.sdk.head_object().bucket(&self.bucket).key(key).send()).await;
+        let Some(head) = absent_is_none(sent)? else { return Ok(None) };
+        Ok(Some(Head {
+            etag: head.e_tag.unwrap_or_default(),
+            modified: timestamp(head.last_modified.as_ref()),
+            bytes: length(head.content_length),
+            writer: head.metadata.and_then(|mut metadata| metadata.remove(WRITER)),
+        }))
+    }
+
+    async fn get(&self, key: &str, offset: u64) -> Reply<Option<Content>> {
+        if i64::try_from(offset).is_err() {
+            // No object is that long, and some servers cannot read the number.
+            return Ok(self.head(key).await?.map(nothing_left));
+        }
+        let range = (offset > 0).then(|| format!("bytes={offset}-"));
+        let sent = self
+            .send(|| {
+                self.sdk.get_object().bucket(&self.bucket).key(key).set_range(range.clone()).send()
+            })
+            .await;
+        let sent = match sent {
+            Err(fault) if fault.is_behind_the_end() => {
+                return Ok(self.head(key).await?.map(nothing_left));
+            }
+            sent => sent,
+        };
+        let Some(object) = absent_is_none(sent)? else { return Ok(None) };
+        let from = object.content_range.as_deref().unwrap_or("bytes 0-");
+        if !from.starts_with(&format!("bytes {offset}-")) {
+            return Err(unexpected("another range than was asked for"));
+        }
+        let rest = length(object.content_length);
+        let chunks = stream::unfold(Some(object.body), |body| async move {
+            let mut body = body?;
+            match body.next().await? {
+                Ok(chunk) => Some((Ok(chunk), Some(body))),
+                Err(cause) => {
+                    Some((Err(Fault { message: chain(&cause), ..Fault::default() }), None))
+                }
+            }
+        });
+        Ok(Some(Content {
+            etag: object.e_tag.unwrap_or_default(),
+            writer: object.metadata.and_then(|mut metadata| metadata.remove(WRITER)),
+            bytes: offset + rest,
+            chunks: chunks
+                .filter(|chunk| std::future::ready(!matches!(chunk, Ok(empty) if empty.is_empty())))
+                .boxed(),
+        }))
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>) -> Reply<Page> {
+        let page = self
+            .send(|| {
+                let request = self.sdk.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+                request
+                    .set_start_after(after.map(str::to_owned))
+                    .encoding_type(EncodingType::Url)
+                    .send()
+            })
+            .await?;
+        let encoded = page.encoding_type == Some(EncodingType::Url);
+        let objects = page.contents.unwrap_or_default().into_iter().map(|object| {
+            let head = Head {
+                etag: object.e_tag.unwrap_or_default(),
+                modified: timestamp(object.last_modified.as_ref()),
+                bytes: length(object.size),
+                writer: None,
+            };
+            (decoded(&object.key.unwrap_or_default(), encoded), head)
+        });
+        let objects: Vec<_> = objects.collect();
+        let more = page.is_truncated == Some(true);
+        let next = objects.last().filter(|_| more).map(|(key, _)| key.clone());
+        if more && next.is_none() {
+            return Err(unexpected("a page without a key, and that there are more"));
+        }
+        Ok(Page { objects, next })
+    }
+
+    async fn create(
+        &self,
+        key: &str,
+        body: Bytes,
+        token: &WriterToken,
+        timeout: Duration,
+    ) -> Reply<String> {
+        let put = self
+            .send(|| {
+                let request = self
+                    .sdk
+                    .put_object()
+                    .bucket(&self.bucket)
+                    .key(key)
+                    .metadata(WRITER, token.as_str());
+                let request = request.if_none_match("*").body(ByteStream::from(body.clone()));
+                request.customize().config_override(within(timeout)).send()
+            })
+            .await?;
+        Ok(put.e_tag.unwrap_or_default())
+    }
+
+    async fn create_upload(&self, key: &str, token: &WriterToken) -> Reply<String> {
+        let created = self
+            .send(|| {
+                let request = self.sdk.create_multipart_upload().bucket(&self.bucket).key(key);
+                request.metadata(WRITER, token.as_str()).send()
+            })
+            .await?;
+        created
+            .upload_id
+            .filter(|id| !id.is_empty())
+            .ok_or_else(|| unexpected("an upload without an id"))
+    }
+
+    async fn upload_part(
+        &self,
+        key: &str,
+        upload: &str,
+        number: i32,
+        body: Bytes,
+    ) -> Reply<String> {
+        let sent = self
+            .send(|| {
+                let request =
+                    self.sdk.upload_part().bucket(&self.bucket).key(key).upload_id(upload);
+                let request = request.part_number(number).body(ByteStream::from(body.clone()));
+                request.customize().config_override(within(super::retry::PART_TIMEOUT)).send()
+            })
+            .await?;
+        sent.e_tag.filter(|tag| !tag.is_empty()).ok_or_else(|| unexpected("a part without a tag"))
+    }
+
+    async fn list_uploads(&self, key: &str) -> Reply<Vec<OpenUpload>> {
+        let (mut found, mut markers) = (Vec::new(), (None, None));
+        loop {
+            let page = self
+                .send(|| {
+                    let request =
+                        self.sdk.list_multipart_uploads().bucket(&self.bucket).prefix(key);
+                    let request =
+                        request.encoding_type(EncodingType::Url).set_key_marker(markers.0.clone());
+                    request.set_upload_id_marker(markers.1.clone()).send()
+                })
+                .await?;
+            let encoded = page.encoding_type == Some(EncodingType::Url);
+            let open = page.uploads.unwrap_or_default().into_iter();
+            found.extend(
+                open.filter(|upload| decoded(upload.key().unwrap_or_default(), encoded) == key)
+                    .map(|upload| {
+                        let initiated = timestamp_exact(upload.initiated());
+                        OpenUpload { initiated, id: upload.upload_id.unwrap_or_default() }
+                    }),
+            );
+            if page.is_truncated != Some(true) {
+                return Ok(found);
+            }
+            let next = (
+                page.next_key_marker.map(|marker| decoded(&marker, encoded)),
+                page.next_upload_id_marker,
+            );
+            if next == markers || next.0.is_none() {
+                return Err(unexpected("that there are more uploads, and not where"));
+            }
+            markers = next;
+        }
+    }
+
+    async fn complete_upload(
+        &self,
+        key: &str,
+        upload: &str,
+        parts: &[(i32, String)],
+        condition: Condition,
+    ) -> Reply<Option<String>> {
+        let parts = parts
+            .iter()
+            .map(|(number, tag)| CompletedPart::builder().part_number(*number).e_tag(tag).build());
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
+        let only_new = (condition == Condition::CreateOnly).then(|| "*".to_owned());
+        let completed = self
+            .send(|| {
+                let request = self
+                    .sdk
+                    .complete_multipart_upload()
+                    .bucket(&self.bucket)
+                    .key(key)
+                    .upload_id(upload);
+                let request =
+                    request.multipart_upload(parts.clone()).set_if_none_match(only_new.clone());
+                // The server may take minutes to put thousands of parts together.
+                request.customize().config_override(within(COMPLETE_TIMEOUT)).send()
+            })
+            .await?;
+        Ok(completed.e_tag.filter(|tag| !tag.trim_matches('"').is_empty()))
+    }
+
+    async fn abort_upload(&self, key: &str, upload: &str) -> Reply<()> {
+        let request = || {
+            self.sdk.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload).send()
+        };
+        self.send(request).await.map(|_| ())
+    }
+}
+
+/// How long one sending of Complete may be waited for.
+const COMPLETE_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// A limit for one sending of one request.
+fn within(limit: Duration) -> aws_sdk_s3::config::Builder {
+    let timeouts = TimeoutConfig::builder().connect_timeout(super::connect::CONNECT_TIMEOUT);
+    let timeouts = timeouts.read_timeout(limit).operation_attempt_timeout(limit).build();
+    aws_sdk_s3::config::Builder::new().timeout_config(timeouts)
+}
+
+/// A 404 of an object is an answer; of the bucket it is not.
+fn absent_is_none<T>(reply: Reply<T>) -> Reply<Option<T>> {
+    match reply {
+        Ok(value) => Ok(Some(value)),
+        Err(fault) if fault.is_no_such_object() => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// What a GET from behind the end of an object brings.
+fn nothing_left(head: Head) -> Content {
+    let Head { etag, writer, bytes, .. } = head;
+    Content { etag, writer, bytes, chunks: stream::empty().boxed() }
+}
+
+fn unexpected(what: &str) -> Fault {
+    Fault { status: Some(200), message: format!("the server answered {what}"), ..Fault::default() }
+}
+
+fn length(bytes: Option<i64>) -> u64 {
+    bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default()
+}
+
+/// Whole seconds, since HEAD and listings differ in what is behind them.
+fn timestamp(time: Option<&DateTime>) -> Timestamp {
+    time.and_then(|time| Timestamp::from_second(time.secs()).ok()).unwrap_or_default()
+}
+
+fn timestamp_exact(time: Option<&DateTime>) -> Timestamp {
+    time.and_then(|time| Timestamp::from_nanosecond(time.as_nanos()).ok()).unwrap_or_default()
+}
+
+/// Decodes a key of a listing; a plus is a space there.
+fn decoded(text: &str, encoded: bool) -> String {
+    if !encoded {
+        return text.to_owned();
+    }
+    percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}

@@ -1,0 +1,106 @@
+//! What is below a prefix, in the byte order of keys.
+
+use std::sync::Arc;
+
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+
+use super::{
+    requests::{Head, Page, Requests},
+    retry,
+};
+use crate::{
+    clock::Surroundings,
+    error::Result,
+    store::{Object, ObjectInfo, StorePath, Stored},
+};
+
+/// Streams the payloads and seals below `prefix`; `root` is what the store puts before every path.
+pub(super) fn walk(
+    requests: Arc<dyn Requests>,
+    surroundings: Surroundings,
+    root: String,
+    prefix: String,
+) -> BoxStream<'static, Result<Stored>> {
+    let state = Some((requests, surroundings, root, prefix, None::<String>));
+    let pages = stream::unfold(state, |state| async move {
+        let (requests, surroundings, root, prefix, after) = state?;
+        let page = match page(&requests, &surroundings, &prefix, after.as_deref()).await {
+            Ok(page) => page,
+            Err(error) => return Some((vec![Err(error)], None)),
+        };
+        let found = page
+            .objects
+            .iter()
+            .filter_map(|(key, head)| stored(key.strip_prefix(&root)?, head))
+            .map(Ok)
+            .collect();
+        let next = page.next.map(|after| (requests, surroundings, root, prefix, Some(after)));
+        Some((found, next))
+    });
+    pages.flat_map(stream::iter).boxed()
+}
+
+/// Returns the names directly below `prefix` that hold a payload or a seal at any depth.
+///
+/// After each page the rest of the child that was reached is leapt over, so that a child costs at
+/// most one request, and many small ones share one.
+pub(super) async fn children(
+    requests: &Arc<dyn Requests>,
+    surroundings: &Surroundings,
+    prefix: &str,
+) -> Result<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = page(requests, surroundings, prefix, after.as_deref()).await?;
+        for (key, head) in &page.objects {
+            let Some((name, rest)) =
+                key.strip_prefix(prefix).and_then(|below| below.split_once('/'))
+            else {
+                continue;
+            };
+            let known = names.last().is_some_and(|last| last == name);
+            if !known && !name.starts_with('.') && stored(rest, head).is_some() {
+                names.push(name.to_owned());
+            }
+        }
+        let Some(next) = page.next else { break };
+        // Nothing more of a child that is known already: its keys end before '0', which follows '/'.
+        after = Some(match names.last().map(|name| format!("{prefix}{name}/")) {
+            Some(child) if next.starts_with(&child) => format!("{}0", child.trim_end_matches('/')),
+            _ => next,
+        });
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+async fn page(
+    requests: &Arc<dyn Requests>,
+    surroundings: &Surroundings,
+    prefix: &str,
+    after: Option<&str>,
+) -> Result<Page> {
+    Ok(retry::answered(surroundings, || requests.list(prefix, after)).await?.value)
+}
+
+/// Returns the payload or seal that a key below the root names; `None` for everything else.
+fn stored(path: &str, head: &Head) -> Option<Stored> {
+    let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let object = Object::from_file_name(name)?;
+    let mut segments = dir.split('/').filter(|segment| !segment.is_empty() || !dir.is_empty());
+    let legal = segments.all(|segment| !segment.starts_with('.') && !segment.is_empty());
+    let dir = dir
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .fold(StorePath::root(), |dir, segment| dir.join(segment));
+    legal.then_some(Stored {
+        dir,
+        object,
+        info: ObjectInfo { bytes: head.bytes, modified: head.modified },
+    })
+}

@@ -1,0 +1,131 @@
+//! Step 4: the payload appears whole, by one PUT or by Complete.
+
+use bytes::Bytes;
+
+use super::{Attempt, Seen, Stage, superseded};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    store::s3::{fault::Fault, requests::Condition, retry},
+};
+
+/// A part that the server has: its number, and the tag that was answered.
+pub(in crate::store::s3) type Part = (i32, String);
+
+/// What an answer to the payload request means.
+enum Next {
+    Done,
+    SendAgain,
+}
+
+impl Attempt {
+    /// Sends one part.
+    ///
+    /// # Errors
+    /// `Conflict` where the upload is gone: a newer writer ended it, or a lifecycle rule did.
+    pub(in crate::store::s3) async fn part(&self, number: i32, body: Bytes) -> Result<Part> {
+        let upload = self.upload.as_deref().ok_or_else(|| superseded("its upload was ended"))?;
+        let sent = self
+            .answer_raw(|requests| {
+                requests.upload_part(&self.payload_key, upload, number, body.clone())
+            })
+            .await;
+        match sent {
+            Ok(answered) => Ok((number, answered.value)),
+            Err(fault) if fault.is_no_such_upload() => Err(superseded("its upload was ended")),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// Sends a payload that fits one part, by a single PUT that creates.
+    pub(in crate::store::s3) async fn put(&mut self, payload: Bytes) -> Result<()> {
+        self.size = payload.len() as u64;
+        self.stage = Stage::Single(payload.clone());
+        let (requests, key, token) =
+            (self.requests.clone(), self.payload_key.clone(), self.token.clone());
+        self.until_there(|| {
+            let (requests, key, token, body) =
+                (requests.clone(), key.clone(), token.clone(), payload.clone());
+            Box::pin(async move {
+                let tag = requests.create(&key, body, &token, retry::PART_TIMEOUT).await?;
+                Ok(Some(tag).filter(|tag| !tag.is_empty()))
+            })
+        })
+        .await
+    }
+
+    /// Completes the upload, after the grace and a look.
+    pub(in crate::store::s3) async fn complete(&mut self, parts: &[Part], size: u64) -> Result<()> {
+        self.size = size;
+        self.wait_for_grace().await;
+        match self.look().await? {
+            Seen::Absent | Seen::Leftover => {}
+            Seen::Mine(_) | Seen::Another => return Err(superseded("another payload is there")),
+        }
+        let upload = self.upload.clone().ok_or_else(|| superseded("its upload was ended"))?;
+        let condition =
+            if self.leftover.is_some() { Condition::Replace } else { Condition::CreateOnly };
+        self.stage = Stage::CompleteSent;
+        let (requests, key, parts) =
+            (self.requests.clone(), self.payload_key.clone(), parts.to_vec());
+        self.until_there(|| {
+            let (requests, key, upload, parts) =
+                (requests.clone(), key.clone(), upload.clone(), parts.clone());
+            Box::pin(
+                async move { requests.complete_upload(&key, &upload, &parts, condition).await },
+            )
+        })
+        .await
+    }
+
+    /// Sends the payload request until the payload is there, or cannot be any more.
+    async fn until_there(
+        &mut self,
+        send: impl Fn() -> retry::Sending<'static, Option<String>> + Send,
+    ) -> Result<()> {
+        let clock = self.surroundings.clock.clone();
+        let start = clock.elapsed();
+        let mut in_doubt = false;
+        let mut pause = retry::Pauses::new(&self.surroundings);
+        loop {
+            self.payload_sent.get_or_insert(clock.elapsed());
+            let reply = send().await;
+            if let Next::Done = self.judge(reply.as_ref(), &mut in_doubt).await? {
+                return Ok(());
+            }
+            if clock.elapsed().saturating_sub(start) > self.rules.complete_deadline {
+                let message = "the server did not make the payload appear in time";
+                let why =
+                    reply.err().map(|fault| format!(": {}", fault.message)).unwrap_or_default();
+                return Err(Error::new(ErrorKind::Unavailable, format!("{message}{why}")));
+            }
+            pause.wait(reply.as_ref().err()).await;
+        }
+    }
+
+    /// Decides by the answer where it is clean, else by what a look shows.
+    async fn judge(
+        &mut self,
+        reply: Result<&Option<String>, &Fault>,
+        in_doubt: &mut bool,
+    ) -> Result<Next> {
+        let fault = match reply {
+            Ok(Some(tag)) => {
+                self.tag = Some(tag.clone());
+                return Ok(Next::Done);
+            }
+            Ok(None) => None,
+            Err(fault) => Some(fault),
+        };
+        if let Some(fault) = fault.filter(|fault| fault.refuses_payload() && !*in_doubt) {
+            return Err(fault.clone().into());
+        }
+        *in_doubt |= fault.is_none_or(Fault::may_have_been_applied);
+        let upload_gone = fault.is_some_and(Fault::is_no_such_upload);
+        match self.look().await? {
+            Seen::Mine(_) => Ok(Next::Done),
+            Seen::Absent | Seen::Leftover if !upload_gone => Ok(Next::SendAgain),
+            Seen::Absent | Seen::Leftover => Err(superseded("its upload was ended")),
+            Seen::Another => Err(superseded("another payload is there")),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Readers and listings over an S3 server that cuts answers short.
+
+use futures_util::TryStreamExt;
+use rawsink::{
+    ErrorKind, Result,
+    store::{Object, Store, StorePath},
+};
+
+use crate::{
+    s3_server::{Answer, Effect, Habit, Objects, Op, S3Server, key_of},
+    sample::{key, path, read, rows, run, seal},
+};
+
+/// A server with a sealed run of some 100 KB, and its rows.
+async fn sealed() -> (S3Server, Vec<String>) {
+    let (server, rows) = (S3Server::default(), rows("mine", 2000));
+    seal(&server.sink(), &key(), &run(1), &rows).await.unwrap();
+    (server, rows)
+}
+
+async fn read_run(server: &S3Server) -> Result<Vec<String>> {
+    read(&server.sink(), &key(), &run(1)).await
+}
+
+#[tokio::test]
+async fn g10_a_get_that_is_cut_goes_on_where_it_was_cut() {
+    let (server, rows) = sealed().await;
+    let before = server.count(Op::Get);
+    for bytes in [0, 1, 1000, 50_000] {
+        server.habit(Habit::once(Op::Get, Effect::Cut(bytes)).on(Object::Payload));
+    }
+    assert_eq!(read_run(&server).await.unwrap(), rows);
+    assert_eq!(server.count(Op::Get) - before, 1 + 5, "the seal once, the payload with each cut");
+}
+
+#[tokio::test]
+async fn g10_a_payload_that_changes_under_a_reader_is_corrupt() {
+    fn replace(objects: &mut Objects) {
+        let key = key_of(&path(&key(), &run(1)), Object::Payload);
+        let same = objects.stored.get(&key).unwrap().bytes.clone();
+        objects.tamper(&key, Some(&same));
+    }
+    let (server, _) = sealed().await;
+    server.habit(Habit::once(Op::Get, Effect::Cut(1000)).on(Object::Payload));
+    server.habit(Habit::once(Op::Get, Effect::After(replace)).on(Object::Payload));
+    assert_eq!(read_run(&server).await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn a_get_that_brings_nothing_again_and_again_is_given_up() {
+    let (server, _) = sealed().await;
+    server.habit(Habit::always(Op::Get, Effect::Cut(0)).on(Object::Payload));
+    assert_eq!(read_run(&server).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_reader_asks_again_where_an_answer_may_pass_and_tells_where_it_may_not() {
+    let (server, rows) = sealed().await;
+    for answer in [Answer::Closed, Answer::Error(503, "SlowDown"), Answer::Html(429)] {
+        server.habit(Habit::once(Op::Get, Effect::Refused(answer)));
+    }
+    assert_eq!(read_run(&server).await.unwrap(), rows);
+    server.habit(Habit::always(Op::Get, Effect::Refused(Answer::Error(403, "AccessDenied"))));
+    assert_eq!(read_run(&server).await.unwrap_err().kind(), ErrorKind::Denied);
+}
+
+#[tokio::test]
+async fn a_listing_goes_over_pages_and_leaps_over_what_it_knows() {
+    let server = S3Server::default();
+    for (dir, runs) in [("a", 2400), ("a-b", 10), ("b", 10), ("c", 10)] {
+        for n in 0..runs {
+            let run = StorePath::root().join(dir).join(&format!("{n:04}"));
+            server.tamper(&run, Object::Payload, Some(b""));
+            server.tamper(&run, Object::Seal, Some(b"{}"));
+        }
+    }
+    let (store, root) = (server.store(), StorePath::root());
+    let found: Vec<_> = store.walk(&root).try_collect().await.unwrap();
+    let paths: Vec<String> = found
+        .iter()
+        .map(|stored| format!("{}/{}", stored.dir, stored.object.file_name()))
+        .collect();
+    assert_eq!(paths.len(), 4860);
+    assert!(paths.is_sorted(), "in the order of keys");
+    assert_eq!(server.count(Op::List), 5, "1000 keys a page");
+    assert_eq!(store.children(&root).await.unwrap(), ["a", "a-b", "b", "c"]);
+    assert_eq!(server.count(Op::List), 5 + 2, "the rest of the first child is leapt over");
+}
+
+#[tokio::test]
+async fn g10_an_answer_that_ignores_the_range_is_not_taken_for_the_rest() {
+    let (server, rows) = sealed().await;
+    server.habit(Habit::once(Op::Get, Effect::Cut(1000)).on(Object::Payload));
+    server.habit(Habit::once(Op::Get, Effect::Whole).on(Object::Payload));
+    assert_eq!(read_run(&server).await.unwrap(), rows, "the next answer was right");
+    server.habit(Habit::once(Op::Get, Effect::Cut(1000)).on(Object::Payload));
+    server.habit(Habit::always(Op::Get, Effect::Whole).on(Object::Payload));
+    assert_eq!(read_run(&server).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_listing_that_says_there_is_more_and_not_where_is_no_end() {
+    let page = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::List, Effect::Refused(Answer::Document(page))));
+    let error = server.store().children(&StorePath::root()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+}

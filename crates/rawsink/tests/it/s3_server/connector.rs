@@ -1,0 +1,185 @@
+//! How the SDK reaches the server, and where answers go wrong.
+
+use std::{fmt::Write, io, sync::Arc, time::Duration};
+
+use aws_smithy_runtime_api::{
+    client::{
+        http::{
+            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
+            SharedHttpConnector,
+        },
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+    http::StatusCode,
+};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use futures_util::{TryStreamExt, stream};
+use rawsink::store::Object;
+use s3s::{dto::StreamingBlob, service::S3Service};
+
+use super::{
+    Shared,
+    habits::{Answer, Effect, Op},
+    objects::Ranges,
+};
+
+/// A client's connection to the server.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    service: S3Service,
+}
+
+impl Connection {
+    pub(super) fn new(shared: Arc<Shared>, service: S3Service) -> Self {
+        Self { shared, service }
+    }
+
+    async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        assert_plain(&request);
+        let (op, object) = target(&request);
+        *self.shared.counts.lock().unwrap().entry(op).or_default() += 1;
+        let _on_its_way = self.shared.clock.request();
+        self.let_others_go_first().await;
+        let effect = self.shared.habits.lock().unwrap().meet(op, object);
+        let answer = match effect {
+            Some(Effect::Refused(answer)) => wrong(answer),
+            Some(Effect::Lost(answer)) => {
+                self.apply(request).await?;
+                wrong(answer)
+            }
+            Some(Effect::Cut(bytes)) => Ok(cut(self.apply(request).await?, bytes).await),
+            Some(Effect::After(change)) => {
+                change(&mut self.shared.objects.lock().unwrap());
+                self.apply(request).await
+            }
+            Some(Effect::Slow(seconds)) => {
+                let answer = self.apply(request).await;
+                self.shared.clock.pass(Duration::from_secs(seconds));
+                answer
+            }
+            Some(Effect::Whole) => {
+                let set = |ranges| self.shared.objects.lock().unwrap().ranges = ranges;
+                set(Ranges::Ignored);
+                let answer = self.apply(request).await;
+                set(Ranges::Honoured);
+                answer
+            }
+            None => self.apply(request).await,
+        };
+        self.let_others_go_first().await;
+        answer
+    }
+
+    async fn let_others_go_first(&self) {
+        let turns = self.shared.habits.lock().unwrap().turns();
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn apply(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let request = request.try_into_http1x().map_err(|cause| failed(cause.into()))?;
+        let mut request = request.map(s3s::Body::http_body);
+        request.headers_mut().insert("host", "s3.test".parse().unwrap());
+        let answer = self.service.call(request).await.map_err(|cause| failed(cause.into()))?;
+        answer.map(SdkBody::from_body_1_x).try_into().map_err(|cause| {
+            let cause: aws_smithy_runtime_api::http::HttpError = cause;
+            failed(cause.into())
+        })
+    }
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+fn failed(cause: Cause) -> ConnectorError {
+    ConnectorError::other(cause, None)
+}
+
+/// No body may come in pieces with signatures or checksums of their own (some servers refuse them).
+fn assert_plain(request: &HttpRequest) {
+    let hash = request.headers().get("x-amz-content-sha256").unwrap_or_default();
+    let hex = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(hex, "the body of {} {} is not hashed: {hash}", request.method(), request.uri());
+    for (name, value) in request.headers() {
+        let checksum = ["x-amz-checksum", "x-amz-trailer", "x-amz-sdk-checksum"];
+        let plain = !checksum.iter().any(|start| name.starts_with(start));
+        assert!(plain && !value.contains("aws-chunked"), "{name}: {value}");
+    }
+}
+
+/// Returns what a request asks for, and of which object.
+fn target(request: &HttpRequest) -> (Op, Option<Object>) {
+    let (uri, query) = request.uri().split_once('?').unwrap_or((request.uri(), ""));
+    let object = uri.rsplit('/').next().and_then(Object::from_file_name);
+    let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
+    let op = match request.method() {
+        "GET" if has("list-type") => Op::List,
+        "GET" if has("uploads") => Op::Uploads,
+        "GET" => Op::Get,
+        "HEAD" => Op::Head,
+        "PUT" if has("uploadId") => Op::Part,
+        "PUT" => Op::Put,
+        "POST" if has("uploads") => Op::Create,
+        "POST" if has("uploadId") => Op::Complete,
+        "DELETE" if has("uploadId") => Op::Abort,
+        method => panic!("nobody should ask for {method} {}", request.uri()),
+    };
+    (op, object)
+}
+
+fn wrong(answer_is: Answer) -> Result<HttpResponse, ConnectorError> {
+    let (status, kind, text) = match answer_is {
+        Answer::Closed => {
+            let cause = io::Error::new(io::ErrorKind::ConnectionReset, "the connection was closed");
+            return Err(ConnectorError::io(cause.into()));
+        }
+        Answer::Html(status) => (status, "text/html", "<html>Too many requests</html>".to_owned()),
+        Answer::Document(text) => (200, "application/xml", text.to_owned()),
+        Answer::Error(status, code) => {
+            let mut text = String::from("<?xml version=\"1.0\"?><Error>");
+            write!(text, "<Code>{code}</Code><Message>said so</Message></Error>").unwrap();
+            (status, "application/xml", text)
+        }
+    };
+    let status = StatusCode::try_from(status).unwrap();
+    let mut answer = HttpResponse::new(status, SdkBody::from(text));
+    answer.headers_mut().insert("content-type", kind);
+    answer.headers_mut().insert("x-amz-request-id", "REQUEST-17");
+    if matches!(answer_is, Answer::Error(_, "RequestTimeTooSkewed")) {
+        // An hour after the start of the virtual clock. Elsewhere it would mislead the SDK's signer.
+        answer.headers_mut().insert("date", "Sun, 02 Jun 2024 05:00:00 GMT");
+    }
+    Ok(answer)
+}
+
+async fn cut(mut answer: HttpResponse, bytes: usize) -> HttpResponse {
+    let body = s3s::Body::http_body(answer.take_body());
+    let chunks: Vec<Bytes> = body.try_collect().await.unwrap();
+    let whole = Bytes::from(chunks.concat());
+    let end = io::Error::new(io::ErrorKind::ConnectionReset, "the connection was closed");
+    let pieces = vec![Ok(whole.slice(..bytes.min(whole.len()))), Err(end)];
+    let body = StreamingBlob::wrap(stream::iter(pieces));
+    *answer.body_mut() = SdkBody::from_body_1_x(s3s::Body::from(body));
+    answer
+}
+
+impl HttpConnector for Connection {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let connection = self.clone();
+        HttpConnectorFuture::new(async move { connection.answer(request).await })
+    }
+}
+
+impl HttpClient for Connection {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}

@@ -1,0 +1,34 @@
+//! How many requests a partition takes, and how long is waited.
+
+use rawsink::config::CompleteConditions;
+
+use super::{BOTH, Size, write};
+use crate::{
+    s3_server::{Op, S3Server},
+    sample::{key, run},
+};
+
+#[tokio::test]
+async fn a_partition_takes_no_more_requests_than_its_budget() {
+    for conditions in BOTH {
+        let enforced = conditions == CompleteConditions::Enforced;
+        let server = S3Server::new(conditions);
+        write(&server.sink(), &Size::Small.rows("mine")).await.unwrap();
+        assert_eq!(server.requests(), if enforced { 3 } else { 5 }, "{conditions:?}");
+        let server = S3Server::new(conditions);
+        write(&server.sink(), &Size::Large.rows("mine")).await.unwrap();
+        let parts = server.count(Op::Part);
+        assert_eq!(parts, 4);
+        assert_eq!(server.requests(), parts + if enforced { 7 } else { 9 }, "{conditions:?}");
+        assert_eq!(server.waited_s(), 0, "nobody was in the way");
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_sends_no_part_leaves_nothing_to_end() {
+    let server = S3Server::default();
+    let mut writer = server.sink().write_partition(&key(), &run(1)).await.unwrap();
+    writer.write_payload_line(b"{}").await.unwrap();
+    writer.abort().await;
+    assert_eq!(server.requests(), 1, "the run was listed, and that is all");
+}

@@ -1,0 +1,165 @@
+//! An answer that is lost or untrue, at every request that matters: the writer looks, and decides by
+//! what it sees.
+
+use rawsink::{ErrorKind, store::Object};
+
+use super::{BOTH, Size, assert_free, assert_sealed, outcome, write};
+use crate::{
+    s3_server::{Answer, Effect, Habit, Op, S3Server},
+    sample::{key, run},
+};
+
+/// Answers that say nothing about what became of a request, or the wrong thing.
+const DOUBTFUL: [Answer; 13] = [
+    Answer::Closed,
+    Answer::Error(500, "InternalError"),
+    Answer::Error(502, "BadGateway"),
+    Answer::Error(503, "SlowDown"),
+    Answer::Error(503, "RequestTimeout"),
+    Answer::Error(504, "GatewayTimeout"),
+    Answer::Error(408, "RequestTimeout"),
+    Answer::Error(400, "RequestTimeout"),
+    Answer::Error(409, "ConditionalRequestConflict"),
+    Answer::Error(409, "OperationAborted"),
+    Answer::Error(412, "PreconditionFailed"),
+    Answer::Error(429, "TooManyRequests"),
+    Answer::Html(429),
+];
+
+/// Answers of Complete alone.
+const OF_COMPLETE: [Answer; 3] = [
+    Answer::Document("<Error><Code>InternalError</Code><Message>late</Message></Error>"),
+    Answer::Document(
+        "<CompleteMultipartUploadResult><ETag>\"\"</ETag></CompleteMultipartUploadResult>",
+    ),
+    Answer::Document("<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"),
+];
+
+/// Writes over a habit, and asserts that the run is sealed, exactly once.
+async fn assert_survives(habit: Habit, size: Size) {
+    for conditions in BOTH {
+        let server = S3Server::new(conditions);
+        server.habit(habit);
+        let context = format!("{habit:?}, {size:?}, {conditions:?}");
+        let rows = size.rows("mine");
+        let sealed = write(&server.sink(), &rows).await;
+        let sealed = sealed.unwrap_or_else(|error| panic!("{context}: {error}"));
+        assert!(server.met() > 0, "the habit was met: {context}");
+        assert_sealed(&server, &sealed, &rows, &context).await;
+    }
+}
+
+async fn assert_survives_lost_and_refused(op: Op, object: Object, size: Size, answers: &[Answer]) {
+    for answer in answers {
+        for effect in [Effect::Lost(*answer), Effect::Refused(*answer)] {
+            assert_survives(Habit::once(op, effect).on(object), size).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn g07_a_doubtful_answer_to_the_payloads_put_is_settled_by_a_look() {
+    assert_survives_lost_and_refused(Op::Put, Object::Payload, Size::Small, &DOUBTFUL).await;
+    // 200 without a tag is no clean answer either.
+    let mute = [Answer::Document("")];
+    assert_survives_lost_and_refused(Op::Put, Object::Payload, Size::Small, &mute).await;
+}
+
+#[tokio::test]
+async fn g07_a_doubtful_answer_to_complete_is_settled_by_a_look() {
+    let answers = [&DOUBTFUL[..], &OF_COMPLETE[..]].concat();
+    assert_survives_lost_and_refused(Op::Complete, Object::Payload, Size::Large, &answers).await;
+}
+
+#[tokio::test]
+async fn g07_a_doubtful_answer_to_the_seals_put_is_settled_by_a_look() {
+    for size in Size::BOTH {
+        assert_survives_lost_and_refused(Op::Put, Object::Seal, size, &DOUBTFUL).await;
+    }
+}
+
+#[tokio::test]
+async fn g07_any_other_request_is_sent_again() {
+    let passing = [
+        Answer::Closed,
+        Answer::Error(500, "InternalError"),
+        Answer::Error(503, "SlowDown"),
+        Answer::Html(429),
+    ];
+    for (op, size) in [
+        (Op::List, Size::Small),
+        (Op::Create, Size::Large),
+        (Op::Part, Size::Large),
+        (Op::Head, Size::Large),
+        (Op::Uploads, Size::Large),
+    ] {
+        for answer in passing {
+            for effect in [Effect::Lost(answer), Effect::Refused(answer)] {
+                assert_survives(Habit::once(op, effect), size).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn g07_no_such_upload_means_sealed_where_complete_was_applied_and_conflict_where_not() {
+    let gone = Answer::Error(404, "NoSuchUpload");
+    let lost = Habit::once(Op::Complete, Effect::Lost(gone));
+    assert_survives(lost, Size::Large).await;
+    // The first answer is lost, and the second send finds the upload gone.
+    let server = S3Server::default();
+    server.habit(Habit::once(Op::Complete, Effect::Lost(Answer::Closed)));
+    server
+        .habit(Habit::once(Op::Head, Effect::Refused(Answer::Error(404, "NoSuchKey"))).skipping(2));
+    let rows = Size::Large.rows("mine");
+    let sealed = write(&server.sink(), &rows).await.unwrap();
+    assert_eq!(server.count(Op::Complete), 2);
+    assert_sealed(&server, &sealed, &rows, "replayed").await;
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::Complete, Effect::Refused(gone)));
+    assert_eq!(outcome(&server, &rows).await, Err(ErrorKind::Conflict));
+    assert_free(&server, "the upload is gone").await;
+}
+
+#[tokio::test]
+async fn g06_a_payload_that_never_appears_is_unavailable_and_the_run_stays_free() {
+    for (op, size) in [(Op::Put, Size::Small), (Op::Complete, Size::Large)] {
+        for answer in [Answer::Closed, Answer::Error(503, "SlowDown"), Answer::Html(429)] {
+            let server = S3Server::default();
+            server.habit(Habit::always(op, Effect::Refused(answer)).on(Object::Payload));
+            let ended = outcome(&server, &size.rows("mine")).await;
+            assert_eq!(ended, Err(ErrorKind::Unavailable), "{op:?} {answer:?}");
+            assert!(server.waited_s() >= 600, "{}", server.waited_s());
+            assert_eq!(server.count(Op::Abort), 0, "nothing is ended once Complete was sent");
+            assert_free(&server, "never appeared").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn g06_a_seal_whose_fate_cannot_be_seen_is_unknown() {
+    for effect in [Effect::Lost(Answer::Closed), Effect::Refused(Answer::Closed)] {
+        for refusal in [Answer::Error(403, "AccessDenied"), Answer::Closed] {
+            let server = S3Server::default();
+            server.habit(Habit::once(Op::Put, effect).on(Object::Seal));
+            server.habit(Habit::always(Op::Get, Effect::Refused(refusal)).on(Object::Seal));
+            let error = write(&server.sink(), &Size::Small.rows("mine")).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unknown, "{effect:?} {refusal:?}");
+            assert_eq!(error.writer().unwrap().len(), 32, "it names the writer: {error}");
+            server.behave();
+            let reader = server.sink().open_partition(&key(), &run(1)).await;
+            let seal = reader.ok().map(|reader| reader.seal().unwrap().writer.clone());
+            let applied = matches!(effect, Effect::Lost(_));
+            assert_eq!(seal.as_deref(), error.writer().filter(|_| applied));
+        }
+    }
+}
+
+#[tokio::test]
+async fn g06_a_seal_that_is_never_taken_is_unknown_after_the_deadline() {
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::Put, Effect::Refused(Answer::Closed)).on(Object::Seal));
+    assert_eq!(outcome(&server, &Size::Small.rows("mine")).await, Err(ErrorKind::Unknown));
+    assert!(server.waited_s() >= 600, "{}", server.waited_s());
+    assert_free(&server, "not there after all").await;
+}

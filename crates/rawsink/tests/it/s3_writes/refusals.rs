@@ -1,0 +1,107 @@
+//! What cannot be done, and what it is called.
+
+use std::fs;
+
+use rawsink::{ErrorKind, config::Secret, store::Object};
+use tempfile::TempDir;
+
+use super::{BOTH, Size, assert_free, assert_sealed, outcome, write};
+use crate::s3_server::{Answer, Effect, Habit, Op, S3Server, SECRET_KEY, UserMetadata};
+
+#[tokio::test]
+async fn a_refusal_of_any_request_is_denied_and_names_the_request() {
+    for op in Op::ALL {
+        for size in Size::BOTH {
+            let server = S3Server::default();
+            server.habit(Habit::always(op, Effect::Refused(Answer::Error(403, "AccessDenied"))));
+            let Err(error) = write(&server.sink(), &size.rows("mine")).await else {
+                assert_eq!(server.met(), 0, "{op:?}, {size:?}: it was asked for and refused");
+                continue;
+            };
+            assert_eq!(error.kind(), ErrorKind::Denied, "{op:?}, {size:?}: {error}");
+            // A HEAD has no body, so that only the status is known of it.
+            assert!(op == Op::Head || error.message().contains("AccessDenied"), "{error}");
+            assert!(error.message().contains("REQUEST-17"), "{op:?}: {error}");
+            assert_free(&server, &format!("{op:?}, {size:?}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_not_there_is_a_wrong_setting() {
+    let server = S3Server::default().with_settings(|settings| settings.bucket = "other".into());
+    assert_eq!(outcome(&server, &Size::Small.rows("mine")).await, Err(ErrorKind::Invalid));
+}
+
+#[tokio::test]
+async fn an_endpoint_without_conditional_puts_is_unsupported() {
+    for object in [Object::Payload, Object::Seal] {
+        let server = S3Server::default();
+        let answer = Answer::Error(501, "NotImplemented");
+        server.habit(Habit::always(Op::Put, Effect::Refused(answer)).on(object));
+        let ended = outcome(&server, &Size::Small.rows("mine")).await;
+        assert_eq!(ended, Err(ErrorKind::Unsupported), "{object:?}");
+        assert_free(&server, "unsupported").await;
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_drops_user_metadata_is_unsupported_where_the_writer_depends_on_it() {
+    for size in Size::BOTH {
+        let server = S3Server::default();
+        server.objects().user_metadata = UserMetadata::Dropped;
+        let ended = outcome(&server, &size.rows("mine")).await;
+        assert_eq!(ended, Err(ErrorKind::Unsupported), "{size:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_was_changed_in_its_file_is_read_again() {
+    for conditions in BOTH {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("secret");
+        fs::write(&file, "wrong").unwrap();
+        let server = S3Server::new(conditions)
+            .with_settings(|settings| settings.secret_access_key = Secret::file(&file));
+        let (sink, rows) = (server.sink(), Size::Small.rows("mine"));
+        let refused = write(&sink, &rows).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Denied, "{refused}");
+        fs::write(&file, SECRET_KEY).unwrap();
+        let sealed = write(&sink, &rows).await.unwrap();
+        assert_sealed(&server, &sealed, &rows, "with the new secret").await;
+    }
+}
+
+#[tokio::test]
+async fn g17_no_secret_is_in_debug_output_or_in_an_error() {
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::Put, Effect::Refused(Answer::Error(403, "AccessDenied"))));
+    let sink = server.sink();
+    let writer = sink.write_partition(&crate::sample::key(), &crate::sample::run(1)).await.unwrap();
+    let shown = format!("{sink:?} {writer:?}");
+    let error = write(&sink, &Size::Small.rows("mine")).await.unwrap_err();
+    let shown = format!("{shown} {error} {error:?}");
+    assert!(!shown.contains(SECRET_KEY), "{shown}");
+    assert!(shown.len() < 4000, "nobody reads that: {shown}");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_too_far_off_is_told_with_the_difference() {
+    let server = S3Server::default();
+    let skewed = Answer::Error(403, "RequestTimeTooSkewed");
+    server.habit(Habit::always(Op::List, Effect::Refused(skewed)));
+    let error = write(&server.sink(), &[]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(error.message().contains("s apart: set this"), "{error}");
+}
+
+#[tokio::test]
+async fn an_upload_listing_that_says_there_is_more_and_not_where_is_unavailable() {
+    let page = "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>\
+                </ListMultipartUploadsResult>";
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::Uploads, Effect::Refused(Answer::Document(page))));
+    let ended = outcome(&server, &Size::Small.rows("mine")).await;
+    assert_eq!(ended, Err(ErrorKind::Unavailable));
+    assert_free(&server, "listed again").await;
+}

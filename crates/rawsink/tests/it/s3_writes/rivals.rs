@@ -1,0 +1,198 @@
+//! One writer after the other, and in the other's way.
+
+use rawsink::{
+    ErrorKind, Metadata,
+    sink::SinkOptions,
+    store::{LeftoverPolicy, Object},
+};
+
+use super::{
+    BOTH, Size, another_puts_a_payload, another_seals, assert_free, assert_sealed, outcome, place,
+    write,
+};
+use crate::{
+    s3_server::{Answer, Effect, Habit, Objects, Op, S3Server, key_of},
+    sample::{key, run},
+};
+
+#[tokio::test]
+async fn g04_a_seal_that_another_made_first_is_respected_whenever_it_appears() {
+    for size in Size::BOTH {
+        let payload = if size == Size::Small { Op::Put } else { Op::Complete };
+        for (op, object) in [(payload, Object::Payload), (Op::Put, Object::Seal)] {
+            let server = S3Server::default();
+            if op == Op::Put {
+                // Where only the payload's PUT would not tell: it meets a payload too.
+                server.habit(Habit::once(op, Effect::After(another_seals)).on(object));
+            } else {
+                server.habit(Habit::once(op, Effect::After(another_seals)));
+            }
+            let ended = outcome(&server, &size.rows("mine")).await;
+            assert_eq!(ended, Err(ErrorKind::AlreadySealed), "{size:?} {op:?} {object:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn g04_a_payload_that_another_put_there_is_not_sealed() {
+    for (op, size) in [(Op::Put, Size::Small), (Op::Complete, Size::Large)] {
+        for conditions in BOTH {
+            let server = S3Server::new(conditions);
+            let effect = Effect::After(another_puts_a_payload);
+            server.habit(Habit::once(op, effect).on(Object::Payload));
+            let ended = outcome(&server, &size.rows("mine")).await;
+            let ignored = op == Op::Complete && server.ignores_conditions();
+            if ignored {
+                // Mine came later and replaced it, as the server promised nothing else.
+                assert_eq!(ended, Ok(()));
+            } else {
+                assert_eq!(ended, Err(ErrorKind::Conflict), "{size:?} {conditions:?}");
+                assert_free(&server, "another's payload").await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn g09_a_leftover_is_replaced_after_the_grace_and_no_upload_stays_open() {
+    for conditions in BOTH {
+        for (old, new) in [
+            (Size::Small, Size::Small),
+            (Size::Small, Size::Large),
+            (Size::Large, Size::Small),
+            (Size::Large, Size::Large),
+        ] {
+            let server = S3Server::new(conditions);
+            let refusal = Effect::Refused(Answer::Error(403, "AccessDenied"));
+            server.habit(Habit::always(Op::Put, refusal).on(Object::Seal));
+            assert_eq!(outcome(&server, &old.rows("old")).await, Err(ErrorKind::Denied));
+            assert_eq!(server.residue(&place()), ["payload.jsonl"]);
+            server.behave();
+            let (before, rows) = (server.waited_s(), new.rows("new"));
+            let sealed = write(&server.sink(), &rows).await.unwrap();
+            let waited = server.waited_s() - before;
+            assert!((90..100).contains(&waited), "{waited}");
+            assert_sealed(&server, &sealed, &rows, &format!("{old:?} {new:?}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn g09_an_empty_payload_replaces_a_leftover_by_one_empty_part() {
+    let server = S3Server::default();
+    server.tamper(&place(), Object::Payload, Some(b"{}\n"));
+    let sealed = write(&server.sink(), &[]).await.unwrap();
+    assert_eq!(server.count(Op::Part), 1);
+    assert_sealed(&server, &sealed, &[], "empty").await;
+}
+
+#[tokio::test]
+async fn a_leftover_is_refused_where_the_options_say_so_and_a_restart_still_seals_its_own() {
+    let options = SinkOptions { leftover: LeftoverPolicy::Refuse, ..SinkOptions::default() };
+    let server = S3Server::default();
+    let rows = Size::Small.rows("mine");
+    let sealed = write(&server.sink_with(options.clone()), &rows).await.unwrap();
+    assert_sealed(&server, &sealed, &rows, "nothing was left").await;
+    let server = S3Server::default();
+    server.tamper(&place(), Object::Payload, Some(b"{}\n"));
+    let refused = write(&server.sink_with(options), &rows).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    assert_eq!(server.requests(), 1, "before anything is extracted");
+}
+
+#[tokio::test]
+async fn g09_the_upload_of_a_newer_writer_ends_the_older_ones() {
+    for conditions in BOTH {
+        let server = S3Server::new(conditions);
+        let (old, new) = (Size::Large.rows("old"), Size::Large.rows("new"));
+        let mut first = server.sink().write_partition(&key(), &run(1)).await.unwrap();
+        for row in &old {
+            first.write_payload_line(row.as_bytes()).await.unwrap();
+        }
+        let sealed = write(&server.sink(), &new).await.unwrap();
+        let grace = if server.ignores_conditions() { 90..100 } else { 0..1 };
+        assert!(grace.contains(&server.waited_s()), "{conditions:?}: {}", server.waited_s());
+        let ended = first.finalize(Metadata::default()).await.unwrap_err();
+        let told = [ErrorKind::Conflict, ErrorKind::AlreadySealed];
+        assert!(told.contains(&ended.kind()), "{ended}");
+        assert_sealed(&server, &sealed, &new, "the newer one").await;
+    }
+}
+
+#[tokio::test]
+async fn g04_a_superseded_writer_ends_in_conflict_while_the_newer_one_is_at_work() {
+    let server = S3Server::default();
+    let mut writers = Vec::new();
+    for attempt in ["old", "new"] {
+        let mut writer = server.sink().write_partition(&key(), &run(1)).await.unwrap();
+        for row in &Size::Large.rows(attempt) {
+            writer.write_payload_line(row.as_bytes()).await.unwrap();
+        }
+        writers.push(writer);
+    }
+    let newer = writers.pop().unwrap();
+    let older = writers.pop().unwrap();
+    let ended = older.finalize(Metadata::default()).await.unwrap_err();
+    assert_eq!(ended.kind(), ErrorKind::Conflict, "{ended}");
+    let sealed = newer.finalize(Metadata::default()).await.unwrap();
+    assert_sealed(&server, &sealed, &Size::Large.rows("new"), "the newer one").await;
+}
+
+#[tokio::test]
+async fn g08_the_upload_of_a_writer_that_ended_anothers_stays_open_as_the_sign_of_it() {
+    let server = S3Server::default();
+    let mut older = server.sink().write_partition(&key(), &run(1)).await.unwrap();
+    let mut newer = server.sink().write_partition(&key(), &run(1)).await.unwrap();
+    for writer in [&mut older, &mut newer] {
+        for row in &Size::Large.rows("any") {
+            writer.write_payload_line(row.as_bytes()).await.unwrap();
+        }
+    }
+    newer.abort().await;
+    assert_eq!(server.residue(&place()), ["upload"]);
+    older.abort().await;
+    assert_eq!(server.residue(&place()), ["upload"]);
+    assert_free(&server, "the next attempt ends it").await;
+}
+
+#[tokio::test]
+async fn g04_a_small_payload_in_company_goes_the_multipart_way_with_a_new_token() {
+    let server = S3Server::default();
+    let mut large = server.sink().write_partition(&key(), &run(1)).await.unwrap();
+    for row in &Size::Large.rows("large") {
+        large.write_payload_line(row.as_bytes()).await.unwrap();
+    }
+    let rows = Size::Small.rows("small");
+    let sealed = write(&server.sink(), &rows).await.unwrap();
+    assert_eq!((server.count(Op::Complete), server.count(Op::Create)), (1, 2));
+    let ended = large.finalize(Metadata::default()).await.unwrap_err();
+    assert!(matches!(ended.kind(), ErrorKind::Conflict | ErrorKind::AlreadySealed), "{ended}");
+    assert_sealed(&server, &sealed, &rows, "the small one").await;
+}
+
+#[tokio::test]
+async fn g03_a_seal_is_seen_behind_more_than_a_page_of_other_objects() {
+    let server = S3Server::default();
+    for n in 0..2100 {
+        let other = place().join("hidden").join(&format!("{n:04}"));
+        server.tamper(&other, Object::Seal, Some(b"{}"));
+    }
+    let rows = Size::Small.rows("mine");
+    let sealed = write(&server.sink(), &rows).await.unwrap();
+    let refused = server.sink().write_partition(&key(), &run(1)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AlreadySealed);
+    let reader = server.sink().open_partition(&key(), &run(1)).await.unwrap();
+    assert_eq!(reader.seal().unwrap().writer, sealed.writer);
+}
+
+#[tokio::test]
+async fn g05_a_payload_with_my_token_and_another_length_is_not_mine() {
+    fn truncate(objects: &mut Objects) {
+        let payload = objects.stored.get_mut(&key_of(&place(), Object::Payload)).unwrap();
+        payload.bytes.truncate(3);
+    }
+    let server = S3Server::default();
+    server.habit(Habit::once(Op::Uploads, Effect::After(truncate)));
+    assert_eq!(outcome(&server, &Size::Small.rows("mine")).await, Err(ErrorKind::Conflict));
+    assert_free(&server, "truncated").await;
+}
