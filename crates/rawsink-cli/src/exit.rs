@@ -2,7 +2,7 @@
 
 use std::{fmt, io, process::ExitCode};
 
-use rawsink::{Error, ErrorKind};
+use rawsink::{Error, ErrorKind, error::system_text};
 
 use crate::output;
 
@@ -48,7 +48,7 @@ impl From<io::Error> for Failure {
         if cause.kind() == io::ErrorKind::BrokenPipe {
             return Self::ClosedPipe;
         }
-        Self::Output(format!("cannot write to standard output: {cause}"))
+        Self::Output(format!("cannot write to standard output: {}", system_text(&cause)))
     }
 }
 

@@ -155,6 +155,10 @@ pub(crate) fn check_source(source: &str) -> Result<()> {
     if source.starts_with(['_', '.']) {
         return Err(Error::invalid(format!("source {source:?} starts with '_' or '.'")));
     }
+    // A path could not tell it from a customer.
+    if source.starts_with("customer_id=") {
+        return Err(Error::invalid(format!("source {source:?} starts with 'customer_id='")));
+    }
     Ok(())
 }
 

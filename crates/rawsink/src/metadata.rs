@@ -68,6 +68,7 @@ impl Metadata {
         if let Some(name) = members.repeated() {
             return Err(Error::invalid(format!("metadata names {name:?} twice")));
         }
+        check_length(document.len())?;
         if members.raw(SEAL_MEMBER).is_some() {
             return Err(Error::invalid(format!("metadata already has a member {SEAL_MEMBER:?}")));
         }
@@ -145,31 +146,58 @@ impl Metadata {
         ];
         let mut found = Vec::new();
         for (name, expected) in identity {
-            if let Some(raw) =
-                self.raw(name).filter(|_| self.text(name).as_deref() != Some(expected))
+            if let Some(raw) = self
+                .raw(name)
+                .filter(is_said)
+                .filter(|_| self.text(name).as_deref() != Some(expected))
             {
                 found.push(format!(
-                    "metadata says {name} is {raw}, the partition's is {expected:?}"
+                    "metadata says {name} is {}, the partition's is {expected:?}",
+                    shown(raw)
                 ));
             }
         }
+        let counted = self.integer("record_count");
         if let Some(raw) =
-            self.raw("record_count").filter(|_| self.integer("record_count") != Some(record_count))
+            self.raw("record_count").filter(is_said).filter(|_| counted != Some(record_count))
         {
             found.push(format!(
-                "metadata says record_count is {raw}, the payload's is {record_count}"
+                "metadata says record_count is {}, the payload's is {record_count}",
+                shown(raw)
             ));
         }
         found
     }
 
     fn gap(&self, name: &str, wanted: &str, present: bool) -> Option<String> {
-        match self.raw(name) {
+        match self.raw(name).filter(is_said) {
             _ if present => None,
             None => Some(format!("{name} is missing")),
-            Some(raw) => Some(format!("{name} is {raw}, not {wanted}")),
+            Some(raw) => Some(format!("{name} is {}, not {wanted}", shown(raw))),
         }
     }
+}
+
+/// Refuses a document that is too long.
+pub(crate) fn check_length(bytes: usize) -> Result<()> {
+    if bytes <= MAX_METADATA_BYTES {
+        return Ok(());
+    }
+    let message = format!("metadata has {bytes} bytes, at most {MAX_METADATA_BYTES} are possible");
+    Err(Error::invalid(message))
+}
+
+/// Returns a member's text for a message: one line, and not too long.
+fn shown(raw: &str) -> String {
+    const LONGEST: usize = 80;
+    let line: String =
+        raw.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if raw.chars().nth(LONGEST).is_some() { format!("{line}...") } else { line }
+}
+
+/// A member that is null says nothing.
+fn is_said(raw: &&str) -> bool {
+    raw.trim() != "null"
 }
 
 impl Serialize for Metadata {

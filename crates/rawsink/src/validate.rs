@@ -146,11 +146,7 @@ async fn examine(
     findings.schema_version = reader.metadata().text("schema_version");
     findings.warnings = reader.metadata().gaps();
     if let Err(error) = examine_rows(&mut reader, &mut findings, sink.max_row_bytes()).await {
-        let fault = match error.kind() {
-            // A row over the limit: the reader hands out nothing from there on.
-            ErrorKind::Invalid => format!("after line {}: {}", findings.rows, error.message()),
-            _ => fault_of(error, rules.missing)?,
-        };
+        let fault = fault_of(error, rules.missing)?;
         findings.faults.add(|| fault);
     }
     // Without a good end the rows are not all known, and their fault is named already.

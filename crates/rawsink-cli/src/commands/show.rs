@@ -2,7 +2,11 @@
 
 use std::fmt::Write;
 
-use rawsink::{Error, ErrorKind, Metadata, RunId, Seal, layout::Place, store::ObjectInfo};
+use rawsink::{
+    Error, ErrorKind, Metadata, RunId, Seal,
+    layout::Place,
+    store::{ObjectInfo, RunObjects},
+};
 use serde::Serialize;
 
 use crate::{
@@ -53,15 +57,25 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
         }
         (Some(_), None) => (None, None),
         (_, Some(_)) => {
-            let reader = context.sink.open_partition(&key, &run).await?;
-            (Some(reader.metadata().clone()), reader.seal().cloned())
+            let (metadata, seal) = context.sink.metadata(&key, &run).await?;
+            (Some(metadata), seal)
         }
     };
+    let damaged = damage(&found, seal.as_ref()).map(|what| Error::corrupt(what).at(&path));
     let sealed = found.seal.is_some();
     let (payload, metadata_json) = (found.payload.map(shown), found.seal.map(shown));
     let shown = Shown { path, run_id: run, sealed, payload, metadata_json, metadata, seal };
     context.output.data(&shown, text(&shown)?)?;
-    Ok(Answer::Yes)
+    damaged.map_or(Ok(Answer::Yes), |error| Err(error.into()))
+}
+
+/// Says what can be seen to be wrong without reading the payload.
+fn damage(found: &RunObjects, seal: Option<&Seal>) -> Option<String> {
+    let Some(payload) = found.payload else {
+        return found.seal.map(|_| "the run is sealed and its payload is missing".to_owned());
+    };
+    let sealed = seal.filter(|seal| seal.payload_bytes != payload.bytes)?;
+    Some(format!("the payload has {} bytes, {} were sealed", payload.bytes, sealed.payload_bytes))
 }
 
 fn shown(info: ObjectInfo) -> ShownObject {

@@ -55,11 +55,12 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
     };
     let validation = validate(&context.sink, &*context.state, &key, &run, rules).await?;
     let (path, passed) = (Place::of_run(&key, &run).to_string(), validation.passed());
+    // To the person first: standard output may be full.
+    tell(&validation);
     let judged = Judged { path: &path, passed, validation: &validation };
     context
         .output
         .answer(&judged, format!("{path}\t{}", if passed { "passed" } else { "failed" }))?;
-    tell(&validation);
     Ok(if passed { Answer::Yes } else { Answer::No })
 }
 

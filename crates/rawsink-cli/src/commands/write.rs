@@ -110,7 +110,7 @@ pub(crate) async fn run(args: Args, context: &Context<'_>) -> Result<Answer, Fai
     }
     let metadata = prepared.finish(writer.record_count())?;
     let sealed = decide(writer.finalize(metadata), &mut signals).await?;
-    args.report(context, &key, &run, &sealed).await
+    args.report(context, &key, &run, &sealed, &mut signals).await
 }
 
 impl Args {
@@ -148,27 +148,25 @@ impl Args {
             output::note("reading rows from the terminal; end with Ctrl-D");
         }
         let progress = Progress::of_rows("landing");
-        let rows = source.take_rows()?;
-        let landed = tokio::select! {
-            landed = writer.write_payload_from(rows, |rows, bytes| progress.set(rows, bytes)) => landed,
-            signal = signals.next() => {
+        let landing =
+            writer.write_payload_from(source.take_rows()?, |rows, bytes| progress.set(rows, bytes));
+        let ended = match land(landing, &mut source, signals).await {
+            Ok(ended) => ended,
+            Err(failure) => {
                 source.terminate().await;
-                return Err(Failure::Signal(signal, "ended by a signal; nothing was sealed".to_owned()));
+                return Err(failure);
             }
         };
         drop(progress);
-        if let Err(error) = landed {
-            source.terminate().await;
-            return Err(error.into());
-        }
-        let ended = tokio::select! {
-            ended = source.wait() => ended?,
-            signal = signals.next() => {
-                source.terminate().await;
-                return Err(Failure::Signal(signal, "ended by a signal; nothing was sealed".to_owned()));
-            }
+        // A signal that ended the extractor, too, looks like a clean end of its rows.
+        let outcome = match signals.came() {
+            Some(signal) => Err(interrupted(signal)),
+            None => self.check_end(&ended, writer.record_count()),
         };
-        self.check_end(&ended, writer.record_count())
+        if outcome.is_err() {
+            source.terminate().await;
+        }
+        outcome
     }
 
     fn check_end(&self, ended: &Ended, rows: u64) -> Result<(), Failure> {
@@ -189,11 +187,21 @@ impl Args {
         key: &PartitionKey,
         run: &RunId,
         sealed: &Sealed,
+        signals: &mut Signals,
     ) -> Result<Answer, Failure> {
         let rules =
             Rules { gaps: if self.strict { Gaps::Refuse } else { Gaps::Warn }, ..Rules::default() };
         let validation = if self.then_validate {
-            Some(validate(&context.sink, &*context.state, key, run, rules).await)
+            let unsure = |signal| {
+                Failure::Signal(
+                    signal,
+                    "ended by a signal; the run is sealed and was not validated".to_owned(),
+                )
+            };
+            Some(tokio::select! {
+                validated = validate(&context.sink, &*context.state, key, run, rules) => validated.map_err(Failure::from),
+                signal = signals.next() => Err(unsure(signal)),
+            })
         } else {
             None
         };
@@ -209,6 +217,35 @@ impl Args {
         super::validate::tell(&validation);
         Ok(if validation.passed() { Answer::Yes } else { Answer::No })
     }
+}
+
+/// Waits until the rows have ended and the command has, or until there is a reason to give up.
+async fn land(
+    landing: impl Future<Output = rawsink::Result<u64>>,
+    source: &mut Source,
+    signals: &mut Signals,
+) -> Result<Ended, Failure> {
+    let (mut landed, mut ended) = (false, (!source.is_command()).then_some(Ended::Input));
+    tokio::pin!(landing);
+    loop {
+        match ended {
+            // What it started may hold its output open for long.
+            Some(Ended::CommandFailed(_)) => break,
+            Some(_) if landed => break,
+            _ => {}
+        }
+        tokio::select! {
+            biased;
+            signal = signals.next() => return Err(interrupted(signal)),
+            outcome = &mut landing, if !landed => { outcome?; landed = true; }
+            outcome = source.wait(), if ended.is_none() => ended = Some(outcome?),
+        }
+    }
+    Ok(ended.unwrap_or(Ended::Input))
+}
+
+fn interrupted(signal: i32) -> Failure {
+    Failure::Signal(signal, "ended by a signal; nothing was sealed".to_owned())
 }
 
 /// Waits for the outcome of sealing: a first signal waits with it, a second one gives up.

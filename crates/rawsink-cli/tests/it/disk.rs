@@ -295,3 +295,11 @@ fn nobody(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(program);
     command
 }
+
+#[test]
+fn a_link_that_leads_nowhere_is_named() {
+    let landing = Landing::new();
+    std::os::unix::fs::symlink("/nowhere/at/all", landing.dir().join("data")).unwrap();
+    let answer = landing.feed(["write", PARTITION, "--run-id", RUN], "{}\n").exits(2);
+    assert!(answer.one_error("Invalid").contains("leads nowhere"), "{answer:?}");
+}

@@ -1,8 +1,11 @@
 //! SIGTERM and SIGINT in the middle of a stream: the attempt ends in order, nothing is visible.
 
-use std::{thread, time::Instant};
+use std::{os::unix::process::CommandExt, process::Stdio, thread, time::Instant};
 
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 
 use crate::{
     landing::{Answer, Landing, PARTITION, RUN},
@@ -137,4 +140,50 @@ fn a_command_sees_signals_and_size_limits_as_if_it_was_started_alone() {
 fn masks(rows: &str) -> Vec<u64> {
     let masks = rows.lines().map(|row| row.trim_end_matches("\"}").rsplit(':').next().unwrap());
     masks.map(|mask| u64::from_str_radix(mask, 16).unwrap() & !0b110).collect()
+}
+
+/// A terminal sends Ctrl-C to everybody in the foreground at once: the extractor dies of it, and
+/// the end of its rows must not look like a clean one.
+#[test]
+fn g08_a_signal_to_the_whole_group_never_seals_what_the_extractor_had_got_so_far() {
+    for (number, code) in SIGNALS {
+        for _ in 0..30 {
+            let landing = Landing::new();
+            let mut extractor = landing.command_of("sh");
+            extractor.args(["-c", "echo '{}'; exec sleep 100"]).stdout(Stdio::piped());
+            let mut extractor = extractor.process_group(0).spawn().unwrap();
+            let group = i32::try_from(extractor.id()).unwrap();
+            let mut writer = landing.command(["write", PARTITION, "--run-id", RUN]);
+            writer.stdin(extractor.stdout.take().unwrap()).stdout(Stdio::null());
+            let mut writer = writer.stderr(Stdio::null()).process_group(group).spawn().unwrap();
+            until_staged(&landing.run_dir(RUN), 0);
+            killpg(Pid::from_raw(group), number).unwrap();
+            assert_eq!(writer.wait().unwrap().code(), Some(code));
+            extractor.wait().unwrap();
+            landing.assert_nothing_of(RUN);
+        }
+    }
+}
+
+/// A service manager signals rawsink; a command that ends well on SIGTERM has not got all its rows.
+#[test]
+fn g08_a_command_that_exits_0_on_a_signal_is_not_sealed() {
+    let script = "trap 'exit 0' TERM; echo '{}'; sleep 100 & wait";
+    for _ in 0..30 {
+        let landing = Landing::new();
+        let mut writer = writing(&landing, &["--", "sh", "-c", script]);
+        until_staged(&landing.run_dir(RUN), 0);
+        writer.signal(Signal::SIGTERM);
+        assert_ended_in_order(&landing, writer.end(), 143);
+    }
+}
+
+#[test]
+fn what_a_command_started_is_ended_with_it_and_keeps_nobody_waiting() {
+    let landing = Landing::new();
+    let script = "echo '{}'; sleep 60 & echo $! > pid; exit 3";
+    let answer = landing.rawsink(["write", PARTITION, "--run-id", RUN, "--", "sh", "-c", script]);
+    assert!(answer.exits(1).stderr.contains("exited 3"));
+    assert!(!is_alive(pid_in(&landing.dir().join("pid"))), "the child's child is still running");
+    landing.assert_nothing_of(RUN);
 }

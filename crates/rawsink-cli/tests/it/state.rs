@@ -147,3 +147,27 @@ fn a_database_that_is_none_is_corrupt_and_stays_as_it_is() {
     }
     assert!(landing.snapshot() == before);
 }
+
+#[test]
+fn a_state_that_would_be_kept_nowhere_is_refused() {
+    for url in ["sqlite::memory:", "sqlite:file:data/t.db?mode=memory", "sqlite:data/t.db?mode=ro"]
+    {
+        let landing = Landing::new().with("RAW_SINK_STATE_URL", url);
+        let answer = landing.rawsink(["state", "list"]).exits(2);
+        assert!(answer.one_error("Invalid").contains("RAW_SINK_STATE_URL"), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_limit_of_the_judge_is_no_verdict_on_the_data() {
+    let landing = Landing::new();
+    landing.land(RUN, "{\"text\":\"longer than the limit\"}\n");
+    landing.rawsink(["validate", PARTITION, "--latest"]).exits(0);
+    let landing = landing.with("RAW_SINK_MAX_ROW_BYTES", "10");
+    landing.rawsink(["validate", PARTITION, "--latest"]).exits(2).one_error("Invalid");
+    let state = landing.rawsink(["state", "show", PARTITION, "--json"]).exits(0);
+    assert_eq!(
+        (&state.json()[0]["status"], &state.json()[0]["attempt_count"]),
+        (&"success".into(), &1.into())
+    );
+}

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Members, Metadata, SEAL_MEMBER};
+use super::{Members, Metadata, SEAL_MEMBER, check_length};
 use crate::{
     error::{Error, Result},
     key::{PartitionKey, RunId},
@@ -85,6 +85,8 @@ impl MetadataBuilder {
                 "the metadata field {SEAL_MEMBER:?} belongs to the sink"
             )));
         }
-        Ok(Metadata { members: self.members })
+        let metadata = Metadata { members: self.members };
+        check_length(serde_json::to_vec(&metadata).map_or(0, |document| document.len()))?;
+        Ok(metadata)
     }
 }

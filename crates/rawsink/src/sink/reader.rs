@@ -48,13 +48,7 @@ impl PartitionReader {
         path: &StorePath,
         max_row_bytes: usize,
     ) -> Result<Self> {
-        let (metadata, seal) = match read_seal(store, path).await {
-            Ok(document) => metadata::parse_sealed(&document)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(unsealed(store, path).await?);
-            }
-            Err(error) => return Err(error),
-        };
+        let (metadata, seal) = Self::open_seal(store, path).await?;
         let payload =
             store.read(path, Object::Payload, 0).await.map_err(|error| match error.kind() {
                 ErrorKind::NotFound => {
@@ -69,6 +63,18 @@ impl PartitionReader {
         let (path, open_row, pending, batch) =
             (path.clone(), BytesMut::new(), Bytes::new(), Rows::default());
         Ok(Self { path, metadata, seal, max_row_bytes, payload, state, open_row, pending, batch })
+    }
+
+    /// Reads what `metadata.json` says, whatever became of the payload.
+    pub(super) async fn open_seal(
+        store: &dyn Store,
+        path: &StorePath,
+    ) -> Result<(Metadata, Option<Seal>)> {
+        match read_seal(store, path).await {
+            Ok(document) => metadata::parse_sealed(&document),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(unsealed(store, path).await?),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns the caller's metadata, without the seal block.

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     key::{PartitionKey, RunId},
     layout::Place,
-    metadata::{self, MAX_METADATA_BYTES, Metadata, SEAL_FORMAT, Seal},
+    metadata::{self, Metadata, SEAL_FORMAT, Seal},
     row::{self, RowFault},
     store::{Upload, WriterToken},
 };
@@ -210,12 +210,14 @@ impl PartitionWriter {
     }
 
     async fn send_full_parts(&mut self) -> Result<()> {
-        while self.part.len() >= self.part_bytes {
-            let full = self.part.split_to(self.part_bytes).freeze();
-            // What is left moves to a buffer of its own, so that a part's memory is free once it is sent.
-            let mut rest = BytesMut::with_capacity(self.part_bytes.max(self.part.len()));
-            rest.extend_from_slice(&self.part);
-            self.part = rest;
+        if self.part.len() < self.part_bytes {
+            return Ok(());
+        }
+        // The next buffer is made only when the store has taken what is full, so that a part's memory
+        // is free once it is sent.
+        let mut filled = std::mem::take(&mut self.part).freeze();
+        while filled.len() >= self.part_bytes {
+            let full = filled.split_to(self.part_bytes);
             self.digest.update(&full);
             let sent = match self.upload.as_mut() {
                 Some(upload) => upload.append(full).await,
@@ -227,6 +229,10 @@ impl PartitionWriter {
             self.part_bytes =
                 self.upload.as_ref().map_or(self.part_bytes, |upload| upload.part_bytes());
         }
+        if !filled.is_empty() {
+            self.part.reserve(self.part_bytes.max(filled.len()));
+            self.part.extend_from_slice(&filled);
+        }
         Ok(())
     }
 
@@ -235,13 +241,7 @@ impl PartitionWriter {
         if !contradictions.is_empty() {
             return Err(Error::invalid(contradictions.join("; ")));
         }
-        let bytes = metadata::sealed_document(metadata, &placeholder_seal()).len();
-        if bytes > MAX_METADATA_BYTES {
-            let message =
-                format!("metadata has {bytes} bytes, at most {MAX_METADATA_BYTES} are possible");
-            return Err(Error::invalid(message));
-        }
-        Ok(())
+        metadata::check_length(metadata::sealed_document(metadata, &placeholder_seal()).len())
     }
 
     async fn complete(&mut self, last: Bytes) -> Result<PayloadSummary> {

@@ -50,7 +50,9 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS partition_state (
 /// Every column as text, so that declared types of other software's tables do not matter.
 const SELECT: &str = "SELECT CAST(source AS TEXT), CAST(customer_id AS TEXT), CAST(query_name AS TEXT), \
     CAST(logical_date AS TEXT), CAST(status AS TEXT), CAST(current_run_id AS TEXT), CAST(schema_version AS TEXT), \
-    CAST(record_count AS TEXT), CAST(updated_at AS TEXT), CAST(error_message AS TEXT), CAST(attempt_count AS TEXT) \
+    CAST(CASE typeof(record_count) WHEN 'real' THEN CAST(record_count AS INTEGER) ELSE record_count END AS TEXT), \
+    CAST(updated_at AS TEXT), CAST(error_message AS TEXT), \
+    CAST(CASE typeof(attempt_count) WHEN 'real' THEN CAST(attempt_count AS INTEGER) ELSE attempt_count END AS TEXT) \
     FROM partition_state";
 
 const SAME_KEY: &str =
@@ -300,6 +302,7 @@ fn unavailable(cause: &std::io::Error, path: &Path) -> Error {
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
             ErrorKind::Denied
         }
+        std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => ErrorKind::Invalid,
         _ => ErrorKind::Unavailable,
     };
     Error::new(kind, format!("the state database cannot be reached: {}", system_text(cause)))

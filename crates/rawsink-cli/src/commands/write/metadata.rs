@@ -1,10 +1,16 @@
 //! The metadata of a run: what the program knows, what a file says, what the command line sets.
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use rawsink::{
-    Error, Metadata, PartitionKey, Result, RunId, error::system_text, metadata::MetadataBuilder,
+    Error, Metadata, PartitionKey, Result, RunId,
+    error::system_text,
+    metadata::{MAX_METADATA_BYTES, MetadataBuilder},
 };
 use serde_json::value::RawValue;
 
@@ -42,7 +48,7 @@ impl MetadataArgs {
                 Error::invalid(format!("cannot read the metadata: {}", system_text(&cause)))
                     .on_path(path.display())
             };
-            let document = std::fs::read(path).map_err(refused)?;
+            let document = read_bounded(path).map_err(refused)?;
             builder = builder
                 .merge(Metadata::parse(&document).map_err(|error| error.on_path(path.display()))?);
         }
@@ -79,6 +85,13 @@ impl Prepared {
             self.0.record_count(rows).build()
         }
     }
+}
+
+/// Reads a file, but no more of it than shows that it is too long.
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut document = Vec::new();
+    File::open(path)?.take(MAX_METADATA_BYTES as u64 + 1).read_to_end(&mut document)?;
+    Ok(document)
 }
 
 fn set(builder: MetadataBuilder, setting: &str) -> Result<MetadataBuilder> {

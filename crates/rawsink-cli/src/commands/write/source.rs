@@ -7,12 +7,12 @@ use std::{
     io::{IsTerminal, Read},
     os::unix::process::ExitStatusExt,
     path::Path,
-    process::ExitStatus,
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 
 use rawsink::{Error, ErrorKind, Result, error::system_text};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     process::{Child, Command},
     time::timeout,
@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Source {
     rows: Option<Box<dyn Read + Send>>,
     child: Option<Child>,
+    /// The process group of the command and of all that it started.
+    group: Option<Pid>,
     terminal: bool,
 }
 
@@ -51,7 +53,12 @@ impl Source {
                 };
                 // Without the buffer of the standard library: chunks are large already.
                 let input = rustix::stdio::stdin().try_clone_to_owned().map_err(unreadable)?;
-                Ok(Self { rows: Some(Box::new(File::from(input))), child: None, terminal })
+                Ok(Self {
+                    rows: Some(Box::new(File::from(input))),
+                    child: None,
+                    group: None,
+                    terminal,
+                })
             }
             Some(path) => {
                 let refused = |cause| {
@@ -64,7 +71,7 @@ impl Source {
                         Error::invalid("the rows' file is a directory").on_path(path.display())
                     );
                 }
-                Ok(Self { rows: Some(Box::new(file)), child: None, terminal: false })
+                Ok(Self { rows: Some(Box::new(file)), child: None, group: None, terminal: false })
             }
         }
     }
@@ -82,13 +89,16 @@ impl Source {
             ))
         };
         let (rows, feed) = std::io::pipe().map_err(refused)?;
-        let child = Command::new(program)
-            .args(arguments)
-            .stdout(feed)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(refused)?;
-        Ok(Self { rows: Some(Box::new(rows)), child: Some(child), terminal: false })
+        let mut command = Command::new(program);
+        // A group of its own: a signal from the terminal reaches us alone, and we can end the command
+        // with all that it started. Such a group may not read from the terminal.
+        command.args(arguments).stdout(feed).process_group(0).kill_on_drop(true);
+        if std::io::stdin().is_terminal() {
+            command.stdin(Stdio::null());
+        }
+        let child = command.spawn().map_err(refused)?;
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        Ok(Self { rows: Some(Box::new(rows)), child: Some(child), group, terminal: false })
     }
 
     /// Tells whether a person types the rows.
@@ -115,18 +125,20 @@ impl Source {
         })
     }
 
-    /// Asks the command to end, and ends it where it does not.
+    /// Asks the command and all that it started to end, and ends it where it does not.
     pub(super) async fn terminate(&mut self) {
-        let Some(child) = &mut self.child else { return };
-        let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
-        else {
-            return;
-        };
-        // A command that is gone already needs no asking.
-        let _ = kill_process(pid, Signal::TERM);
+        let (Some(child), Some(group)) = (&mut self.child, self.group) else { return };
+        // A group that is gone already needs no asking.
+        let _ = kill_process_group(group, Signal::TERM);
         if timeout(PATIENCE, child.wait()).await.is_err() {
-            let _ = child.kill().await;
+            let _ = kill_process_group(group, Signal::KILL);
+            let _ = child.wait().await;
         }
+    }
+
+    /// Tells whether a command feeds the rows, so that there is an end to wait for.
+    pub(super) fn is_command(&self) -> bool {
+        self.child.is_some()
     }
 }
 

@@ -110,3 +110,17 @@ fn an_authoritative_run_that_is_gone_is_corrupt_for_consumers() {
     fs::remove_dir_all(landing.run_dir(RUN)).unwrap();
     landing.rawsink(["read", PARTITION, "--current"]).exits(5).one_error("Corrupt");
 }
+
+#[test]
+fn a_damaged_run_is_shown_with_all_that_is_known_of_it() {
+    for damage in [None, Some("{}\n")] {
+        let landing = landed();
+        match damage {
+            None => fs::remove_file(landing.payload(RUN)).unwrap(),
+            Some(text) => fs::write(landing.payload(RUN), text).unwrap(),
+        }
+        let answer = landing.rawsink(["show", PARTITION, "--latest", "--json"]).exits(5);
+        assert_eq!(answer.json()[0]["seal"]["record_count"], 3, "{answer:?}");
+        answer.one_error("Corrupt");
+    }
+}

@@ -105,3 +105,13 @@ fn what_an_attempt_staged_is_no_run() {
         landing.files().into_iter().filter(|path| path.contains("run_id=staged")).collect();
     assert_eq!(names.len(), 2, "a staging file is left: {names:?}");
 }
+
+#[test]
+fn links_that_lead_back_up_end() {
+    let landing = filled();
+    for name in ["x", "y", "z"] {
+        std::os::unix::fs::symlink(".", landing.dir().join("data/raw").join(name)).unwrap();
+    }
+    let listed = landing.rawsink(["list", "--runs"]).exits(0).stdout;
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+}

@@ -39,6 +39,8 @@ const FILE_MODE: Mode = Mode::from_raw_mode(0o640);
 pub(super) struct Attempt {
     run: LockedRun,
     root: PathBuf,
+    /// Whether the root was not there before this attempt.
+    made_root: bool,
     token: WriterToken,
     probe: Probe,
     staging: File,
@@ -64,12 +66,13 @@ impl Attempt {
         attempt: store::Attempt,
         probe: Probe,
     ) -> Result<Self, FsError> {
+        let made_root = !root.exists();
         let run = LockedRun::acquire(dir, &probe)?;
         let entered = enter(&run, &attempt, &probe);
         match entered {
             Ok(staging) => {
                 let (root, token) = (root.to_owned(), attempt.token);
-                Ok(Self { run, root, token, probe, staging, stage: Stage::Writing })
+                Ok(Self { run, root, made_root, token, probe, staging, stage: Stage::Writing })
             }
             Err(error) => {
                 if !probe.is_dead() {
@@ -100,7 +103,8 @@ impl Attempt {
         self.stage = Stage::PayloadLinked;
         self.link(Step::LinkPayload, &staging, Object::Payload)?;
         self.unlink(Step::UnlinkPayloadStaging, &staging)?;
-        sync_upwards(&self.root, &path, &self.probe)
+        sync_upwards(&self.root, &path, &self.probe)?;
+        if self.made_root { sync_above(&self.root) } else { Ok(()) }
     }
 
     /// Step 4.
@@ -272,6 +276,25 @@ pub(super) fn sync_upwards(root: &Path, run: &Path, probe: &Probe) -> Result<(),
                 probe.run(step, dir, || fs::syncfs(open_directory(root)?))?;
             }
             outcome => outcome?,
+        }
+    }
+    Ok(())
+}
+
+/// Syncs the directories above the root's parent up to where the file system is mounted, for an
+/// attempt that made the root and perhaps some of them. What is closed to us is synced as a whole.
+fn sync_above(root: &Path) -> Result<(), FsError> {
+    let top = root.parent().unwrap_or(root);
+    let device = |dir: &Path| fs::stat(dir).map(|stat| stat.st_dev).ok();
+    let home = device(top);
+    for dir in top.ancestors().skip(1).take_while(|dir| device(dir) == home) {
+        match sync_directory(dir) {
+            Ok(()) => {}
+            Err(Errno::ACCESS) => {
+                let synced = open_directory(root).and_then(fs::syncfs);
+                return synced.map_err(|cause| FsError::new("sync", root, &cause.into()));
+            }
+            Err(cause) => return Err(FsError::new("sync", dir, &cause.into())),
         }
     }
     Ok(())

@@ -128,12 +128,21 @@ fn entries(dir: &Path) -> Result<Vec<Entry>, FsError> {
     let mut entries = Vec::new();
     for entry in found {
         let entry = entry.map_err(wrap)?;
-        let kind = entry.file_type().map_err(wrap)?;
+        let kind = match entry.file_type().map_err(wrap) {
+            Err(error) if error.is_absence() => continue,
+            kind => kind?,
+        };
         let Some(name) = visible(entry.file_name()) else { continue };
-        let is_dir = kind.is_dir() || (kind.is_symlink() && dir.join(&name).is_dir());
+        let is_dir = kind.is_dir() || (kind.is_symlink() && leads_to_directory(dir, &name));
         entries.push(Entry { name, is_dir });
     }
     Ok(entries)
+}
+
+/// Tells whether a link leads to a directory; one that leads back up would never end.
+fn leads_to_directory(dir: &Path, name: &str) -> bool {
+    let Ok(target) = dir.join(name).canonicalize() else { return false };
+    target.is_dir() && !dir.canonicalize().is_ok_and(|here| here.starts_with(&target))
 }
 
 fn visible(name: OsString) -> Option<String> {

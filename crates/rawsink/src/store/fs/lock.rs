@@ -48,6 +48,10 @@ impl LockedRun {
                 Err(error) => return Err(error),
             }
         }
+        if let Some(link) = path.ancestors().find(|dir| leads_nowhere(dir)) {
+            let error = Error::invalid("a symbolic link leads nowhere");
+            return Err(FsError::Refused(error.on_path(link.display())));
+        }
         let message = "the run's directory vanishes again and again";
         Err(FsError::Refused(Error::new(ErrorKind::Unavailable, message).on_path(path.display())))
     }
@@ -75,6 +79,11 @@ impl LockedRun {
         })?;
         Ok(current.then(|| Self { dir, path: path.to_owned() }))
     }
+}
+
+/// Tells whether a path is a link without a target.
+fn leads_nowhere(path: &Path) -> bool {
+    path.is_symlink() && !path.exists()
 }
 
 fn lock(dir: &OwnedFd) -> Result<(), Errno> {

@@ -94,7 +94,12 @@ impl Upload for FsUpload {
         };
         let (token, bytes) = (attempt.token().clone(), attempt.document(document));
         self.begin(move |attempt| attempt.seal(&bytes)).await?;
-        self.settle().await.map_err(|error| error.by_writer(&token))?;
+        let sealed = self.settle().await.map_err(|error| match error.kind() {
+            // The step did not end: nobody knows how far it came.
+            ErrorKind::Internal => error.with_kind(ErrorKind::Unknown),
+            _ => error,
+        });
+        sealed.map_err(|error| error.by_writer(&token))?;
         Ok(token)
     }
 
