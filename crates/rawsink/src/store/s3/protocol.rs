@@ -236,22 +236,29 @@ impl Attempt {
     }
 
     /// Ends uploads, and waits until a listing no longer shows them.
+    ///
+    /// What is still listed is ended again: on MinIO a part that was on its way when its upload was
+    /// ended brings the upload back.
     async fn end_uploads(&mut self, ids: &[String]) -> Result<()> {
-        let key = self.payload_key.clone();
-        for id in ids {
-            match self.answer_raw(|requests| requests.abort_upload(&key, id)).await {
-                Err(fault) if !fault.is_no_such_upload() => return Err(fault.into()),
-                _ => self.quiet_since = self.surroundings.clock.monotonic(),
-            }
-        }
-        let clock = self.surroundings.clock.clone();
+        let (key, clock) = (self.payload_key.clone(), self.surroundings.clock.clone());
         let start = clock.monotonic();
-        while self.list_uploads().await?.value.iter().any(|upload| ids.contains(&upload.id)) {
+        let mut open = ids.to_vec();
+        while !open.is_empty() {
             if clock.monotonic().saturating_sub(start) > retry::DEADLINE {
                 let message = "the server still lists an upload that it was told to end";
                 return Err(Error::new(ErrorKind::Unavailable, message));
             }
-            clock.sleep(retry::PAUSE).await;
+            for id in &open {
+                match self.answer_raw(|requests| requests.abort_upload(&key, id)).await {
+                    Err(fault) if !fault.is_no_such_upload() => return Err(fault.into()),
+                    _ => self.quiet_since = clock.monotonic(),
+                }
+            }
+            let listed = self.list_uploads().await?.value;
+            open.retain(|id| listed.iter().any(|upload| upload.id == *id));
+            if !open.is_empty() {
+                clock.sleep(retry::PAUSE).await;
+            }
         }
         Ok(())
     }
