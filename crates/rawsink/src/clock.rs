@@ -165,7 +165,7 @@ impl Default for Surroundings {
     }
 }
 
-/// Returns the whole seconds between two times, never negative.
+/// Returns the time between two moments, never negative.
 pub(crate) fn age(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }

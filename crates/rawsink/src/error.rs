@@ -85,8 +85,8 @@ impl fmt::Display for ErrorKind {
 
 /// What went wrong, one word in size.
 ///
-/// `Display` is one line: the place (partition, run or path) and the message. Causes further down
-/// are reached by [`source`](StdError::source).
+/// `Display` is the place (partition, run or path) and the message: one line, but for messages that
+/// list several faults or runs. Causes further down are reached by [`source`](StdError::source).
 pub struct Error(Box<Details>);
 
 #[derive(Debug)]

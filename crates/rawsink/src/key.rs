@@ -73,13 +73,6 @@ impl PartitionKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LogicalDate(Date);
 
-impl LogicalDate {
-    /// Returns the date.
-    pub fn date(self) -> Date {
-        self.0
-    }
-}
-
 impl FromStr for LogicalDate {
     type Err = Error;
 

@@ -22,7 +22,7 @@ use crate::{
     config::{Settings, SinkKind},
     error::{Error, Result},
     key::{PartitionKey, RunId},
-    layout::{self},
+    layout,
     metadata::{Metadata, Seal},
     row::DEFAULT_MAX_ROW_BYTES,
     store::{Attempt, FsStore, LeftoverPolicy, RunObjects, S3Store, Store, StorePath, WriterToken},
@@ -180,7 +180,7 @@ impl RawSink {
         self.store.sync(&path).await.map_err(|error| error.at(&path))
     }
 
-    /// Returns the sink's clock.
+    /// Returns what the sink works with: its clock, tokens and notices.
     pub fn surroundings(&self) -> &Surroundings {
         &self.surroundings
     }

@@ -165,7 +165,7 @@ pub(super) fn leftover(text: &str) -> Parsed<LeftoverPolicy> {
     }
 }
 
-/// A row has at least `{}`; more than 1 GiB would not fit the memory that is promised.
+/// A row has at least `{}`; a row is held in memory whole, so there is a most.
 pub(super) fn row_bytes(text: &str) -> Parsed<usize> {
     bytes(text, 2, 1 << 30, "2 bytes to 1 GiB")
 }
@@ -206,7 +206,7 @@ pub(super) fn bytes(text: &str, least: usize, most: usize, range: &str) -> Parse
     }
 }
 
-/// Returns the known name that differs in one place, or that holds the same letters.
+/// Returns the known name that is at most two edits away.
 fn nearest(name: &str) -> Option<&'static str> {
     let known = VARIABLES.iter().map(|variable| variable.name);
     known
