@@ -63,6 +63,9 @@ pub(crate) struct Attempt {
     leftover: Option<Leftover>,
     upload: Option<String>,
     ended_another: bool,
+    /// Uploads that this attempt saw ended. One that comes back into a listing is an echo, and no
+    /// company: it cannot complete any more.
+    ended: Vec<String>,
     /// Since when no other upload was seen alive, on the clock of the grace.
     quiet_since: Duration,
     stage: Stage,
@@ -135,6 +138,7 @@ impl Attempt {
             leftover: None,
             upload: None,
             ended_another: false,
+            ended: Vec::new(),
             quiet_since: Duration::ZERO,
             stage: Stage::Rows,
             size: 0,
@@ -260,6 +264,7 @@ impl Attempt {
                 clock.sleep(retry::PAUSE).await;
             }
         }
+        self.ended.extend_from_slice(ids);
         Ok(())
     }
 
@@ -317,8 +322,7 @@ impl Attempt {
     async fn look_once_more(&mut self) -> Result<Duration> {
         loop {
             let listed = self.list_uploads().await?;
-            let company =
-                listed.value.iter().any(|upload| Some(&upload.id) != self.upload.as_ref());
+            let company = self.is_company(&listed.value);
             let Seen::Mine(head) = self.look_at_payload().await? else {
                 return Err(superseded("another payload is there"));
             };
@@ -333,6 +337,12 @@ impl Attempt {
                 }
             }
         }
+    }
+
+    /// Tells whether somebody else has an upload open.
+    fn is_company(&self, listed: &[OpenUpload]) -> bool {
+        let mut others = listed.iter().filter(|upload| Some(&upload.id) != self.upload.as_ref());
+        others.any(|upload| !self.ended.contains(&upload.id))
     }
 
     async fn go_multipart_way(&mut self, own: &Head, payload: bytes::Bytes) -> Result<()> {

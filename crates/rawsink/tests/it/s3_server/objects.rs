@@ -51,6 +51,8 @@ pub(crate) struct Objects {
     pub(crate) ranges: Ranges,
     pub(crate) stored: BTreeMap<String, Stored>,
     pub(crate) uploads: BTreeMap<String, Open>,
+    /// The upload that was ended last.
+    ended: Option<(String, Open)>,
     given: u64,
 }
 
@@ -63,6 +65,7 @@ impl Objects {
             ranges: Ranges::Honoured,
             stored: BTreeMap::new(),
             uploads: BTreeMap::new(),
+            ended: None,
             given: 0,
         }
     }
@@ -174,6 +177,14 @@ impl Objects {
     }
 
     pub(super) fn abort(&mut self, id: &str) -> S3Result<()> {
-        self.uploads.remove(id).map(|_| ()).ok_or_else(|| s3_error!(NoSuchUpload))
+        let open = self.uploads.remove(id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        self.ended = Some((id.to_owned(), open));
+        Ok(())
+    }
+
+    /// Lists the upload that was ended last again, as `MinIO` does when a part of it was on its way.
+    pub(crate) fn list_ended_again(&mut self) {
+        let (id, open) = self.ended.take().expect("an upload was ended");
+        self.uploads.insert(id, open);
     }
 }

@@ -139,6 +139,30 @@ async fn g04_a_superseded_writer_ends_in_conflict_while_the_newer_one_is_at_work
 }
 
 #[tokio::test]
+async fn g04_an_upload_that_was_ended_and_is_listed_again_is_no_company() {
+    // Right after it was ended, and when the writer looks once more.
+    for listing in [1, 2] {
+        let server = S3Server::default();
+        let mut older = server.sink().write_partition(&key(), &run(1)).await.unwrap();
+        for row in &Size::Large.rows("old") {
+            older.write_payload_line(row.as_bytes()).await.unwrap();
+        }
+        let effect = Effect::After(Objects::list_ended_again);
+        server.habit(Habit::once(Op::Uploads, effect).skipping(listing));
+        let rows = Size::Large.rows("new");
+        let sealed = write(&server.sink(), &rows).await.unwrap();
+        assert_eq!(server.met(), 1);
+        // What came back after the last look is ended by whoever cleans; nobody waits for it.
+        let echoes = server.residue(&place()).iter().filter(|name| *name == "upload").count();
+        assert_eq!(echoes, listing - 1);
+        server.objects().uploads.clear();
+        assert_sealed(&server, &sealed, &rows, "the newer one").await;
+        let ended = older.finalize(Metadata::default()).await.unwrap_err();
+        assert!(matches!(ended.kind(), ErrorKind::Conflict | ErrorKind::AlreadySealed), "{ended}");
+    }
+}
+
+#[tokio::test]
 async fn g08_the_upload_of_a_writer_that_ended_anothers_stays_open_as_the_sign_of_it() {
     let server = S3Server::default();
     let mut older = server.sink().write_partition(&key(), &run(1)).await.unwrap();

@@ -102,7 +102,7 @@ impl Attempt {
     /// open, and what the payload is.
     async fn look_again(&self) -> Result<(Duration, bool, Seen)> {
         let listed = self.list_uploads().await?;
-        let alone = listed.value.iter().all(|upload| Some(&upload.id) == self.upload.as_ref());
+        let alone = !self.is_company(&listed.value);
         Ok((listed.sent, alone, self.look_at_payload().await?))
     }
 
