@@ -126,9 +126,15 @@ impl Store for S3Store {
     async fn start(&self, run: &StorePath, attempt: Attempt) -> Result<Box<dyn Upload>> {
         let key = self.key(run);
         let (requests, surroundings) = (self.requests.clone(), self.surroundings.clone());
-        let mut started =
-            protocol::Attempt::new(requests, surroundings, self.rules, &key, attempt.token);
-        started.begin(&key, attempt.leftover, attempt.now).await?;
+        let mut started = protocol::Attempt::new(
+            requests,
+            surroundings,
+            self.rules,
+            &key,
+            attempt.token,
+            attempt.leftover,
+        );
+        started.begin(&key, attempt.now).await?;
         if started.replaces_leftover()
             && let Err(error) = started.open_upload().await
         {

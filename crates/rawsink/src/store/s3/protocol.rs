@@ -17,6 +17,7 @@
 //!
 //! **Mine** means: HEAD shows my token and my size. Must not know HTTP: `Requests` answers.
 
+mod look;
 mod payload;
 mod seal;
 
@@ -34,6 +35,7 @@ use crate::{
     store::{self, LeftoverPolicy, Object, ObjectInfo, WriterToken},
 };
 
+use self::look::{Leftover, Seen};
 pub(super) use self::payload::Part;
 
 /// What the protocol's waiting and its steps depend on.
@@ -60,6 +62,7 @@ pub(crate) struct Attempt {
     payload_key: String,
     seal_key: String,
     token: WriterToken,
+    policy: LeftoverPolicy,
     leftover: Option<Leftover>,
     upload: Option<String>,
     ended_another: bool,
@@ -87,37 +90,6 @@ enum Stage {
     CompleteSent,
 }
 
-/// A payload without a seal that is to be replaced, known by what a look shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Leftover {
-    etag: String,
-    modified: Timestamp,
-    bytes: u64,
-    /// Whether this attempt made it, so that no slower writer can be behind it.
-    own: bool,
-}
-
-impl Leftover {
-    fn of(head: &Head, own: bool) -> Self {
-        Self { etag: head.etag.clone(), modified: head.modified, bytes: head.bytes, own }
-    }
-
-    fn is(&self, head: &Head) -> bool {
-        (&self.etag, self.modified, self.bytes) == (&head.etag, head.modified, head.bytes)
-    }
-}
-
-/// What a look at the payload shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Seen {
-    Absent,
-    /// My token and my size.
-    Mine(Head),
-    /// What this attempt replaces.
-    Leftover,
-    Another,
-}
-
 impl Attempt {
     /// Makes an attempt; nothing is sent yet.
     pub(crate) fn new(
@@ -126,6 +98,7 @@ impl Attempt {
         rules: Rules,
         run_key: &str,
         token: WriterToken,
+        policy: LeftoverPolicy,
     ) -> Self {
         let key = |object: Object| format!("{run_key}/{}", object.file_name());
         Self {
@@ -135,6 +108,7 @@ impl Attempt {
             payload_key: key(Object::Payload),
             seal_key: key(Object::Seal),
             token,
+            policy,
             leftover: None,
             upload: None,
             ended_another: false,
@@ -148,12 +122,7 @@ impl Attempt {
     }
 
     /// Step 1: lists the run; refuses a sealed one, and a leftover where the policy says so.
-    pub(crate) async fn begin(
-        &mut self,
-        run_key: &str,
-        policy: LeftoverPolicy,
-        now: Timestamp,
-    ) -> Result<()> {
+    pub(crate) async fn begin(&mut self, run_key: &str, now: Timestamp) -> Result<()> {
         let prefix = format!("{run_key}/");
         let (mut payload, mut after) = (None, None);
         loop {
@@ -173,7 +142,7 @@ impl Attempt {
         let Some((_, head)) = &payload else {
             return Ok(());
         };
-        if policy == LeftoverPolicy::Refuse {
+        if self.policy == LeftoverPolicy::Refuse {
             let info = ObjectInfo { bytes: head.bytes, modified: head.modified };
             return Err(store::leftover_refused(info, now));
         }
@@ -292,29 +261,6 @@ impl Attempt {
         }
     }
 
-    /// HEAD of the payload, then of the seal: another's seal ends the attempt.
-    async fn look(&self) -> Result<Seen> {
-        let seen = self.look_at_payload().await?;
-        let seal = self.answer(|requests| requests.head(&self.seal_key)).await?.value;
-        if seal.is_some() { Err(store::already_sealed()) } else { Ok(seen) }
-    }
-
-    async fn look_at_payload(&self) -> Result<Seen> {
-        let Some(head) = self.answer(|requests| requests.head(&self.payload_key)).await?.value
-        else {
-            return Ok(Seen::Absent);
-        };
-        if head.writer.as_deref() == Some(self.token.as_str()) && head.bytes == self.size {
-            return Ok(Seen::Mine(head));
-        }
-        if head.writer.is_none() && self.tag.as_ref() == Some(&head.etag) {
-            let message = "the server drops user metadata, by which a writer knows its own payload";
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-        let left = self.leftover.as_ref().is_some_and(|leftover| leftover.is(&head));
-        Ok(if left { Seen::Leftover } else { Seen::Another })
-    }
-
     /// Step 5: nobody else has an upload open, and the payload is mine. HEAD comes after the list.
     ///
     /// Returns when the list was sent, on the clock of the deadlines. A payload that went by a
@@ -337,12 +283,6 @@ impl Attempt {
                 }
             }
         }
-    }
-
-    /// Tells whether somebody else has an upload open.
-    fn is_company(&self, listed: &[OpenUpload]) -> bool {
-        let mut others = listed.iter().filter(|upload| Some(&upload.id) != self.upload.as_ref());
-        others.any(|upload| !self.ended.contains(&upload.id))
     }
 
     async fn go_multipart_way(&mut self, own: &Head, payload: bytes::Bytes) -> Result<()> {

@@ -87,6 +87,52 @@ async fn g09_an_empty_payload_replaces_a_leftover_by_one_empty_part() {
 }
 
 #[tokio::test]
+async fn g09_a_payload_that_appears_meanwhile_is_replaced_after_a_grace_of_its_own() {
+    for conditions in BOTH {
+        let server = S3Server::new(conditions);
+        let effect = Effect::After(another_puts_a_payload);
+        server.habit(Habit::once(Op::Head, effect).on(Object::Payload));
+        // Longer than the grace after the uploads were listed.
+        server.habit(Habit::once(Op::Part, Effect::Slow(200)));
+        let rows = Size::Large.rows("mine");
+        let sealed = write(&server.sink(), &rows).await.unwrap();
+        assert!((290..300).contains(&server.waited_s()), "{conditions:?}: {}", server.waited_s());
+        assert_sealed(&server, &sealed, &rows, &format!("{conditions:?}")).await;
+    }
+}
+
+#[tokio::test]
+async fn g03_a_payload_that_appears_meanwhile_stays_where_its_writer_seals_it() {
+    for conditions in BOTH {
+        let server = S3Server::new(conditions);
+        let appears = Effect::After(another_puts_a_payload);
+        server.habit(Habit::once(Op::Head, appears).on(Object::Payload));
+        let is_sealed = Effect::After(another_seals);
+        server.habit(Habit::once(Op::Head, is_sealed).on(Object::Seal).skipping(1));
+        let ended = outcome(&server, &Size::Large.rows("mine")).await;
+        assert_eq!(ended, Err(ErrorKind::AlreadySealed), "{conditions:?}");
+        assert_eq!(server.met(), 2);
+        assert_eq!(server.count(Op::Complete), 0, "{conditions:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_appears_meanwhile_is_left_alone_where_it_changes_or_leftovers_are_refused()
+{
+    let server = S3Server::default();
+    let appears = Effect::After(another_puts_a_payload);
+    server.habit(Habit::once(Op::Head, appears).on(Object::Payload).times(2));
+    let ended = outcome(&server, &Size::Large.rows("mine")).await;
+    assert_eq!((ended, server.met()), (Err(ErrorKind::Conflict), 2));
+    assert_free(&server, "changed again").await;
+    let options = SinkOptions { leftover: LeftoverPolicy::Refuse, ..SinkOptions::default() };
+    let server = S3Server::default();
+    server.habit(Habit::once(Op::Head, appears).on(Object::Payload));
+    let ended = write(&server.sink_with(options), &Size::Large.rows("mine")).await.unwrap_err();
+    assert_eq!((ended.kind(), server.waited_s()), (ErrorKind::Conflict, 0));
+}
+
+#[tokio::test]
 async fn a_leftover_is_refused_where_the_options_say_so_and_a_restart_still_seals_its_own() {
     let options = SinkOptions { leftover: LeftoverPolicy::Refuse, ..SinkOptions::default() };
     let server = S3Server::default();

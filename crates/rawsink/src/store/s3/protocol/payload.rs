@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 
-use super::{Attempt, Seen, Stage, superseded};
+use super::{Attempt, Leftover, Seen, Stage, superseded};
 use crate::{
     error::{Error, ErrorKind, Result},
-    store::s3::{fault::Fault, requests::Condition, retry},
+    store::{
+        LeftoverPolicy,
+        s3::{fault::Fault, requests::Condition, retry},
+    },
 };
 
 /// A part that the server has: its number, and the tag that was answered.
@@ -54,12 +57,20 @@ impl Attempt {
     }
 
     /// Completes the upload, after the grace and a look.
+    ///
+    /// A payload that appeared since the attempt began is a leftover from now on, with a grace of
+    /// its own: its writer has to seal within that time, or sees this upload and yields.
     pub(in crate::store::s3) async fn complete(&mut self, parts: &[Part], size: u64) -> Result<()> {
         self.size = size;
-        self.wait_for_grace().await;
-        match self.look().await? {
+        let mut seen = self.look_after_grace().await?;
+        if let (Seen::Another(head), LeftoverPolicy::Replace) = (&seen, self.policy) {
+            self.leftover = Some(Leftover::of(head, false));
+            self.quiet_since = self.surroundings.clock.monotonic();
+            seen = self.look_after_grace().await?;
+        }
+        match seen {
             Seen::Absent | Seen::Leftover => {}
-            Seen::Mine(_) | Seen::Another => return Err(superseded("another payload is there")),
+            Seen::Mine(_) | Seen::Another(_) => return Err(superseded("another payload is there")),
         }
         let upload = self.upload.clone().ok_or_else(|| superseded("its upload was ended"))?;
         let condition =
@@ -75,6 +86,11 @@ impl Attempt {
             )
         })
         .await
+    }
+
+    async fn look_after_grace(&self) -> Result<Seen> {
+        self.wait_for_grace().await;
+        self.look().await
     }
 
     /// Sends the payload request until the payload is there, or cannot be any more.
@@ -125,7 +141,7 @@ impl Attempt {
             Seen::Mine(_) => Ok(Next::Done),
             Seen::Absent | Seen::Leftover if !upload_gone => Ok(Next::SendAgain),
             Seen::Absent | Seen::Leftover => Err(superseded("its upload was ended")),
-            Seen::Another => Err(superseded("another payload is there")),
+            Seen::Another(_) => Err(superseded("another payload is there")),
         }
     }
 }

@@ -114,7 +114,7 @@ impl Attempt {
         }
         match self.look_again().await {
             Ok((_, true, Seen::Mine(_))) => Ok(self.token.clone()),
-            Ok((_, _, Seen::Absent | Seen::Leftover | Seen::Another)) => {
+            Ok((_, _, Seen::Absent | Seen::Leftover | Seen::Another(_))) => {
                 Err(Error::corrupt("the run is sealed and its payload was replaced meanwhile"))
             }
             Ok((_, alone, seen)) => Err(unknown(&doubt(alone, &seen))),
@@ -173,7 +173,7 @@ fn doubt(alone: bool, seen: &Seen) -> String {
     let payload = match seen {
         Seen::Mine(_) => "the payload is this writer's",
         Seen::Absent => "the payload is gone",
-        Seen::Leftover | Seen::Another => "another payload is there",
+        Seen::Leftover | Seen::Another(_) => "another payload is there",
     };
     let company = if alone { "no other upload is open" } else { "another upload of it is open" };
     format!("{payload}, {company}")
