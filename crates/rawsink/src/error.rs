@@ -123,10 +123,13 @@ impl Error {
         Self::new(ErrorKind::Corrupt, message)
     }
 
-    /// Adds the partition or run that was worked on, unless one is known already.
+    /// Adds the partition or run that was worked on, unless one is known already. The place above
+    /// all sources has no name and adds nothing.
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Self {
-        self.0.place.get_or_insert_with(|| place.to_string());
+        if self.0.place.is_none() {
+            self.0.place = Some(place.to_string()).filter(|place| !place.is_empty());
+        }
         self
     }
 
@@ -235,5 +238,12 @@ mod tests {
         let error = Error::invalid("no date").at("a/b").at("c").on_path("x").on_path("y");
         assert_eq!(error.to_string(), "a/b: no date (x)");
         assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn a_place_without_a_name_is_not_shown() {
+        let error = Error::invalid("no date").at("");
+        assert_eq!((error.place(), error.to_string().as_str()), (None, "no date"));
+        assert_eq!(error.at("a/b").to_string(), "a/b: no date");
     }
 }
