@@ -166,6 +166,11 @@ impl S3Server {
         self.objects().conditions == CompleteConditions::Ignored
     }
 
+    /// Returns how often a client waited, as it does between two sendings of a request.
+    pub(crate) fn waits(&self) -> usize {
+        self.shared.clock.waits()
+    }
+
     /// Returns how many seconds were waited for.
     pub(crate) fn waited_s(&self) -> u64 {
         self.shared.clock.passed().as_secs()

@@ -75,9 +75,13 @@ impl Client {
         let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
         let code = meta.and_then(|meta| meta.code()).map(str::to_owned);
         let said = meta.and_then(|meta| meta.message()).map(str::to_owned);
-        let request_id = meta.and_then(|meta| meta.request_id()).map(str::to_owned);
-        let skewed = code.as_deref() == Some("RequestTimeTooSkewed");
-        let skew = date.filter(|_| skewed).and_then(|date| self.skew(&date));
+        // Not of the parsed error: the answer to a HEAD has none.
+        let request_id = error.request_id().map(str::to_owned);
+        let skew = date.and_then(|date| self.skew(&date)).filter(|skew| match code.as_deref() {
+            Some(code) => code == "RequestTimeTooSkewed",
+            // The answer to a HEAD has no code.
+            None => status == Some(403) && *skew > SKEW_ALLOWED,
+        });
         let message =
             said.unwrap_or_else(|| if status.is_none() { chain(error) } else { String::new() });
         Fault { status, code, message, request_id, skew }
@@ -312,6 +316,9 @@ impl Requests for Client {
         self.send(request).await.map(|_| ())
     }
 }
+
+/// How far apart servers let the clocks be.
+const SKEW_ALLOWED: Duration = Duration::from_mins(15);
 
 /// How long one sending of Complete may be waited for.
 const COMPLETE_TIMEOUT: Duration = Duration::from_mins(10);

@@ -2,8 +2,9 @@
 //!
 //! The SDK's own habits that are switched off here: checksum headers and trailers (some servers
 //! refuse them), retries (they turn an own committed seal into "exists already", and `retry` is the
-//! one place for them), cached identities (secrets in files may change), profiles and `AWS_*`
-//! variables (a stray one must not redirect a production write).
+//! one place for them), correction of the clock by the server's (one gateway with a wrong `Date`
+//! would make the next request fail everywhere), cached identities (secrets in files may change),
+//! profiles and `AWS_*` variables (a stray one must not redirect a production write).
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,6 +56,7 @@ pub(super) fn client(
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .retry_config(RetryConfig::disabled())
+        .disable_clock_skew_correction(true)
         .timeout_config(timeouts)
         .http_client(http)
         .build();

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rawsink::Clock;
 
+/// 2 June 2024, 04:00:00 UTC.
 const START: i64 = 1_717_300_800;
 
 /// A clock that is moved on by those who sleep, and by a millisecond with every request.
@@ -16,6 +17,7 @@ const START: i64 = 1_717_300_800;
 pub(crate) struct VirtualClock {
     milliseconds: AtomicU64,
     on_their_way: AtomicUsize,
+    waits: AtomicUsize,
 }
 
 /// A request on its way, until it is dropped.
@@ -24,6 +26,11 @@ pub(super) struct OnItsWay<'c>(&'c VirtualClock);
 impl VirtualClock {
     pub(super) fn passed(&self) -> Duration {
         Duration::from_millis(self.milliseconds.load(Ordering::Relaxed))
+    }
+
+    /// Returns how often somebody waited.
+    pub(super) fn waits(&self) -> usize {
+        self.waits.load(Ordering::Relaxed)
     }
 
     /// Lets time pass.
@@ -62,6 +69,7 @@ impl Clock for VirtualClock {
 
     /// The protocol assumes that no request outlives the grace, so none does here.
     async fn sleep(&self, time: Duration) {
+        self.waits.fetch_add(1, Ordering::Relaxed);
         loop {
             tokio::task::yield_now().await;
             if self.on_their_way.load(Ordering::Relaxed) == 0 {

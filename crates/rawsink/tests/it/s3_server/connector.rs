@@ -40,16 +40,17 @@ impl Connection {
 
     async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         assert_plain(&request);
+        assert_sent_once(&request);
         let (op, object) = target(&request);
         *self.shared.counts.lock().unwrap().entry(op).or_default() += 1;
         let _on_its_way = self.shared.clock.request();
         self.let_others_go_first().await;
         let effect = self.shared.habits.lock().unwrap().meet(op, object);
         let answer = match effect {
-            Some(Effect::Refused(answer)) => wrong(answer),
+            Some(Effect::Refused(answer)) => wrong(op, answer),
             Some(Effect::Lost(answer)) => {
                 self.apply(request).await?;
-                wrong(answer)
+                wrong(op, answer)
             }
             Some(Effect::Cut(bytes)) => Ok(cut(self.apply(request).await?, bytes).await),
             Some(Effect::After(change)) => {
@@ -111,6 +112,12 @@ fn assert_plain(request: &HttpRequest) {
     }
 }
 
+/// Nobody below the store's own loop may send a request again.
+fn assert_sent_once(request: &HttpRequest) {
+    let sending = request.headers().get("amz-sdk-request");
+    assert_eq!(sending, Some("attempt=1; max=1"), "{} {}", request.method(), request.uri());
+}
+
 /// Returns what a request asks for, and of which object.
 fn target(request: &HttpRequest) -> (Op, Option<Object>) {
     let (uri, query) = request.uri().split_once('?').unwrap_or((request.uri(), ""));
@@ -131,7 +138,7 @@ fn target(request: &HttpRequest) -> (Op, Option<Object>) {
     (op, object)
 }
 
-fn wrong(answer_is: Answer) -> Result<HttpResponse, ConnectorError> {
+fn wrong(op: Op, answer_is: Answer) -> Result<HttpResponse, ConnectorError> {
     let (status, kind, text) = match answer_is {
         Answer::Closed => {
             let cause = io::Error::new(io::ErrorKind::ConnectionReset, "the connection was closed");
@@ -146,13 +153,12 @@ fn wrong(answer_is: Answer) -> Result<HttpResponse, ConnectorError> {
         }
     };
     let status = StatusCode::try_from(status).unwrap();
-    let mut answer = HttpResponse::new(status, SdkBody::from(text));
+    let body = if op == Op::Head { SdkBody::empty() } else { SdkBody::from(text) };
+    let mut answer = HttpResponse::new(status, body);
     answer.headers_mut().insert("content-type", kind);
     answer.headers_mut().insert("x-amz-request-id", "REQUEST-17");
-    if matches!(answer_is, Answer::Error(_, "RequestTimeTooSkewed")) {
-        // An hour after the start of the virtual clock. Elsewhere it would mislead the SDK's signer.
-        answer.headers_mut().insert("date", "Sun, 02 Jun 2024 05:00:00 GMT");
-    }
+    // An hour after the start of the virtual clock, and long ago for the SDK's signer.
+    answer.headers_mut().insert("date", "Sun, 02 Jun 2024 05:00:00 GMT");
     Ok(answer)
 }
 

@@ -1,10 +1,10 @@
 //! How many requests a partition takes, and how long is waited.
 
-use rawsink::config::CompleteConditions;
+use rawsink::{ErrorKind, config::CompleteConditions};
 
 use super::{BOTH, Size, write};
 use crate::{
-    s3_server::{Op, S3Server},
+    s3_server::{Answer, Effect, Habit, Op, S3Server},
     sample::{key, run},
 };
 
@@ -31,4 +31,16 @@ async fn an_attempt_that_sends_no_part_leaves_nothing_to_end() {
     writer.write_payload_line(b"{}").await.unwrap();
     writer.abort().await;
     assert_eq!(server.requests(), 1, "the run was listed, and that is all");
+}
+
+#[tokio::test]
+async fn a_request_reaches_the_server_as_often_as_the_store_sends_it() {
+    for answer in [Answer::Closed, Answer::Error(503, "SlowDown"), Answer::Html(500)] {
+        let server = S3Server::default();
+        server.habit(Habit::always(Op::List, Effect::Refused(answer)));
+        let error = write(&server.sink(), &[]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(server.count(Op::List) > 5, "{answer:?}: {}", server.count(Op::List));
+        assert_eq!(server.count(Op::List), 1 + server.waits(), "{answer:?}: somebody else did");
+    }
 }

@@ -6,7 +6,10 @@ use rawsink::{ErrorKind, config::Secret, store::Object};
 use tempfile::TempDir;
 
 use super::{BOTH, Size, assert_free, assert_sealed, outcome, write};
-use crate::s3_server::{Answer, Effect, Habit, Op, S3Server, SECRET_KEY, UserMetadata};
+use crate::{
+    s3_server::{Answer, Effect, Habit, Op, S3Server, SECRET_KEY, UserMetadata},
+    sample,
+};
 
 #[tokio::test]
 async fn a_refusal_of_any_request_is_denied_and_names_the_request() {
@@ -77,7 +80,7 @@ async fn g17_no_secret_is_in_debug_output_or_in_an_error() {
     let server = S3Server::default();
     server.habit(Habit::always(Op::Put, Effect::Refused(Answer::Error(403, "AccessDenied"))));
     let sink = server.sink();
-    let writer = sink.write_partition(&crate::sample::key(), &crate::sample::run(1)).await.unwrap();
+    let writer = sink.write_partition(&sample::key(), &sample::run(1)).await.unwrap();
     let shown = format!("{sink:?} {writer:?}");
     let error = write(&sink, &Size::Small.rows("mine")).await.unwrap_err();
     let shown = format!("{shown} {error} {error:?}");
@@ -89,10 +92,28 @@ async fn g17_no_secret_is_in_debug_output_or_in_an_error() {
 async fn a_clock_that_is_too_far_off_is_told_with_the_difference() {
     let server = S3Server::default();
     let skewed = Answer::Error(403, "RequestTimeTooSkewed");
-    server.habit(Habit::always(Op::List, Effect::Refused(skewed)));
+    for op in [Op::List, Op::Head] {
+        server.habit(Habit::always(op, Effect::Refused(skewed)));
+    }
+    let listed = write(&server.sink(), &[]).await.unwrap_err();
+    let looked = server.sink().look(&sample::key(), &sample::run(1)).await.unwrap_err();
+    for error in [listed, looked] {
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        assert!(error.message().contains("(the clocks are 3599 s apart: set this"), "{error}");
+    }
+    server.behave();
+    server.habit(Habit::always(Op::List, Effect::Refused(Answer::Error(403, "AccessDenied"))));
     let error = write(&server.sink(), &[]).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Denied);
-    assert!(error.message().contains("s apart: set this"), "{error}");
+    assert!(!error.message().contains("apart"), "that was not the reason: {error}");
+}
+
+#[tokio::test]
+async fn a_wrong_date_of_one_answer_has_no_say_in_the_next_request() {
+    let server = S3Server::default();
+    server.habit(Habit::once(Op::List, Effect::Refused(Answer::Error(503, "SlowDown"))));
+    let rows = Size::Small.rows("mine");
+    let sealed = write(&server.sink(), &rows).await.unwrap();
+    assert_sealed(&server, &sealed, &rows, "signed by this machine's clock").await;
 }
 
 #[tokio::test]
