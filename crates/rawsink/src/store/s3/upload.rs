@@ -78,8 +78,9 @@ impl S3Upload {
     async fn send(&mut self, part: Bytes) -> Result<()> {
         if self.next > self.cutting.max_parts {
             let message = format!(
-                "the payload needs more than {} parts: raise RAW_SINK_PART_BYTES",
-                self.cutting.max_parts
+                "the payload is longer than the {} bytes that {} parts hold, the most that the \
+                 server takes: raise RAW_SINK_PART_BYTES, which is {}",
+                self.bytes, self.cutting.max_parts, self.cutting.part_bytes
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }

@@ -49,6 +49,8 @@ pub(crate) struct Objects {
     pub(crate) conditions: CompleteConditions,
     pub(crate) user_metadata: UserMetadata,
     pub(crate) ranges: Ranges,
+    /// How many open uploads one answer lists.
+    pub(crate) uploads_a_page: usize,
     pub(crate) stored: BTreeMap<String, Stored>,
     pub(crate) uploads: BTreeMap<String, Open>,
     /// The upload that was ended last.
@@ -63,6 +65,7 @@ impl Objects {
             conditions,
             user_metadata: UserMetadata::Kept,
             ranges: Ranges::Honoured,
+            uploads_a_page: 1000,
             stored: BTreeMap::new(),
             uploads: BTreeMap::new(),
             ended: None,
@@ -92,9 +95,14 @@ impl Objects {
         }
     }
 
+    /// Opens an upload that nobody goes on with, and returns its id.
+    pub(crate) fn open(&mut self, key: &str) -> String {
+        self.create_upload(key, None)
+    }
+
     /// Opens an upload as by a gateway whose clock is an hour ahead.
     pub(crate) fn open_ahead(&mut self, key: &str) {
-        let id = self.create_upload(key, None);
+        let id = self.open(key);
         let open = self.uploads.get_mut(&id).unwrap();
         open.initiated += SignedDuration::from_hours(1);
     }
@@ -144,6 +152,18 @@ impl Objects {
         let open = Open { key: key.to_owned(), initiated, metadata, parts: BTreeMap::new() };
         self.uploads.insert(id.clone(), open);
         id
+    }
+
+    /// Returns a page of the open uploads of exactly this key, behind an id, and whether there are
+    /// more.
+    pub(super) fn list_uploads(&self, key: &str, after: &str) -> (Vec<(String, Timestamp)>, bool) {
+        let mut found = self
+            .uploads
+            .iter()
+            .filter(|(id, open)| open.key == key && id.as_str() > after)
+            .map(|(id, open)| (id.clone(), open.initiated));
+        let page = found.by_ref().take(self.uploads_a_page).collect();
+        (page, found.next().is_some())
     }
 
     pub(super) fn upload_part(&mut self, id: &str, number: i32, bytes: Bytes) -> S3Result<String> {

@@ -196,19 +196,23 @@ impl S3 for Service {
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
         let input = request.input;
         let key = input.prefix.unwrap_or_default();
-        let uploads = self.bucket(&input.bucket, |objects| {
-            let open = objects.uploads.iter().filter(|(_, open)| open.key == key);
-            let upload = open.map(|(id, open)| MultipartUpload {
-                key: Some(encoded(&open.key, input.encoding_type.as_ref())),
-                upload_id: Some(id.clone()),
-                initiated: Some(time(open.initiated)),
-                ..Default::default()
-            });
-            Ok(upload.collect())
-        })?;
+        let after = input.upload_id_marker.unwrap_or_default();
+        assert!(input.key_marker.is_none_or(|marker| marker == key), "a marker that nobody gave");
+        let (uploads, more) =
+            self.bucket(&input.bucket, |objects| Ok(objects.list_uploads(&key, &after)))?;
+        let encoded_key = encoded(&key, input.encoding_type.as_ref());
+        let next = uploads.last().filter(|_| more).map(|(id, _)| id.clone());
+        let upload = |(id, initiated): (String, jiff::Timestamp)| MultipartUpload {
+            key: Some(encoded_key.clone()),
+            upload_id: Some(id),
+            initiated: Some(time(initiated)),
+            ..Default::default()
+        };
         Ok(S3Response::new(ListMultipartUploadsOutput {
-            uploads: Some(uploads),
-            is_truncated: Some(false),
+            uploads: Some(uploads.into_iter().map(upload).collect()),
+            is_truncated: Some(more),
+            next_key_marker: next.as_ref().map(|_| encoded_key.clone()),
+            next_upload_id_marker: next,
             encoding_type: input.encoding_type.clone(),
             ..Default::default()
         }))

@@ -2,10 +2,14 @@
 
 use std::fs;
 
-use rawsink::{ErrorKind, config::Secret, store::Object};
+use rawsink::{
+    ErrorKind,
+    config::{Provider, Secret},
+    store::Object,
+};
 use tempfile::TempDir;
 
-use super::{BOTH, Size, assert_free, assert_sealed, outcome, write};
+use super::{BOTH, Size, assert_free, assert_sealed, outcome, place, write};
 use crate::{
     s3_server::{Answer, Effect, Habit, Op, S3Server, SECRET_KEY, UserMetadata},
     sample,
@@ -56,6 +60,27 @@ async fn an_endpoint_that_drops_user_metadata_is_unsupported_where_the_writer_de
         let ended = outcome(&server, &size.rows("mine")).await;
         assert_eq!(ended, Err(ErrorKind::Unsupported), "{size:?}");
     }
+}
+
+#[tokio::test]
+async fn a_payload_of_more_parts_than_the_server_takes_is_unsupported_and_names_the_setting() {
+    let mut provider = *Provider::of_host("s3.test");
+    provider.max_parts = 5;
+    let provider: &'static Provider = Box::leak(Box::new(provider));
+    let server = S3Server::default().with_settings(|settings| settings.provider = provider);
+    // Rows of 1 KiB with their line feed; four parts of 64 KiB, and a fifth that has grown.
+    let rows = |count| vec![format!("{{\"pad\":\"{:0>1013}\"}}", ""); count];
+    let most = (4 * 64 + 128) * 1024;
+    let error = write(&server.sink(), &rows(most / 1024 + 1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    for said in [format!("{most} bytes"), "RAW_SINK_PART_BYTES, which is 65536".to_owned()] {
+        assert!(error.message().contains(&said), "{error}");
+    }
+    assert!(server.residue(&place()).is_empty(), "{:?}", server.residue(&place()));
+    let rows = rows(most / 1024);
+    let sealed = write(&server.sink(), &rows).await.unwrap();
+    assert_eq!(sealed.payload.payload_bytes, most as u64);
+    assert_sealed(&server, &sealed, &rows, "exactly as many").await;
 }
 
 #[tokio::test]

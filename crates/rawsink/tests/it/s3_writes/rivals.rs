@@ -147,6 +147,21 @@ async fn a_leftover_is_refused_where_the_options_say_so_and_a_restart_still_seal
 }
 
 #[tokio::test]
+async fn g09_uploads_that_are_listed_over_several_pages_are_all_ended() {
+    for (open, page) in [(5, 1), (5, 2), (5, 5), (5, 6), (5, 7)] {
+        let server = S3Server::default();
+        for _ in 0..open {
+            server.objects().open(&key_of(&place(), Object::Payload));
+        }
+        server.objects().uploads_a_page = page;
+        let rows = Size::Large.rows("mine");
+        let sealed = write(&server.sink(), &rows).await.unwrap();
+        assert_eq!(server.count(Op::Abort), open);
+        assert_sealed(&server, &sealed, &rows, &format!("{page} a page")).await;
+    }
+}
+
+#[tokio::test]
 async fn g09_the_upload_of_a_newer_writer_ends_the_older_ones() {
     for conditions in BOTH {
         let server = S3Server::new(conditions);
