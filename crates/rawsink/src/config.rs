@@ -4,6 +4,7 @@
 //! reported at once, naming the variable. Variables that start with `RAW_SINK_` and are not in the
 //! table are warned about.
 
+pub(crate) mod certificates;
 mod object;
 mod parse;
 mod provider;
@@ -180,10 +181,12 @@ impl Loaded {
         if outcome.faults.is_empty() {
             return Ok(Self { settings, effective: outcome.effective, warnings: outcome.warnings });
         }
-        let message = match outcome.faults.as_slice() {
+        let faults = match outcome.faults.as_slice() {
             [fault] => fault.clone(),
             faults => format!("{} settings are wrong:\n  {}", faults.len(), faults.join("\n  ")),
         };
+        // What is missing may be there under a name that is not quite right.
+        let message = [vec![faults], outcome.warnings].concat().join("\n  ");
         Err(Error::invalid(message))
     }
 }

@@ -51,6 +51,25 @@ fn every_fault_is_reported_at_once_and_nothing_is_done() {
 }
 
 #[test]
+fn a_bucket_without_settings_is_one_error_that_lists_all_that_are_missing() {
+    let landing = Landing::new().with("RAW_SINK", "object").with("RAW_SINK_BUKET", "landing");
+    for args in [&["config"][..], &["list"], &["write", PARTITION, "--", "touch", "extracted"]] {
+        let answer = landing.rawsink(args).exits(2);
+        answer.one_error("Invalid");
+        answer.says(&[
+            "5 settings are wrong:",
+            "RAW_SINK_ENDPOINT_URL is missing",
+            "RAW_SINK_BUCKET is missing",
+            "RAW_SINK_PREFIX is missing",
+            "RAW_SINK_ACCESS_KEY_ID (or RAW_SINK_ACCESS_KEY_ID_FILE) is missing",
+            "RAW_SINK_SECRET_ACCESS_KEY (or RAW_SINK_SECRET_ACCESS_KEY_FILE) is missing",
+            "RAW_SINK_BUKET is not a setting; did you mean RAW_SINK_BUCKET?",
+        ]);
+    }
+    assert_eq!(landing.snapshot().len(), 0);
+}
+
+#[test]
 fn unknown_variables_are_warned_about_with_the_nearest_name() {
     let landing = Landing::new().with("RAW_SINK_RÖOT", "x").with("RAW_SINK_ROOTS", "/elsewhere");
     let answer = landing.feed(["write", PARTITION, "--run-id", "r"], "{}\n").exits(0);

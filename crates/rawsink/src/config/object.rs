@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Origin,
+    Origin, certificates,
     parse::{self, Parsed, Parser},
     provider::{self, Provider},
     secret::Secret,
@@ -94,7 +94,7 @@ pub(super) fn take(parser: &mut Parser) -> Option<ObjectSettings> {
     let shown = if preset == Addressing::Path { "path" } else { "virtual" };
     let addressing =
         parser.take_or("RAW_SINK_ADDRESSING", addressing, preset, shown, Origin::Provider);
-    let ca_file = parser.take("RAW_SINK_CA_FILE", |text| parse::path(text).map(Some), None);
+    let ca_file = parser.take("RAW_SINK_CA_FILE", ca_file, None);
     let allow_http = parser.take("RAW_SINK_ALLOW_HTTP", flag, false);
     let part_bytes = parser.take("RAW_SINK_PART_BYTES", part_bytes, 8 << 20);
     let uploads_in_flight = parser.take("RAW_SINK_UPLOADS_IN_FLIGHT", in_flight, 4);
@@ -202,6 +202,12 @@ fn addressing(text: &str) -> Parsed<Addressing> {
         "virtual" => Ok(Addressing::Virtual),
         _ => Err(format!("is {text:?}, not \"path\" or \"virtual\"")),
     }
+}
+
+fn ca_file(text: &str) -> Parsed<Option<PathBuf>> {
+    let path = parse::path(text)?;
+    certificates::read(&path)?;
+    Ok(Some(path))
 }
 
 fn conditions(text: &str) -> Parsed<Option<CompleteConditions>> {

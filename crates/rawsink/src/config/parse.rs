@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    Effective, LeftoverPolicy, Origin, SinkKind, StateUrl, UsedBy, VARIABLES, secret::Secret,
+    Effective, LeftoverPolicy, Origin, SECRETS, SinkKind, StateUrl, UsedBy, VARIABLES,
+    secret::Secret,
 };
 
 pub(super) type Parsed<T> = Result<T, String>;
@@ -86,10 +87,16 @@ impl Parser {
                 self.fault(format!("{name} and {file_name} are both set"));
                 None
             }
-            (Some(value), None) => Some(Secret::value(value)),
-            (None, Some(path)) => Some(Secret::file(path)),
+            (Some(value), None) => Some((name, Secret::value(value))),
+            (None, Some(path)) => Some((file_name.as_str(), Secret::file(path))),
             (None, None) => None,
         };
+        if let Some((given_as, secret)) = &secret
+            && let Err(error) = secret.read()
+        {
+            self.fault(format!("{given_as}: {error}"));
+        }
+        let secret = secret.map(|(_, secret)| secret);
         let origin = if secret.is_some() { Origin::Environment } else { Origin::Default };
         let value = secret.as_ref().map_or_else(|| "none".to_owned(), Secret::shown);
         self.outcome.effective.push(Effective { name, value, origin });
@@ -207,10 +214,11 @@ pub(super) fn bytes(text: &str, least: usize, most: usize, range: &str) -> Parse
 }
 
 /// Returns the known name that is at most two edits away.
-fn nearest(name: &str) -> Option<&'static str> {
-    let known = VARIABLES.iter().map(|variable| variable.name);
+fn nearest(name: &str) -> Option<String> {
+    let files = SECRETS.iter().map(|secret| format!("{secret}_FILE"));
+    let known = VARIABLES.iter().map(|variable| variable.name.to_owned()).chain(files);
     known
-        .map(|known| (distance(name, known), known))
+        .map(|known| (distance(name, &known), known))
         .filter(|(far, _)| *far <= 2)
         .min()
         .map(|(_, known)| known)

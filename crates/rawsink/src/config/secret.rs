@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, system_text};
 
 /// Where a secret comes from. `Debug` shows neither a value nor its length (G17).
 #[derive(Clone)]
@@ -30,19 +30,23 @@ impl Secret {
     /// Returns the secret itself; of a file without the line end behind it.
     ///
     /// # Errors
-    /// `Invalid` for a file that cannot be read, is not UTF-8 or is empty.
+    /// `Invalid` for a file that cannot be read or is not UTF-8, and for a secret that is empty or
+    /// that no server can have given: with a control character, or white space at an end.
     pub fn read(&self) -> Result<String> {
         let path = match &self.0 {
-            Source::Value(value) => return Ok(value.expose_secret().to_owned()),
+            Source::Value(value) => {
+                return checked(value.expose_secret())
+                    .map_err(|fault| Error::invalid(format!("the secret {fault}")));
+            }
             Source::File(path) => path,
         };
         let refused = |cause: &dyn fmt::Display| {
             Error::invalid(format!("the secret's file cannot be used: {cause}"))
                 .on_path(path.display())
         };
-        let text = std::fs::read_to_string(path).map_err(|cause| refused(&cause))?;
-        let text = text.trim_end_matches(['\n', '\r']);
-        if text.is_empty() { Err(refused(&"it is empty")) } else { Ok(text.to_owned()) }
+        let text = std::fs::read_to_string(path).map_err(|cause| refused(&system_text(&cause)))?;
+        checked(text.trim_end_matches(['\n', '\r']))
+            .map_err(|fault| refused(&format_args!("it {fault}")))
     }
 
     /// Returns the secret for a person: where it comes from, or that it is hidden.
@@ -51,6 +55,17 @@ impl Secret {
             Source::Value(_) => "(hidden)".to_owned(),
             Source::File(path) => format!("(file {})", path.display()),
         }
+    }
+}
+
+/// Returns a secret, or what is wrong with it.
+fn checked(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() {
+        Err("is empty")
+    } else if text.chars().any(char::is_control) || text.trim() != text {
+        Err("has a control character, or white space at an end")
+    } else {
+        Ok(text.to_owned())
     }
 }
 
@@ -97,5 +112,14 @@ mod tests {
         }
         std::fs::write(&path, "\n").unwrap();
         assert!(secret.read().unwrap_err().message().contains("empty"));
+    }
+
+    #[test]
+    fn g17_a_secret_that_no_server_gave_is_refused_and_not_shown() {
+        for bad in ["canary\n", " canary", "can\0ary", "canary\nRAW_SINK_X=canary"] {
+            let error = Secret::value(bad).read().unwrap_err();
+            assert!(!format!("{error:?}").contains("ary"), "{error:?}");
+        }
+        assert!(Secret::value("with space and ümlaut").read().is_ok());
     }
 }

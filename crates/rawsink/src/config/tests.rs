@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::ErrorKind;
 
 fn load(vars: &[(&str, &str)]) -> Result<Loaded> {
     Loaded::from_vars(
@@ -62,6 +63,134 @@ fn all_faults_are_reported_at_once() {
     }
 }
 
+/// Every variable that has to be set for a bucket.
+const BUCKET: [(&str, &str); 6] = [
+    ("RAW_SINK", "object"),
+    ("RAW_SINK_ENDPOINT_URL", "https://s3.example.org"),
+    ("RAW_SINK_BUCKET", "landing"),
+    ("RAW_SINK_PREFIX", "raw"),
+    ("RAW_SINK_ACCESS_KEY_ID", "key"),
+    ("RAW_SINK_SECRET_ACCESS_KEY", "secret"),
+];
+
+/// Returns a value that a variable cannot have. A new variable gets its own here.
+fn garbage(name: &str) -> &'static str {
+    match name {
+        "RAW_SINK" => "s3",
+        "RAW_SINK_ROOT" => "data\0raw",
+        "RAW_SINK_LEFTOVER" => "keep",
+        "RAW_SINK_MAX_ROW_BYTES" => "many",
+        "RAW_SINK_STATE_URL" => "mysql://canary@host/db",
+        "RAW_SINK_ENDPOINT_URL" => "https://user:canary@s3.example.org",
+        "RAW_SINK_REGION" => "eu central",
+        "RAW_SINK_BUCKET" => "land/ing",
+        "RAW_SINK_PREFIX" => "raw/../zone",
+        "RAW_SINK_ACCESS_KEY_ID" | "RAW_SINK_SESSION_TOKEN" => "canary\n",
+        "RAW_SINK_SECRET_ACCESS_KEY" => " canary",
+        "RAW_SINK_ADDRESSING" => "dns",
+        "RAW_SINK_CA_FILE" => "/nowhere/ca.pem",
+        "RAW_SINK_ALLOW_HTTP" => "yes",
+        "RAW_SINK_PART_BYTES" => "8 MB",
+        "RAW_SINK_UPLOADS_IN_FLIGHT" => "0",
+        "RAW_SINK_COMPLETE_CONDITIONS" => "on",
+        "RAW_SINK_LEFTOVER_GRACE_S" => "1.5",
+        "RAW_SINK_SEAL_DEADLINE_S" => "60s",
+        "RAW_SINK_SEAL_TIMEOUT_S" => "-1",
+        "RAW_SINK_COMPLETE_DEADLINE_S" => "1e3",
+        _ => panic!("{name} has no garbage here"),
+    }
+}
+
+/// Returns the variables of a sink that reads this one, with its value changed.
+fn with(variable: &Variable, value: Result<&str, ()>) -> Vec<(String, Result<String, ()>)> {
+    let bucket = if variable.used_by == UsedBy::Filesystem { &BUCKET[..0] } else { &BUCKET };
+    let given = bucket.iter().filter(|(name, _)| *name != variable.name);
+    let given = given.map(|(name, value)| ((*name).to_owned(), Ok((*value).to_owned())));
+    given.chain([(variable.name.to_owned(), value.map(str::to_owned))]).collect()
+}
+
+#[test]
+fn garbage_in_any_variable_is_one_fault_that_names_it_and_shows_no_secret() {
+    for variable in &VARIABLES {
+        for value in [Ok(garbage(variable.name)), Err(())] {
+            let error = Loaded::from_vars(with(variable, value)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            let message = error.message();
+            let named = message.strip_prefix(variable.name);
+            assert!(named.is_some_and(|rest| rest.starts_with([' ', ':'])), "{message}");
+            assert_eq!(message.lines().count(), 1, "{message}");
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_of_a_secret_that_cannot_be_used_is_named_by_its_variable() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let file = file.path().to_str().unwrap();
+    for name in SECRETS {
+        let by_file = format!("{name}_FILE");
+        for bad in ["/nowhere/secret", file, "/"] {
+            let given = BUCKET.into_iter().filter(|(known, _)| *known != name);
+            let given: Vec<_> = given.chain([(by_file.as_str(), bad)]).collect();
+            let error = load(&given).unwrap_err();
+            assert!(error.message().starts_with(&format!("{by_file}: ")), "{error}");
+            assert!(error.message().contains(bad) && error.message().lines().count() == 1);
+        }
+        let both = [&BUCKET[..], &[(name, "secret"), (by_file.as_str(), file)]].concat();
+        let error = load(&both).unwrap_err();
+        assert_eq!(error.message(), format!("{name} and {by_file} are both set"));
+    }
+}
+
+#[test]
+fn certificates_that_cannot_be_used_are_named_by_their_variable() {
+    let dir = tempfile::tempdir().unwrap();
+    let pem = |inside: &str| {
+        format!("-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n")
+    };
+    for (content, said) in [
+        (String::new(), "holds no certificate ("),
+        ("no certificate\n".to_owned(), "holds no certificate ("),
+        (pem("!!!"), "is not PEM"),
+        (pem("AAAA"), "holds no certificate of an authority"),
+    ] {
+        let path = dir.path().join("ca.pem");
+        std::fs::write(&path, &content).unwrap();
+        let given = [&BUCKET[..], &[("RAW_SINK_CA_FILE", path.to_str().unwrap())]].concat();
+        let error = load(&given).unwrap_err();
+        let named = error.message().starts_with("RAW_SINK_CA_FILE names a file that ");
+        assert!(named && error.message().contains(said), "{content:?}: {error}");
+    }
+}
+
+#[test]
+fn every_fault_of_a_bucket_is_reported_at_once() {
+    let object = VARIABLES.iter().filter(|variable| variable.used_by == UsedBy::Object);
+    let wrong: Vec<_> = object.map(|variable| (variable.name, garbage(variable.name))).collect();
+    let error = load(&[&BUCKET[..1], &wrong].concat()).unwrap_err();
+    assert!(error.message().starts_with(&format!("{} settings are wrong:\n", wrong.len())));
+    for (name, _) in wrong {
+        let named = |line: &str| {
+            line.trim_start().strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', ':']))
+        };
+        assert!(error.message().lines().any(named), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_bucket_without_settings_names_all_that_are_missing_and_what_may_be_meant() {
+    let error = load(&[("RAW_SINK", "object"), ("RAW_SINK_BUKET", "landing")]).unwrap_err();
+    let expected = "5 settings are wrong:
+  RAW_SINK_ENDPOINT_URL is missing
+  RAW_SINK_BUCKET is missing
+  RAW_SINK_PREFIX is missing
+  RAW_SINK_ACCESS_KEY_ID (or RAW_SINK_ACCESS_KEY_ID_FILE) is missing
+  RAW_SINK_SECRET_ACCESS_KEY (or RAW_SINK_SECRET_ACCESS_KEY_FILE) is missing
+  RAW_SINK_BUKET is not a setting; did you mean RAW_SINK_BUCKET?";
+    assert_eq!(error.message(), expected);
+}
+
 #[test]
 fn g17_a_state_url_that_is_refused_is_not_shown_since_it_may_carry_a_password() {
     let error = load(&[("RAW_SINK_STATE_URL", "mysql://user:canary@host/db")]).unwrap_err();
@@ -90,6 +219,8 @@ fn unknown_variables_are_warned_about_with_the_nearest_name() {
             "RAW_SINK_ROOTS is not a setting; did you mean RAW_SINK_ROOT?"
         ]
     );
+    let loaded = load(&[("RAW_SINK_SECRET_ACESS_KEY_FILE", "/run/secret")]).unwrap();
+    assert!(loaded.warnings[0].ends_with("did you mean RAW_SINK_SECRET_ACCESS_KEY_FILE?"));
 }
 
 #[test]

@@ -24,7 +24,7 @@ use aws_smithy_http_client::{
 use super::{client::Client, credentials::Credentials};
 use crate::{
     clock::Clock,
-    config::{Addressing, ObjectSettings},
+    config::{Addressing, ObjectSettings, certificates},
     error::{Error, Result},
 };
 
@@ -72,11 +72,8 @@ pub(super) fn client(
 fn transport(settings: &ObjectSettings) -> Result<SharedHttpClient> {
     let mut trust = TrustStore::empty().with_native_roots(true);
     if let Some(path) = &settings.ca_file {
-        let refused = |cause| {
-            Error::invalid(format!("RAW_SINK_CA_FILE cannot be read: {cause}"))
-                .on_path(path.display())
-        };
-        trust = trust.with_pem_certificate(std::fs::read(path).map_err(refused)?);
+        let refused = |fault| Error::invalid(format!("RAW_SINK_CA_FILE {fault}"));
+        trust = trust.with_pem_certificate(certificates::read(path).map_err(refused)?);
     }
     let refused = |cause: &dyn std::fmt::Display| {
         Error::invalid(format!(
