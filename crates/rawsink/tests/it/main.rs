@@ -17,6 +17,7 @@ mod s3_reads; // readers and listings over an S3 server that cuts answers short
 mod s3_server; // an S3 server in this process, with bad habits as data
 mod s3_writes; // writers over an S3 server that misbehaves
 mod sample; // partitions, runs, rows and metadata that the tests use
+mod secrets; // secrets stand in no error, log, Debug output or panic
 mod sink; // writers: sealing, restarts, refusals, memory
 mod sink_listing; // the ways to list agree with each other
 mod state_sqlite; // state in databases that this software made, and in those it did not

@@ -36,7 +36,7 @@ pub(crate) use self::{
 
 const BUCKET: &str = "landing";
 const PREFIX: &str = "raw/zone";
-const ACCESS_KEY: &str = "AKIDTEST";
+pub(crate) const ACCESS_KEY: &str = "AKIDTEST";
 pub(crate) const SECRET_KEY: &str = "this-is-the-secret";
 
 /// A server with one bucket. Clones are the same server.
@@ -85,6 +85,11 @@ impl S3Server {
         self
     }
 
+    /// Returns the settings of the clients.
+    pub(crate) fn settings(&self) -> &ObjectSettings {
+        &self.settings
+    }
+
     /// Returns the store, as a process that starts now would open it.
     pub(crate) fn store(&self) -> S3Store {
         let connection = Connection::new(self.shared.clone(), self.service.clone());
@@ -106,7 +111,8 @@ impl S3Server {
         RawSink::with(Arc::new(self.store()), options, self.surroundings())
     }
 
-    fn surroundings(&self) -> Surroundings {
+    /// Returns the clock and tokens of the server's clients.
+    pub(crate) fn surroundings(&self) -> Surroundings {
         let clock = self.shared.clock.clone();
         Surroundings { clock, tokens: Arc::new(SystemTokens), ..Surroundings::default() }
     }

@@ -84,7 +84,7 @@ impl Client {
         });
         let message =
             said.unwrap_or_else(|| if status.is_none() { chain(error) } else { String::new() });
-        Fault { status, code, message, request_id, skew }
+        Fault { status, code, message: self.credentials.hidden_in(message), request_id, skew }
     }
 
     fn skew(&self, date: &str) -> Option<Duration> {

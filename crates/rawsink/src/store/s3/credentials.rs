@@ -37,6 +37,17 @@ impl Credentials {
         Ok(Self { sources: Arc::new(sources), current: Arc::new(RwLock::new(current)) })
     }
 
+    /// Returns a text of somebody else's without the credentials, should they stand in it.
+    pub(super) fn hidden_in(&self, text: String) -> String {
+        let current = self.current.read().expect("no holder of the lock panics");
+        [Some(current.access_key_id()), Some(current.secret_access_key()), current.session_token()]
+            .into_iter()
+            .flatten()
+            // A shorter one would hide parts of words.
+            .filter(|secret| secret.len() >= 8)
+            .fold(text, |text, secret| text.replace(secret, "(hidden)"))
+    }
+
     /// Reads the files again and tells whether anything has changed.
     pub(super) fn reload(&self) -> bool {
         // A file that is being replaced may be unreadable; the old value then stays.

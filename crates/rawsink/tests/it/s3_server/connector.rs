@@ -1,6 +1,6 @@
 //! How the SDK reaches the server, and where answers go wrong.
 
-use std::{fmt::Write, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use aws_smithy_runtime_api::{
     client::{
@@ -146,11 +146,8 @@ fn wrong(op: Op, answer_is: Answer) -> Result<HttpResponse, ConnectorError> {
         }
         Answer::Html(status) => (status, "text/html", "<html>Too many requests</html>".to_owned()),
         Answer::Document(text) => (200, "application/xml", text.to_owned()),
-        Answer::Error(status, code) => {
-            let mut text = String::from("<?xml version=\"1.0\"?><Error>");
-            write!(text, "<Code>{code}</Code><Message>said so</Message></Error>").unwrap();
-            (status, "application/xml", text)
-        }
+        Answer::Error(status, code) => (status, "application/xml", document(code, "said so")),
+        Answer::Said(words) => (403, "application/xml", document("AccessDenied", words)),
     };
     let status = StatusCode::try_from(status).unwrap();
     let body = if op == Op::Head { SdkBody::empty() } else { SdkBody::from(text) };
@@ -160,6 +157,11 @@ fn wrong(op: Op, answer_is: Answer) -> Result<HttpResponse, ConnectorError> {
     // An hour after the start of the virtual clock, and long ago for the SDK's signer.
     answer.headers_mut().insert("date", "Sun, 02 Jun 2024 05:00:00 GMT");
     Ok(answer)
+}
+
+fn document(code: &str, words: &str) -> String {
+    let start = "<?xml version=\"1.0\"?><Error>";
+    format!("{start}<Code>{code}</Code><Message>{words}</Message></Error>")
 }
 
 async fn cut(mut answer: HttpResponse, bytes: usize) -> HttpResponse {

@@ -41,6 +41,8 @@ pub(crate) enum Answer {
     Closed,
     /// A status and an S3 error code.
     Error(u16, &'static str),
+    /// 403, and this in words.
+    Said(&'static str),
     /// A status, and a page for people.
     Html(u16),
     /// 200 and this document.

@@ -4,8 +4,9 @@ use std::fs;
 
 use rawsink::{
     ErrorKind,
-    config::{Provider, Secret},
-    store::Object,
+    clock::Surroundings,
+    config::{ObjectSettings, Provider, Secret},
+    store::{Object, S3Store},
 };
 use tempfile::TempDir;
 
@@ -101,16 +102,14 @@ async fn a_secret_that_was_changed_in_its_file_is_read_again() {
 }
 
 #[tokio::test]
-async fn g17_no_secret_is_in_debug_output_or_in_an_error() {
-    let server = S3Server::default();
-    server.habit(Habit::always(Op::Put, Effect::Refused(Answer::Error(403, "AccessDenied"))));
-    let sink = server.sink();
-    let writer = sink.write_partition(&sample::key(), &sample::run(1)).await.unwrap();
-    let shown = format!("{sink:?} {writer:?}");
-    let error = write(&sink, &Size::Small.rows("mine")).await.unwrap_err();
-    let shown = format!("{shown} {error} {error:?}");
-    assert!(!shown.contains(SECRET_KEY), "{shown}");
-    assert!(shown.len() < 4000, "nobody reads that: {shown}");
+async fn certificates_that_cannot_be_used_are_an_error_of_opening() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    let ca_file = Some(file.path().to_owned());
+    let settings = ObjectSettings { ca_file, ..S3Server::default().settings().clone() };
+    let error = S3Store::new(&settings, Surroundings::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.message().starts_with("RAW_SINK_CA_FILE "), "{error}");
 }
 
 #[tokio::test]
