@@ -94,7 +94,7 @@ fn the_root_and_the_state_may_be_anywhere() {
 }
 
 /// Returns the names under `Commands:` of a help text.
-fn commands(help: &str) -> Vec<String> {
+pub(crate) fn commands(help: &str) -> Vec<String> {
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let listed = listed.take_while(|line| line.starts_with("  "));
     listed.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()

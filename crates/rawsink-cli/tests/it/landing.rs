@@ -64,6 +64,11 @@ impl Landing {
         set.map_or("", |(_, value)| value)
     }
 
+    /// Returns all variables that [`with`](Self::with) has set.
+    pub(crate) fn vars(&self) -> &[(&'static str, String)] {
+        &self.vars
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }

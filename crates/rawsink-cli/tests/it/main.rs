@@ -23,6 +23,7 @@ mod race; // processes that race for one run
 mod random; // reproducible random numbers
 mod read; // read, show, verify, validate and list, on runs whole and broken
 mod running; // the program while it runs: feeding it, waiting, signals
+mod secrets; // secrets stand in nothing that is printed, and not in the process list
 mod signals; // SIGTERM and SIGINT in the middle of a stream
 mod state; // the state as the program shows it
 mod write; // landing rows: sources, refusals, metadata, names

@@ -22,7 +22,7 @@ use crate::{
 const PART: &str = "5MiB";
 
 /// A landing zone in the bucket, below a prefix of its own.
-fn bucket() -> Landing {
+pub(crate) fn bucket() -> Landing {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let prefix = format!("{}/{}-{number}", var("RAW_SINK_PREFIX"), std::process::id());

@@ -1,0 +1,266 @@
+//! Secrets stand in no byte that the program prints, whatever it does and however that ends (G17).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use nix::{sys::signal::Signal, unistd::Pid};
+
+use crate::{
+    config::commands,
+    landing::{Answer, Landing, PARTITION, RUN},
+    parity,
+    running::{Running, pid_in, until},
+};
+
+const NAMES: [&str; 3] =
+    ["RAW_SINK_ACCESS_KEY_ID", "RAW_SINK_SECRET_ACCESS_KEY", "RAW_SINK_SESSION_TOKEN"];
+const FILES: [&str; 3] = [
+    "RAW_SINK_ACCESS_KEY_ID_FILE",
+    "RAW_SINK_SECRET_ACCESS_KEY_FILE",
+    "RAW_SINK_SESSION_TOKEN_FILE",
+];
+/// What stands in every secret of these tests.
+const CANARY: &str = "canary";
+
+/// Returns the arguments that let a command do its work in a landing. A new command gets its own
+/// here.
+fn arguments(command: &str) -> Vec<&'static str> {
+    match command {
+        "write" => vec![PARTITION, "--run-id", RUN, "--then-validate", "--", "echo", "{}"],
+        "read" | "show" | "verify" | "validate" => vec![PARTITION, "--latest"],
+        "list" => vec!["--runs"],
+        "state show" => vec![PARTITION],
+        "state list" | "config" | "demo" => vec![],
+        "completions" => vec!["bash"],
+        _ => panic!("how is `rawsink {command}` called?"),
+    }
+}
+
+/// Returns the command lines of every command that the program knows, first those that land data.
+fn calls() -> Vec<Vec<String>> {
+    let mut calls: Vec<Vec<String>> = Vec::new();
+    let mut ahead = vec![String::new()];
+    while let Some(command) = ahead.pop() {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let help = Landing::new().rawsink([&words[..], &["--help"]].concat()).exits(0).stdout;
+        assert!(!help.contains("--verbose"), "then it belongs into these tests: {help}");
+        let below = commands(&help).into_iter().filter(|name| name != "help");
+        let below: Vec<String> = below.map(|name| format!("{command} {name}")).collect();
+        if below.is_empty() {
+            let arguments = arguments(command.trim());
+            calls.push([words, arguments].concat().into_iter().map(str::to_owned).collect());
+        }
+        ahead.extend(below.into_iter().rev());
+    }
+    assert!(calls.len() >= 11 && calls[0][0] == "write", "{calls:?}");
+    calls
+}
+
+/// Everything that may make a program say more.
+fn talkative(landing: Landing) -> Landing {
+    landing.with("RUST_LOG", "trace").with("RUST_BACKTRACE", "full")
+}
+
+/// A landing whose secrets are canaries, given by their values.
+fn by_value(landing: Landing) -> Landing {
+    let given = |landing: Landing, name| landing.with(name, format!("{CANARY}-{name}"));
+    NAMES.into_iter().fold(talkative(landing), given)
+}
+
+/// A landing whose secrets are canaries in files.
+fn by_file(landing: Landing) -> Landing {
+    let file = |name: &str| {
+        let path = landing.file(&format!("secrets/{name}"), format!("{CANARY}-{name}\n"));
+        fs::canonicalize(path).unwrap().to_str().unwrap().to_owned()
+    };
+    let files = NAMES.map(file);
+    let given = FILES.into_iter().zip(files);
+    given.fold(talkative(landing), |landing, (name, path)| landing.with(name, path))
+}
+
+/// A landing in a bucket that is named, and not asked.
+fn bucket(landing: Landing) -> Landing {
+    landing
+        .with("RAW_SINK", "object")
+        .with("RAW_SINK_ENDPOINT_URL", "https://s3.example.org")
+        .with("RAW_SINK_BUCKET", "landing")
+        .with("RAW_SINK_PREFIX", "raw")
+}
+
+#[track_caller]
+fn assert_hidden(answer: &Answer, secrets: &[String]) {
+    let shown = [&answer.stdout, &answer.stderr];
+    for secret in secrets {
+        assert!(!shown.iter().any(|shown| shown.contains(secret)), "{secret}: {answer:#?}");
+    }
+}
+
+/// How data is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Text,
+    Json,
+}
+
+impl Form {
+    const BOTH: [Self; 2] = [Self::Text, Self::Json];
+}
+
+/// Runs a command; the answer shows no secret.
+#[track_caller]
+fn ask(landing: &Landing, call: Vec<String>, form: Form, secrets: &[String]) -> Answer {
+    let option = match form {
+        Form::Text => vec![],
+        Form::Json => vec!["--json".to_owned()],
+    };
+    let answer = landing.rawsink([option, call].concat());
+    assert_hidden(&answer, secrets);
+    answer
+}
+
+/// Runs every command and returns the answers; none shows a secret.
+fn answers(landing: &Landing, form: Form, secrets: &[String]) -> Vec<Answer> {
+    calls().into_iter().map(|call| ask(landing, call, form, secrets)).collect()
+}
+
+/// Tells whether a command asks the server of a bucket.
+fn asks_the_server(call: &[String]) -> bool {
+    ["write", "read", "list", "show", "verify", "validate"].contains(&call[0].as_str())
+}
+
+fn canaries() -> [String; 1] {
+    [CANARY.to_owned()]
+}
+
+#[test]
+fn g17_no_command_shows_a_secret_that_it_was_given_when_all_goes_well() {
+    for form in Form::BOTH {
+        for landing in [by_value(Landing::new()), by_file(Landing::new())] {
+            for answer in answers(&landing, form, &canaries()) {
+                answer.exits(0);
+            }
+        }
+        for landing in [by_value(bucket(Landing::new())), by_file(bucket(Landing::new()))] {
+            for call in calls().into_iter().filter(|call| !asks_the_server(call)) {
+                ask(&landing, call, form, &canaries()).exits(0);
+            }
+        }
+    }
+}
+
+#[test]
+fn g17_no_command_shows_a_secret_when_settings_are_wrong() {
+    let whole = || bucket(by_value(Landing::new()));
+    let name = "RAW_SINK_SECRET_ACCESS_KEY";
+    let wrong = [
+        whole().with("RAW_SINK_BUCKET", ""),
+        whole().with("RAW_SINK_ENDPOINT_URL", "https://user:canary@s3.example.org"),
+        whole().with("RAW_SINK_ENDPOINT_URL", "https://user:canary@s3.example.org:99999/?canary"),
+        whole().with("RAW_SINK_ENDPOINT_URL", "https://s3.eu-central-003.backblazeb2.com"),
+        whole().with("RAW_SINK_STATE_URL", "postgres://user:canary@host/state"),
+        whole().with("RAW_SINK_CA_FILE", "/nowhere"),
+        whole().with(name, "canary\n"),
+        whole().with(name, "can\u{7}ary canary"),
+        whole().with("RAW_SINK_SECRET_ACCESS_KEY_FILE", "/nowhere"),
+        whole().with(name, "").with("RAW_SINK_SECRET_ACCESS_KEY_FILE", "/nowhere"),
+        by_file(bucket(Landing::new())).with("RAW_SINK_BUCKET", "no/bucket"),
+        whole().with("RAW_SINK_SECRET_KEY", "canary").with("RAW_SINK_REGION", "eu central"),
+        whole().with("HTTPS_PROXY", "http://user:canary@ no proxy").with("RAW_SINK_PREFIX", ".."),
+    ];
+    for (landing, form) in wrong.iter().zip(Form::BOTH.into_iter().cycle()) {
+        let answers = answers(landing, form, &canaries());
+        // All but the demo and the completions read the settings.
+        let refused = answers.iter().filter(|answer| answer.code == Some(2)).count();
+        assert_eq!(refused, answers.len() - 2, "{answers:#?}");
+    }
+}
+
+/// Returns a process and all that it started, with their command lines.
+fn family(of: Pid) -> Vec<(Pid, String)> {
+    let stat = |path: &Path| -> Option<(Pid, Pid)> {
+        let stat = fs::read_to_string(path.join("stat")).ok()?;
+        let parent = stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?;
+        let pid = path.file_name()?.to_str()?.parse().ok()?;
+        Some((Pid::from_raw(pid), Pid::from_raw(parent)))
+    };
+    let paths = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let parents: Vec<(Pid, Pid)> = paths.filter_map(|path: PathBuf| stat(&path)).collect();
+    let mut members = vec![of];
+    let mut at = 0;
+    while at < members.len() {
+        let born = parents.iter().filter(|(_, parent)| *parent == members[at]);
+        let born: Vec<Pid> = born.map(|(pid, _)| *pid).collect();
+        members.extend(born);
+        at += 1;
+    }
+    let line = |pid: Pid| fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    members.into_iter().map(|pid| (pid, String::from_utf8(line(pid)).unwrap())).collect()
+}
+
+#[test]
+fn g17_the_process_list_shows_no_secret_and_a_command_has_the_whole_environment() {
+    for landing in [by_value(Landing::new()), by_file(Landing::new())] {
+        let script = "env > seen; echo $$ > pid; sleep 100 & echo '{}'; wait";
+        let args = ["write", PARTITION, "--run-id", RUN, "--", "sh", "-c", script];
+        let mut writer = Running::start(landing.command(args));
+        pid_in(&landing.dir().join("pid"));
+        let pid = writer.pid();
+        until("the command has a child", || family(pid).len() >= 3);
+        let family = family(pid);
+        let lines: Vec<&str> = family.iter().map(|(_, line)| line.as_str()).collect();
+        assert!(lines[0].contains("rawsink") && lines.iter().any(|line| line.contains("100")));
+        assert!(!lines.iter().any(|line| line.contains(CANARY)), "{lines:#?}");
+        let seen = fs::read_to_string(landing.dir().join("seen")).unwrap();
+        for (name, value) in landing.vars() {
+            assert!(seen.contains(&format!("{name}={value}")), "{name} was taken away: {seen}");
+        }
+        writer.signal(Signal::SIGTERM);
+        writer.end().exits(143);
+    }
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn g17_no_command_shows_a_secret_that_a_server_takes_or_refuses() {
+    let given = |name| parity::bucket().var(name).to_owned();
+    let [id, secret, _] = NAMES;
+    let true_secrets = [given(id), given(secret), CANARY.to_owned()];
+    for form in Form::BOTH {
+        for answer in answers(&talkative(parity::bucket()), form, &true_secrets) {
+            answer.exits(0);
+        }
+        for name in NAMES {
+            let refused = talkative(parity::bucket()).with(name, format!("{CANARY}-{name}"));
+            let answers = answers(&refused, form, &true_secrets);
+            let denied = answers.iter().filter(|answer| answer.code == Some(4)).count();
+            assert_eq!(denied, 6, "{name}: {answers:#?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "parity: takes more than two minutes, the time for which a server is asked again"]
+fn g17_no_command_shows_a_secret_when_nobody_answers() {
+    let endpoint = |url: &str| bucket(by_value(Landing::new())).with("RAW_SINK_ENDPOINT_URL", url);
+    let proxy = "http://user:canary@127.0.0.1:1";
+    let landings = [
+        endpoint("http://127.0.0.1:1"),
+        endpoint("https://127.0.0.1:1"),
+        endpoint("http://127.0.0.1:1").with("HTTP_PROXY", proxy),
+        endpoint("https://127.0.0.1:1").with("HTTPS_PROXY", proxy),
+    ];
+    let running = landings.iter().flat_map(|landing| {
+        calls().into_iter().map(|call| (Running::start(landing.command(&call)), call))
+    });
+    // All of them first, then each: they wait at the same time.
+    let running: Vec<_> = running.collect();
+    for (process, call) in running {
+        let answer = process.finish();
+        assert_hidden(&answer, &canaries());
+        let asks = asks_the_server(&call);
+        assert_eq!(answer.code == Some(75), asks, "{call:?}: {answer:#?}");
+        assert!(!asks || answer.stderr.contains("the server did not answer"), "{answer:#?}");
+    }
+}
