@@ -2,10 +2,10 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test parity bench docs lint ci
+.PHONY: help demo test test-offline parity bench docs lint ci
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: ## Build the program and go the whole way once, in ./rawsink-demo
 	$(CARGO) build --release --package rawsink-cli
@@ -14,6 +14,10 @@ demo: ## Build the program and go the whole way once, in ./rawsink-demo
 test: ## Run all tests; needs no network
 	$(CARGO) test --workspace --lib --bins --tests
 	$(CARGO) test --workspace --doc
+
+test-offline: ## Run all tests where there is no network, not even loopback
+	$(CARGO) test --workspace --lib --bins --tests --no-run
+	scripts/without-network $(MAKE) test CARGO="$(CARGO) --offline"
 
 parity: ## Run the tests against a real object storage server; starts a MinIO on loopback unless one is named
 	scripts/parity
@@ -29,4 +33,4 @@ lint: ## Check format, lints and documentation
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps
 
-ci: lint test ## All that must be green before a change lands
+ci: lint test-offline ## All that must be green before a change lands
