@@ -103,6 +103,9 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
             Some("its writer may still be at work; if not, write the same run again")
         }
         ErrorKind::Conflict => Some("wait for the other writer, or look with `rawsink show`"),
+        ErrorKind::Denied => Some(
+            "fix the permissions of the files, or the key and its policy; `rawsink config` shows what is used",
+        ),
         ErrorKind::Corrupt => Some("do not use this partition before a person has looked at it"),
         ErrorKind::Unavailable => Some("try again later with the same run id"),
         ErrorKind::Unknown => Some("look with `rawsink show`, or write the same run again"),

@@ -137,6 +137,7 @@ fn g08_a_directory_without_permission_is_one_clear_error_and_nothing_is_visible(
     let below = Denied::below(landing.dir());
     let answer = below.rawsink(&["write", PARTITION, "--run-id", RUN]).exits(4);
     assert_clear(&answer, "Denied", "permission denied");
+    answer.says(&["hint: fix the permissions", "`rawsink config`"]);
     assert_eq!(landing.files(), Vec::<String>::new());
 }
 
