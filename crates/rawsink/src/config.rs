@@ -146,7 +146,8 @@ impl Loaded {
         }))
     }
 
-    /// Reads given variables; a value is an error where it is not UTF-8.
+    /// Reads given variables; a value is an error where it is not UTF-8. Files of secrets and
+    /// certificates are read once to see whether they can be used.
     ///
     /// # Errors
     /// `Invalid`, naming every variable that is wrong.
