@@ -189,7 +189,8 @@ impl S3 for Service {
         }))
     }
 
-    /// As `MinIO` does: only uploads of exactly the key that is asked for.
+    /// As `MinIO` does: only uploads of exactly the key that is asked for. As Ceph does: keys are
+    /// encoded where that is asked for, and nothing says so.
     async fn list_multipart_uploads(
         &self,
         request: S3Request<ListMultipartUploadsInput>,
@@ -213,7 +214,6 @@ impl S3 for Service {
             is_truncated: Some(more),
             next_key_marker: next.as_ref().map(|_| encoded_key.clone()),
             next_upload_id_marker: next,
-            encoding_type: input.encoding_type.clone(),
             ..Default::default()
         }))
     }
