@@ -17,7 +17,7 @@ use std::{
 use aws_sdk_s3::config::SharedHttpClient;
 use rawsink::{
     RawSink,
-    clock::{Surroundings, SystemTokens},
+    clock::{Notices, Surroundings, SystemTokens},
     config::{Addressing, CompleteConditions, ObjectSettings, Provider, Secret},
     sink::SinkOptions,
     store::{Object, S3Store, StorePath},
@@ -54,6 +54,8 @@ struct Shared {
     objects: Mutex<Objects>,
     habits: Mutex<Habits>,
     counts: Mutex<BTreeMap<Op, usize>>,
+    /// What a person was told that a sink waits for.
+    told: Mutex<Vec<String>>,
 }
 
 impl Default for S3Server {
@@ -73,6 +75,7 @@ impl S3Server {
             objects: Mutex::new(objects),
             habits: Mutex::default(),
             counts: Mutex::default(),
+            told: Mutex::default(),
         });
         let mut service = S3ServiceBuilder::new(service::Service(shared.clone()));
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
@@ -114,7 +117,9 @@ impl S3Server {
     /// Returns the clock and tokens of the server's clients.
     pub(crate) fn surroundings(&self) -> Surroundings {
         let clock = self.shared.clock.clone();
-        Surroundings { clock, tokens: Arc::new(SystemTokens), ..Surroundings::default() }
+        let shared = self.shared.clone();
+        let tell = move |sentence: &str| shared.told.lock().unwrap().push(sentence.to_owned());
+        Surroundings { clock, tokens: Arc::new(SystemTokens), notices: Notices::to(tell) }
     }
 
     /// Makes an answer go wrong.
@@ -165,6 +170,11 @@ impl S3Server {
     /// Returns how many requests met a habit since the server last behaved.
     pub(crate) fn met(&self) -> usize {
         self.shared.habits.lock().unwrap().met()
+    }
+
+    /// Returns what a person was told that a sink waits for.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.shared.told.lock().unwrap().clone()
     }
 
     /// Tells whether conditions on Complete are ignored.

@@ -15,6 +15,8 @@ pub(crate) const PART_TIMEOUT: Duration = Duration::from_mins(5);
 /// A short wait for the server to come to a view.
 pub(crate) const PAUSE: Duration = Duration::from_millis(200);
 
+/// After so many tries without success a person is told what is waited for.
+const TRIES_UNTOLD: u32 = 3;
 const FIRST_CAP: Duration = Duration::from_millis(100);
 const FIRST_CAP_SLOW: Duration = Duration::from_secs(1);
 const LAST_CAP: Duration = Duration::from_secs(20);
@@ -61,12 +63,15 @@ impl Pauses {
         Self { surroundings: surroundings.clone(), tries: 0 }
     }
 
-    /// Waits for a random time up to the cap, which doubles with every wait.
+    /// Waits for a random time up to the cap, which doubles with every wait; says why, once.
     pub(crate) async fn wait(&mut self, fault: Option<&Fault>) {
         let slow = fault.is_some_and(Fault::asks_to_slow_down);
         let first = if slow { FIRST_CAP_SLOW } else { FIRST_CAP };
         let cap = first.saturating_mul(1 << self.tries.min(16)).min(LAST_CAP);
         self.tries += 1;
+        if let Some(fault) = fault.filter(|_| self.tries == TRIES_UNTOLD) {
+            self.surroundings.notices.tell(&format!("trying again: {fault}"));
+        }
         let random =
             u32::try_from(self.surroundings.tokens.next() >> 96).expect("32 bits are left");
         self.surroundings.clock.sleep(cap.mul_f64(f64::from(random) / f64::from(u32::MAX))).await;

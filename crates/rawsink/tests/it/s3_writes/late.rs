@@ -102,3 +102,21 @@ async fn g04_a_newer_upload_that_appears_again_wins() {
     assert!(server.residue(&place()).iter().all(|name| name == "upload"));
     assert_free(&server, "the next one ends them").await;
 }
+
+#[tokio::test]
+async fn a_person_is_told_once_why_a_request_is_tried_again_and_why_the_grace_is_waited_for() {
+    let server = S3Server::default();
+    let busy = Effect::Refused(Answer::Error(503, "SlowDown"));
+    server.habit(Habit::once(Op::List, busy).times(8));
+    write(&server.sink(), &Size::Small.rows("mine")).await.unwrap();
+    let told = server.told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("trying again: the server answered 503 SlowDown"), "{told:?}");
+    let server = S3Server::default();
+    server.habit(Habit::once(Op::List, busy).times(2));
+    server.tamper(&place(), Object::Payload, Some(b"{}\n"));
+    write(&server.sink(), &Size::Small.rows("mine")).await.unwrap();
+    let told = server.told();
+    assert_eq!(told.len(), 1, "a short hiccup is not worth a word: {told:?}");
+    assert!(told[0].contains("an earlier attempt at this run"), "{told:?}");
+}
