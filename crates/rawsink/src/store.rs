@@ -208,10 +208,12 @@ impl Store for std::sync::Arc<dyn Store> {
 /// attempt usable only for `abort`; dropped inside `seal`, it decides nothing.
 #[async_trait]
 pub trait Upload: fmt::Debug + Send {
-    /// Returns how many bytes the next part should have.
+    /// Returns how many bytes the next part should have, the last one apart.
     fn part_bytes(&self) -> usize;
 
-    /// Adds a part. It may still be on its way when this returns; a fault then shows at a later call.
+    /// Adds a part of [`part_bytes`](Self::part_bytes) or more: object storage refuses shorter ones,
+    /// though only when the payload is whole. It may still be on its way when this returns; a fault
+    /// then shows at a later call.
     async fn append(&mut self, part: Bytes) -> Result<()>;
 
     /// Adds the last part and makes the payload appear, whole and durable (G02).

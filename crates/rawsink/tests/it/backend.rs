@@ -3,6 +3,7 @@
 //! A new store joins every suite with one `impl Backend` and one line in `on_every_store`.
 
 mod meddling; // a store whose uploads and readings pass through a test's hands
+mod remote; // a bucket of the server that the environment names
 
 use std::{
     fs,
@@ -22,19 +23,36 @@ use rawsink::{
 };
 use tempfile::TempDir;
 
-pub(crate) use self::meddling::Meddling;
+pub(crate) use self::{meddling::Meddling, remote::Remote};
 use crate::s3_server::S3Server;
 
-/// Makes one test of each case for every store.
+/// Makes one test of each case for every store; those of a real server are run by `make parity`.
 macro_rules! on_every_store {
     ($($case:ident),+ $(,)?) => {
         $crate::backend::on_one_store!(memory, $crate::backend::Memory::default(), $($case),+);
         $crate::backend::on_one_store!(fs, $crate::backend::Directory::default(), $($case),+);
         $crate::backend::on_one_store!(s3, $crate::backend::Bucket::default(), $($case),+);
+        $crate::backend::on_one_store!(
+            remote,
+            #[ignore = "parity: needs an object storage server"]
+            $crate::backend::Remote::default(),
+            $($case),+
+        );
     };
 }
 
 macro_rules! on_one_store {
+    ($store:ident, #[ignore = $why:literal] $backend:expr, $($case:ident),+) => {
+        mod $store {
+            $(
+                #[tokio::test]
+                #[ignore = $why]
+                async fn $case() {
+                    super::$case(&$backend).await;
+                }
+            )+
+        }
+    };
     ($store:ident, $backend:expr, $($case:ident),+) => {
         mod $store {
             $(

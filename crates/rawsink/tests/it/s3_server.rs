@@ -210,8 +210,7 @@ fn settings(conditions: CompleteConditions) -> ObjectSettings {
         session_token: None,
         addressing: Addressing::Path,
         ca_file: None,
-        // Less than a real server takes, so that a few rows are several parts.
-        part_bytes: 64 * 1024,
+        part_bytes: objects::LEAST_PART_BYTES,
         uploads_in_flight: 4,
         complete_conditions: conditions,
         leftover_grace_s: 90,

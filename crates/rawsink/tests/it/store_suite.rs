@@ -94,6 +94,11 @@ async fn walked(store: &AnyStore, dir: &StorePath) -> Vec<String> {
     found.map(|stored| stored.dir.join(stored.object.file_name()).to_string()).collect().await
 }
 
+/// A part of the least size that servers take, filled with a text.
+fn part(upload: &dyn Upload, text: &str) -> Bytes {
+    text.bytes().cycle().take(upload.part_bytes()).collect()
+}
+
 fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }

@@ -9,6 +9,10 @@ use s3s::{S3Result, dto::Metadata, s3_error};
 
 use super::clock::VirtualClock;
 
+/// The least size of a part but the last: less than a real server's 5 MiB, so that a few rows are
+/// several parts.
+pub(super) const LEAST_PART_BYTES: usize = 64 * 1024;
+
 /// An object.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
@@ -188,9 +192,13 @@ impl Objects {
             return Err(s3_error!(InvalidPartOrder));
         }
         let mut whole = Vec::new();
-        for (number, etag) in parts {
+        for (n, (number, etag)) in parts.iter().enumerate() {
             let known = open.parts.get(number).filter(|(known, _)| known == etag);
-            whole.extend_from_slice(&known.ok_or_else(|| s3_error!(InvalidPart))?.1);
+            let bytes = &known.ok_or_else(|| s3_error!(InvalidPart))?.1;
+            if n + 1 < parts.len() && bytes.len() < LEAST_PART_BYTES {
+                return Err(s3_error!(EntityTooSmall));
+            }
+            whole.extend_from_slice(bytes);
         }
         let open = self.uploads.remove(id).unwrap();
         Ok(self.store(&open.key, whole.into(), open.metadata))

@@ -2,7 +2,7 @@
 
 use rawsink::store::{Object, Store, StorePath};
 
-use super::{start, walked};
+use super::{part, start, walked};
 use crate::{
     backend::{Backend, WholePayload, on_every_store},
     sample::store_path,
@@ -106,7 +106,7 @@ async fn names_that_start_with_a_dot_do_not_exist_at_any_level(backend: &dyn Bac
 async fn an_attempt_at_work_is_not_listed(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     let mut upload = start(&store, &run, 1).await;
-    upload.append(super::bytes("a part")).await.unwrap();
+    upload.append(part(&*upload, "a part,")).await.unwrap();
     assert_eq!(walked(&store, &StorePath::root()).await, Vec::<String>::new());
     assert_eq!(store.children(&StorePath::root()).await.unwrap(), Vec::<String>::new());
     upload.complete(super::bytes("")).await.unwrap();
