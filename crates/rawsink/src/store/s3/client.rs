@@ -20,6 +20,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::{
+    connect,
     credentials::Credentials,
     fault::Fault,
     requests::{Condition, Content, Head, OpenUpload, Page, Reply, Requests},
@@ -84,7 +85,9 @@ impl Client {
         });
         let message =
             said.unwrap_or_else(|| if status.is_none() { chain(error) } else { String::new() });
-        Fault { status, code, message: self.credentials.hidden_in(message), request_id, skew }
+        let message = self.credentials.hidden_in(message);
+        let untrusted = status.is_none() && connect::is_refused_handshake(error);
+        Fault { status, code, message, request_id, skew, untrusted }
     }
 
     fn skew(&self, date: &str) -> Option<Duration> {
@@ -319,7 +322,7 @@ const COMPLETE_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A limit for one sending of one request.
 fn within(limit: Duration) -> aws_sdk_s3::config::Builder {
-    let timeouts = TimeoutConfig::builder().connect_timeout(super::connect::CONNECT_TIMEOUT);
+    let timeouts = TimeoutConfig::builder().connect_timeout(connect::CONNECT_TIMEOUT);
     let timeouts = timeouts.read_timeout(limit).operation_attempt_timeout(limit).build();
     aws_sdk_s3::config::Builder::new().timeout_config(timeouts)
 }

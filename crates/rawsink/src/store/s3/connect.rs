@@ -6,7 +6,7 @@
 //! would make the next request fail everywhere), cached identities (secrets in files may change),
 //! profiles and `AWS_*` variables (a stray one must not redirect a production write).
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error as StdError, io, sync::Arc, time::Duration};
 
 use aws_sdk_s3::{
     Client as SdkClient,
@@ -90,4 +90,45 @@ fn transport(settings: &ObjectSettings) -> Result<SharedHttpClient> {
         .map_err(|cause| refused(&cause))?;
     let client = pool::Client::new(&pool).map_err(|cause| refused(&cause))?;
     Ok(SharedHttpClient::new(client))
+}
+
+/// Tells whether an error is this side's refusal of what the server showed in the handshake: another
+/// connection would see the same.
+pub(super) fn is_refused_handshake(error: &(dyn StdError + 'static)) -> bool {
+    let refusal = |error: &(dyn StdError + 'static)| {
+        let error = error.downcast_ref();
+        matches!(
+            error,
+            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_))
+        )
+    };
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if refusal(error) {
+            return true;
+        }
+        // An I/O error shows the causes of what it wraps, and not that itself.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::CertificateError::UnknownIssuer;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_certificate_is_found_however_it_is_wrapped() {
+        let refused = || rustls::Error::InvalidCertificate(UnknownIssuer);
+        assert!(is_refused_handshake(&refused()));
+        let wrapped = io::Error::new(io::ErrorKind::InvalidData, refused());
+        assert!(is_refused_handshake(&io::Error::other(wrapped)));
+        assert!(!is_refused_handshake(&io::Error::other("closed")));
+        assert!(!is_refused_handshake(&io::Error::from(io::ErrorKind::ConnectionReset)));
+    }
 }

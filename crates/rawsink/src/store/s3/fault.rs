@@ -19,6 +19,9 @@ pub(crate) struct Fault {
     pub(crate) request_id: Option<String>,
     /// How far the clocks are apart, where that is the reason.
     pub(crate) skew: Option<Duration>,
+    /// Whether this side refused to speak to the server: its certificate is not trusted, or it does
+    /// not speak TLS.
+    pub(crate) untrusted: bool,
 }
 
 impl Fault {
@@ -42,6 +45,7 @@ impl Fault {
             "InternalError",
         ];
         match self.status {
+            None if self.untrusted => false,
             None | Some(200..=299 | 408 | 429 | 500 | 502..=504) => true,
             _ => self
                 .code
@@ -100,6 +104,7 @@ impl Fault {
             "IllegalLocationConstraintException",
         ];
         match (self.status, self.code.as_deref()) {
+            _ if self.untrusted => ErrorKind::Invalid,
             (_, Some(code)) if setting.contains(&code) => ErrorKind::Invalid,
             (_, Some("XAmzContentSHA256Mismatch" | "NotImplemented")) => ErrorKind::Unsupported,
             _ if self.may_pass() => ErrorKind::Unavailable,
@@ -115,6 +120,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.status, &self.code) {
+            (None, _) if self.untrusted => f.write_str("the server was not asked")?,
             (None, _) => f.write_str("the server did not answer")?,
             (Some(status), None) => write!(f, "the server answered {status}")?,
             (Some(status), Some(code)) => write!(f, "the server answered {status} {code}")?,
@@ -124,6 +130,9 @@ impl fmt::Display for Fault {
         }
         if let Some(skew) = self.skew {
             write!(f, " (the clocks are {} s apart: set this machine's clock)", skew.as_secs())?;
+        }
+        if self.untrusted {
+            f.write_str(" (RAW_SINK_CA_FILE names the certificates of a private authority)")?;
         }
         match &self.request_id {
             Some(id) => write!(f, " [request {id}]"),
@@ -135,5 +144,19 @@ impl fmt::Display for Fault {
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         Self::new(fault.kind(), fault.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_not_trusted_is_a_setting_to_change_and_is_not_asked_again() {
+        let fault = Fault { message: "unknown issuer".into(), untrusted: true, ..Fault::default() };
+        assert!(!fault.may_pass() && Fault::default().may_pass());
+        let error = Error::from(fault);
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.message().contains("unknown issuer (RAW_SINK_CA_FILE"), "{error}");
     }
 }
