@@ -1,0 +1,61 @@
+//! The bucket's name in the path and in the host.
+
+use super::wire::{Fate, Wire};
+use crate::{
+    landing::{Landing, PARTITION, RUN, run_path},
+    parity::{Client, assert_sealed, bucket, payload_of, rows},
+};
+
+/// Where MinIO answers to hosts that begin with a bucket's name.
+const DOMAIN: &str = "s3.localhost";
+
+/// Returns a landing that addresses its bucket in one of the two ways, over a wire.
+fn addressed(way: &str, prefix: &str) -> (Wire, Landing) {
+    let landing = bucket();
+    let endpoint = landing.var("RAW_SINK_ENDPOINT_URL").to_owned();
+    let wire = Wire::to(&endpoint, |_| Fate::Passed);
+    let landing = wire.between(landing).with("RAW_SINK_ADDRESSING", way);
+    let named = endpoint.replace("127.0.0.1", DOMAIN);
+    (wire, landing.with("RAW_SINK_ENDPOINT_URL", named).with("RAW_SINK_PREFIX", prefix))
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn the_bucket_is_named_in_the_path_or_in_the_host_and_both_are_one_place() {
+    // Unlike the bucket's name, so that one can be told from the other.
+    let prefix = format!("addressed-{}", std::process::id());
+    let direct = bucket().with("RAW_SINK_PREFIX", &prefix);
+    let name = direct.var("RAW_SINK_BUCKET");
+    let port = direct.var("RAW_SINK_ENDPOINT_URL").rsplit_once(':').unwrap().1;
+    for (way, host) in
+        [("path", format!("{DOMAIN}:{port}")), ("virtual", format!("{name}.{DOMAIN}:{port}"))]
+    {
+        let (wire, landing) = addressed(way, &prefix);
+        for (run, mib) in [("small", 1), ("large", 12)] {
+            let run = format!("{way}-{run}");
+            landing.land(&run, rows(&run, mib));
+            landing.rawsink(["verify", &run_path(&run)]).exits(0);
+            assert_sealed(&direct, &run, &rows(&run, mib));
+        }
+        let listed = landing.rawsink(["list", PARTITION]).exits(0).stdout;
+        assert_eq!(listed, direct.rawsink(["list", PARTITION]).exits(0).stdout);
+        let seen = wire.seen();
+        assert!(seen.len() > 20, "{} requests", seen.len());
+        for request in seen {
+            assert_eq!(request.header("host"), host, "{request:?}");
+            let in_path = request.target.starts_with(&format!("/{name}/"));
+            assert_eq!(in_path, way == "path", "{request:?}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn a_bucket_whose_name_has_dots_is_named_in_the_path() {
+    let landing = bucket().with("RAW_SINK_BUCKET", format!("dotted.{}.bucket", std::process::id()));
+    let client = Client::of(&landing);
+    client.create_bucket();
+    landing.land(RUN, rows("dots", 12));
+    assert_sealed(&landing, RUN, &rows("dots", 12));
+    assert!(client.head(&payload_of(RUN)).is_some());
+}

@@ -1,0 +1,67 @@
+//! Keys that may read and not write: temporary ones, with a session token.
+
+use super::super::client::between;
+use crate::{
+    landing::{Landing, PARTITION, RUN, answer},
+    parity::{Client, bucket, payload_of},
+};
+
+/// Asks the server for a temporary key that may read everything and write nothing.
+fn read_only(landing: Landing) -> Landing {
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+        "Action":["s3:GetObject","s3:ListBucket","s3:ListBucketMultipartUploads"],
+        "Resource":["arn:aws:s3:::*"]}]}"#;
+    let keys = ["RAW_SINK_ACCESS_KEY_ID", "RAW_SINK_SECRET_ACCESS_KEY"];
+    let mut command = landing.command_of("curl");
+    command
+        .args(["-sf", "--aws-sigv4", "aws:amz:us-east-1:sts", "--user"])
+        .arg(keys.map(|name| landing.var(name)).join(":"))
+        .args(["-d", "Action=AssumeRole", "-d", "Version=2011-06-15", "--data-urlencode"])
+        .arg(format!("Policy={policy}"))
+        .arg(landing.var("RAW_SINK_ENDPOINT_URL"));
+    let given = answer(command, b"").exits(0).stdout;
+    let value =
+        |name: &str| between(&given, &format!("<{name}>"), &format!("</{name}>"))[0].to_owned();
+    landing
+        .with("RAW_SINK_ACCESS_KEY_ID", value("AccessKeyId"))
+        .with("RAW_SINK_SECRET_ACCESS_KEY", value("SecretAccessKey"))
+        .with("RAW_SINK_SESSION_TOKEN", value("SessionToken"))
+}
+
+/// Two landings in one place: one that may do everything, one that may read.
+fn landings() -> (Landing, Landing) {
+    let owner = bucket();
+    let prefix = owner.var("RAW_SINK_PREFIX").to_owned();
+    (owner, read_only(bucket().with("RAW_SINK_PREFIX", prefix)))
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn a_key_that_may_only_read_reads_and_is_denied_to_write() {
+    let (owner, reader) = landings();
+    owner.land(RUN, "{\"n\":1}\n");
+    assert_eq!(reader.rawsink(["read", PARTITION, "--latest"]).exits(0).stdout, "{\"n\":1}\n");
+    reader.rawsink(["verify", PARTITION, "--latest"]).exits(0);
+    reader.rawsink(["validate", PARTITION, "--latest"]).exits(0);
+    assert_eq!(reader.rawsink(["list", "--runs"]).exits(0).stdout.lines().count(), 1);
+
+    let denied = Client::of(&reader).put(&payload_of("other"), "{}\n");
+    assert!(denied.contains("<Code>AccessDenied</Code>"), "the key may write: {denied}");
+    for text in ["{}\n".to_owned(), super::super::rows("large", 12)] {
+        let refused = reader.feed(["write", PARTITION, "--run-id", "other"], text).exits(4);
+        let error = refused.one_error("Denied");
+        assert!(error.contains("AccessDenied") && error.contains("run_id=other"), "{error}");
+        let token = reader.var("RAW_SINK_SESSION_TOKEN");
+        assert!(!format!("{refused:?}").contains(token), "the session token is shown");
+    }
+    assert_eq!(Client::of(&owner).keys().len(), 2, "only what the owner wrote is there");
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn a_temporary_key_without_its_session_token_is_denied() {
+    let (owner, reader) = landings();
+    owner.land(RUN, "{}\n");
+    let reader = reader.with("RAW_SINK_SESSION_TOKEN", "");
+    reader.rawsink(["read", PARTITION, "--latest"]).exits(4).one_error("Denied");
+}
