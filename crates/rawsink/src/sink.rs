@@ -5,6 +5,7 @@
 
 mod digest;
 mod listing;
+mod part;
 mod reader;
 mod source;
 mod writer;

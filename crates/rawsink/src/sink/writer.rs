@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::Serialize;
 
-use super::{PayloadSummary, digest::PayloadDigest};
+use super::{PayloadSummary, digest::PayloadDigest, part::PartBuffer};
 use crate::{
     error::{Error, ErrorKind, Result},
     key::{PartitionKey, RunId},
@@ -29,8 +29,9 @@ pub struct PartitionWriter {
     key: PartitionKey,
     run: RunId,
     max_row_bytes: usize,
-    part: BytesMut,
-    part_bytes: usize,
+    part: PartBuffer,
+    /// The text of the last row that was serialised here; its memory is used again.
+    row: Vec<u8>,
     digest: PayloadDigest,
     rows: u64,
     /// Whether a call is under way; still set later, it was dropped half-way and rows may be missing.
@@ -54,10 +55,9 @@ impl PartitionWriter {
         run: RunId,
         max_row_bytes: usize,
     ) -> Self {
-        let part_bytes = upload.part_bytes();
-        let (part, digest) = (BytesMut::new(), PayloadDigest::default());
-        let (upload, rows, under_way) = (Some(upload), 0, false);
-        Self { upload, key, run, max_row_bytes, part, part_bytes, digest, rows, under_way }
+        let (part, row) = (PartBuffer::new(upload.part_bytes()), Vec::new());
+        let (upload, digest) = (Some(upload), PayloadDigest::default());
+        Self { upload, key, run, max_row_bytes, part, row, digest, rows: 0, under_way: false }
     }
 
     /// Appends one row, serialised as one line of JSON.
@@ -67,27 +67,22 @@ impl PartitionWriter {
     /// store's errors. After any error the writer has ended.
     pub async fn write_payload_row<T: Serialize + Sync + ?Sized>(&mut self, row: &T) -> Result<()> {
         self.begin()?;
-        let start = self.part.len();
-        self.reserve_part();
-        let serialised = serde_json::to_writer((&mut self.part).writer(), row);
-        let outcome = match serialised {
+        let mut text = std::mem::take(&mut self.row);
+        text.clear();
+        let outcome = match serde_json::to_writer(&mut text, row) {
             Err(fault) => Err(RowFault::NotJson(fault.to_string())),
             // Well-formed already, unless the value carries raw JSON text of its own.
-            Ok(()) if !self.part[start..].starts_with(b"{") => Err(RowFault::NotAnObject),
-            Ok(()) if self.part.len() - start > self.max_row_bytes => {
-                Err(RowFault::TooLong(self.max_row_bytes))
-            }
-            Ok(()) if memchr::memchr(b'\n', &self.part[start..]).is_some() => {
-                Err(RowFault::LineFeed)
-            }
+            Ok(()) if !text.starts_with(b"{") => Err(RowFault::NotAnObject),
+            Ok(()) if text.len() > self.max_row_bytes => Err(RowFault::TooLong(self.max_row_bytes)),
+            Ok(()) if memchr::memchr(b'\n', &text).is_some() => Err(RowFault::LineFeed),
             Ok(()) => Ok(()),
         };
         if let Err(fault) = outcome {
             return Err(self.refuse_row(0, &fault).await);
         }
-        self.rows += 1;
-        self.part.put_u8(b'\n');
-        self.send_full_parts().await?;
+        text.push(b'\n');
+        self.put_lines(&text, 1).await?;
+        self.row = text;
         self.finish();
         Ok(())
     }
@@ -130,7 +125,7 @@ impl PartitionWriter {
     /// writer's seal is not there and will not appear (G06).
     pub async fn finalize(mut self, metadata: Metadata) -> Result<Sealed> {
         self.check_open()?;
-        let sealed = self.check_metadata(&metadata).map(|()| self.part.split().freeze());
+        let sealed = self.check_metadata(&metadata).map(|()| self.part.take());
         let outcome = match sealed {
             Ok(last) => self.complete(last).await,
             Err(error) => Err(error),
@@ -153,12 +148,9 @@ impl PartitionWriter {
         let mut rest = lines;
         // Parts have exactly their size, so a line may continue in the next one.
         while !rest.is_empty() {
-            self.reserve_part();
-            let (fits, next) = rest.split_at(rest.len().min(self.part_bytes - self.part.len()));
-            self.part.extend_from_slice(fits);
-            rest = next;
-            if self.part.len() == self.part_bytes {
-                self.send_full_parts().await?;
+            rest = self.part.fill(rest);
+            if self.part.is_full() {
+                self.send_full_part().await?;
             }
         }
         self.rows += rows;
@@ -203,37 +195,17 @@ impl PartitionWriter {
         self.max_row_bytes
     }
 
-    fn reserve_part(&mut self) {
-        if self.part.capacity() == 0 {
-            self.part.reserve(self.part_bytes);
-        }
-    }
-
-    async fn send_full_parts(&mut self) -> Result<()> {
-        if self.part.len() < self.part_bytes {
-            return Ok(());
-        }
-        // The next buffer is made only when the store has taken what is full, so that a part's memory
-        // is free once it is sent.
-        let mut filled = std::mem::take(&mut self.part).freeze();
-        while filled.len() >= self.part_bytes {
-            let full = filled.split_to(self.part_bytes);
-            self.digest.update(&full);
-            let sent = match self.upload.as_mut() {
-                Some(upload) => upload.append(full).await,
-                None => return self.check_open(),
-            };
-            if let Err(error) = sent {
-                return Err(self.end(error).await);
+    async fn send_full_part(&mut self) -> Result<()> {
+        let full = self.part.take();
+        self.digest.update(&full);
+        let Some(upload) = self.upload.as_mut() else { return self.check_open() };
+        match upload.append(full).await {
+            Ok(()) => {
+                self.part.set_part_bytes(upload.part_bytes());
+                Ok(())
             }
-            self.part_bytes =
-                self.upload.as_ref().map_or(self.part_bytes, |upload| upload.part_bytes());
+            Err(error) => Err(self.end(error).await),
         }
-        if !filled.is_empty() {
-            self.part.reserve(self.part_bytes.max(filled.len()));
-            self.part.extend_from_slice(&filled);
-        }
-        Ok(())
     }
 
     fn check_metadata(&self, metadata: &Metadata) -> Result<()> {
