@@ -22,8 +22,8 @@ test-offline: ## Run all tests where there is no network, not even loopback
 parity: ## Run the tests against a real object storage server; starts a MinIO on loopback unless one is named
 	scripts/parity
 
-bench: ## Measure CPU and memory beside floors in the same run
-	$(CARGO) bench --package rawsink-cli --bench throughput
+bench: ## Measure CPU, memory and requests beside floors in the same run; starts a MinIO unless a server is named
+	scripts/with-minio $(CARGO) bench --package rawsink-cli --bench throughput
 
 docs: ## Write the generated pages, docs/cli.md and docs/configuration.md
 	UPDATE_DOCS=1 $(CARGO) test --package rawsink-cli --bin rawsink docs::

@@ -35,13 +35,14 @@ impl Usage {
     }
 }
 
-/// Runs a command in `dir` below a measuring process.
-pub(crate) fn measure(dir: &Path, command: &[&str]) -> Usage {
+/// Runs a command in `dir`, with variables of its own, below a measuring process.
+pub(crate) fn measure(dir: &Path, variables: &[(&str, String)], command: &[&str]) -> Usage {
     let own = std::env::current_exe().unwrap();
     let output = Command::new(own)
         .arg("measure")
         .args(command)
         .current_dir(dir)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
@@ -57,7 +58,6 @@ pub(crate) fn child(command: &[&str]) {
     let (program, arguments) = command.split_first().unwrap();
     let status = Command::new(program)
         .args(arguments)
-        .env("RAW_SINK_STATE_URL", "sqlite:state.db")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
