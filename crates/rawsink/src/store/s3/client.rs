@@ -67,7 +67,9 @@ impl Client {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let (status, date) = match error.raw_response() {
+        // A reply whose body was cut does not say what it would have said.
+        let whole = !matches!(error, SdkError::ResponseError(_));
+        let (status, date) = match error.raw_response().filter(|_| whole) {
             Some(raw) => {
                 (Some(raw.status().as_u16()), raw.headers().get("date").map(str::to_owned))
             }

@@ -144,6 +144,7 @@ fn wrong(op: Op, answer_is: Answer) -> Result<HttpResponse, ConnectorError> {
             let cause = io::Error::new(io::ErrorKind::ConnectionReset, "the connection was closed");
             return Err(ConnectorError::io(cause.into()));
         }
+        Answer::CutShort(status) => (status, "application/xml", String::new()),
         Answer::Html(status) => (status, "text/html", "<html>Too many requests</html>".to_owned()),
         Answer::Document(text) => (200, "application/xml", text.to_owned()),
         Answer::Error(status, code) => (status, "application/xml", document(code, "said so")),
@@ -156,6 +157,9 @@ fn wrong(op: Op, answer_is: Answer) -> Result<HttpResponse, ConnectorError> {
     answer.headers_mut().insert("x-amz-request-id", "REQUEST-17");
     // An hour after the start of the virtual clock, and long ago for the SDK's signer.
     answer.headers_mut().insert("date", "Sun, 02 Jun 2024 05:00:00 GMT");
+    if matches!(answer_is, Answer::CutShort(_)) {
+        end_in_an_error(&mut answer, Bytes::from_static(b"<Error>"));
+    }
     Ok(answer)
 }
 
@@ -168,11 +172,15 @@ async fn cut(mut answer: HttpResponse, bytes: usize) -> HttpResponse {
     let body = s3s::Body::http_body(answer.take_body());
     let chunks: Vec<Bytes> = body.try_collect().await.unwrap();
     let whole = Bytes::from(chunks.concat());
-    let end = io::Error::new(io::ErrorKind::ConnectionReset, "the connection was closed");
-    let pieces = vec![Ok(whole.slice(..bytes.min(whole.len()))), Err(end)];
-    let body = StreamingBlob::wrap(stream::iter(pieces));
-    *answer.body_mut() = SdkBody::from_body_1_x(s3s::Body::from(body));
+    end_in_an_error(&mut answer, whole.slice(..bytes.min(whole.len())));
     answer
+}
+
+/// Gives an answer this body, and then the end of the connection.
+fn end_in_an_error(answer: &mut HttpResponse, bytes: Bytes) {
+    let end = io::Error::new(io::ErrorKind::ConnectionReset, "the connection was closed");
+    let body = StreamingBlob::wrap(stream::iter(vec![Ok(bytes), Err(end)]));
+    *answer.body_mut() = SdkBody::from_body_1_x(s3s::Body::from(body));
 }
 
 impl HttpConnector for Connection {

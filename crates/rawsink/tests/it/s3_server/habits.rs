@@ -43,6 +43,8 @@ pub(crate) enum Answer {
     Error(u16, &'static str),
     /// 403, and this in words.
     Said(&'static str),
+    /// A status, and a body that ends in an error.
+    CutShort(u16),
     /// A status, and a page for people.
     Html(u16),
     /// 200 and this document.

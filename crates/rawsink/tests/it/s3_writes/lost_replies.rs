@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Answers that say nothing about what became of a request, or the wrong thing.
-const DOUBTFUL: [Answer; 13] = [
+const DOUBTFUL: [Answer; 15] = [
     Answer::Closed,
     Answer::Error(500, "InternalError"),
     Answer::Error(502, "BadGateway"),
@@ -24,6 +24,9 @@ const DOUBTFUL: [Answer; 13] = [
     Answer::Error(412, "PreconditionFailed"),
     Answer::Error(429, "TooManyRequests"),
     Answer::Html(429),
+    // What the rest would have said is not known.
+    Answer::CutShort(403),
+    Answer::CutShort(404),
 ];
 
 /// Answers of Complete alone.
