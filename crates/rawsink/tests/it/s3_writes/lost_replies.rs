@@ -109,18 +109,33 @@ async fn g07_no_such_upload_means_sealed_where_complete_was_applied_and_conflict
     let gone = Answer::Error(404, "NoSuchUpload");
     let lost = Habit::once(Op::Complete, Effect::Lost(gone));
     assert_survives(lost, Size::Large).await;
-    // The first answer is lost, and the second send finds the upload gone.
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::Complete, Effect::Refused(gone)));
+    assert_eq!(outcome(&server, &Size::Large.rows("mine")).await, Err(ErrorKind::Conflict));
+    assert_free(&server, "the upload is gone").await;
+}
+
+#[tokio::test]
+async fn g07_a_complete_that_is_applied_while_the_writer_looks_is_seen() {
     let server = S3Server::default();
     server.habit(Habit::once(Op::Complete, Effect::Lost(Answer::Closed)));
     server
         .habit(Habit::once(Op::Head, Effect::Refused(Answer::Error(404, "NoSuchKey"))).skipping(2));
     let rows = Size::Large.rows("mine");
     let sealed = write(&server.sink(), &rows).await.unwrap();
-    assert_eq!(server.count(Op::Complete), 2);
-    assert_sealed(&server, &sealed, &rows, "replayed").await;
+    assert_eq!(server.count(Op::Complete), 1, "the upload is gone, and the payload is looked at");
+    assert_sealed(&server, &sealed, &rows, "applied late").await;
+}
+
+/// Ceph calls the Complete of an upload that was ended "already in progress", for ever.
+#[tokio::test]
+async fn g07_a_doubtful_complete_whose_upload_was_ended_is_a_conflict_without_waiting() {
     let server = S3Server::default();
-    server.habit(Habit::always(Op::Complete, Effect::Refused(gone)));
-    assert_eq!(outcome(&server, &rows).await, Err(ErrorKind::Conflict));
+    server.habit(Habit::once(Op::Head, Effect::After(|objects| objects.uploads.clear())));
+    let in_progress = Answer::Error(500, "InternalError");
+    server.habit(Habit::always(Op::Complete, Effect::Refused(in_progress)));
+    assert_eq!(outcome(&server, &Size::Large.rows("mine")).await, Err(ErrorKind::Conflict));
+    assert_eq!(server.count(Op::Complete), 1);
     assert_free(&server, "the upload is gone").await;
 }
 

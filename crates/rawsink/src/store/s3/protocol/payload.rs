@@ -139,9 +139,23 @@ impl Attempt {
         let upload_gone = fault.is_some_and(Fault::is_no_such_upload);
         match self.look().await? {
             Seen::Mine(_) => Ok(Next::Done),
-            Seen::Absent | Seen::Leftover if !upload_gone => Ok(Next::SendAgain),
-            Seen::Absent | Seen::Leftover => Err(superseded("its upload was ended")),
+            Seen::Absent | Seen::Leftover if upload_gone => Err(superseded("its upload was ended")),
+            Seen::Absent | Seen::Leftover => self.send_again_or_yield().await,
             Seen::Another(_) => Err(superseded("another payload is there")),
+        }
+    }
+
+    /// Decides by the list of uploads whether a Complete can still succeed: Ceph calls that of an
+    /// upload which was ended "already in progress", for ever.
+    async fn send_again_or_yield(&mut self) -> Result<Next> {
+        let Some(own) = self.upload.clone() else { return Ok(Next::SendAgain) };
+        if self.list_uploads().await?.value.iter().any(|upload| upload.id == own) {
+            return Ok(Next::SendAgain);
+        }
+        // It is gone because it was ended, or because it was completed since the look.
+        match self.look().await? {
+            Seen::Mine(_) => Ok(Next::Done),
+            _ => Err(superseded("its upload was ended")),
         }
     }
 }
