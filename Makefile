@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline parity bench docs lint ci
+.PHONY: help demo test test-offline parity parity-ceph bench docs lint ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -21,6 +21,9 @@ test-offline: ## Run all tests where there is no network, not even loopback
 
 parity: ## Run the tests against a real object storage server; starts a MinIO on loopback unless one is named
 	scripts/parity
+
+parity-ceph: ## The same against a Ceph object gateway on loopback; installs Debian's packages where they are missing
+	scripts/with-ceph scripts/parity
 
 bench: ## Measure CPU, memory and requests beside floors in the same run; starts a MinIO unless a server is named
 	scripts/with-minio $(CARGO) bench --package rawsink-cli --bench throughput
