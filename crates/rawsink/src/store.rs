@@ -15,7 +15,10 @@ mod faulty;
 mod fs;
 mod memory;
 mod path;
+#[cfg(not(feature = "simulation"))]
 mod s3;
+#[cfg(feature = "simulation")]
+pub mod s3;
 
 use std::fmt;
 

@@ -21,6 +21,7 @@ mod fault;
 mod listing;
 mod protocol;
 mod reading;
+#[cfg_attr(not(feature = "simulation"), expect(unreachable_pub, reason = "a feature shows it"))]
 mod requests;
 mod retry;
 mod upload;
@@ -31,9 +32,15 @@ use async_trait::async_trait;
 use aws_sdk_s3::config::SharedHttpClient;
 use futures_util::stream::BoxStream;
 
+#[cfg(not(feature = "simulation"))]
+use self::requests::Requests;
+#[cfg(feature = "simulation")]
+pub use self::{
+    fault::Fault,
+    requests::{Condition, Content, Head, OpenUpload, Page, Reply, Requests},
+};
 use self::{
     protocol::Rules,
-    requests::Requests,
     upload::{Cutting, S3Upload},
 };
 use super::{Attempt, Object, ObjectInfo, Reading, RunObjects, Store, StorePath, Stored, Upload};
@@ -75,6 +82,16 @@ impl S3Store {
     ) -> Result<Self> {
         let client = connect::client(settings, surroundings.clock.clone(), Some(connector))?;
         Ok(Self::over(Arc::new(client), settings, surroundings))
+    }
+
+    /// Makes a store whose requests somebody else answers, such as a server as data.
+    #[cfg(feature = "simulation")]
+    pub fn with_requests(
+        requests: Arc<dyn Requests>,
+        settings: &ObjectSettings,
+        surroundings: Surroundings,
+    ) -> Self {
+        Self::over(requests, settings, surroundings)
     }
 
     fn over(

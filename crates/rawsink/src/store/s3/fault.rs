@@ -8,20 +8,20 @@ use crate::error::{Error, ErrorKind};
 
 /// What the server said, or that it said nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Fault {
+pub struct Fault {
     /// The HTTP status; `None` where there was no whole answer.
-    pub(crate) status: Option<u16>,
+    pub status: Option<u16>,
     /// The S3 error code.
-    pub(crate) code: Option<String>,
+    pub code: Option<String>,
     /// What the server, or the connection, said.
-    pub(crate) message: String,
+    pub message: String,
     /// The server's id of the request.
-    pub(crate) request_id: Option<String>,
+    pub request_id: Option<String>,
     /// How far the clocks are apart, where that is the reason.
-    pub(crate) skew: Option<Duration>,
+    pub skew: Option<Duration>,
     /// Whether this side refused to speak to the server: its certificate is not trusted, or it does
     /// not speak TLS.
-    pub(crate) untrusted: bool,
+    pub untrusted: bool,
 }
 
 impl Fault {

@@ -13,59 +13,65 @@ use super::fault::Fault;
 use crate::store::WriterToken;
 
 /// What a request answers: its value, or why there is none.
-pub(crate) type Reply<T> = Result<T, Fault>;
+pub type Reply<T> = Result<T, Fault>;
 
 /// An object as HEAD, or a listing, shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Head {
+pub struct Head {
     /// The tag that the server gave; never computed here.
-    pub(crate) etag: String,
+    pub etag: String,
     /// Last change, in whole seconds.
-    pub(crate) modified: Timestamp,
+    pub modified: Timestamp,
     /// Length in bytes.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// The writer's token in the user metadata; a listing never shows it.
-    pub(crate) writer: Option<String>,
+    pub writer: Option<String>,
 }
 
 /// An open multipart upload; sorts as the protocol orders uploads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct OpenUpload {
-    pub(crate) initiated: Timestamp,
-    pub(crate) id: String,
+pub struct OpenUpload {
+    /// When it was created, as the server says.
+    pub initiated: Timestamp,
+    /// The server's name for it.
+    pub id: String,
 }
 
 /// One page of a listing.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Page {
+pub struct Page {
     /// Full keys with what is known of them, in byte order.
-    pub(crate) objects: Vec<(String, Head)>,
+    pub objects: Vec<(String, Head)>,
     /// Where the next page starts; `None` after the last.
-    pub(crate) next: Option<String>,
+    pub next: Option<String>,
 }
 
 /// An object's content from an offset on.
-pub(crate) struct Content {
-    pub(crate) etag: String,
+pub struct Content {
+    /// The tag that the server gave.
+    pub etag: String,
     /// The writer's token in the user metadata.
-    pub(crate) writer: Option<String>,
+    pub writer: Option<String>,
     /// Length of the whole object.
-    pub(crate) bytes: u64,
-    pub(crate) chunks: BoxStream<'static, Reply<Bytes>>,
+    pub bytes: u64,
+    /// The bytes from the offset on; nothing follows an error.
+    pub chunks: BoxStream<'static, Reply<Bytes>>,
 }
 
 /// Whether a request may replace what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Condition {
+pub enum Condition {
     /// `If-None-Match: *`
     CreateOnly,
     /// None: this attempt's leftover is replaced.
     Replace,
 }
 
-/// The requests.
+/// The requests to one bucket.
+///
+/// A future that is dropped was sent all the same: the server may apply it at any later time.
 #[async_trait]
-pub(crate) trait Requests: fmt::Debug + Send + Sync {
+pub trait Requests: fmt::Debug + Send + Sync {
     /// Returns what is there under a key; `None` where nothing is.
     async fn head(&self, key: &str) -> Reply<Option<Head>>;
 
