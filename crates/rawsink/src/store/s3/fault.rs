@@ -25,6 +25,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// A body that ended before its length was reached.
+    pub(crate) fn cut_short() -> Self {
+        Self { message: "the answer was cut short".to_owned(), ..Self::default() }
+    }
+
     /// Tells whether the request may have been applied all the same: no whole answer, or a failure
     /// of the server behind the point where it acts.
     pub(crate) fn may_have_been_applied(&self) -> bool {

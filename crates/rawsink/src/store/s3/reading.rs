@@ -88,12 +88,7 @@ impl Resumable {
                 }
                 None if self.offset >= self.bytes => return Ok(None),
                 Some(Err(cut)) => fault = Some(cut),
-                None => {
-                    fault = Some(Fault {
-                        message: "the answer was cut short".to_owned(),
-                        ..Fault::default()
-                    });
-                }
+                None => fault = Some(Fault::cut_short()),
             }
             pauses.wait(fault.as_ref()).await;
         }

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     store::{
         self, SealDocument, WriterToken,
-        s3::{requests::Reply, retry},
+        s3::{fault::Fault, requests::Reply, retry},
     },
 };
 
@@ -149,8 +149,12 @@ impl Attempt {
         while let Some(chunk) = content.chunks.next().await {
             found.extend_from_slice(&chunk?);
             if found.len() > mine.len() {
-                break;
+                return Ok(SealSeen::Another(content.writer));
             }
+        }
+        // A part of my seal would look like another's.
+        if (found.len() as u64) < content.bytes {
+            return Err(Fault::cut_short());
         }
         Ok(if found == *mine { SealSeen::Mine } else { SealSeen::Another(content.writer) })
     }
