@@ -112,6 +112,8 @@ impl Fault {
             _ if self.untrusted => ErrorKind::Invalid,
             (_, Some(code)) if setting.contains(&code) => ErrorKind::Invalid,
             (_, Some("XAmzContentSHA256Mismatch" | "NotImplemented")) => ErrorKind::Unsupported,
+            // A part whose first sending arrived after its second, where each has a tag of its own.
+            (_, Some("InvalidPart")) => ErrorKind::Unavailable,
             _ if self.may_pass() => ErrorKind::Unavailable,
             (Some(401 | 403), _) => ErrorKind::Denied,
             (Some(405 | 501), _) => ErrorKind::Unsupported,

@@ -203,8 +203,9 @@ impl Attempt {
         if others.is_empty() {
             return Ok(());
         }
-        // Said first: whatever becomes of the endings, this upload now stands for others.
-        self.ended_another = true;
+        // Said first: whatever becomes of the endings, this upload now stands for others. An echo of
+        // an upload that this attempt ended before is nobody.
+        self.ended_another |= others.iter().any(|id| !self.ended.contains(id));
         self.end_uploads(others).await
     }
 

@@ -54,6 +54,15 @@ async fn an_endpoint_without_conditional_puts_is_unsupported() {
 }
 
 #[tokio::test]
+async fn a_part_that_is_another_one_by_now_is_no_fault_of_the_caller() {
+    let server = S3Server::default();
+    let answer = Answer::Error(400, "InvalidPart");
+    server.habit(Habit::once(Op::Complete, Effect::Refused(answer)));
+    assert_eq!(outcome(&server, &Size::Large.rows("mine")).await, Err(ErrorKind::Unavailable));
+    assert_free(&server, "another part").await;
+}
+
+#[tokio::test]
 async fn an_endpoint_that_drops_user_metadata_is_unsupported_where_the_writer_depends_on_it() {
     for size in Size::BOTH {
         let server = S3Server::default();
