@@ -29,6 +29,7 @@
 pub mod clock;
 pub mod config;
 pub mod consume;
+pub mod doctor;
 pub mod error;
 pub mod key;
 pub mod layout;

@@ -19,6 +19,7 @@ mod path;
 mod s3;
 #[cfg(feature = "simulation")]
 pub mod s3;
+pub(crate) mod scratch;
 
 use std::fmt;
 

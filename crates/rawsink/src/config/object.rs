@@ -18,6 +18,16 @@ pub enum Addressing {
     Virtual,
 }
 
+impl Addressing {
+    /// Returns its value in `RAW_SINK_ADDRESSING`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Path => "path",
+            Self::Virtual => "virtual",
+        }
+    }
+}
+
 /// Whether conditions on `CompleteMultipartUpload` are honoured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompleteConditions {
@@ -91,9 +101,8 @@ pub(super) fn take(parser: &mut Parser) -> Option<ObjectSettings> {
     let secret_access_key = parser.require_secret("RAW_SINK_SECRET_ACCESS_KEY");
     let session_token = parser.secret("RAW_SINK_SESSION_TOKEN");
     let preset = provider.addressing(bucket.as_deref().unwrap_or_default());
-    let shown = if preset == Addressing::Path { "path" } else { "virtual" };
     let addressing =
-        parser.take_or("RAW_SINK_ADDRESSING", addressing, preset, shown, Origin::Provider);
+        parser.take_or("RAW_SINK_ADDRESSING", addressing, preset, preset.name(), Origin::Provider);
     let ca_file = parser.take("RAW_SINK_CA_FILE", ca_file, None);
     let allow_http = parser.take("RAW_SINK_ALLOW_HTTP", flag, false);
     let part_bytes = parser.take("RAW_SINK_PART_BYTES", part_bytes, 8 << 20);

@@ -10,6 +10,7 @@ mod error;
 mod listing;
 mod lock;
 mod probe;
+mod scratch;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -27,6 +28,7 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use rustix::{buffer::spare_capacity, fs::OFlags, io::Errno};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+pub(crate) use self::scratch::{DirectoryScratch, FileSystem, Taken};
 use self::{
     error::{FsError, joined},
     probe::Probe,
@@ -55,11 +57,8 @@ impl FsStore {
     /// # Errors
     /// `Invalid` for an empty path.
     pub fn new(root: impl AsRef<Path>) -> Result<Self> {
-        let root = root.as_ref();
-        let absolute = std::path::absolute(root).map_err(|cause| {
-            crate::Error::invalid(format!("{} is no directory: {cause}", root.display()))
-        })?;
-        Ok(Self { root: absolute, blocking: Blocking::default(), probe: Probe::default() })
+        let root = absolute(root.as_ref())?;
+        Ok(Self { root, blocking: Blocking::default(), probe: Probe::default() })
     }
 
     /// Sets where reading blocks.
@@ -119,6 +118,13 @@ impl Store for FsStore {
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
         listing::walk(self.dir(dir), dir.clone())
     }
+}
+
+/// Fixes a relative path to the current directory.
+fn absolute(root: &Path) -> Result<PathBuf> {
+    std::path::absolute(root).map_err(|cause| {
+        crate::Error::invalid(format!("{} is no directory: {cause}", root.display()))
+    })
 }
 
 /// Returns the objects in a run's directory; a directory that is not there has none.

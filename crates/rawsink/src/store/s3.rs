@@ -13,6 +13,7 @@
 //! | `upload` | how a payload is cut into parts |
 //! | `reading` | how a GET that was cut goes on |
 //! | `listing` | what is below a prefix |
+//! | `scratch` | raw requests below a prefix of their own, to examine a bucket |
 
 mod client;
 mod connect;
@@ -24,6 +25,7 @@ mod reading;
 #[cfg_attr(not(feature = "simulation"), expect(unreachable_pub, reason = "a feature shows it"))]
 mod requests;
 mod retry;
+mod scratch;
 mod upload;
 
 use std::{sync::Arc, time::Duration};
@@ -34,10 +36,16 @@ use futures_util::stream::BoxStream;
 
 #[cfg(not(feature = "simulation"))]
 use self::requests::Requests;
+pub(crate) use self::scratch::{BucketScratch, Traffic, Versioning};
 #[cfg(feature = "simulation")]
 pub use self::{
     fault::Fault,
     requests::{Condition, Content, Head, OpenUpload, Page, Reply, Requests},
+};
+#[cfg(not(feature = "simulation"))]
+pub(crate) use self::{
+    fault::Fault,
+    requests::{Condition, Reply},
 };
 use self::{
     protocol::Rules,

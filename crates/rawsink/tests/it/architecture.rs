@@ -9,7 +9,7 @@ use std::{
 /// What each module of the library may import, from the ground up: bytes (`store`) and words (`key`,
 /// `row`, `metadata`) do not know each other; `layout` joins them; `sink` and `state` do not know
 /// each other; whoever needs both stands on top.
-const MAY_IMPORT: [(&str, &[&str]); 13] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("clock", &[]),
     ("key", &["error"]),
@@ -23,6 +23,7 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("validate", &["error", "key", "layout", "row", "sink", "state"]),
     ("consume", &["error", "key", "layout", "sink", "state"]),
     ("verify", &["error", "key", "sink"]),
+    ("doctor", &["clock", "config", "error", "store"]),
 ];
 
 /// What only some files may name: the injected clock, the reader of the environment, nobody.

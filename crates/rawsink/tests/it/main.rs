@@ -9,6 +9,7 @@ mod architecture; // which module may import which, and where clock, environment
 mod backend; // the stores under test, and what only a test may do to them
 mod concurrency; // threads that race for one run, work side by side, or judge at once
 mod consume; // consumers see what has authority, and nothing else
+mod doctor; // what an examination finds: on honest stores, on lying ones, in trouble
 mod faults; // a fault at every store call, before and after it
 mod model; // random histories against a model of one page
 mod reader; // what readers hand out, and what they refuse to

@@ -19,6 +19,7 @@ use rawsink::{
     RawSink,
     clock::{Notices, Surroundings, SystemTokens},
     config::{Addressing, CompleteConditions, ObjectSettings, Provider, Secret},
+    doctor::Doctor,
     sink::SinkOptions,
     store::{Object, S3Store, StorePath},
 };
@@ -31,11 +32,11 @@ use self::{clock::VirtualClock, connector::Connection, habits::Habits};
 
 pub(crate) use self::{
     habits::{Answer, Effect, Habit, Op},
-    objects::{Objects, UserMetadata},
+    objects::{Aborts, CreateOnly, Listing, Objects, UserMetadata},
 };
 
 const BUCKET: &str = "landing";
-const PREFIX: &str = "raw/zone";
+pub(crate) const PREFIX: &str = "raw/zone";
 pub(crate) const ACCESS_KEY: &str = "AKIDTEST";
 pub(crate) const SECRET_KEY: &str = "this-is-the-secret";
 
@@ -102,6 +103,13 @@ impl S3Server {
             SharedHttpClient::new(connection),
         )
         .unwrap()
+    }
+
+    /// Returns a doctor of the bucket.
+    pub(crate) fn doctor(&self) -> Doctor {
+        let connection = Connection::new(self.shared.clone(), self.service.clone());
+        let connector = SharedHttpClient::new(connection);
+        Doctor::of_bucket(&self.settings, self.surroundings(), Some(&connector)).unwrap()
     }
 
     /// Returns a sink over the store.

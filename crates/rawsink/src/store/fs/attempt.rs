@@ -304,7 +304,7 @@ fn sync_directory(dir: &Path) -> Result<(), Errno> {
     fs::fsync(open_directory(dir)?)
 }
 
-fn open_directory(dir: &Path) -> Result<OwnedFd, Errno> {
+pub(super) fn open_directory(dir: &Path) -> Result<OwnedFd, Errno> {
     fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 

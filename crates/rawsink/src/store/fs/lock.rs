@@ -24,7 +24,7 @@ const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// How often a directory may vanish between making and locking it.
 const MAX_STARTS: u32 = 100;
-const DIRECTORY_MODE: u32 = 0o750;
+pub(super) const DIRECTORY_MODE: u32 = 0o750;
 
 /// A run's directory, locked as long as this lives.
 ///

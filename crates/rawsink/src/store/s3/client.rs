@@ -47,7 +47,7 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// Sends a request, and once more where a 403 met secrets that have changed in their files.
-    async fn send<T, E, F>(&self, request: impl Fn() -> F + Send) -> Reply<T>
+    pub(super) async fn send<T, E, F>(&self, request: impl Fn() -> F + Send) -> Reply<T>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

@@ -11,7 +11,7 @@ use std::{error::Error as StdError, io, sync::Arc, time::Duration};
 use aws_sdk_s3::{
     Client as SdkClient,
     config::{
-        BehaviorVersion, Config, IdentityCache, Region, RequestChecksumCalculation,
+        BehaviorVersion, Builder, Config, IdentityCache, Region, RequestChecksumCalculation,
         ResponseChecksumValidation, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
@@ -37,6 +37,16 @@ pub(super) fn client(
     clock: Arc<dyn Clock>,
     http: Option<SharedHttpClient>,
 ) -> Result<Client> {
+    client_with(settings, clock, http, |config| config)
+}
+
+/// Makes a client whose configuration is changed at the end.
+pub(super) fn client_with(
+    settings: &ObjectSettings,
+    clock: Arc<dyn Clock>,
+    http: Option<SharedHttpClient>,
+    change: impl FnOnce(Builder) -> Builder,
+) -> Result<Client> {
     let credentials = Credentials::read(settings)?;
     let http = match http {
         Some(http) => http,
@@ -58,10 +68,9 @@ pub(super) fn client(
         .retry_config(RetryConfig::disabled())
         .disable_clock_skew_correction(true)
         .timeout_config(timeouts)
-        .http_client(http)
-        .build();
+        .http_client(http);
     Ok(Client {
-        sdk: SdkClient::from_conf(config),
+        sdk: SdkClient::from_conf(change(config).build()),
         bucket: settings.bucket.clone(),
         credentials,
         clock,

@@ -81,6 +81,21 @@ impl Fault {
         matches!(self.status, Some(400 | 401 | 403 | 404 | 501)) && !self.is("RequestTimeout")
     }
 
+    /// Tells whether the condition of the request, or another request like it, was in the way.
+    pub(crate) fn refuses_condition(&self) -> bool {
+        matches!(self.status, Some(409 | 412))
+    }
+
+    /// Tells whether credentials or policy are in the way.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.kind() == ErrorKind::Denied
+    }
+
+    /// Tells whether the server does not know such a request.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        self.kind() == ErrorKind::Unsupported
+    }
+
     /// Tells whether the upload that was named is not there (any more).
     pub(crate) fn is_no_such_upload(&self) -> bool {
         self.is("NoSuchUpload")

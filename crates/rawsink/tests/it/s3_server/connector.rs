@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
-use rawsink::store::Object;
+use rawsink::{Clock, store::Object};
 use s3s::{dto::StreamingBlob, service::S3Service};
 
 use super::{
@@ -72,6 +72,15 @@ impl Connection {
             None => self.apply(request).await,
         };
         self.let_others_go_first().await;
+        answer.map(|answer| self.dated(answer))
+    }
+
+    /// Adds the time of a server whose clock is off.
+    fn dated(&self, mut answer: HttpResponse) -> HttpResponse {
+        if let Some(ahead) = self.shared.objects.lock().unwrap().clock_ahead {
+            let date = (self.shared.clock.now() + ahead).strftime("%a, %d %b %Y %T GMT");
+            answer.headers_mut().insert("date", date.to_string());
+        }
         answer
     }
 
@@ -126,6 +135,8 @@ fn target(request: &HttpRequest) -> (Op, Option<Object>) {
     let op = match request.method() {
         "GET" if has("list-type") => Op::List,
         "GET" if has("uploads") => Op::Uploads,
+        "GET" if has("versioning") => Op::Versioning,
+        "GET" if has("versions") => Op::Versions,
         "GET" => Op::Get,
         "HEAD" => Op::Head,
         "PUT" if has("uploadId") => Op::Part,
@@ -133,6 +144,7 @@ fn target(request: &HttpRequest) -> (Op, Option<Object>) {
         "POST" if has("uploads") => Op::Create,
         "POST" if has("uploadId") => Op::Complete,
         "DELETE" if has("uploadId") => Op::Abort,
+        "DELETE" => Op::Delete,
         method => panic!("nobody should ask for {method} {}", request.uri()),
     };
     (op, object)

@@ -6,7 +6,7 @@ use rawsink::store::Object;
 
 use super::objects::Objects;
 
-/// The operations of S3 that the store uses.
+/// The operations of S3 that the store and its examination use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Op {
     List,
@@ -18,10 +18,13 @@ pub(crate) enum Op {
     Uploads,
     Complete,
     Abort,
+    Delete,
+    Versioning,
+    Versions,
 }
 
 impl Op {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::List,
         Self::Head,
         Self::Get,
@@ -31,6 +34,9 @@ impl Op {
         Self::Uploads,
         Self::Complete,
         Self::Abort,
+        Self::Delete,
+        Self::Versioning,
+        Self::Versions,
     ];
 }
 

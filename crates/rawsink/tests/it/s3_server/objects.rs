@@ -1,6 +1,10 @@
 //! Objects and uploads in memory.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -23,7 +27,7 @@ pub(crate) struct Stored {
 }
 
 /// An open upload.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Open {
     pub(crate) key: String,
     pub(crate) initiated: Timestamp,
@@ -36,6 +40,39 @@ pub(crate) struct Open {
 pub(crate) enum UserMetadata {
     Kept,
     Dropped,
+    /// Kept by PUT alone.
+    DroppedByMultipart,
+}
+
+/// What becomes of the condition of a PUT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CreateOnly {
+    Honoured,
+    Ignored,
+    /// Compared first, applied some time later.
+    ComparedFirst,
+    /// Refused, and done all the same.
+    Pretended,
+    /// Not known to the server.
+    NotImplemented,
+}
+
+/// What an abort does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aborts {
+    Exact,
+    /// Answers 2xx whatever is there.
+    Polite,
+    /// Answers 2xx while a Complete runs, which goes on all the same.
+    Ruinous,
+}
+
+/// What LIST shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listing {
+    Fresh,
+    /// Not the object that was stored last.
+    Late,
 }
 
 /// Whether a range that is asked for is answered.
@@ -55,10 +92,28 @@ pub(crate) struct Objects {
     pub(crate) ranges: Ranges,
     /// How many open uploads one answer lists.
     pub(crate) uploads_a_page: usize,
+    pub(crate) create_only: CreateOnly,
+    pub(crate) aborts: Aborts,
+    pub(crate) listing: Listing,
+    /// How often an upload that was ended is listed all the same.
+    pub(crate) echoes: usize,
+    /// Least size of a part but the last, in bytes.
+    pub(crate) least_part: usize,
+    pub(crate) max_parts: i32,
+    /// How far the server's clock is ahead; `None` where its answers carry no date.
+    pub(crate) clock_ahead: Option<SignedDuration>,
+    pub(crate) versioned: bool,
+    /// Old versions: key, id, and whether it is the mark of a DELETE.
+    pub(crate) versions: Vec<(String, String, bool)>,
     pub(crate) stored: BTreeMap<String, Stored>,
     pub(crate) uploads: BTreeMap<String, Open>,
     /// The upload that was ended last.
     ended: Option<(String, Open)>,
+    /// Ended uploads, and how often each is listed yet.
+    echoing: Vec<(String, Open, usize)>,
+    last_stored: String,
+    /// Uploads whose Complete runs.
+    pub(super) completing: BTreeSet<String>,
     given: u64,
 }
 
@@ -70,9 +125,21 @@ impl Objects {
             user_metadata: UserMetadata::Kept,
             ranges: Ranges::Honoured,
             uploads_a_page: 1000,
+            create_only: CreateOnly::Honoured,
+            aborts: Aborts::Exact,
+            listing: Listing::Fresh,
+            echoes: 0,
+            least_part: LEAST_PART_BYTES,
+            max_parts: 10_000,
+            clock_ahead: None,
+            versioned: false,
+            versions: Vec::new(),
             stored: BTreeMap::new(),
             uploads: BTreeMap::new(),
             ended: None,
+            echoing: Vec::new(),
+            last_stored: String::new(),
+            completing: BTreeSet::new(),
             given: 0,
         }
     }
@@ -85,10 +152,14 @@ impl Objects {
 
     fn store(&mut self, key: &str, bytes: Bytes, metadata: Option<Metadata>) -> String {
         let etag = self.unique();
-        let metadata = metadata.filter(|_| self.user_metadata == UserMetadata::Kept);
+        let metadata = metadata.filter(|_| self.user_metadata != UserMetadata::Dropped);
         let modified = self.clock.now();
         let stored = Stored { bytes, etag: etag.clone(), modified, metadata };
         self.stored.insert(key.to_owned(), stored);
+        key.clone_into(&mut self.last_stored);
+        if self.versioned {
+            self.versions.push((key.to_owned(), etag.clone(), false));
+        }
         etag
     }
 
@@ -132,6 +203,7 @@ impl Objects {
             .stored
             .range((start, Bound::Unbounded))
             .filter(|(key, _)| key.starts_with(prefix))
+            .filter(|(key, _)| self.listing == Listing::Fresh || **key != self.last_stored)
             .map(|(key, stored)| (key.clone(), stored.clone()));
         let page = found.by_ref().take(max).collect();
         (page, found.next().is_some())
@@ -144,10 +216,29 @@ impl Objects {
         metadata: Option<Metadata>,
         only_new: bool,
     ) -> S3Result<String> {
-        if only_new && self.stored.contains_key(key) {
-            return Err(s3_error!(PreconditionFailed));
+        let refused = only_new && self.stored.contains_key(key);
+        match self.create_only {
+            CreateOnly::NotImplemented if only_new => return Err(s3_error!(NotImplemented)),
+            CreateOnly::Honoured if refused => return Err(s3_error!(PreconditionFailed)),
+            CreateOnly::Pretended if refused => {
+                self.store(key, bytes, metadata);
+                return Err(s3_error!(PreconditionFailed));
+            }
+            _ => {}
         }
         Ok(self.store(key, bytes, metadata))
+    }
+
+    pub(super) fn delete(&mut self, key: &str) {
+        self.stored.remove(key);
+        if self.versioned {
+            let id = self.unique();
+            self.versions.push((key.to_owned(), id, true));
+        }
+    }
+
+    pub(super) fn delete_version(&mut self, key: &str, id: &str) {
+        self.versions.retain(|(known, version, _)| known != key || version != id);
     }
 
     pub(super) fn create_upload(&mut self, key: &str, metadata: Option<Metadata>) -> String {
@@ -159,19 +250,33 @@ impl Objects {
     }
 
     /// Returns a page of the open uploads of exactly this key, behind an id, and whether there are
-    /// more.
-    pub(super) fn list_uploads(&self, key: &str, after: &str) -> (Vec<(String, Timestamp)>, bool) {
+    /// more. The last page shows ended ones, too, as long as they echo.
+    pub(super) fn list_uploads(
+        &mut self,
+        key: &str,
+        after: &str,
+    ) -> (Vec<(String, Timestamp)>, bool) {
         let mut found = self
             .uploads
             .iter()
             .filter(|(id, open)| open.key == key && id.as_str() > after)
             .map(|(id, open)| (id.clone(), open.initiated));
-        let page = found.by_ref().take(self.uploads_a_page).collect();
-        (page, found.next().is_some())
+        let mut page: Vec<_> = found.by_ref().take(self.uploads_a_page).collect();
+        let more = found.next().is_some();
+        for (id, open, left) in &mut self.echoing {
+            if !more && open.key == key && *left > 0 {
+                *left -= 1;
+                page.push((id.clone(), open.initiated));
+            }
+        }
+        (page, more)
     }
 
     pub(super) fn upload_part(&mut self, id: &str, number: i32, bytes: Bytes) -> S3Result<String> {
         let etag = self.unique();
+        if number > self.max_parts {
+            return Err(s3_error!(InvalidArgument));
+        }
         let open = self.uploads.get_mut(id).ok_or_else(|| s3_error!(NoSuchUpload))?;
         open.parts.insert(number, (etag.clone(), bytes));
         Ok(etag)
@@ -195,17 +300,23 @@ impl Objects {
         for (n, (number, etag)) in parts.iter().enumerate() {
             let known = open.parts.get(number).filter(|(known, _)| known == etag);
             let bytes = &known.ok_or_else(|| s3_error!(InvalidPart))?.1;
-            if n + 1 < parts.len() && bytes.len() < LEAST_PART_BYTES {
+            if n + 1 < parts.len() && bytes.len() < self.least_part {
                 return Err(s3_error!(EntityTooSmall));
             }
             whole.extend_from_slice(bytes);
         }
         let open = self.uploads.remove(id).unwrap();
-        Ok(self.store(&open.key, whole.into(), open.metadata))
+        let kept = self.user_metadata != UserMetadata::DroppedByMultipart;
+        Ok(self.store(&open.key, whole.into(), open.metadata.filter(|_| kept)))
     }
 
     pub(super) fn abort(&mut self, id: &str) -> S3Result<()> {
+        let ruins = self.aborts == Aborts::Ruinous && self.completing.contains(id);
+        if ruins || (self.aborts == Aborts::Polite && !self.uploads.contains_key(id)) {
+            return Ok(());
+        }
         let open = self.uploads.remove(id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        self.echoing.push((id.to_owned(), open.clone(), self.echoes));
         self.ended = Some((id.to_owned(), open));
         Ok(())
     }

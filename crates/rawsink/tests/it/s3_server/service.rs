@@ -12,19 +12,22 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::{
     S3, S3Request, S3Response, S3Result,
     dto::{
-        AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
-        CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput,
-        ETag, ETagCondition, EncodingType, GetObjectInput, GetObjectOutput, HeadObjectInput,
-        HeadObjectOutput, ListMultipartUploadsInput, ListMultipartUploadsOutput,
-        ListObjectsV2Input, ListObjectsV2Output, MultipartUpload, PutObjectInput, PutObjectOutput,
-        StreamingBlob, Timestamp, UploadPartInput, UploadPartOutput,
+        AbortMultipartUploadInput, AbortMultipartUploadOutput, BucketVersioningStatus,
+        CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CreateMultipartUploadInput,
+        CreateMultipartUploadOutput, DeleteMarkerEntry, DeleteObjectInput, DeleteObjectOutput,
+        ETag, ETagCondition, EncodingType, GetBucketVersioningInput, GetBucketVersioningOutput,
+        GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
+        ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectVersionsInput,
+        ListObjectVersionsOutput, ListObjectsV2Input, ListObjectsV2Output, MultipartUpload,
+        ObjectVersion, PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp, UploadPartInput,
+        UploadPartOutput,
     },
     s3_error,
 };
 
 use super::{
     BUCKET, Shared,
-    objects::{Objects, Ranges, Stored},
+    objects::{Aborts, CreateOnly, Objects, Ranges, Stored},
 };
 
 /// Bytes of a body come in pieces of this size.
@@ -43,10 +46,20 @@ impl Service {
         }
     }
 
+    fn compares_first(&self) -> bool {
+        self.0.objects.lock().unwrap().create_only == CreateOnly::ComparedFirst
+    }
+
     fn stored(&self, bucket: &str, key: &str) -> S3Result<Stored> {
         self.bucket(bucket, |objects| {
             objects.stored.get(key).cloned().ok_or_else(|| s3_error!(NoSuchKey))
         })
+    }
+}
+
+async fn others_go_first() {
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -89,6 +102,12 @@ impl S3 for Service {
     ) -> S3Result<S3Response<PutObjectOutput>> {
         let input = request.input;
         let (bytes, new) = (whole(input.body).await?, only_new(input.if_none_match.as_ref()));
+        if new && self.compares_first() {
+            if self.stored(&input.bucket, &input.key).is_ok() {
+                return Err(s3_error!(PreconditionFailed));
+            }
+            others_go_first().await;
+        }
         let etag = self
             .bucket(&input.bucket, |objects| objects.put(&input.key, bytes, input.metadata, new))?;
         Ok(S3Response::new(PutObjectOutput {
@@ -228,9 +247,15 @@ impl S3 for Service {
             (part.part_number.unwrap_or_default(), part.e_tag.unwrap().into_value())
         };
         let parts: Vec<(i32, String)> = parts.into_iter().map(part).collect();
-        let new = only_new(input.if_none_match.as_ref());
-        let etag =
-            self.bucket(&input.bucket, |objects| objects.complete(&input.upload_id, &parts, new))?;
+        let (id, new) = (input.upload_id, only_new(input.if_none_match.as_ref()));
+        self.bucket(&input.bucket, |objects| Ok(objects.completing.insert(id.clone())))?;
+        if self.0.objects.lock().unwrap().aborts == Aborts::Ruinous {
+            others_go_first().await;
+        }
+        let etag = self.bucket(&input.bucket, |objects| {
+            objects.completing.remove(&id);
+            objects.complete(&id, &parts, new)
+        })?;
         Ok(S3Response::new(CompleteMultipartUploadOutput {
             e_tag: Some(ETag::Strong(etag)),
             ..Default::default()
@@ -244,5 +269,66 @@ impl S3 for Service {
         let input = request.input;
         self.bucket(&input.bucket, |objects| objects.abort(&input.upload_id))?;
         Ok(S3Response::new(AbortMultipartUploadOutput::default()))
+    }
+
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        let input = request.input;
+        self.bucket(&input.bucket, |objects| {
+            match &input.version_id {
+                Some(id) => objects.delete_version(&input.key, id),
+                None => objects.delete(&input.key),
+            }
+            Ok(())
+        })?;
+        Ok(S3Response::new(DeleteObjectOutput::default()))
+    }
+
+    async fn get_bucket_versioning(
+        &self,
+        request: S3Request<GetBucketVersioningInput>,
+    ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
+        let on = self.bucket(&request.input.bucket, |objects| Ok(objects.versioned))?;
+        let status = on.then(|| BucketVersioningStatus::from_static("Enabled"));
+        Ok(S3Response::new(GetBucketVersioningOutput { status, ..Default::default() }))
+    }
+
+    /// Two at a time, so that somebody has to ask for more.
+    async fn list_object_versions(
+        &self,
+        request: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        let input = request.input;
+        let (prefix, after) = (input.prefix.unwrap_or_default(), input.version_id_marker);
+        let mut found = self.bucket(&input.bucket, |objects| Ok(objects.versions.clone()))?;
+        found.retain(|(key, _, _)| key.starts_with(&prefix));
+        let start = found.iter().position(|(_, id, _)| Some(id) == after.as_ref());
+        let mut page = found.split_off(start.map_or(0, |at| at + 1));
+        let more = page.len() > 2;
+        page.truncate(2);
+        let last = page.last().cloned().filter(|_| more);
+        let encoding = input.encoding_type.as_ref();
+        let (marks, versions): (Vec<_>, Vec<_>) = page.into_iter().partition(|(_, _, mark)| *mark);
+        let version = |(key, id, _): (String, String, bool)| ObjectVersion {
+            key: Some(encoded(&key, encoding)),
+            version_id: Some(id),
+            ..Default::default()
+        };
+        let mark = |(key, id, _): (String, String, bool)| DeleteMarkerEntry {
+            key: Some(encoded(&key, encoding)),
+            version_id: Some(id),
+            ..Default::default()
+        };
+        Ok(S3Response::new(ListObjectVersionsOutput {
+            versions: Some(versions.into_iter().map(version).collect()),
+            delete_markers: Some(marks.into_iter().map(mark).collect()),
+            is_truncated: Some(more),
+            next_key_marker: last.as_ref().map(|(key, _, _)| encoded(key, encoding)),
+            next_version_id_marker: last.map(|(_, id, _)| id),
+            encoding_type: input.encoding_type.clone(),
+            ..Default::default()
+        }))
     }
 }

@@ -1,0 +1,103 @@
+//! What was sent and answered: how many requests, how many refused for their rate, which time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_s3::{
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{
+            BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+        },
+    },
+    error::BoxError,
+    primitives::{DateTime, DateTimeFormat},
+};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::Clock;
+
+/// What was sent and answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Traffic {
+    /// Requests that were sent.
+    pub(crate) sent: u64,
+    /// Answers 429 and 503.
+    pub(crate) refused_for_rate: u64,
+    /// How far this machine's clock is ahead of the server's `Date`, by the answer that says least.
+    pub(crate) ahead: Option<SignedDuration>,
+    /// What the server calls itself.
+    pub(crate) server: Option<String>,
+}
+
+/// Watches what a client sends and gets.
+#[derive(Debug)]
+pub(super) struct Watch {
+    clock: Arc<dyn Clock>,
+    traffic: Mutex<Traffic>,
+}
+
+/// A client's share in a watch.
+#[derive(Debug)]
+pub(super) struct Share(Arc<Watch>);
+
+impl Watch {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, traffic: Mutex::default() }
+    }
+
+    pub(super) fn shared(this: &Arc<Self>) -> Share {
+        Share(this.clone())
+    }
+
+    pub(super) fn so_far(&self) -> Traffic {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Traffic)) {
+        change(&mut self.traffic.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn ahead_of(&self, date: &str) -> Option<SignedDuration> {
+        let server = DateTime::from_str(date, DateTimeFormat::HttpDate).ok()?;
+        let server = Timestamp::from_second(server.secs()).ok()?;
+        Some(self.clock.now().duration_since(server))
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Share {
+    fn name(&self) -> &'static str {
+        "Watch"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.note(|traffic| traffic.sent += 1);
+        Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let answer = context.response();
+        let header = |name: &str| answer.headers().get(name);
+        let ahead = header("date").and_then(|date| self.0.ahead_of(date));
+        let rate = matches!(answer.status().as_u16(), 429 | 503);
+        let server = header("server").map(str::to_owned);
+        self.0.note(|traffic| {
+            traffic.refused_for_rate += u64::from(rate);
+            let known = [traffic.ahead, ahead].into_iter().flatten();
+            traffic.ahead = known.min_by_key(|ahead| ahead.abs());
+            traffic.server = traffic.server.take().or(server);
+        });
+        Ok(())
+    }
+}
