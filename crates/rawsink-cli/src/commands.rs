@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod list;
 pub(crate) mod read;
 pub(crate) mod show;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Validate(validate::Args),
     State(state::Args),
     Config(config::Args),
+    Doctor(doctor::Args),
     Demo(demo::Args),
     Completions(completions::Args),
 }

@@ -51,6 +51,36 @@ impl Drop for Progress {
     }
 }
 
+/// A line that shows what a command is about; silent where nobody watches.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    bar: ProgressBar,
+}
+
+impl Steps {
+    pub(crate) fn new(verb: &'static str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        if output::is_watched() {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        let style = ProgressStyle::with_template("{spinner} {prefix}: {msg}  {elapsed}");
+        bar.set_style(style.expect("the template is a constant"));
+        bar.set_prefix(verb);
+        Self { bar }
+    }
+
+    pub(crate) fn at(&self, step: &'static str) {
+        self.bar.set_message(step);
+        self.bar.tick();
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// Returns rows and bytes for a person: `3 rows, 24 B`.
 pub(crate) fn amount(rows: u64, bytes: u64) -> String {
     format!("{}, {}", self::rows(rows), HumanBytes(bytes))

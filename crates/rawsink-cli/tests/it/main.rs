@@ -14,6 +14,7 @@
 mod config; // settings with their origins, help, completions
 mod demo; // the demo, and the commands that it ends with
 mod disk; // disks that are full, limited, forbidden or not there
+mod doctor; // what an examination answers, and that it leaves nothing
 mod kill; // kill -9 of a writer at any moment
 mod landing; // a directory to land in, and the program's answers in it
 mod memory; // peak memory of writing and reading

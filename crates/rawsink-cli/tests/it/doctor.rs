@@ -1,0 +1,150 @@
+//! `rawsink doctor`: its answers, its exit codes, and that it leaves nothing.
+
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::{landing::Landing, namespace::SmallDisk, running::Running};
+
+/// The names of the findings that are worse than a note, with their outcomes.
+fn complaints(findings: &[Value]) -> Vec<(&str, &str)> {
+    let text = |finding: &'_ Value, member: &str| finding[member].as_str().map(str::to_owned);
+    let bad = findings.iter().filter(|finding| {
+        !["ok", "note"].contains(&text(finding, "outcome").unwrap_or("ok".into()).as_str())
+    });
+    bad.map(|finding| (finding["finding"].as_str().unwrap(), finding["outcome"].as_str().unwrap()))
+        .collect()
+}
+
+/// Settings of a bucket that nobody may reach.
+fn bucket(endpoint: &str) -> Landing {
+    Landing::new()
+        .with("RAW_SINK", "object")
+        .with("RAW_SINK_ENDPOINT_URL", endpoint)
+        .with("RAW_SINK_BUCKET", "landing")
+        .with("RAW_SINK_PREFIX", "raw")
+        .with("RAW_SINK_ACCESS_KEY_ID", "key")
+        .with("RAW_SINK_SECRET_ACCESS_KEY", "canary-secret")
+}
+
+#[test]
+fn a_directory_is_examined_and_left_as_it_was() {
+    let landing = Landing::new();
+    landing.land("r", "{}\n");
+    let before = landing.files();
+    let text = landing.rawsink(["doctor"]).exits(0).stdout;
+    for start in ["ok       create-link ", "ok       lock ", "ok       sync ", "ok       scratch "]
+    {
+        assert!(text.lines().any(|line| line.starts_with(start)), "no {start:?} in {text}");
+    }
+    let root = landing.dir().join("data/raw");
+    assert!(text.contains(&format!("\nsound    {}\n", root.display())), "{text}");
+    assert!(text.ends_with("keeps G02 G03 G04 G05 G09 G18\n"), "{text}");
+    assert_eq!(landing.files(), before);
+    assert!(!root.join("_doctor").exists());
+}
+
+#[test]
+fn each_finding_is_a_line_of_json_and_the_last_line_is_the_diagnosis() {
+    let landing = Landing::new();
+    let lines = landing.rawsink(["doctor", "--json"]).exits(0).json();
+    let (diagnosis, findings) = lines.split_last().unwrap();
+    let long_names = findings.iter().find(|finding| finding["finding"] == "long-names").unwrap();
+    assert_eq!(
+        *long_names,
+        json!({
+            "finding": "long-names",
+            "asked": "may a name have 255 bytes",
+            "guarantees": [],
+            "outcome": "ok",
+            "seen": "255 bytes were accepted",
+            "set": null,
+            "advice": null,
+        })
+    );
+    let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert!(findings.iter().all(|finding| members(finding) == members(long_names)), "{lines:?}");
+    assert_eq!(
+        *diagnosis,
+        json!({
+            "diagnosis": "sound",
+            "store": landing.dir().join("data/raw").to_str().unwrap(),
+            "kept": ["G02", "G03", "G04", "G05", "G09", "G18"],
+            "undetermined": [],
+            "broken": [],
+            "set": null,
+            "leftovers": [],
+        })
+    );
+    assert_eq!(landing.snapshot().len(), 0, "the root that was made is there");
+}
+
+#[test]
+fn what_could_not_be_judged_is_exit_1() {
+    // Room for the directories, and for none of the files.
+    let Some(disk) = SmallDisk::mount("size=1m,nr_inodes=4") else { return };
+    let root = disk.path().join("raw");
+    let landing = Landing::new().with("RAW_SINK_ROOT", root.to_str().unwrap());
+    let lines = landing.rawsink(["doctor", "--json"]).exits(1).json();
+    let (diagnosis, findings) = lines.split_last().unwrap();
+    assert_eq!(diagnosis["diagnosis"], "undetermined", "{lines:#?}");
+    let complaints = complaints(findings);
+    for expected in [("file-system", "warning"), ("space", "warning"), ("create-link", "unknown")] {
+        assert!(complaints.contains(&expected), "{complaints:?}");
+    }
+    assert!(!root.exists(), "the root that was made is there");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_denied() {
+    let Some(disk) = SmallDisk::mount("size=1m,ro") else { return };
+    let root = disk.path().join("raw");
+    let landing = Landing::new().with("RAW_SINK_ROOT", root.to_str().unwrap());
+    landing.rawsink(["doctor"]).exits(4).one_error("Denied");
+}
+
+#[test]
+fn g17_an_endpoint_that_does_not_answer_is_unavailable_and_no_secret_is_shown() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let answer = bucket(&format!("http://{free}")).rawsink(["doctor"]).exits(75);
+    assert!(answer.one_error("Unavailable").contains("/landing/raw"), "{answer:?}");
+    assert!(answer.stdout.is_empty() && !format!("{answer:?}").contains("canary"), "{answer:?}");
+}
+
+#[test]
+fn a_signal_ends_an_examination_in_order_and_a_second_one_at_once() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let landing = bucket(&format!("http://{}", server.local_addr().unwrap()));
+    for signals in [1, 2] {
+        let mut doctor = Running::start(landing.command(["doctor"]));
+        let (mut connection, _) = server.accept().unwrap();
+        let mut request = [0; 4096];
+        assert!(connection.read(&mut request).unwrap() > 0);
+        doctor.signal(Signal::SIGINT);
+        let mut stderr = doctor.child().stderr.take().unwrap();
+        let mut said = [0; 6];
+        stderr.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"ending", "the first signal is not acknowledged");
+        if signals == 2 {
+            doctor.signal(Signal::SIGTERM);
+        } else {
+            let refusal =
+                "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            connection.write_all(refusal.as_bytes()).unwrap();
+        }
+        let rest = thread::spawn(move || {
+            let mut rest = String::new();
+            stderr.read_to_string(&mut rest).unwrap();
+            rest
+        });
+        let answer = doctor.end().exits(if signals == 2 { 143 } else { 130 });
+        let rest = rest.join().unwrap();
+        let expected = if signals == 2 { "ended by a second signal" } else { "ended by a signal" };
+        assert!(rest.contains(expected), "{rest} {answer:?}");
+    }
+}
