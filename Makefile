@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline parity parity-ceph bench docs lint ci
+.PHONY: help demo test test-offline parity parity-ceph torture torture-ceph bench docs lint ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,6 +24,13 @@ parity: ## Run the tests against a real object storage server; starts a MinIO on
 
 parity-ceph: ## The same against a Ceph object gateway on loopback; installs Debian's packages where they are missing
 	scripts/with-ceph scripts/parity
+
+torture: ## Kill, pause and race writers on MinIO for five minutes, then check every partition without the library
+	scripts/with-minio scripts/torture $(TORTURE)
+
+torture-ceph: ## The same on a Ceph object gateway, whose garbage is collected before the check
+	scripts/with-ceph scripts/torture --grace 10 --seal-deadline 4 --seal-timeout 3 \
+		--before-check 'radosgw-admin gc process --include-all' $(TORTURE)
 
 bench: ## Measure CPU, memory and requests beside floors in the same run; starts a MinIO unless a server is named
 	scripts/with-minio $(CARGO) bench --package rawsink-cli --bench throughput

@@ -1,0 +1,54 @@
+"""The bucket as any other software sees it, by boto3; nothing of rawsink is in here."""
+
+import os
+
+import boto3
+import botocore.config
+
+TOKEN = "rawsink-writer"
+
+
+class Bucket:
+    """Objects below a prefix; keys are given and returned without it."""
+
+    def __init__(self, prefix):
+        self.prefix, self.name = f"{prefix}/", os.environ["RAW_SINK_BUCKET"]
+        self.client = boto3.client(
+            "s3",
+            endpoint_url=os.environ["RAW_SINK_ENDPOINT_URL"],
+            aws_access_key_id=os.environ["RAW_SINK_ACCESS_KEY_ID"],
+            aws_secret_access_key=os.environ["RAW_SINK_SECRET_ACCESS_KEY"],
+            region_name=os.environ.get("RAW_SINK_REGION", "us-east-1"),
+            config=botocore.config.Config(
+                s3={"addressing_style": "path"},
+                max_pool_connections=64,
+                retries={"max_attempts": 10, "mode": "standard"},
+                read_timeout=120,
+            ),
+        )
+
+    def list(self, below=""):
+        """Returns what can be seen of each object without reading it: tag, time to the millisecond, size."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.name, Prefix=self.prefix + below, PaginationConfig={"PageSize": 1000}
+        )
+        return {
+            found["Key"].removeprefix(self.prefix): [found["ETag"], found["LastModified"].isoformat(), found["Size"]]
+            for page in pages
+            for found in page.get("Contents", [])
+        }
+
+    def look(self, run):
+        """The same of the objects of one run, by their names."""
+        return {key.removeprefix(f"{run}/"): seen for key, seen in self.list(f"{run}/").items()}
+
+    def get(self, key):
+        """Returns an object's bytes and the token in its user metadata."""
+        answer = self.client.get_object(Bucket=self.name, Key=self.prefix + key)
+        return answer["Body"].read(), answer["Metadata"].get(TOKEN)
+
+    def put(self, key, body, token):
+        self.client.put_object(Bucket=self.name, Key=self.prefix + key, Body=body, Metadata={TOKEN: token or ""})
+
+    def delete(self, key):
+        self.client.delete_object(Bucket=self.name, Key=self.prefix + key)

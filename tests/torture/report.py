@@ -1,0 +1,53 @@
+"""What happened, as the tables of docs/compatibility.md."""
+
+import collections
+
+OUTCOMES = ["sealed", "AlreadySealed", "Conflict", "Unknown", "Unavailable", "killed", "terminated"]
+
+
+def of(args, runs, tally, lasted):
+    return "\n".join([*rounds_table(runs), "", *facts(args, runs, tally, lasted)])
+
+
+def rounds_table(runs):
+    """A row a kind of round: how many, how many of those who lived together were told sealed, and all that writers were told."""
+    yield f"| round | rounds | one sealed | none | two | {' | '.join(OUTCOMES)} | other |"
+    yield f"|---|{'---|' * (len(OUTCOMES) + 5)}"
+    by_kind = collections.defaultdict(list)
+    for run in runs:
+        by_kind[run["kind"] + (", large" if run["large"] else "")].append(run)
+    for kind in sorted(by_kind):
+        yield row(kind, by_kind[kind])
+    yield row("all", runs)
+
+
+def row(kind, runs):
+    winners = collections.Counter()
+    outcomes = collections.Counter()
+    for run in runs:
+        first = [told for told in run["writers"] if told["role"] == "together"]
+        winners[sum(told["outcome"] == "sealed" for told in first)] += 1
+        outcomes.update(told["outcome"] for told in run["writers"])
+    other = outcomes.total() - sum(outcomes[name] for name in OUTCOMES)
+    more = winners.total() - winners[0] - winners[1]
+    cells = [len(runs), winners[1], winners[0], more, *(outcomes[name] for name in OUTCOMES), other]
+    return f"| {kind} | {' | '.join(map(str, cells))} |"
+
+
+def facts(args, runs, tally, lasted):
+    """Lines with what was done to them, and whether the assumption of the grace was kept."""
+    writers = sum(len(run["writers"]) for run in runs)
+    yield f"{len(runs)} runs, {writers} writers, {lasted:.0f} s, seed {args.seed}"
+    yield f"grace {args.grace:g} s, seal deadline {args.seal_deadline:g} s, seal timeout {args.seal_timeout:g} s"
+    yield "requests: " + counted(tally["requests"])
+    yield f"fates: {sum(tally['fates'].values())}: " + counted(tally["fates"])
+    slowest = tally["slowest_s"]
+    yield "slowest, from arrival to the server's answer: " + ", ".join(f"{name} {s:.2f} s" for name, s in slowest.items())
+    bounds = {"seal": args.grace - args.seal_deadline, "payload": args.grace, "complete": args.grace}
+    for name, bound in bounds.items():
+        if slowest.get(name, 0) >= bound:
+            yield f"NOTE: a {name} took longer than {bound:g} s, so the assumption about the grace was not kept"
+
+
+def counted(counts):
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))

@@ -1,0 +1,72 @@
+"""What the server itself does, asked without the program: conditions on Complete, and an abort that meets a Complete."""
+
+import concurrent.futures
+import time
+
+import botocore.exceptions
+from check import PAYLOAD, check_run
+
+# Uploads that are completed and ended at the same moment.
+RACES = 20
+
+
+class Upload:
+    """A multipart upload of one part."""
+
+    def __init__(self, bucket, key, body, token):
+        self.client = bucket.client
+        self.name = {"Bucket": bucket.name, "Key": bucket.prefix + key}
+        created = self.client.create_multipart_upload(**self.name, Metadata={"rawsink-writer": token})
+        self.name["UploadId"] = created["UploadId"]
+        tag = self.client.upload_part(**self.name, PartNumber=1, Body=body)["ETag"]
+        self.parts = {"Parts": [{"PartNumber": 1, "ETag": tag}]}
+
+    def complete(self, **conditions):
+        """Returns whether the server says that it did."""
+        return said_yes(self.client.complete_multipart_upload, **self.name, MultipartUpload=self.parts, **conditions)
+
+    def abort(self):
+        return said_yes(self.client.abort_multipart_upload, **self.name)
+
+
+def said_yes(request, **arguments):
+    try:
+        request(**arguments)
+    except botocore.exceptions.ClientError:
+        return False
+    return True
+
+
+def honours_conditions_on_complete(bucket):
+    """Whether a Complete that may only create is refused where an object is."""
+    key = "conditions"
+    bucket.put(key, b"here", "first")
+    refused = not Upload(bucket, key, b"second", "second").complete(IfNoneMatch="*")
+    bucket.delete(key)
+    return refused
+
+
+def abort_beside_complete(bucket, runs, collect_garbage):
+    """Puts payloads of sealed runs again, by uploads that are ended while they are completed.
+
+    Returns how many were answered with two times yes, how many of these the check found whole at once, and how many it
+    found whole after the garbage collection.
+    """
+    both = []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for number, run in enumerate([run for run in runs if run["seen"] and not run["large"]][:RACES]):
+            key = f"{run['path']}/{PAYLOAD}"
+            payload, token = bucket.get(key)
+            upload = Upload(bucket, key, payload, token)
+            completed = pool.submit(upload.complete)
+            time.sleep(number % 5 / 1000)
+            aborted = pool.submit(upload.abort)
+            if completed.result() and aborted.result():
+                both.append(run | {"seen": []})
+
+    def whole():
+        return sum(not check_run(bucket, run, bucket.look(run["path"])) for run in both)
+
+    at_once = whole()
+    collect_garbage()
+    return len(both), at_once, whole()

@@ -1,0 +1,147 @@
+"""Tortures the program on a real server: kills, pauses, races and a proxy that lies; then checks every partition.
+
+The server is the one that the RAW_SINK_* variables name; all is kept below a prefix of its own in that bucket. See
+CONTRIBUTING.md; `make torture` and `make torture-ceph` run it.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import random
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from dataclasses import asdict
+
+import check
+import report
+import server
+import tamper
+from bucket import Bucket
+from plans import PART_BYTES, Options, Planner
+from writers import Ports, Writers
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", default="target/release/rawsink", help="the program to torture")
+    parser.add_argument("--journal", default="target/torture.jsonl", help="where to write what happened")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--minutes", type=float, default=5.0, help="start no round after this time")
+    parser.add_argument("--rounds", type=int, default=1 << 30, help="start no more rounds than this")
+    parser.add_argument("--first", type=int, default=0, help="number of the first round")
+    parser.add_argument("--lanes", type=int, default=32, help="rounds that are under way at a time")
+    parser.add_argument("--large-share", type=float, default=0.05, help="share of rounds with payloads of about a part or more")
+    parser.add_argument("--fault-share", type=float, default=0.15, help="share of the requests by the bad port that meet a fate")
+    parser.add_argument("--latest-request", type=float, default=1.2, help="seconds by which a request reaches the server late at most")
+    parser.add_argument("--latest-reply", type=float, default=1.6, help="by how many graces a reply is late at most")
+    parser.add_argument("--grace", type=float, default=4, help="RAW_SINK_LEFTOVER_GRACE_S")
+    parser.add_argument("--seal-deadline", type=float, default=2, help="RAW_SINK_SEAL_DEADLINE_S")
+    parser.add_argument("--seal-timeout", type=float, default=1, help="RAW_SINK_SEAL_TIMEOUT_S")
+    parser.add_argument("--enforced-share", type=float, default=0.3, help="share of rounds that rely on conditions on Complete, where the server honours them")
+    parser.add_argument("--before-check", metavar="COMMAND", help="run before the check: a server's garbage collection")
+    return parser.parse_args()
+
+
+def settings(args, prefix):
+    return {
+        "RAW_SINK": "object",
+        "RAW_SINK_PREFIX": prefix,
+        "RAW_SINK_PART_BYTES": str(PART_BYTES),
+        "RAW_SINK_LEFTOVER_GRACE_S": f"{args.grace:g}",
+        "RAW_SINK_SEAL_DEADLINE_S": f"{args.seal_deadline:g}",
+        "RAW_SINK_SEAL_TIMEOUT_S": f"{args.seal_timeout:g}",
+        # A writer that cannot go on says so soon.
+        "RAW_SINK_COMPLETE_DEADLINE_S": "60",
+    }
+
+
+class Proxy:
+    """The proxy in a process of its own."""
+
+    def __init__(self, args):
+        upstream = urllib.parse.urlsplit(os.environ["RAW_SINK_ENDPOINT_URL"])
+        if upstream.hostname != "127.0.0.1":
+            sys.exit("torture: the server has to listen on 127.0.0.1")
+        command = [sys.executable, os.path.join(HERE, "proxy.py"), str(upstream.port), str(args.seed)]
+        command += [str(args.fault_share), str(args.latest_request), str(args.latest_reply * args.grace)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        calm, storm = self.process.stdout.readline().split()
+        self.ports = Ports(f"http://127.0.0.1:{calm}", f"http://127.0.0.1:{storm}")
+
+    def end(self):
+        """Ends it and returns what it did."""
+        return json.loads(self.process.communicate()[0])
+
+
+async def rounds(args, writers, write_down):
+    """Carries out rounds on all lanes until time is up or there are enough."""
+    numbers = iter(range(args.first, args.first + args.rounds))
+    options = Options(args.seed, args.grace, args.large_share, args.enforced_share)
+    end = time.monotonic() + args.minutes * 60
+
+    async def lane():
+        for number in numbers:
+            run = await writers.carry_out(Planner(options, number).plan())
+            write_down(asdict(run))
+            if time.monotonic() > end:
+                return
+
+    await asyncio.gather(*(lane() for _ in range(args.lanes)))
+
+
+def torture(args):
+    prefix = f"torture/{args.seed}-{os.getpid()}"
+    os.environ |= settings(args, prefix)
+    bucket, runs, start = Bucket(prefix), [], time.monotonic()
+    honoured = server.honours_conditions_on_complete(bucket)
+    print(f"the server {'honours' if honoured else 'ignores'} conditions on Complete", flush=True)
+    args.enforced_share *= honoured
+    with open(args.journal, "w") as journal, tempfile.TemporaryDirectory() as directory:
+
+        def write_down(record):
+            if "path" in record:
+                runs.append(record)
+            journal.write(json.dumps(record) + "\n")
+
+        write_down({"prefix": prefix, "arguments": vars(args)})
+        proxy = Proxy(args)
+        writers = Writers(os.path.abspath(args.program), directory, proxy.ports, bucket.look)
+        asyncio.run(rounds(args, writers, write_down))
+        tally = proxy.end()
+    lasted = time.monotonic() - start
+    collect_garbage(args)
+    violations = check.check(bucket, runs)
+    print(report.of(args, runs, tally, lasted))
+    half = len(runs) // 2
+    missed = tamper.unnoticed(bucket, runs[:half])
+    yes_yes, at_once, later = server.abort_beside_complete(bucket, runs[half:], lambda: collect_garbage(args))
+    print(f"abort beside Complete: {yes_yes} of {server.RACES} both answered 2xx; whole {at_once} at once, {later} later")
+    for line in [*map(str, violations), *(f"the check is blind: {one}" for one in missed)]:
+        print(line)
+    print(f"{len(runs)} partitions checked, {len(violations)} violations; "
+          f"{len(tamper.WAYS) - len(missed)} of {len(tamper.WAYS)} ways of tampering noticed")
+    return 1 if violations or missed or not runs else 0
+
+
+def collect_garbage(args):
+    if args.before_check:
+        subprocess.run(shlex.split(args.before_check), check=True)
+
+
+def main():
+    args = arguments()
+    again = [arg for arg in sys.argv[1:] if not arg.startswith("--seed")]
+    print(f"torture: seed {args.seed}; again: {shlex.join([*again, '--seed', str(args.seed)])}", flush=True)
+    return torture(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
