@@ -4,5 +4,7 @@
 //! |---|---|
 //! | `server` | an S3 server as data, with the behaviours of real ones |
 //! | `model` | the protocol of one run as a state machine, every interleaving of which is explored |
+//! | `simulation` | the real code over the server, in virtual time, driven by a seed |
 
 pub mod server;
+pub mod simulation;

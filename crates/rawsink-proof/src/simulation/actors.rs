@@ -1,0 +1,71 @@
+//! Who does something, each in processes of its own.
+
+mod observers;
+mod writers;
+
+use tokio::task::JoinError;
+
+use super::{
+    process::{Here, NOBODY, ProcessId},
+    time::Micros,
+    world::Shared,
+};
+
+/// Starts everybody whom the plan names.
+pub(super) fn start(world: &Shared) {
+    let (writers, observers) = {
+        let world = world.lock();
+        (world.plan.writers.clone(), world.plan.observers.clone())
+    };
+    for (number, writer) in writers.into_iter().enumerate() {
+        tokio::spawn(writers::keep_trying(world.clone(), number, writer));
+    }
+    for (number, observer) in observers.into_iter().enumerate() {
+        tokio::spawn(observers::keep_looking(world.clone(), number, observer));
+    }
+}
+
+/// Lets somebody alone write every run, and read it.
+pub(super) fn start_alone(world: &Shared) {
+    let world = world.clone();
+    tokio::spawn(async move {
+        let runs = world.lock().plan.runs.len();
+        for run in 0..runs {
+            writers::write_alone(&world, run).await;
+            observers::read_alone(&world, run).await;
+        }
+        world.lock().finished = true;
+    });
+}
+
+/// Runs a job in a process; `None` where the process was killed.
+async fn in_process<T, F>(world: &Shared, process: ProcessId, job: F) -> Option<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let task = tokio::spawn(job);
+    world.lock().is_task(process, task.abort_handle());
+    match task.await {
+        Ok(done) => Some(done),
+        Err(ended) => {
+            report_panic(world, ended);
+            None
+        }
+    }
+}
+
+fn report_panic(world: &Shared, ended: JoinError) {
+    if let Ok(panic) = ended.try_into_panic() {
+        let text = panic.downcast_ref::<String>().cloned().or_else(|| {
+            let text: Option<&&str> = panic.downcast_ref();
+            text.map(|text| (*text).to_owned())
+        });
+        world.lock().auditor.violate(format!("panicked: {}", text.unwrap_or_default()));
+    }
+}
+
+/// Waits outside of any process.
+async fn wait(world: &Shared, time: Micros) {
+    Here { world: world.clone(), id: NOBODY }.pause(time).await;
+}

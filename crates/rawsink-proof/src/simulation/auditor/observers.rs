@@ -1,0 +1,172 @@
+//! What readers, validators and consumers were shown: G01, G05, G10, G13, G14, G15.
+
+use rawsink::{
+    ErrorKind, RunId,
+    state::{Outcome, Record, Status, Verdict},
+};
+
+use super::{AttemptId, Auditor};
+
+/// What is known of a logical partition's state.
+#[derive(Debug, Default)]
+pub(super) struct Authority {
+    /// How often it was judged.
+    verdicts: u64,
+    /// Who had authority, one after the other; `None` where nobody had.
+    history: Vec<Option<RunId>>,
+}
+
+/// A verdict, as the state took it.
+#[derive(Debug)]
+pub(in crate::simulation) struct Judged<'j> {
+    /// The record before, as it truly was.
+    pub(in crate::simulation) before: Option<&'j Record>,
+    pub(in crate::simulation) verdict: &'j Verdict,
+    pub(in crate::simulation) after: &'j Record,
+}
+
+/// A moment to which later answers are compared.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::simulation) struct Since {
+    sealed: bool,
+    /// How many changes of authority there had been.
+    changes: usize,
+}
+
+/// What a reader saw of a run.
+#[derive(Debug)]
+pub(in crate::simulation) struct Seen<'s> {
+    pub(in crate::simulation) prefix: &'s str,
+    /// The token in the seal.
+    pub(in crate::simulation) token: &'s str,
+    /// The attempt that the metadata names.
+    pub(in crate::simulation) attempt: Option<u64>,
+    pub(in crate::simulation) payload: &'s [u8],
+}
+
+impl Since {
+    /// Tells whether the run was sealed then.
+    pub(in crate::simulation) fn sealed(self) -> bool {
+        self.sealed
+    }
+}
+
+impl Auditor {
+    /// Returns a moment to compare with.
+    pub(in crate::simulation) fn moment(&self, prefix: &str, partition: &str) -> Since {
+        let history = self.authority.get(partition).map_or(0, |known| known.history.len());
+        Since { sealed: self.run(prefix).seal.is_some(), changes: history }
+    }
+
+    /// A reader got all rows, and was told that they are right.
+    pub(in crate::simulation) fn read(&mut self, seen: &Seen<'_>) {
+        let run = self.run(seen.prefix);
+        let Some(seal) = &run.seal else {
+            return self.violate(format!("G01: {} was read and is not sealed", seen.prefix));
+        };
+        if seal.token != seen.token {
+            return self.violate(format!("G10: the seal of {} was shown as another", seen.prefix));
+        }
+        let Some(AttemptId(id)) = seal.attempt else { return };
+        if self.attempts[id].payload != seen.payload {
+            return self.violate(format!("G10: wrong rows of {} were shown as right", seen.prefix));
+        }
+        if seen.attempt != Some(id as u64) {
+            self.violate(format!("G05: other metadata of {} was shown", seen.prefix));
+        }
+    }
+
+    /// A reader was refused, or stopped on the way.
+    pub(in crate::simulation) fn refused(
+        &mut self,
+        prefix: &str,
+        since: Since,
+        kind: ErrorKind,
+        misled: bool,
+    ) {
+        match kind {
+            ErrorKind::NotFound | ErrorKind::NotSealed if since.sealed => {
+                self.violate(format!("G01: {prefix} is sealed, and a reader was told {kind}"));
+            }
+            ErrorKind::Corrupt if !misled && !self.may_be_corrupt(prefix) => {
+                self.violate(format!("G05: {prefix} is sealed, and a reader was told Corrupt"));
+            }
+            ErrorKind::Internal | ErrorKind::Closed | ErrorKind::Unknown => {
+                self.violate(format!("a reader of {prefix} was told {kind}"));
+            }
+            _ if self.is_surprise(kind) => {
+                self.violate(format!("a reader of {prefix} was told {kind}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// A listing said that a run is sealed, or did not.
+    pub(in crate::simulation) fn listed(&mut self, prefix: &str, since: Since, sealed: bool) {
+        let now = self.run(prefix).seal.is_some();
+        if sealed && !now || !sealed && since.sealed {
+            self.violate(format!("G01: {prefix} was listed as sealed: {sealed}; it is: {now}"));
+        }
+    }
+
+    /// The state took a verdict.
+    pub(in crate::simulation) fn judged(
+        &mut self,
+        partition: &str,
+        prefix: &str,
+        judged: &Judged<'_>,
+    ) {
+        let (before, after) = (judged.before, judged.after);
+        let run = &judged.verdict.run_id;
+        let known = self.authority.entry(partition.to_owned()).or_default();
+        known.verdicts += 1;
+        let authority = before.and_then(Record::authoritative_run).cloned();
+        let next = after.authoritative_run().cloned();
+        known.history.push(next.clone());
+        let verdicts = known.verdicts;
+        if after.attempt_count != verdicts {
+            let count = after.attempt_count;
+            return self.violate(format!("G14: {verdicts} verdicts on {partition}, {count} kept"));
+        }
+        let (passed, mut keeps) = match &judged.verdict.outcome {
+            Outcome::Passed { .. } => (true, authority.as_ref().is_some_and(|now| now > run)),
+            Outcome::Failed(_) => (false, authority.as_ref().is_some_and(|now| now != run)),
+        };
+        // A failure gives authority to nobody.
+        keeps |= !passed && authority.is_none();
+        let right = if keeps {
+            next == authority
+        } else {
+            next == passed.then(|| run.clone()) && (passed || after.status == Status::Failed)
+        };
+        if !right {
+            return self.violate(format!("G13: {before:?} became {after:?} by {judged:?}"));
+        }
+        if passed && self.run(prefix).seal.is_none() {
+            self.violate(format!("G12: {run} passed and is not sealed"));
+        }
+    }
+
+    /// Validation of a run said that its bytes are wrong.
+    pub(in crate::simulation) fn failed(&mut self, prefix: &str, misled: bool, faults: &[String]) {
+        if !misled && !self.may_be_corrupt(prefix) {
+            self.violate(format!("G05: {prefix} did not pass: {faults:?}"));
+        }
+    }
+
+    /// A consumer was shown a run, or told that none has authority.
+    pub(in crate::simulation) fn consumed(
+        &mut self,
+        partition: &str,
+        since: Since,
+        run: Option<&RunId>,
+    ) {
+        let known = self.authority.get(partition).map_or(&[][..], |known| &known.history);
+        let at_first = since.changes.checked_sub(1).and_then(|last| known.get(last));
+        let mut possible = at_first.into_iter().chain(&known[since.changes..]);
+        let none_at_first = at_first.is_none() && run.is_none();
+        if !none_at_first && !possible.any(|authority| authority.as_ref() == run) {
+            self.violate(format!("G15: {run:?} was consumed, {known:?} had authority"));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The state, in memory: the library's transition, made atomic, or not where the server lies.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rawsink::{
+    Error, ErrorKind, PartitionKey, Result,
+    layout::Place,
+    state::{Entry, Filter, PartitionState, Record, Verdict, transition},
+};
+
+use super::{auditor::Judged, options::Lie, plan::PREFIX, process::Here};
+
+/// The state, as one process reaches it.
+#[derive(Debug)]
+pub(super) struct State(pub(super) Here);
+
+impl State {
+    /// Lets others go first, and refuses now and then.
+    async fn turn(&self) -> Result<()> {
+        let (latency, busy) = {
+            let mut world = self.0.world.lock();
+            let busy = !world.fair && world.random.happens(50);
+            if busy {
+                world.coverage.fault("state busy");
+            }
+            (world.latency(), busy)
+        };
+        self.0.pause(latency).await;
+        if busy { Err(Error::new(ErrorKind::Unavailable, "the state is busy")) } else { Ok(()) }
+    }
+
+    fn record(&self, key: &PartitionKey) -> Option<Record> {
+        let world = self.0.world.lock();
+        world.records.get(&Place::of_partition(key).to_string()).cloned()
+    }
+}
+
+#[async_trait]
+impl PartitionState for State {
+    async fn get(&self, key: &PartitionKey) -> Result<Option<Record>> {
+        self.turn().await?;
+        let record = self.record(key);
+        self.turn().await?;
+        Ok(record)
+    }
+
+    async fn list(&self, _filter: &Filter) -> Result<Vec<Entry>> {
+        Err(Error::new(ErrorKind::Unsupported, "nobody lists here"))
+    }
+
+    async fn judge(&self, key: &PartitionKey, verdict: &Verdict, now: Timestamp) -> Result<Record> {
+        self.turn().await?;
+        let read = self.record(key);
+        let lies = self.0.world.lock().lies(Lie::StateIsNotAtomic);
+        if lies {
+            self.turn().await?;
+        }
+        let after = transition(read.as_ref(), verdict, now);
+        let partition = Place::of_partition(key).to_string();
+        let prefix = format!("{PREFIX}/{}/", Place::of_run(key, &verdict.run_id));
+        {
+            let mut world = self.0.world.lock();
+            let before = world.records.insert(partition.clone(), after.clone());
+            let judged = Judged { before: before.as_ref(), verdict, after: &after };
+            world.auditor.judged(&partition, &prefix, &judged);
+        }
+        self.0.tell(|| format!("records {:?} of {}: {after:?}", verdict.outcome, verdict.run_id));
+        // The verdict is recorded, whether or not anybody hears of it.
+        let _ = self.turn().await;
+        Ok(after)
+    }
+}
