@@ -57,6 +57,8 @@ pub struct Server<K: Ord, B, W> {
     ended: BTreeMap<UploadId, Upload<K, B, W>>,
     /// Uploads that were completed, where a second Complete is answered.
     completed: BTreeMap<UploadId, Tag>,
+    /// The keys of uploads that are gone, where a Complete of one is answered by what is there.
+    gone: BTreeMap<UploadId, K>,
 }
 
 /// An object.
@@ -121,6 +123,7 @@ impl<K: Key, B: Body, W: Clone + Eq + Hash + Debug> Server<K, B, W> {
             ended_running: BTreeMap::new(),
             ended: BTreeMap::new(),
             completed: BTreeMap::new(),
+            gone: BTreeMap::new(),
         }
     }
 
@@ -161,18 +164,9 @@ impl<K: Key, B: Body, W: Clone + Eq + Hash + Debug> Server<K, B, W> {
         parts: Vec<(i32, Tag)>,
         condition: Condition,
     ) -> Result<(), Reply<K, B, W>> {
-        if let Some(tag) = self.completed.get(&upload) {
-            return Err(match self.behaviour.second_complete {
-                SecondComplete::NoSuchUpload => Reply::Refused(Refusal::NoSuchUpload),
-                SecondComplete::SameTag => Reply::Completed(Some(*tag)),
-                SecondComplete::EmptyTag => Reply::Completed(None),
-            });
-        }
-        if self.ended_running.contains_key(&upload) {
-            return Err(Reply::Refused(Refusal::NoSuchUpload));
-        }
+        let missing = self.missing(upload);
         let Some(open) = self.uploads.get_mut(&upload) else {
-            return Err(Reply::Refused(Refusal::NoSuchUpload));
+            return Err(missing);
         };
         match open.state {
             UploadState::Echo => return Err(Reply::Refused(Refusal::NoSuchUpload)),
@@ -192,7 +186,7 @@ impl<K: Key, B: Body, W: Clone + Eq + Hash + Debug> Server<K, B, W> {
         let (upload, fate) = match (self.uploads.remove(&id), self.ended_running.remove(&id)) {
             (Some(upload), _) => (upload, Fate::Whole),
             (None, Some(upload)) => (upload, Fate::Doomed),
-            (None, None) => return Reply::Refused(Refusal::NoSuchUpload),
+            (None, None) => return self.missing(id),
         };
         let UploadState::Completing(parts, condition) = &upload.state else {
             // Ended and listed again meanwhile.
@@ -212,11 +206,30 @@ impl<K: Key, B: Body, W: Clone + Eq + Hash + Debug> Server<K, B, W> {
         let body = B::join(bodies);
         let tag = at.name;
         let stored = Stored { body, token: upload.token, tag, modified: at.time, fate };
-        self.objects.insert(upload.key, stored);
-        if self.behaviour.second_complete != SecondComplete::NoSuchUpload {
-            self.completed.insert(id, tag);
+        self.objects.insert(upload.key.clone(), stored);
+        match self.behaviour.second_complete {
+            SecondComplete::NoSuchUpload => {}
+            SecondComplete::SameTag | SecondComplete::EmptyTag => {
+                self.completed.insert(id, tag);
+            }
+            SecondComplete::TagOfWhatIsThere => {
+                self.gone.insert(id, upload.key);
+                return Reply::Completed(None);
+            }
         }
         Reply::Completed(Some(tag))
+    }
+
+    /// Returns what the Complete of an upload is answered that is not there.
+    fn missing(&self, id: UploadId) -> Reply<K, B, W> {
+        let second = self.behaviour.second_complete;
+        match (self.completed.get(&id), self.gone.get(&id).map(|key| self.objects.get(key))) {
+            (Some(_), _) if second == SecondComplete::EmptyTag => Reply::Completed(None),
+            (Some(tag), _) => Reply::Completed(Some(*tag)),
+            (None, Some(Some(there))) => Reply::Completed(Some(there.tag)),
+            (None, Some(None)) => Reply::Refused(Refusal::InProgress),
+            (None, None) => Reply::Refused(Refusal::NoSuchUpload),
+        }
     }
 
     /// Tells whether the Complete of an upload runs.
@@ -224,6 +237,21 @@ impl<K: Key, B: Body, W: Clone + Eq + Hash + Debug> Server<K, B, W> {
         let listed = self.uploads.get(&id);
         self.ended_running.contains_key(&id)
             || listed.is_some_and(|upload| matches!(upload.state, UploadState::Completing(..)))
+    }
+
+    /// Tells whether an upload id was given and still means something.
+    pub fn knows_upload(&self, id: UploadId) -> bool {
+        self.uploads.contains_key(&id)
+            || self.ended_running.contains_key(&id)
+            || self.ended.contains_key(&id)
+            || self.completed.contains_key(&id)
+            || self.gone.contains_key(&id)
+    }
+
+    /// Forgets uploads that are gone and that nobody is going to name any more.
+    pub fn forget_gone(&mut self, is_named: impl Fn(UploadId) -> bool) {
+        self.completed.retain(|id, _| is_named(*id));
+        self.gone.retain(|id, _| is_named(*id));
     }
 
     /// Lists an upload that was ended again.
@@ -294,6 +322,9 @@ impl<K: Key, B: Body, W: Clone + Eq + Hash + Debug> Server<K, B, W> {
         let Some(upload) = self.uploads.remove(&id) else {
             return Reply::Refused(Refusal::NoSuchUpload);
         };
+        if self.behaviour.second_complete == SecondComplete::TagOfWhatIsThere {
+            self.gone.insert(id, upload.key.clone());
+        }
         let runs = matches!(upload.state, UploadState::Completing(..));
         if runs && self.behaviour.abort_meeting_complete == AbortMeetingComplete::Ruins {
             self.ended_running.insert(id, upload);

@@ -52,8 +52,12 @@ pub enum SecondComplete {
     NoSuchUpload,
     /// 200 and the object's tag: AWS.
     SameTag,
-    /// 200 without a tag: older Ceph.
+    /// 200 without a tag.
     EmptyTag,
+    /// 200 and the tag of whatever object is there, also where the upload was ended; where none is,
+    /// 500 "already in progress", for ever. And the first Complete is answered without a tag: Ceph
+    /// 16.2.15.
+    TagOfWhatIsThere,
 }
 
 /// What a part of an upload that was ended does.

@@ -117,6 +117,26 @@ fn a_second_complete_is_answered_as_the_server_does() {
 }
 
 #[test]
+fn a_complete_of_what_is_gone_may_be_answered_by_what_is_there() {
+    let gone = |behaviour: &mut Behaviour| {
+        behaviour.second_complete = SecondComplete::TagOfWhatIsThere;
+    };
+    let mut bucket = with_upload(gone);
+    assert_eq!(bucket.apply(complete(Condition::CreateOnly), at(8)), Reply::Completed(None));
+    assert_eq!(bucket.apply(complete(Condition::CreateOnly), at(9)), Reply::Completed(Some(8)));
+    let mut bucket = with_upload(gone);
+    bucket.apply(Request::Abort { upload: 1 }, at(0));
+    let reply = bucket.apply(complete(Condition::CreateOnly), at(8));
+    assert_eq!(reply, Reply::Refused(Refusal::InProgress));
+    bucket.apply(put(2), at(5));
+    assert_eq!(bucket.apply(complete(Condition::CreateOnly), at(8)), Reply::Completed(Some(5)));
+    assert_eq!(head(&mut bucket), Some((5, 7, 4, Some(2))), "nothing was applied");
+    bucket.forget_gone(|_| false);
+    let reply = bucket.apply(complete(Condition::CreateOnly), at(8));
+    assert_eq!(reply, Reply::Refused(Refusal::NoSuchUpload));
+}
+
+#[test]
 fn an_upload_that_was_ended_is_gone_unless_a_late_part_lists_it_again() {
     for late_part in [LatePart::Refused, LatePart::ListsUploadAgain] {
         let mut bucket = with_upload(|behaviour| behaviour.late_part = late_part);
