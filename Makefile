@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline parity parity-ceph torture torture-ceph bench docs lint ci
+.PHONY: help demo test test-offline parity parity-ceph torture torture-ceph model bench docs lint ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +31,9 @@ torture: ## Kill, pause and race writers on MinIO for five minutes, then check e
 torture-ceph: ## The same on a Ceph object gateway, whose garbage is collected before the check
 	scripts/with-ceph scripts/torture --grace 10 --seal-deadline 4 --seal-timeout 3 \
 		--before-check 'radosgw-admin gc process --include-all' $(TORTURE)
+
+model: ## Explore every interleaving of writers; takes minutes, and is written to docs/proof.md
+	$(CARGO) run --package rawsink-proof --bin model -- --page docs/proof.md
 
 bench: ## Measure CPU, memory and requests beside floors in the same run; starts a MinIO unless a server is named
 	scripts/with-minio $(CARGO) bench --package rawsink-cli --bench throughput

@@ -6,5 +6,6 @@
 //! | `model` | the protocol of one run as a state machine, every interleaving of which is explored |
 //! | `simulation` | the real code over the server, in virtual time, driven by a seed |
 
+pub mod model;
 pub mod server;
 pub mod simulation;

@@ -1,0 +1,178 @@
+//! Explores, and says what was found in Markdown.
+
+use std::{collections::BTreeSet, fmt::Write, time::Duration};
+
+use stateright::{Checker, HasDiscoveries, Model};
+
+use super::{
+    Protocol,
+    cases::{Broken, Case},
+    configuration::{Configuration, Faults, Leftovers, Requests, Store, UploadOrder},
+    properties::ALL,
+    story,
+    variant::Variant,
+    writer::{Told, Way},
+};
+
+/// What an exploration found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// How many states there are.
+    pub states: usize,
+    /// How many transitions led to them.
+    pub transitions: usize,
+    /// The properties that do not hold.
+    pub broken: BTreeSet<&'static str>,
+    /// What attempts were told.
+    pub told: Vec<Told>,
+}
+
+/// Explores every state, with so many threads.
+pub fn explore(configuration: Configuration, threads: usize) -> Found {
+    let checker = Protocol::new(configuration).checker().threads(threads).spawn_dfs().join();
+    Found {
+        states: checker.unique_state_count(),
+        transitions: checker.state_count(),
+        broken: checker.discoveries().into_keys().collect(),
+        told: checker.model().told(),
+    }
+}
+
+/// Explores until a property is broken, and tells how; `None` where it holds.
+pub fn counter_example(configuration: Configuration, property: &'static str) -> Option<String> {
+    let finish = HasDiscoveries::AnyOf(BTreeSet::from([property]));
+    let checker = Protocol::new(configuration).checker().finish_when(finish).spawn_bfs().join();
+    let path = checker.discovery(property)?.into_vec();
+    let model = checker.model();
+    let holds = model.property(property).condition;
+    let end = path.iter().position(|(state, _)| !holds(model, state)).unwrap_or(path.len());
+    // The search may have gone on behind it.
+    Some(story::tell(model, &path[..=end.min(path.len() - 1)]))
+}
+
+/// Returns the head of the table of explorations.
+pub fn head() -> String {
+    "| writers | store | leftovers | requests | upload order | faults | states | transitions | time | does not hold | told |\n|---|---|---|---|---|---|--:|--:|--:|---|---|\n".to_owned()
+}
+
+/// Returns a row of the table of explorations.
+pub fn row(case: &Case, found: &Found, time: Duration) -> String {
+    let told: Vec<_> = found.told.iter().map(|told| story::name_of(*told)).collect();
+    format!(
+        "{} {:.0} s | {} | {} |\n",
+        counted(&case.configuration, found),
+        time.as_secs_f64().ceil(),
+        numbers(found.broken.iter().copied()),
+        told.join(", "),
+    )
+}
+
+/// Returns the columns that do not change from machine to machine.
+pub fn counted(configuration: &Configuration, found: &Found) -> String {
+    let (states, transitions) = (thousands(found.states), thousands(found.transitions));
+    format!("{} {states} | {transitions} |", key(configuration))
+}
+
+/// Returns the columns by which a row is known.
+pub fn key(configuration: &Configuration) -> String {
+    let ways = match configuration.ways {
+        [Way::Single] => "small",
+        [Way::Multipart] => "large",
+        _ => "small or large",
+    };
+    let store = match configuration.store {
+        Store::Enforcing => "enforcing",
+        Store::Ignoring => "ignoring",
+        Store::Echoing => "echoing",
+        Store::Ruining => "ruining",
+    };
+    let leftovers = match configuration.leftovers {
+        Leftovers::Refused => "refused",
+        Leftovers::Replaced => "replaced",
+    };
+    let requests = match configuration.requests {
+        Requests::EndWithinGrace => "end in time",
+        Requests::SealsEndWithinGrace => "seals end in time",
+        Requests::SealsTakeAGrace => "seals take a grace",
+        Requests::MayOutliveGrace => "any time",
+    };
+    let order = match configuration.order {
+        UploadOrder::Created => "as created",
+        UploadOrder::Any => "any",
+    };
+    let (writers, faults) = (configuration.writers, faults(configuration.faults));
+    format!("| {writers}, {ways} | {store} | {leftovers} | {requests} | {order} | {faults} |")
+}
+
+fn faults(faults: Faults) -> String {
+    let Faults { unanswered, refused, failed, died, cleaned, listed_again } = faults;
+    let all = [
+        (unanswered, "unanswered"),
+        (refused, "refused"),
+        (failed, "failed"),
+        (died, "died"),
+        (cleaned, "cleaned"),
+        (listed_again, "listed again"),
+    ];
+    let named: Vec<_> = all
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    if named.is_empty() { "none".to_owned() } else { named.join(", ") }
+}
+
+/// Returns the table of broken variants: what notices each.
+pub fn variants(broken: &[Broken]) -> String {
+    let mut table = String::from(
+        "| left out or done wrongly | noticed with | breaks | after steps |\n|---|---|---|--:|\n",
+    );
+    for Broken { configuration, property } in broken {
+        let story = counter_example(configuration.clone(), property);
+        let steps = story.map_or_else(|| "not noticed".to_owned(), |s| steps(&s).to_string());
+        let what = configuration.variant.description();
+        let with = key(configuration);
+        let with = with.trim_matches(['|', ' ']).replace(" | ", "; ");
+        writeln!(table, "| {what} | {with} | {} | {steps} |", numbers([*property]))
+            .expect("a string takes it");
+    }
+    table
+}
+
+/// Returns how many steps a story has.
+fn steps(story: &str) -> usize {
+    story.lines().count().saturating_sub(2)
+}
+
+/// Returns the list of properties.
+pub fn properties() -> String {
+    ALL.iter().fold(String::new(), |mut list, property| {
+        writeln!(list, "- {property}").expect("a string takes it");
+        list
+    })
+}
+
+/// Returns the configuration without its variant.
+pub fn unbroken(configuration: &Configuration) -> Configuration {
+    Configuration { variant: Variant::None, ..configuration.clone() }
+}
+
+fn numbers<'p>(properties: impl IntoIterator<Item = &'p str>) -> String {
+    let mut numbers: Vec<_> =
+        properties.into_iter().filter_map(|property| property.split(':').next()).collect();
+    numbers.sort_unstable();
+    if numbers.is_empty() { "-".to_owned() } else { numbers.join(", ") }
+}
+
+/// Returns a number with its digits in threes.
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
