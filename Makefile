@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline parity parity-ceph torture torture-ceph model bench docs lint ci
+.PHONY: help demo test test-offline parity parity-ceph torture torture-ceph model simulate bench docs lint ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,6 +34,11 @@ torture-ceph: ## The same on a Ceph object gateway, whose garbage is collected b
 
 model: ## Explore every interleaving of writers; takes minutes, and is written to docs/proof.md
 	$(CARGO) run --package rawsink-proof --bin model -- --page docs/proof.md
+
+simulate: ## Simulate the real code over SEEDS seeds (10,000); SEED=n replays one, line by line
+	$(CARGO) run --package rawsink-proof --bin simulate -- \
+		$(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000)) \
+		$(if $(UNBOUNDED),--unbounded) $(if $(LIE),--lie $(LIE))
 
 bench: ## Measure CPU, memory and requests beside floors in the same run; starts a MinIO unless a server is named
 	scripts/with-minio $(CARGO) bench --package rawsink-cli --bench throughput
