@@ -41,7 +41,7 @@ class Ports:
 class Writers:
     def __init__(self, program, directory, ports, look):
         self.program, self.directory, self.ports, self.look = program, directory, ports, look
-        # How long a writer takes that nothing befalls, by size.
+        # How long a writer takes that is alone and that nothing befalls, by size.
         self.usual_s = {False: 0.1, True: 1.0}
 
     async def carry_out(self, plan):
@@ -98,7 +98,7 @@ class Writers:
             if sending:
                 sending.cancel()
         took = time.monotonic() - start
-        if attempt.signal is None and not attempt.storm and took < 10 * self.usual_s[run.large]:
+        if run.kind == "alone" and not attempt.storm:
             self.usual_s[run.large] += (took - self.usual_s[run.large]) / 20
         return outcome(process.returncode, stdout.decode(), stderr.decode()) | {"took_s": round(took, 3)}
 
