@@ -24,6 +24,8 @@ pub(super) enum Effect {
     Applied(Said),
     /// The client hears this first; the server applies the request later.
     Late(Said),
+    /// The client hears that all went well first; the server applies the request later.
+    Early,
     /// The request arrives a second time.
     Twice,
     /// The way there, or the way back, takes long.
@@ -60,11 +62,11 @@ const fn fault(name: &'static str, effect: Effect, meets: fn(Op) -> bool) -> Fau
     Fault { name, effect, meets }
 }
 
-use Effect::{Applied, EmptyTag, Late, NotApplied, Slow, Twice};
+use Effect::{Applied, Early, EmptyTag, Late, NotApplied, Slow, Twice};
 use Said::{Closed, Nothing, Status};
 
 /// Every fault of a request.
-pub(super) const FAULTS: [Fault; 27] = [
+pub(super) const FAULTS: [Fault; 28] = [
     fault("closed before applied", NotApplied(Closed), any),
     fault("closed after applied", Applied(Closed), any),
     fault("silent before applied", NotApplied(Nothing), any),
@@ -91,6 +93,7 @@ pub(super) const FAULTS: [Fault; 27] = [
     fault("body cut", Effect::Body(Body::Cut), is_get),
     fault("body short", Effect::Body(Body::Short), is_get),
     fault("body garbled", Effect::Body(Body::Garbled), is_get_of_payload),
+    fault("abort answered before applied", Early, is_abort),
     fault("abort refused", NotApplied(Status(503, "SlowDown")), is_abort),
 ];
 

@@ -142,10 +142,10 @@ impl World {
             self.coverage.fault(window.name);
             return Trouble { effect: Some(Effect::NotApplied(window.said)), ..none };
         }
-        let focus = weather.focus.filter(|(focus, _)| *focus == op);
-        if let Some((_, trouble)) = focus.filter(|_| self.random.happens(400)) {
+        let focus = weather.focus.iter().find(|(focus, _)| *focus == op);
+        if let Some((_, troubles)) = focus.filter(|_| self.random.happens(400)) {
             self.coverage.fault("trouble with one kind of request");
-            return trouble;
+            return self.random.pick(troubles);
         }
         let (killed, still) = (weather.crashes_per_mille, weather.pauses_per_mille);
         let then = if self.random.happens(killed) {
@@ -177,7 +177,7 @@ impl World {
     fn stages(&mut self, op: Op) -> Stages {
         let (bound, there, back) = (self.bound(op), self.latency(), self.latency());
         let running = match op {
-            Op::Complete if !self.fair && self.random.happens(200) => {
+            Op::Complete if !self.fair && self.random.happens(300) => {
                 self.random.up_to(500 * SECOND)
             }
             Op::Complete => self.random.up_to(self.plan.tempo),
@@ -198,6 +198,10 @@ impl World {
             Some(Effect::Applied(said)) => message.said = Some(said),
             Some(Effect::Late(said)) => {
                 message.said = Some(said);
+                message.stages.arrive = (stages.arrive + self.long()).min(stages.latest);
+            }
+            Some(Effect::Early) => {
+                message.reply = Some(Reply::Aborted);
                 message.stages.arrive = (stages.arrive + self.long()).min(stages.latest);
             }
             Some(Effect::Twice) => message.arrivals = 2,

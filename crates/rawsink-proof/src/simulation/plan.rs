@@ -10,7 +10,7 @@ use rawsink::{
 
 pub(super) use self::weather::{Happening, Then, Trouble, Weather};
 use super::{
-    options::{Lie, Options},
+    options::{Lateness, Lie, Options},
     random::Random,
     time::{HOUR, MILLISECOND, MINUTE, Micros, SECOND},
 };
@@ -80,6 +80,8 @@ pub(super) struct Writer {
     pub(super) row_gap: Micros,
     pub(super) ending: Ending,
     pub(super) leftover: LeftoverPolicy,
+    /// What it is told of the server.
+    pub(super) conditions: CompleteConditions,
     pub(super) restarts: u64,
 }
 
@@ -122,7 +124,19 @@ impl Plan {
         let spread = random.pick(&[0, 20 * tempo, MINUTE, 10 * MINUTE]);
         let refuse = random.happens(150);
         let writers: Vec<_> = (0..random.between(1, 5))
-            .map(|_| writer(random, runs.len(), spread, tempo, refuse))
+            .map(|_| Writer {
+                leftover: if refuse || random.happens(200) {
+                    LeftoverPolicy::Refuse
+                } else {
+                    LeftoverPolicy::Replace
+                },
+                conditions: if random.happens(200) {
+                    CompleteConditions::Ignored
+                } else {
+                    settings.complete_conditions
+                },
+                ..writer(random, runs.len(), spread, tempo)
+            })
             .collect();
         let observers =
             (0..random.between(0, 3)).map(|_| observer(random, spread, tempo)).collect();
@@ -156,8 +170,10 @@ pub(super) fn start() -> Micros {
 
 fn behaviour(random: &mut Random, options: Options) -> Behaviour {
     let conditions = random.pick(&[Conditions::Ignored, Conditions::Enforced]);
-    // No server that enforces conditions ruins objects.
-    let ruins = conditions == Conditions::Ignored && random.happens(200);
+    // No server that enforces conditions ruins objects. On one that does nothing holds for requests
+    // that are applied later than the grace.
+    let ruins = conditions == Conditions::Ignored && random.happens(400);
+    let ruins = ruins && options.lateness == Lateness::Assumed;
     let mut behaviour = Behaviour {
         conditions,
         abort_meeting_complete: if ruins {
@@ -169,6 +185,11 @@ fn behaviour(random: &mut Random, options: Options) -> Behaviour {
             SecondComplete::NoSuchUpload,
             SecondComplete::SameTag,
             SecondComplete::EmptyTag,
+            if conditions == Conditions::Ignored {
+                SecondComplete::TagOfWhatIsThere
+            } else {
+                SecondComplete::NoSuchUpload
+            },
         ]),
         late_part: random.pick(&[LatePart::Refused, LatePart::ListsUploadAgain]),
         page_keys: random.pick(&[1, 2, 1000]),
@@ -232,7 +253,7 @@ fn runs(random: &mut Random) -> Vec<Run> {
     runs
 }
 
-fn writer(random: &mut Random, runs: usize, spread: Micros, tempo: Micros, refuse: bool) -> Writer {
+fn writer(random: &mut Random, runs: usize, spread: Micros, tempo: Micros) -> Writer {
     // Most of them want the same run.
     let run = if random.happens(700) { 0 } else { random.below(runs as u64) };
     let some = random.between(1, 3 * PART_ROWS);
@@ -246,8 +267,9 @@ fn writer(random: &mut Random, runs: usize, spread: Micros, tempo: Micros, refus
         start: random.between(0, spread),
         rows,
         row_gap: gap,
-        ending: if random.happens(150) { rare } else { Ending::Seal },
-        leftover: if refuse { LeftoverPolicy::Refuse } else { LeftoverPolicy::Replace },
+        ending: if random.happens(200) { rare } else { Ending::Seal },
+        leftover: LeftoverPolicy::Replace,
+        conditions: CompleteConditions::Ignored,
         restarts: random.pick(&[0, 1, 2, 3]),
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rawsink::{
     Clock, RawSink,
     clock::{Notices, Surroundings, Tokens},
-    config::LeftoverPolicy,
+    config::{CompleteConditions, LeftoverPolicy},
     sink::SinkOptions,
     store::S3Store,
 };
@@ -215,8 +215,17 @@ pub(super) struct Here {
 }
 
 impl Here {
+    /// Returns the sink as a process opens it that does not write.
+    pub(super) fn sink(&self) -> RawSink {
+        self.sink_with(LeftoverPolicy::Replace, CompleteConditions::Ignored)
+    }
+
     /// Returns the sink as a process opens it.
-    pub(super) fn sink(&self, leftover: LeftoverPolicy) -> RawSink {
+    pub(super) fn sink_with(
+        &self,
+        leftover: LeftoverPolicy,
+        conditions: CompleteConditions,
+    ) -> RawSink {
         let here = Arc::new(self.clone());
         let notices = self.clone();
         let surroundings = Surroundings {
@@ -224,8 +233,9 @@ impl Here {
             tokens: here.clone(),
             notices: Notices::to(move |sentence| notices.notice(sentence)),
         };
-        let store =
-            S3Store::with_requests(here, &self.world.lock().plan.settings, surroundings.clone());
+        let mut settings = self.world.lock().plan.settings.clone();
+        settings.complete_conditions = conditions;
+        let store = S3Store::with_requests(here, &settings, surroundings.clone());
         let options =
             SinkOptions { leftover, prefix_bytes: PREFIX.len(), ..SinkOptions::default() };
         RawSink::with(Arc::new(store), options, surroundings)

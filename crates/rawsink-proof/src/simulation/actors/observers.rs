@@ -3,7 +3,6 @@
 use bytes::{BufMut, BytesMut};
 use rawsink::{
     PartitionReader, Result,
-    config::LeftoverPolicy,
     consume::open_current,
     layout::Place,
     validate::{Missing, Rules, validate},
@@ -77,7 +76,7 @@ async fn look(here: &Here, run: &Run) -> &'static str {
 async fn list(here: &Here, run: &Run) -> &'static str {
     let partition = Place::of_partition(&run.key).to_string();
     let since = here.world.lock().auditor.moment(&run.prefix, &partition);
-    let listed = here.sink(LeftoverPolicy::Replace).list_runs(&run.key).await;
+    let listed = here.sink().list_runs(&run.key).await;
     let mut world = here.world.lock();
     match listed {
         Ok(runs) => {
@@ -95,7 +94,7 @@ async fn list(here: &Here, run: &Run) -> &'static str {
 async fn read(here: &Here, run: &Run) -> &'static str {
     let partition = Place::of_partition(&run.key).to_string();
     let since = here.world.lock().auditor.moment(&run.prefix, &partition);
-    let opened = here.sink(LeftoverPolicy::Replace).open_partition(&run.key, &run.id).await;
+    let opened = here.sink().open_partition(&run.key, &run.id).await;
     let outcome = match opened {
         Ok(mut reader) => read_all(here, &mut reader).await.map(|rows| (reader, rows)),
         Err(error) => Err(error),
@@ -141,7 +140,7 @@ async fn read_all(here: &Here, reader: &mut PartitionReader) -> Result<BytesMut>
 async fn judge(here: &Here, run: &Run) -> &'static str {
     let partition = Place::of_partition(&run.key).to_string();
     let since = here.world.lock().auditor.moment(&run.prefix, &partition);
-    let sink = here.sink(LeftoverPolicy::Replace);
+    let sink = here.sink();
     let records = here.world.lock().random.happens(200);
     let missing = if records { Missing::Record } else { Missing::Error };
     let rules = Rules { missing, ..Rules::default() };
@@ -166,7 +165,7 @@ async fn judge(here: &Here, run: &Run) -> &'static str {
 async fn consume(here: &Here, run: &Run) -> &'static str {
     let partition = Place::of_partition(&run.key).to_string();
     let since = here.world.lock().auditor.moment(&run.prefix, &partition);
-    let sink = here.sink(LeftoverPolicy::Replace);
+    let sink = here.sink();
     let opened = open_current(&sink, &State(here.clone()), &run.key).await;
     let outcome = match opened {
         Ok(mut reader) => read_all(here, &mut reader).await.map(|rows| (reader, rows)),

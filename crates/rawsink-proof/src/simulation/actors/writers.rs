@@ -7,7 +7,7 @@ use super::{in_process, wait};
 use crate::simulation::{
     auditor::{self, AttemptId, Told},
     coverage::Kind,
-    plan::{Ending, Run, Writer},
+    plan::{Ending, PART_ROWS, Run, Writer},
     process::Here,
     time::MINUTE,
     world::Shared,
@@ -43,13 +43,19 @@ pub(super) async fn keep_trying(world: Shared, number: usize, mut writer: Writer
 
 /// Lets a lone writer seal a run, which it can, unless the run is sealed (G09).
 pub(super) async fn write_alone(world: &Shared, run: usize) {
+    let (rows, conditions) = {
+        let mut world = world.lock();
+        let rows = world.random.pick(&[0, 1, PART_ROWS - 1, PART_ROWS, 2 * PART_ROWS + 1]);
+        (rows, world.plan.settings.complete_conditions)
+    };
     let writer = Writer {
         run,
         start: 0,
-        rows: 5,
+        rows,
         row_gap: 0,
         ending: Ending::Seal,
         leftover: LeftoverPolicy::Replace,
+        conditions,
         restarts: 0,
     };
     let (prefix, sealed) = {
@@ -129,7 +135,7 @@ async fn write(here: Here, attempt: Attempt) -> Told {
 /// Writes and seals; `None` where the writer ends without an outcome.
 async fn write_rows(here: &Here, attempt: &Attempt) -> Result<Option<Sealed>> {
     let Attempt { run, writer: plan, .. } = attempt;
-    let sink = here.sink(plan.leftover);
+    let sink = here.sink_with(plan.leftover, plan.conditions);
     let mut writer = sink.write_partition(&run.key, &run.id).await?;
     for line in &attempt.lines {
         let gap = here.world.lock().random.up_to(plan.row_gap);

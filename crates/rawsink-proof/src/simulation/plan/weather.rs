@@ -27,14 +27,22 @@ const DELICATE: [Op; 13] = [
     Op::Part,
 ];
 
+/// What a server answers that is set up wrong.
+const REFUSALS: [Said; 4] = [
+    Said::Status(403, "AccessDenied"),
+    Said::Status(501, "NotImplemented"),
+    Said::Status(404, "NoSuchBucket"),
+    Said::Status(400, "InvalidRequest"),
+];
+
 /// What goes wrong, and how often.
 #[derive(Debug)]
 pub(in crate::simulation) struct Weather {
     pub(in crate::simulation) faults_per_mille: u64,
     /// The fault that is met mostly.
     pub(in crate::simulation) favourite: Option<&'static Fault>,
-    /// What happens to most requests of one kind.
-    pub(in crate::simulation) focus: Option<(Op, Trouble)>,
+    /// What happens to many requests of some kinds, one of these to each.
+    pub(in crate::simulation) focus: Vec<(Op, Vec<Trouble>)>,
     pub(in crate::simulation) crashes_per_mille: u64,
     pub(in crate::simulation) pauses_per_mille: u64,
     pub(in crate::simulation) windows: Vec<Window>,
@@ -98,7 +106,7 @@ impl Weather {
         Self {
             faults_per_mille: random.pick(&[0, 10, 50, 150, 300]),
             favourite,
-            focus: if random.happens(400) { Some(focus(random)) } else { None },
+            focus: (0..random.pick(&[0, 0, 0, 1, 1, 2])).map(|_| focus(random)).collect(),
             crashes_per_mille: random.pick(&[0, 0, 10, 40]),
             pauses_per_mille: random.pick(&[0, 0, 10, 50]),
             windows: if random.happens(150) { vec![window(random)] } else { Vec::new() },
@@ -107,26 +115,33 @@ impl Weather {
 
     /// Returns the kinds of errors that only a server has that is set up wrong.
     pub(in crate::simulation) fn refusals(&self) -> Vec<ErrorKind> {
-        let of_status = |status| match status {
-            403 => Some(ErrorKind::Denied),
-            501 => Some(ErrorKind::Unsupported),
-            400 | 404 => Some(ErrorKind::Invalid),
+        let windows = self.windows.iter().map(|window| window.said);
+        let focus = self.focus.iter().flat_map(|(_, troubles)| troubles);
+        let focus = focus.filter_map(|trouble| match trouble.effect {
+            Some(Effect::NotApplied(said)) => Some(said),
             _ => None,
-        };
-        let windows = self.windows.iter();
-        let kinds = windows.filter_map(|window| match window.said {
-            Said::Status(status, _) => of_status(status),
+        });
+        let kinds = windows.chain(focus).filter_map(|said| match said {
+            Said::Status(403, _) => Some(ErrorKind::Denied),
+            Said::Status(501, _) => Some(ErrorKind::Unsupported),
+            Said::Status(404, _) | Said::Status(400, "InvalidRequest") => Some(ErrorKind::Invalid),
             _ => None,
         });
         kinds.collect()
     }
 }
 
-fn focus(random: &mut Random) -> (Op, Trouble) {
+fn focus(random: &mut Random) -> (Op, Vec<Trouble>) {
     let op = random.pick(&DELICATE);
+    (op, (0..random.between(1, 3)).map(|_| trouble(random, op)).collect())
+}
+
+fn trouble(random: &mut Random, op: Op) -> Trouble {
     let fault = random.pick(&FAULTS);
     let effect = Some(fault.effect).filter(|_| fault.can_meet(op));
+    let refused = Some(Effect::NotApplied(random.pick(&REFUSALS)));
     let late = Some(Effect::Late(Said::Nothing));
+    let early = if op == Op::Abort { Some(Effect::Early) } else { late };
     let (effect, then) = random.pick(&[
         (effect, Then::GoesOn),
         (effect, Then::StandsStill),
@@ -134,8 +149,10 @@ fn focus(random: &mut Random) -> (Op, Trouble) {
         (None, Then::KilledAfter),
         (late, Then::KilledAfter),
         (late, Then::StandsStill),
+        (early, Then::GoesOn),
+        (refused, Then::GoesOn),
     ]);
-    (op, Trouble { effect, then })
+    Trouble { effect, then }
 }
 
 fn window(random: &mut Random) -> Window {
@@ -143,10 +160,10 @@ fn window(random: &mut Random) -> Window {
     let (name, said) = random.pick(&[
         ("outage, closed", Said::Closed),
         ("outage, 503", Said::Status(503, "SlowDown")),
-        ("time of 403", Said::Status(403, "AccessDenied")),
-        ("time of 501", Said::Status(501, "NotImplemented")),
-        ("time of 404", Said::Status(404, "NoSuchBucket")),
-        ("time of 400", Said::Status(400, "InvalidRequest")),
+        ("time of 403", REFUSALS[0]),
+        ("time of 501", REFUSALS[1]),
+        ("time of 404", REFUSALS[2]),
+        ("time of 400", REFUSALS[3]),
     ]);
     let from = start() + random.up_to(10 * MINUTE);
     let op = if random.happens(200) { None } else { random.pick(&ops) };
