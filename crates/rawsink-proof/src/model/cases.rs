@@ -114,11 +114,13 @@ fn more_faults() -> Vec<Case> {
         small(Configuration { order: any, faults: unanswered(1), ..plain.clone() }, &[]),
         small(Configuration { faults: cleaned, ..plain.clone() }, &[]),
         small(Configuration { faults: cleaned, ..refused.clone() }, &[]),
+        // Two writers end each other's uploads, where times are not in the order of creation.
+        small(Configuration { order: any, ..ruining.clone() }, &[G02, G05]),
         // A writer that was paused between its last part and its Complete for longer than the age.
         small(Configuration { faults: cleaned, ..ruining.clone() }, &[G02, G03, G05]),
         large(Configuration { order: any, faults: twice, ..plain.clone() }, &[]),
         large(Configuration { order: any, faults: twice, ..refused }, &[]),
-        large(Configuration { order: any, faults: twice, ..ruining }, &[]),
+        large(Configuration { faults: twice, ..ruining }, &[]),
         large(
             Configuration {
                 faults: Faults { cleaned: 1, ..ONE_OF_EACH },
@@ -153,7 +155,10 @@ fn three_writers() -> Vec<Case> {
     };
     let mut cases = vec![
         small(Configuration { ways: &[Way::Multipart], ..refused.clone() }, &[]),
-        large(Configuration { ways: &[Way::Multipart], ..plain.clone() }, &[]),
+        large(
+            Configuration { ways: &[Way::Multipart], order: UploadOrder::Any, ..plain.clone() },
+            &[],
+        ),
         large(Configuration { faults: unanswered, ..refused }, &[]),
     ];
     for store in [Store::Enforcing, Store::Ignoring, Store::Ruining] {
@@ -259,6 +264,12 @@ pub fn outside() -> Vec<Outside> {
                 leftovers: Leftovers::Refused,
                 ..ruining.clone()
             },
+            property: G05,
+        },
+        Outside {
+            title: "An abort ruins a running Complete, and uploads are not listed in the order of \
+                    their creation, so that two writers end each other's",
+            configuration: Configuration { order: UploadOrder::Any, ..ruining.clone() },
             property: G05,
         },
         Outside {

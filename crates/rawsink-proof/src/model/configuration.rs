@@ -77,8 +77,8 @@ pub enum Store {
     /// It ignores conditions on Complete. It answers the Complete of an upload that is gone by what
     /// is there, whosever it is. As Ceph 16.2.15, less its next fault.
     Ignoring,
-    /// It ignores them, and lists an upload again that was ended when a part comes late. A server
-    /// with the faults of others and of `MinIO`.
+    /// It enforces them, and the attempts do not know; it lists an upload again that was ended when a
+    /// part comes late. As `MinIO`.
     Echoing,
     /// As `Ignoring`, and an abort that meets a running Complete loses the object hours later. As
     /// Ceph before 18.2.5.
@@ -95,7 +95,9 @@ impl Store {
                 Behaviour { second_complete: SecondComplete::SameTag, ..Behaviour::default() }
             }
             Self::Ignoring => Behaviour { second_complete, ..ignoring },
-            Self::Echoing => Behaviour { late_part: LatePart::ListsUploadAgain, ..ignoring },
+            Self::Echoing => {
+                Behaviour { late_part: LatePart::ListsUploadAgain, ..Behaviour::default() }
+            }
             Self::Ruining => Behaviour {
                 second_complete,
                 abort_meeting_complete: AbortMeetingComplete::Ruins,

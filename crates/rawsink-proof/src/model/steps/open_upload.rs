@@ -27,7 +27,7 @@ impl World<'_> {
     pub(super) fn uploads_listed(&mut self, w: u8, opening: Opening) {
         let listed = self.state.listed();
         let mine = self.writer(w).upload.expect("it was created");
-        if self.met_leftover(w) {
+        if self.needs_grace(w) {
             self.grace_begins(w);
         }
         let Some(at) = listed.iter().position(|id| *id == mine) else {
