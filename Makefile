@@ -36,7 +36,7 @@ model: ## Explore every interleaving of writers; takes minutes, and is written t
 	$(CARGO) run --package rawsink-proof --bin model -- --page docs/proof.md
 
 simulate: ## Simulate the real code over SEEDS seeds (10,000); SEED=n replays one, line by line
-	$(CARGO) run --package rawsink-proof --bin simulate -- \
+	$(CARGO) run --quiet --package rawsink-proof --bin simulate -- \
 		$(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000)) \
 		$(if $(UNBOUNDED),--unbounded) $(if $(LIE),--lie $(LIE))
 
@@ -51,4 +51,4 @@ lint: ## Check format, lints and documentation
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps
 
-ci: lint test-offline ## All that must be green before a change lands
+ci: lint test-offline simulate ## All that must be green before a change lands

@@ -67,5 +67,5 @@ fn report_panic(world: &Shared, ended: JoinError) {
 
 /// Waits outside of any process.
 async fn wait(world: &Shared, time: Micros) {
-    Here { world: world.clone(), id: NOBODY }.pause(time).await;
+    Here { world: world.clone(), id: NOBODY }.wait(time).await;
 }

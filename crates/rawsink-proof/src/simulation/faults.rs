@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use rawsink::store::Object;
+
+use self::{
+    Effect::{Applied, Early, EmptyTag, Late, NotApplied, Slow, Twice},
+    Said::{Closed, Nothing, Status},
+};
 use super::requests::Op;
 
 /// What a client hears in place of the true answer.
@@ -61,9 +67,6 @@ pub(super) struct Fault {
 const fn fault(name: &'static str, effect: Effect, meets: fn(Op) -> bool) -> Fault {
     Fault { name, effect, meets }
 }
-
-use Effect::{Applied, Early, EmptyTag, Late, NotApplied, Slow, Twice};
-use Said::{Closed, Nothing, Status};
 
 /// Every fault of a request.
 pub(super) const FAULTS: [Fault; 28] = [
@@ -126,7 +129,7 @@ fn is_get(op: Op) -> bool {
 }
 
 fn is_get_of_payload(op: Op) -> bool {
-    op == Op::Get(rawsink::store::Object::Payload)
+    op == Op::Get(Object::Payload)
 }
 
 impl Fault {

@@ -249,7 +249,7 @@ impl Here {
     }
 
     /// Waits for so long, or for ever where the process was killed.
-    pub(super) async fn pause(&self, time: Micros) {
+    pub(super) async fn wait(&self, time: Micros) {
         let sleeping = self.world.lock().sleep(self.id, time);
         if sleeping.await.is_err() {
             std::future::pending::<()>().await;
@@ -263,7 +263,7 @@ impl Here {
             if world.random.happens(200) { world.latency() } else { 0 }
         };
         if wait > 0 {
-            self.pause(wait).await;
+            self.wait(wait).await;
         }
     }
 
@@ -298,7 +298,7 @@ impl Clock for Here {
     }
 
     async fn sleep(&self, time: Duration) {
-        self.pause(micros(time)).await;
+        self.wait(micros(time)).await;
     }
 }
 

@@ -25,7 +25,7 @@ impl State {
             }
             (world.latency(), busy)
         };
-        self.0.pause(latency).await;
+        self.0.wait(latency).await;
         if busy { Err(Error::new(ErrorKind::Unavailable, "the state is busy")) } else { Ok(()) }
     }
 

@@ -70,6 +70,7 @@ fn noticed(lie: Lie, seeds: u64) -> (u64, String) {
 fn a_server_that_breaks_an_assumption_is_noticed() {
     for lie in Lie::ALL {
         let (seed, violation) = noticed(lie, 10_000);
+        assert!(violation.starts_with('G'), "{lie:?} breaks a guarantee: {violation}");
         println!("{lie:?} is noticed at seed {seed}: {violation}");
     }
 }

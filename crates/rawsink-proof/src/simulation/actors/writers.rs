@@ -140,7 +140,7 @@ async fn write_rows(here: &Here, attempt: &Attempt) -> Result<Option<Sealed>> {
     for line in &attempt.lines {
         let gap = here.world.lock().random.up_to(plan.row_gap);
         if gap > 0 {
-            here.pause(gap).await;
+            here.wait(gap).await;
         }
         writer.write_payload_line(line.as_bytes()).await?;
     }
@@ -154,7 +154,7 @@ async fn write_rows(here: &Here, attempt: &Attempt) -> Result<Option<Sealed>> {
         Ending::Drop => Ok(None),
         Ending::DropSealing(after) => {
             let sealing = Box::pin(writer.finalize(metadata.build()?));
-            match future::select(sealing, Box::pin(here.pause(after))).await {
+            match future::select(sealing, Box::pin(here.wait(after))).await {
                 Either::Left((sealed, _)) => sealed.map(Some),
                 Either::Right(_) => Ok(None),
             }
