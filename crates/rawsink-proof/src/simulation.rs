@@ -72,10 +72,9 @@ pub fn simulate(seed: u64, options: Options) -> Story {
         .expect("a runtime without drivers needs nothing");
     runtime.block_on(live(&world));
     drop(runtime);
-    let mut world = world.lock();
-    let violation = world.auditor.violation().map(str::to_owned);
-    let (coverage, lines) = (world.coverage.clone(), std::mem::take(&mut world.lines));
-    Story { violation, coverage, lines, digest: world.digest() }
+    let world = world.end();
+    let (violation, digest) = (world.auditor.violation().map(str::to_owned), world.digest());
+    Story { violation, coverage: world.coverage, lines: world.lines, digest }
 }
 
 /// Lets everybody live, then lets somebody alone write what is not sealed.

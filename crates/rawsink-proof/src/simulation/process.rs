@@ -36,7 +36,7 @@ pub(super) struct Process {
     pub(super) attempt: Option<AttemptId>,
     /// Whether a body that it reads was garbled.
     pub(super) misled: bool,
-    task: Option<AbortHandle>,
+    pub(super) task: Option<AbortHandle>,
     /// Its wall clock: how far it is from the right time, an hour being right.
     wall: Micros,
     /// What its other clocks say when the world starts.

@@ -40,6 +40,20 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends the world, after everybody in it.
+    pub(super) fn end(self) -> World {
+        // A handle of a task keeps its runtime, which keeps the world.
+        let mut world = self.lock();
+        let tasks = world.processes.iter_mut().filter_map(|process| process.task.take());
+        let tasks: Vec<_> = tasks.collect();
+        let (messages, timers) =
+            (std::mem::take(&mut world.messages), std::mem::take(&mut world.timers));
+        drop(world);
+        drop((tasks, messages, timers));
+        let world = Arc::into_inner(self.0).expect("nobody outlives the world");
+        world.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until nothing is due any more and nobody can go on.
     pub(super) async fn rest(&self) {
         let (rested, resting) = oneshot::channel();
