@@ -225,7 +225,7 @@ fn g17_the_process_list_shows_no_secret_and_a_command_has_the_whole_environment(
 #[ignore = "parity: needs an object storage server"]
 fn g17_no_command_shows_a_secret_that_a_server_takes_or_refuses() {
     let given = |name| parity::bucket().var(name).to_owned();
-    let [id, secret, _] = NAMES;
+    let [id, secret, token] = NAMES;
     let true_secrets = [given(id), given(secret), CANARY.to_owned()];
     for form in Form::BOTH {
         let given = answers(&talkative(parity::bucket()), form, &true_secrets);
@@ -238,7 +238,9 @@ fn g17_no_command_shows_a_secret_that_a_server_takes_or_refuses() {
             let refused = talkative(parity::bucket()).with(name, format!("{CANARY}-{name}"));
             let answers = answers(&refused, form, &true_secrets);
             let denied = answers.iter().filter(|answer| answer.code == Some(4)).count();
-            assert_eq!(denied, 7, "{name}: {answers:#?}");
+            // Ceph ignores a session token that it has not given.
+            let ignored = name == token && denied == 0;
+            assert!(denied == 7 || ignored, "{name}, {denied} denied: {answers:#?}");
         }
     }
 }
