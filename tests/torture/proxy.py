@@ -33,9 +33,9 @@ FATES = {
 }
 DECIDING = {"payload", "complete", "seal"}
 SLOW_DOWN_BODY = b"<Error><Code>SlowDown</Code></Error>"
-SLOW_DOWN = (
-    b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s"
-    % (len(SLOW_DOWN_BODY), SLOW_DOWN_BODY)
+SLOW_DOWN = b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s" % (
+    len(SLOW_DOWN_BODY),
+    SLOW_DOWN_BODY,
 )
 HEAD_LIMIT = 1 << 20
 CHUNK = 1 << 18
@@ -117,13 +117,14 @@ async def pass_on_reply(reader, head, method, take):
     status = int(head.split(b" ", 2)[1])
     if method == "HEAD" or status in (204, 304):
         return
-    if (header(head, b"transfer-encoding") or "").lower() != "chunked":
-        return await pass_on(reader, int(header(head, b"content-length") or 0), take)
-    size = -1
-    while size != 0:
-        line = await reader.readuntil(b"\r\n")
-        size = int(line.split(b";")[0], 16)
-        await take(line + await read_body(reader, size + 2))
+    if (header(head, b"transfer-encoding") or "").lower() == "chunked":
+        size = -1
+        while size != 0:
+            line = await reader.readuntil(b"\r\n")
+            size = int(line.split(b";")[0], 16)
+            await take(line + await read_body(reader, size + 2))
+    else:
+        await pass_on(reader, int(header(head, b"content-length") or 0), take)
 
 
 class Line:
@@ -152,27 +153,34 @@ class Line:
     async def one(self, request):
         fate = self.proxy.fate(request, self.calm)
         if fate == "none":
-            return await self.forward(request, None, self.send)
-        if fate == "lost before":
+            await self.forward(request, None, self.send)
+        elif fate == "lost before":
             raise Cut
+        elif fate == "denied before":
+            await read_body(self.reader, request.length)
+            await self.send(SLOW_DOWN)
+        elif fate == "half sent":
+            whole = request.head + await read_body(self.reader, request.length)
+            await self.to_server(whole[: len(whole) // 2])
+            raise Cut
+        else:
+            await self.apply(request, fate)
+
+    async def apply(self, request, fate):
+        """Lets the server act once it has the whole request, whether or not the sender is still there."""
         body = await read_body(self.reader, request.length)
-        if fate == "denied before":
-            return await self.send(SLOW_DOWN)
-        if fate == "half sent":
-            return await self.send_half(request.head + body)
         if fate == "late":
             await self.proxy.wait(self.proxy.latest_request_s)
-        # From here on the request is applied whether or not its sender is still there.
         reply = await self.reply_to(request, body)
         if fate == "sent twice":
             reply = await self.reply_to(request, body)
-        if fate == "lost after":
+        elif fate == "lost after":
             raise Cut
-        if fate == "denied after":
-            return await self.send(SLOW_DOWN)
-        if fate == "reply late":
+        elif fate == "denied after":
+            reply = SLOW_DOWN
+        elif fate == "reply late":
             await self.proxy.wait(self.proxy.latest_reply_s)
-        if fate == "half answered":
+        elif fate == "half answered":
             await self.send(reply[: len(reply) // 2])
             raise Cut
         await self.send(reply)
@@ -200,10 +208,6 @@ class Line:
         if (header(head, b"connection") or "").lower() == "close":
             writer.close()
             self.server = None
-
-    async def send_half(self, whole):
-        await self.to_server(whole[: max(1, len(whole) // 2)])
-        raise Cut
 
     async def to_server(self, data):
         if self.server is None:

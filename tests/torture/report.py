@@ -10,7 +10,8 @@ def of(args, runs, tally, lasted):
 
 
 def rounds_table(runs):
-    """A row a kind of round: how many, how many of those who lived together were told sealed, and all that writers were told."""
+    """A row a kind of round: in how many one, none or two of those who lived together were told sealed; and what all
+    writers of these runs were told, later ones too."""
     yield f"| round | rounds | one sealed | none | two | {' | '.join(OUTCOMES)} | other |"
     yield f"|---|{'---|' * (len(OUTCOMES) + 5)}"
     by_kind = collections.defaultdict(list)
@@ -42,7 +43,9 @@ def facts(args, runs, tally, lasted):
     yield "requests: " + counted(tally["requests"])
     yield f"fates: {sum(tally['fates'].values())}: " + counted(tally["fates"])
     slowest = tally["slowest_s"]
-    yield "slowest, from arrival to the server's answer: " + ", ".join(f"{name} {s:.2f} s" for name, s in slowest.items())
+    yield "slowest, from arrival to the server's answer: " + ", ".join(
+        f"{name} {seconds:.2f} s" for name, seconds in sorted(slowest.items())
+    )
     bounds = {"seal": args.grace - args.seal_deadline, "payload": args.grace, "complete": args.grace}
     for name, bound in bounds.items():
         if slowest.get(name, 0) >= bound:

@@ -1,4 +1,4 @@
-"""What the server itself does, asked without the program: conditions on Complete, and an abort that meets a Complete."""
+"""What the server does when asked without the program: conditions on Complete; an abort that meets a Complete."""
 
 import concurrent.futures
 import time

@@ -1,4 +1,4 @@
-"""Shows that the check can fail: does to sealed runs what must never happen, one way each, and expects it to be named."""
+"""Shows that the check can fail: does to sealed runs what must never happen, and expects it to be named."""
 
 import copy
 import hashlib
@@ -127,7 +127,9 @@ def told_corrupt(sealed):
 
 def unnoticed(bucket, runs):
     """Tampers with one sealed run a way, and returns what the check did not name."""
-    fit = (run for run in runs if any(told["outcome"] == "sealed" and 3 <= told["rows"] < 100 for told in run["writers"]))
+    fit = (
+        run for run in runs if any(told["outcome"] == "sealed" and 3 <= told["rows"] < 100 for told in run["writers"])
+    )
     missed = []
     for way, expected in WAYS:
         run = next(fit, None)

@@ -6,7 +6,6 @@ CONTRIBUTING.md; `make torture` and `make torture-ceph` run it.
 
 import argparse
 import asyncio
-import itertools
 import json
 import os
 import random
@@ -31,22 +30,26 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def number(name, default, text, kind=float):
+        parser.add_argument(name, type=kind, default=default, help=f"{text} [{default}]", metavar="N")
+
     parser.add_argument("--program", default="target/release/rawsink", help="the program to torture")
     parser.add_argument("--journal", default="target/torture.jsonl", help="where to write what happened")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    parser.add_argument("--minutes", type=float, default=5.0, help="start no round after this time")
-    parser.add_argument("--rounds", type=int, default=1 << 30, help="start no more rounds than this")
-    parser.add_argument("--first", type=int, default=0, help="number of the first round")
-    parser.add_argument("--lanes", type=int, default=32, help="rounds that are under way at a time")
-    parser.add_argument("--large-share", type=float, default=0.05, help="share of rounds with payloads of about a part or more")
-    parser.add_argument("--fault-share", type=float, default=0.15, help="share of the requests by the bad port that meet a fate")
-    parser.add_argument("--latest-request", type=float, default=1.2, help="seconds by which a request reaches the server late at most")
-    parser.add_argument("--latest-reply", type=float, default=1.6, help="by how many graces a reply is late at most")
-    parser.add_argument("--grace", type=float, default=4, help="RAW_SINK_LEFTOVER_GRACE_S")
-    parser.add_argument("--seal-deadline", type=float, default=2, help="RAW_SINK_SEAL_DEADLINE_S")
-    parser.add_argument("--seal-timeout", type=float, default=1, help="RAW_SINK_SEAL_TIMEOUT_S")
-    parser.add_argument("--enforced-share", type=float, default=0.3, help="share of rounds that rely on conditions on Complete, where the server honours them")
     parser.add_argument("--before-check", metavar="COMMAND", help="run before the check: a server's garbage collection")
+    number("--seed", random.SystemRandom().randrange(1 << 32), "what is drawn; not how it interleaves", int)
+    number("--minutes", 5.0, "start no round after this time")
+    number("--rounds", 1 << 30, "start no more rounds than this", int)
+    number("--first", 0, "number of the first round", int)
+    number("--lanes", 32, "rounds that are under way at a time", int)
+    number("--large-share", 0.05, "share of rounds whose payloads have about the size of a part or more")
+    number("--enforced-share", 0.3, "share of rounds that rely on conditions on Complete, where they are honoured")
+    number("--fault-share", 0.15, "share of the requests by the bad port that meet a fate")
+    number("--latest-request", 1.2, "seconds by which a request reaches the server late at most")
+    number("--latest-reply", 1.6, "graces by which a reply is late at most")
+    number("--grace", 4.0, "RAW_SINK_LEFTOVER_GRACE_S")
+    number("--seal-deadline", 2.0, "RAW_SINK_SEAL_DEADLINE_S")
+    number("--seal-timeout", 1.0, "RAW_SINK_SEAL_TIMEOUT_S")
     return parser.parse_args()
 
 
@@ -122,12 +125,14 @@ def torture(args):
     print(report.of(args, runs, tally, lasted))
     half = len(runs) // 2
     missed = tamper.unnoticed(bucket, runs[:half])
-    yes_yes, at_once, later = server.abort_beside_complete(bucket, runs[half:], lambda: collect_garbage(args))
-    print(f"abort beside Complete: {yes_yes} of {server.RACES} both answered 2xx; whole {at_once} at once, {later} later")
+    both, at_once, later = server.abort_beside_complete(bucket, runs[half:], lambda: collect_garbage(args))
+    print(f"abort beside Complete: {both} of {server.RACES} both answered 2xx; whole {at_once} at once, {later} later")
     for line in [*map(str, violations), *(f"the check is blind: {one}" for one in missed)]:
         print(line)
-    print(f"{len(runs)} partitions checked, {len(violations)} violations; "
-          f"{len(tamper.WAYS) - len(missed)} of {len(tamper.WAYS)} ways of tampering noticed")
+    print(
+        f"{len(runs)} partitions checked, {len(violations)} violations; "
+        f"{len(tamper.WAYS) - len(missed)} of {len(tamper.WAYS)} ways of tampering noticed"
+    )
     return 1 if violations or missed or not runs else 0
 
 

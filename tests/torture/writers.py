@@ -90,7 +90,7 @@ class Writers:
         sending = asyncio.create_task(self.disturb(process, attempt, run.large)) if attempt.signal else None
         try:
             stdout, stderr = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             process.kill()
             await process.wait()
             return {"outcome": "hangs", "error": f"no end after {PATIENCE_S} s"}
