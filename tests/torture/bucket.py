@@ -50,5 +50,10 @@ class Bucket:
     def put(self, key, body, token):
         self.client.put_object(Bucket=self.name, Key=self.prefix + key, Body=body, Metadata={TOKEN: token or ""})
 
+    def copy(self, run, other):
+        """Puts the objects of a run into another bucket, under the same keys."""
+        for name in self.look(run):
+            other.put(f"{run}/{name}", *self.get(f"{run}/{name}"))
+
     def delete(self, key):
         self.client.delete_object(Bucket=self.name, Key=self.prefix + key)

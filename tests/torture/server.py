@@ -5,6 +5,7 @@ import time
 
 import botocore.exceptions
 from check import PAYLOAD, check_run
+from tamper import copy_of
 
 # Uploads that are completed and ended at the same moment.
 RACES = 20
@@ -46,8 +47,8 @@ def honours_conditions_on_complete(bucket):
     return refused
 
 
-def abort_beside_complete(bucket, runs, collect_garbage):
-    """Puts payloads of sealed runs again, by uploads that are ended while they are completed.
+def abort_beside_complete(bucket, copies, runs, collect_garbage):
+    """Puts payloads of copies of sealed runs again, by uploads that are ended while they are completed.
 
     Returns how many were answered with two times yes, how many of these the check found whole at once, and how many it
     found whole after the garbage collection.
@@ -55,17 +56,17 @@ def abort_beside_complete(bucket, runs, collect_garbage):
     both = []
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for number, run in enumerate([run for run in runs if run["seen"] and not run["large"]][:RACES]):
+            copied = copy_of(run, bucket, copies) | {"seen": []}
             key = f"{run['path']}/{PAYLOAD}"
-            payload, token = bucket.get(key)
-            upload = Upload(bucket, key, payload, token)
+            upload = Upload(copies, key, *copies.get(key))
             completed = pool.submit(upload.complete)
             time.sleep(number % 5 / 1000)
             aborted = pool.submit(upload.abort)
             if completed.result() and aborted.result():
-                both.append(run | {"seen": []})
+                both.append(copied)
 
     def whole():
-        return sum(not check_run(bucket, run, bucket.look(run["path"])) for run in both)
+        return sum(not check_run(copies, run, copies.look(run["path"])) for run in both)
 
     at_once = whole()
     collect_garbage()

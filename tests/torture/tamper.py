@@ -1,4 +1,4 @@
-"""Shows that the check can fail: does to sealed runs what must never happen, and expects it to be named."""
+"""Shows that the check can fail: does to copies of sealed runs what must never happen, and expects it to be named."""
 
 import copy
 import hashlib
@@ -11,10 +11,10 @@ WAYS = []
 
 
 class Sealed:
-    """A sealed run with its record in the journal, to be tampered with."""
+    """A copy of a sealed run with its record in the journal, to be tampered with."""
 
     def __init__(self, bucket, run):
-        self.bucket, self.run = bucket, copy.deepcopy(run)
+        self.bucket, self.run = bucket, run
         self.payload, self.token = bucket.get(self.key(PAYLOAD))
         self.seal = json.loads(bucket.get(self.key(SEAL))[0])
         self.owner = next(told for told in self.run["writers"] if told["writer"] == self.seal["writer"])
@@ -125,8 +125,14 @@ def told_corrupt(sealed):
     sealed.tell(writer="another", outcome="Corrupt")
 
 
-def unnoticed(bucket, runs):
-    """Tampers with one sealed run a way, and returns what the check did not name."""
+def copy_of(run, bucket, copies):
+    """Copies a sealed run, and returns a record of the copy as of a run that was written there."""
+    bucket.copy(run["path"], copies)
+    return copy.deepcopy(run) | {"seen": [copies.look(run["path"])]}
+
+
+def unnoticed(bucket, copies, runs):
+    """Tampers with the copy of a sealed run in each way, and returns what the check did not name."""
     fit = (
         run for run in runs if any(told["outcome"] == "sealed" and 3 <= told["rows"] < 100 for told in run["writers"])
     )
@@ -135,10 +141,10 @@ def unnoticed(bucket, runs):
         run = next(fit, None)
         if run is None:
             return [*missed, f"too few sealed runs to tamper with in {len(WAYS)} ways"]
-        before = violations(bucket, run)
-        sealed = Sealed(bucket, run)
-        way(sealed)
-        found = violations(bucket, sealed.run)
+        run = copy_of(run, bucket, copies)
+        before = violations(copies, run)
+        way(Sealed(copies, run))
+        found = violations(copies, run)
         if before or expected not in found:
             missed.append(f"{way.__name__}: {sorted(found)} instead of {expected!r}; {sorted(before)} before")
     return missed

@@ -123,9 +123,9 @@ def torture(args):
     collect_garbage(args)
     violations = check.check(bucket, runs)
     print(report.of(args, runs, tally, lasted))
-    half = len(runs) // 2
-    missed = tamper.unnoticed(bucket, runs[:half])
-    both, at_once, later = server.abort_beside_complete(bucket, runs[half:], lambda: collect_garbage(args))
+    missed = tamper.unnoticed(bucket, Bucket(f"{prefix}-tampered"), runs)
+    raced = Bucket(f"{prefix}-raced")
+    both, at_once, later = server.abort_beside_complete(bucket, raced, runs, lambda: collect_garbage(args))
     print(f"abort beside Complete: {both} of {server.RACES} both answered 2xx; whole {at_once} at once, {later} later")
     for line in [*map(str, violations), *(f"the check is blind: {one}" for one in missed)]:
         print(line)
