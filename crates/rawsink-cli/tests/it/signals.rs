@@ -149,8 +149,10 @@ fn g08_a_signal_to_the_whole_group_never_seals_what_the_extractor_had_got_so_far
     for (number, code) in SIGNALS {
         for _ in 0..30 {
             let landing = Landing::new();
-            let mut extractor = landing.command_of("sh");
-            extractor.args(["-c", "echo '{}'; exec sleep 100"]).stdout(Stdio::piped());
+            // As in the foreground, also where whoever runs the tests ignores SIGINT.
+            let mut extractor = landing.command_of("env");
+            extractor.args(["--default-signal=INT", "sh", "-c", "echo '{}'; exec sleep 100"]);
+            extractor.stdout(Stdio::piped());
             let mut extractor = extractor.process_group(0).spawn().unwrap();
             let group = i32::try_from(extractor.id()).unwrap();
             let mut writer = landing.command(["write", PARTITION, "--run-id", RUN]);
