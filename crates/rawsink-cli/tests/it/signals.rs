@@ -170,7 +170,7 @@ fn g08_a_signal_to_the_whole_group_never_seals_what_the_extractor_had_got_so_far
 /// A service manager signals rawsink; a command that ends well on SIGTERM has not got all its rows.
 #[test]
 fn g08_a_command_that_exits_0_on_a_signal_is_not_sealed() {
-    let script = "trap 'exit 0' TERM; echo '{}'; sleep 100 & wait";
+    let script = "trap 'exit 0' TERM; echo '{}'; while :; do sleep 0.01; done";
     for _ in 0..30 {
         let landing = Landing::new();
         let mut writer = writing(&landing, &["--", "sh", "-c", script]);
@@ -178,6 +178,22 @@ fn g08_a_command_that_exits_0_on_a_signal_is_not_sealed() {
         writer.signal(Signal::SIGTERM);
         assert_ended_in_order(&landing, writer.end(), 143);
     }
+}
+
+#[test]
+fn what_a_command_leaves_behind_when_it_ends_by_a_signal_is_ended_too() {
+    let landing = Landing::new();
+    let deaf = "(trap '' TERM; exec sleep 40) & echo $! > pid";
+    let script = format!("{deaf}; trap 'exit 0' TERM; echo '{{}}'; while :; do sleep 0.1; done");
+    let mut writer = writing(&landing, &["--", "sh", "-c", &script]);
+    let left = pid_in(&landing.dir().join("pid"));
+    until_staged(&landing.run_dir(RUN), 0);
+    let start = Instant::now();
+    writer.signal(Signal::SIGTERM);
+    let answer = writer.end();
+    assert!(start.elapsed().as_secs() < 20, "waited for the child's child");
+    assert!(!is_alive(left), "the child's child is still running");
+    assert_ended_in_order(&landing, answer, 143);
 }
 
 #[test]

@@ -12,14 +12,17 @@ use std::{
 };
 
 use rawsink::{Error, ErrorKind, Result, error::system_text};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::{
     process::{Child, Command},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
-/// How long a command may take to end after it was asked to.
+/// How long a command and all that it started may take to end after they were asked to.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long to wait before looking again whether something of the command still runs.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// An open source of rows, and the command that feeds it.
 pub(super) struct Source {
@@ -130,7 +133,14 @@ impl Source {
         let (Some(child), Some(group)) = (&mut self.child, self.group) else { return };
         // A group that is gone already needs no asking.
         let _ = kill_process_group(group, Signal::TERM);
-        if timeout(PATIENCE, child.wait()).await.is_err() {
+        let all_ended = async {
+            let _ = child.wait().await;
+            // The command may have left something behind that did not hear the signal.
+            while test_kill_process_group(group).is_ok() {
+                sleep(PAUSE).await;
+            }
+        };
+        if timeout(PATIENCE, all_ended).await.is_err() {
             let _ = kill_process_group(group, Signal::KILL);
             let _ = child.wait().await;
         }
