@@ -19,7 +19,7 @@ test-offline: ## Run all tests where there is no network, not even loopback
 	$(CARGO) test --workspace --lib --bins --tests --no-run
 	scripts/without-network $(MAKE) test CARGO="$(CARGO) --offline"
 
-parity: ## Run the tests against a real object storage server; starts a MinIO on loopback unless one is named
+parity: ## Run the tests against a real object storage server and PostgreSQL; starts both on loopback unless named
 	scripts/parity
 
 parity-ceph: ## The same against a Ceph object gateway on loopback; installs Debian's packages where they are missing

@@ -37,6 +37,7 @@ fn docs_configuration_is_generated_from_the_table() {
         (UsedBy::Both, "Both sinks"),
         (UsedBy::Filesystem, "The filesystem sink"),
         (UsedBy::Object, "The object sink"),
+        (UsedBy::Postgres, "The state in PostgreSQL"),
     ];
     for (used_by, title) in chapters {
         let _ = write!(

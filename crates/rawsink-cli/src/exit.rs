@@ -108,7 +108,9 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
         ),
         ErrorKind::Corrupt => Some("do not use this partition before a person has looked at it"),
         ErrorKind::Unavailable => Some("try again later with the same run id"),
-        ErrorKind::Unknown => Some("look with `rawsink show`, or write the same run again"),
+        ErrorKind::Unknown => {
+            Some("look with `rawsink show` or `rawsink state show`, or do the same again")
+        }
         ErrorKind::Internal => Some("this is a bug; please report it with the command line"),
         _ => None,
     }

@@ -6,6 +6,7 @@
 mod commands;
 mod context;
 mod exit;
+mod filter;
 mod output;
 mod partition;
 mod progress;

@@ -58,6 +58,16 @@ pub(crate) fn parse(path: &str, context: &Context<'_>) -> Result<Place, Failure>
     Ok(Place::parse(path, &absolute.to_string_lossy())?)
 }
 
+/// Reads a path from the command line that names records of the state, as deep as wanted.
+pub(crate) fn parse_prefix(path: &str, context: &Context<'_>) -> Result<Place, Failure> {
+    let place = parse(path, context)?;
+    if place.run().is_some() {
+        let message = "the state knows logical partitions; leave the run out";
+        return Err(Error::invalid(message).at(place).into());
+    }
+    Ok(place)
+}
+
 /// Returns the logical partition of a place that must have all four levels.
 pub(crate) fn partition_of(place: &Place) -> Result<PartitionKey, Failure> {
     let Some(key) = place.partition() else {

@@ -9,6 +9,7 @@ mod object;
 mod parse;
 mod provider;
 mod secret;
+mod state;
 mod variables;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use self::{
     object::{Addressing, CompleteConditions, ObjectSettings},
     provider::{PROVIDERS, Provider},
     secret::Secret,
+    state::{PostgresSettings, StateUrl, TlsMode},
     variables::{SECRETS, UsedBy, VARIABLES, Variable},
 };
 use crate::{
@@ -56,14 +58,6 @@ pub enum Blocking {
     Pool,
     /// On the calling thread: a fifth less CPU, for a program that does one thing at a time.
     Inline,
-}
-
-/// Where the state is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StateUrl {
-    /// An SQLite database file.
-    Sqlite(PathBuf),
 }
 
 /// All settings; plain data, so that a program without an environment fills it itself.
@@ -175,7 +169,7 @@ impl Loaded {
                 parse::row_bytes,
                 defaults.max_row_bytes,
             ),
-            state_url: parser.take("RAW_SINK_STATE_URL", parse::state_url, defaults.state_url),
+            state_url: state::take(&mut parser, defaults.state_url),
             blocking: defaults.blocking,
         };
         let outcome = parser.finish();

@@ -1,9 +1,13 @@
 //! `PartitionState`: which run of a logical partition has authority.
 //!
-//! Owns the record, and in `transition` the one pure function that says how it changes. Backends
-//! only make that change atomic. Must not know sinks or stores: only the validator, and an
+//! Owns the record, and in `change` and `transition` the pure functions that say how it changes.
+//! Backends only make that change atomic. Must not know sinks or stores: only the validator, and an
 //! operator's explicit command, change a state (G12).
 
+mod change;
+mod postgres;
+mod row;
+mod sql;
 mod sqlite;
 mod transition;
 
@@ -14,13 +18,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use self::{
+    change::Change,
+    postgres::PostgresState,
     sqlite::SqliteState,
     transition::{Outcome, Verdict, transition},
 };
 use crate::{
     config::{Settings, StateUrl},
-    error::{Error, Result},
-    key::{PartitionKey, RunId},
+    error::{Error, ErrorKind, Result},
+    key::{LogicalDate, PartitionKey, RunId},
 };
 
 /// What is known of a logical partition. No other status exists.
@@ -108,30 +114,59 @@ pub struct Filter {
     pub customer_id: Option<String>,
     /// The query.
     pub query_name: Option<String>,
-    /// The reporting day, `YYYY-MM-DD`.
-    pub logical_date: Option<String>,
+    /// The first reporting day.
+    pub since: Option<LogicalDate>,
+    /// The last reporting day.
+    pub until: Option<LogicalDate>,
     /// The status.
     pub status: Option<Status>,
 }
 
+/// Whether a table was made or was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// It was made.
+    Made,
+    /// It was there, with every column of the contract.
+    Found,
+}
+
 /// The authority: one record a logical partition.
+///
+/// Every method may fail with `Unavailable` (busy, or not to be reached), `Denied` (credentials,
+/// permissions), `Invalid` (a setting, or a table that is not the contract's) and `Corrupt` (a
+/// record that makes no sense).
 #[async_trait]
 pub trait PartitionState: fmt::Debug + Send + Sync {
+    /// Makes the table where it is missing; one that is there is not changed. The first
+    /// [`change`](Self::change) does the same by itself.
+    async fn init(&self) -> Result<Table>;
+
     /// Returns a partition's record; `None` means pending.
-    ///
-    /// # Errors
-    /// `Corrupt` for a record that makes no sense, `Unavailable` where the database is busy.
     async fn get(&self, key: &PartitionKey) -> Result<Option<Record>>;
 
-    /// Returns the records that pass the filter, sorted by key.
-    async fn list(&self, filter: &Filter) -> Result<Vec<Entry>>;
+    /// Returns the records that pass the filter, sorted by key. A record that makes no sense is an
+    /// error of its own, `Corrupt`, which names it; the others are there all the same.
+    async fn list(&self, filter: &Filter) -> Result<Vec<Result<Entry>>>;
 
-    /// Records a verdict: reads the record, applies [`transition`] and writes, as one atomic step
-    /// among all processes (G14). Returns the record as it is now.
+    /// Reads the record, applies a change and writes, as one atomic step among all processes and
+    /// hosts (G14). Returns the record as it is now; `None` where the change changed nothing.
     ///
     /// # Errors
-    /// `Unavailable` where the database stays busy; then nothing was recorded.
-    async fn judge(&self, key: &PartitionKey, verdict: &Verdict, now: Timestamp) -> Result<Record>;
+    /// `Unknown` where the connection to the database was lost while the change was committed: it
+    /// may have happened. Every other error means that it has not.
+    async fn change(
+        &self,
+        key: &PartitionKey,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Option<Record>>;
+
+    /// Records a verdict: a [`change`](Self::change) that always changes something.
+    async fn judge(&self, key: &PartitionKey, verdict: &Verdict, now: Timestamp) -> Result<Record> {
+        let changed = self.change(key, &Change::Verdict(verdict.clone()), now).await?;
+        changed.ok_or_else(|| Error::new(ErrorKind::Internal, "a verdict changed no record"))
+    }
 }
 
 /// Opens the state that the settings name. Touches nothing yet.
@@ -141,5 +176,6 @@ pub trait PartitionState: fmt::Debug + Send + Sync {
 pub fn open(settings: &Settings) -> Result<Box<dyn PartitionState>> {
     match &settings.state_url {
         StateUrl::Sqlite(path) => Ok(Box::new(SqliteState::new(path))),
+        StateUrl::Postgres(postgres) => Ok(Box::new(PostgresState::new(postgres))),
     }
 }

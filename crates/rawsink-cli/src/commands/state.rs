@@ -1,18 +1,15 @@
 //! `rawsink state`
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use rawsink::{
-    Error,
-    key::RunId,
-    layout::Place,
-    state::{Entry, Filter, Record, Status},
-};
+mod list;
+mod show;
+
+use rawsink::{Error, key::RunId, layout::Place, state::Entry};
 use serde::Serialize;
 
 use crate::{
     context::Context,
     exit::{Answer, Failure},
-    partition,
+    output,
 };
 
 /// Show what the state says about partitions
@@ -24,20 +21,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum StateCommand {
-    /// Show the record of one logical partition; none means pending
-    Show {
-        /// Canonical path of a logical partition
-        partition: String,
-    },
-    /// List the records, sorted by partition
-    List {
-        /// Canonical path, as deep as wanted
-        #[arg(default_value = "")]
-        prefix: String,
-        /// Only records with this status
-        #[arg(long, value_parser = status_parser())]
-        status: Option<Status>,
-    },
+    Show(show::Args),
+    List(list::Args),
 }
 
 /// A record, as JSON: the columns of the table.
@@ -49,49 +34,13 @@ struct Row<'a> {
     query_name: &'a str,
     logical_date: String,
     #[serde(flatten)]
-    record: &'a Record,
+    record: &'a rawsink::state::Record,
 }
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
     match &args.command {
-        StateCommand::Show { partition } => {
-            let place = partition::parse(partition, context)?;
-            let key = partition::partition_of(&place)?;
-            if place.run().is_some() {
-                return Err(Error::invalid(
-                    "the state knows logical partitions; leave the run out",
-                )
-                .at(place)
-                .into());
-            }
-            let record = context.state.get(&key).await?.unwrap_or_else(Record::pending);
-            print(&Entry { key, record }, context)?;
-        }
-        StateCommand::List { prefix, status } => {
-            let filter = Filter { status: *status, ..filter(&partition::parse(prefix, context)?) };
-            for entry in context.state.list(&filter).await? {
-                print(&entry, context)?;
-            }
-        }
-    }
-    Ok(Answer::Yes)
-}
-
-/// Offers the statuses that exist, to the help and to completions.
-fn status_parser() -> impl TypedValueParser<Value = Status> {
-    let all = [Status::Pending, Status::Success, Status::Failed].map(Status::as_str);
-    PossibleValuesParser::new(all).try_map(|text| text.parse::<Status>())
-}
-
-fn filter(place: &Place) -> Filter {
-    let mut values = place.values().map(|value| Some(value.to_owned()));
-    let mut next = || values.next().flatten();
-    Filter {
-        source: next(),
-        customer_id: next(),
-        query_name: next(),
-        logical_date: next(),
-        status: None,
+        StateCommand::Show(args) => show::run(args, context).await,
+        StateCommand::List(args) => list::run(args, context).await,
     }
 }
 
@@ -110,4 +59,18 @@ fn print(entry: &Entry, context: &Context<'_>) -> Result<(), Failure> {
     let error =
         record.error_message.as_ref().map(|message| format!("\t{message}")).unwrap_or_default();
     Ok(context.output.data(&row, format!("{path}\t{}\t{run}{error}", record.status))?)
+}
+
+/// Tells of a record that makes no sense; the command goes on.
+fn tell_fault(fault: &Error) {
+    output::note(format!("fault: {fault}"));
+}
+
+/// Ends a command that met so many records which make no sense.
+fn end(faults: usize) -> Result<Answer, Failure> {
+    match faults {
+        0 => Ok(Answer::Yes),
+        1 => Err(Error::corrupt("1 record of the state makes no sense").into()),
+        _ => Err(Error::corrupt(format!("{faults} records of the state make no sense")).into()),
+    }
 }

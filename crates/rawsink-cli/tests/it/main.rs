@@ -20,6 +20,7 @@ mod landing; // a directory to land in, and the program's answers in it
 mod memory; // peak memory of writing and reading
 mod namespace; // mounts and networks that only one test sees
 mod parity; // against a real object storage server: `make parity`
+mod postgres; // a state in PostgreSQL: `make parity`
 mod race; // processes that race for one run
 mod random; // reproducible random numbers
 mod read; // read, show, verify, validate and list, on runs whole and broken

@@ -1,6 +1,6 @@
 //! Processes that race: exactly one seals a run and its rows are what is read; no verdict is lost.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, thread};
 
 use crate::{
     landing::{Landing, PARTITION, RUN, lines, run_path},
@@ -111,17 +111,46 @@ fn g18_writers_of_different_runs_and_partitions_do_not_disturb_each_other() {
 
 #[test]
 fn g14_validators_in_many_processes_lose_no_update() {
-    let landing = Landing::new();
-    let runs: Vec<String> = (1..=8).map(|day| format!("2024-06-0{day}T00:00:00.000Z")).collect();
-    for run in &runs {
-        landing.land(run, "{}\n");
+    validators(&Landing::new());
+}
+
+/// Lets eight processes at a time validate: all of them one partition, by turns three others. The
+/// counts of attempts have to be exact.
+pub(crate) fn validators(landing: &Landing) {
+    const PROCESSES: usize = 8;
+    const TIMES: usize = 6;
+    let others = [4, 5, 6].map(|id| PARTITION.replace("123", &format!("{id}")));
+    let runs: Vec<String> =
+        (1..=PROCESSES).map(|day| format!("2024-06-0{day}T00:00:00.000Z")).collect();
+    for path in others.iter().map(String::as_str).chain([PARTITION]) {
+        for run in &runs {
+            landing.feed(["write", path, "--run-id", run], "{}\n").exits(0);
+        }
     }
-    let validate = |run| Running::start(landing.command(["validate", &run_path(run)]));
-    let validators: Vec<Running> = runs.iter().map(|run| validate(run)).collect();
-    for validator in validators {
-        validator.finish().exits(0);
-    }
+    let validate = |process: usize, time: usize| {
+        let partition =
+            if time.is_multiple_of(2) { PARTITION } else { &others[(process + time) % 3] };
+        let run = format!("{partition}/run_id={}", runs[process]);
+        Running::start(landing.command(["validate", &run]))
+    };
+    thread::scope(|scope| {
+        for process in 0..PROCESSES {
+            scope.spawn(move || {
+                for time in 0..TIMES {
+                    validate(process, time).finish().exits(0);
+                }
+            });
+        }
+    });
+    let states = landing.rawsink(["state", "list", "--json"]).exits(0).json();
+    let attempts = |path: &str| {
+        let found: Vec<_> = states.iter().filter(|state| state["path"] == path).collect();
+        assert_eq!(found.len(), 1, "{path}: {states:?}");
+        found[0]["attempt_count"].as_u64().unwrap()
+    };
+    assert_eq!(attempts(PARTITION), (PROCESSES * TIMES / 2) as u64);
+    let rest: u64 = others.iter().map(|path| attempts(path)).sum();
+    assert_eq!(rest, (PROCESSES * TIMES / 2) as u64);
     let state = &landing.rawsink(["state", "show", PARTITION, "--json"]).exits(0).json()[0];
-    assert_eq!(state["attempt_count"], 8);
-    assert_eq!(state["current_run_id"], runs[7].as_str());
+    assert_eq!(state["current_run_id"], runs[PROCESSES - 1].as_str());
 }

@@ -159,7 +159,7 @@ fn g17_no_command_shows_a_secret_when_settings_are_wrong() {
         whole().with("RAW_SINK_ENDPOINT_URL", "https://user:canary@s3.example.org"),
         whole().with("RAW_SINK_ENDPOINT_URL", "https://user:canary@s3.example.org:99999/?canary"),
         whole().with("RAW_SINK_ENDPOINT_URL", "https://s3.eu-central-003.backblazeb2.com"),
-        whole().with("RAW_SINK_STATE_URL", "postgres://user:canary@host/state"),
+        whole().with("RAW_SINK_STATE_URL", "postgres://user:canary@host"),
         whole().with("RAW_SINK_CA_FILE", "/nowhere"),
         whole().with(name, "canary\n"),
         whole().with(name, "can\u{7}ary canary"),

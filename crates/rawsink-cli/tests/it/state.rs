@@ -1,5 +1,7 @@
 //! The state, as the program shows it.
 
+use std::fs;
+
 use crate::landing::{Landing, PARTITION, RUN, run_path};
 
 const OTHER: &str = "google_ads/customer_id=456/query_name=campaign/logical_date=2024-06-02";
@@ -146,6 +148,25 @@ fn a_database_that_is_none_is_corrupt_and_stays_as_it_is() {
         assert!(answer.one_error("Corrupt").contains("state_store.db"), "{answer:#?}");
     }
     assert!(landing.snapshot() == before);
+}
+
+#[test]
+fn a_record_that_makes_no_sense_is_named_and_the_others_are_listed() {
+    let landing = Landing::new();
+    landing.land(RUN, "{}\n");
+    landing.rawsink(["validate", &run_path(RUN)]).exits(0);
+    let failing = format!("{OTHER}/run_id={RUN}");
+    landing.rawsink(["validate", &failing, "--record-missing"]).exits(1);
+    let mut database = fs::read(landing.dir().join("data/state_store.db")).unwrap();
+    let at = memchr::memmem::find(&database, b"2024-06-02failed").unwrap();
+    database[at..at + 16].copy_from_slice(b"2024-06-31failed");
+    landing.file("data/state_store.db", database);
+    for args in [&["state", "list"][..], &["state", "list", "--json"]] {
+        let answer = landing.rawsink(args).exits(5);
+        assert_eq!(answer.stdout.lines().count(), 1, "{answer:#?}");
+        answer.one_error("Corrupt");
+        answer.says(&["fault: the state record of (google_ads, 456, campaign, 2024-06-31) has no"]);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rawsink::{
     Error, ErrorKind, PartitionKey, Result,
     layout::Place,
-    state::{Entry, Filter, PartitionState, Record, Verdict, transition},
+    state::{Change, Entry, Filter, PartitionState, Record, Table, transition},
 };
 
 use super::{auditor::Judged, options::Lie, plan::PREFIX, process::Here};
@@ -37,6 +37,10 @@ impl State {
 
 #[async_trait]
 impl PartitionState for State {
+    async fn init(&self) -> Result<Table> {
+        Ok(Table::Found)
+    }
+
     async fn get(&self, key: &PartitionKey) -> Result<Option<Record>> {
         self.turn().await?;
         let record = self.record(key);
@@ -44,11 +48,19 @@ impl PartitionState for State {
         Ok(record)
     }
 
-    async fn list(&self, _filter: &Filter) -> Result<Vec<Entry>> {
+    async fn list(&self, _filter: &Filter) -> Result<Vec<Result<Entry>>> {
         Err(Error::new(ErrorKind::Unsupported, "nobody lists here"))
     }
 
-    async fn judge(&self, key: &PartitionKey, verdict: &Verdict, now: Timestamp) -> Result<Record> {
+    async fn change(
+        &self,
+        key: &PartitionKey,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Option<Record>> {
+        let Change::Verdict(verdict) = change else {
+            return Err(Error::new(ErrorKind::Unsupported, "no operator works here"));
+        };
         self.turn().await?;
         let read = self.record(key);
         let lies = self.0.world.lock().lies(Lie::StateIsNotAtomic);
@@ -67,6 +79,6 @@ impl PartitionState for State {
         self.0.tell(|| format!("records {:?} of {}: {after:?}", verdict.outcome, verdict.run_id));
         // The verdict is recorded, whether or not anybody hears of it.
         let _ = self.turn().await;
-        Ok(after)
+        Ok(Some(after))
     }
 }

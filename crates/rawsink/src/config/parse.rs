@@ -3,8 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    Effective, LeftoverPolicy, Origin, SECRETS, SinkKind, StateUrl, UsedBy, VARIABLES,
-    secret::Secret,
+    Effective, LeftoverPolicy, Origin, SECRETS, SinkKind, UsedBy, VARIABLES, secret::Secret,
 };
 
 pub(super) type Parsed<T> = Result<T, String>;
@@ -38,6 +37,20 @@ impl Parser {
         let variable = VARIABLES.iter().find(|variable| variable.name == name);
         let shown = variable.map_or("", |variable| variable.default);
         self.take_or(name, parse, default, shown, Origin::Default)
+    }
+
+    /// Takes one variable that is not shown as it stands, since it may carry a secret.
+    pub(super) fn take_shown<T: ToString>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Parsed<T>,
+        default: T,
+    ) -> T {
+        let value = self.take(name, parse, default);
+        if let Some(shown) = self.outcome.effective.last_mut() {
+            shown.value = value.to_string();
+        }
+        value
     }
 
     /// Takes one variable, whose default comes from elsewhere and is shown so.
@@ -175,23 +188,6 @@ pub(super) fn leftover(text: &str) -> Parsed<LeftoverPolicy> {
 /// A row has at least `{}`; a row is held in memory whole, so there is a most.
 pub(super) fn row_bytes(text: &str) -> Parsed<usize> {
     bytes(text, 2, 1 << 30, "2 bytes to 1 GiB")
-}
-
-pub(super) fn state_url(text: &str) -> Parsed<StateUrl> {
-    match text.strip_prefix("sqlite:") {
-        // SQLite would take these for something else than a file.
-        Some(path)
-            if path.starts_with("file:") || path.contains(":memory:") || path.contains('?') =>
-        {
-            Err("does not name a plain file behind \"sqlite:\"".to_owned())
-        }
-        Some(path) if !path.is_empty() => {
-            Ok(StateUrl::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path))))
-        }
-        Some(_) => Err("names no file behind \"sqlite:\"".to_owned()),
-        // Not shown: a URL may carry a password.
-        None => Err("does not start with \"sqlite:\"".to_owned()),
-    }
 }
 
 /// Reads a number of bytes, with a unit or without.

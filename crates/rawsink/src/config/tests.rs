@@ -12,7 +12,9 @@ fn nothing_set_means_the_defaults_and_every_variable_is_shown() {
     let loaded = load(&[]).unwrap();
     assert_eq!(loaded.settings, Settings::default());
     let shown: Vec<_> = loaded.effective.iter().map(|setting| setting.name).collect();
-    let used = VARIABLES.iter().filter(|variable| variable.used_by != UsedBy::Object);
+    let used = VARIABLES
+        .iter()
+        .filter(|variable| matches!(variable.used_by, UsedBy::Both | UsedBy::Filesystem));
     let mut used: Vec<_> = used.map(|variable| variable.name).collect();
     used.sort_unstable();
     let mut sorted = shown.clone();
@@ -64,13 +66,14 @@ fn all_faults_are_reported_at_once() {
 }
 
 /// Every variable that has to be set for a bucket.
-const BUCKET: [(&str, &str); 6] = [
+const BUCKET: [(&str, &str); 7] = [
     ("RAW_SINK", "object"),
     ("RAW_SINK_ENDPOINT_URL", "https://s3.example.org"),
     ("RAW_SINK_BUCKET", "landing"),
     ("RAW_SINK_PREFIX", "raw"),
     ("RAW_SINK_ACCESS_KEY_ID", "key"),
     ("RAW_SINK_SECRET_ACCESS_KEY", "secret"),
+    ("RAW_SINK_STATE_URL", "postgres://me@localhost/state"),
 ];
 
 /// Returns a value that a variable cannot have. A new variable gets its own here.
@@ -86,6 +89,7 @@ fn garbage(name: &str) -> &'static str {
         "RAW_SINK_BUCKET" => "land/ing",
         "RAW_SINK_PREFIX" => "raw/../zone",
         "RAW_SINK_ACCESS_KEY_ID" | "RAW_SINK_SESSION_TOKEN" => "canary\n",
+        "RAW_SINK_STATE_PASSWORD" => "canary\t",
         "RAW_SINK_SECRET_ACCESS_KEY" => " canary",
         "RAW_SINK_ADDRESSING" => "dns",
         "RAW_SINK_CA_FILE" => "/nowhere/ca.pem",

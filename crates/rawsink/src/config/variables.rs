@@ -24,11 +24,17 @@ pub enum UsedBy {
     Filesystem,
     /// The object sink alone.
     Object,
+    /// Either sink, with a state in PostgreSQL.
+    Postgres,
 }
 
 /// Variables that hold a secret; each may be given as a file instead, by its name and `_FILE`.
-pub const SECRETS: [&str; 3] =
-    ["RAW_SINK_ACCESS_KEY_ID", "RAW_SINK_SECRET_ACCESS_KEY", "RAW_SINK_SESSION_TOKEN"];
+pub const SECRETS: [&str; 4] = [
+    "RAW_SINK_ACCESS_KEY_ID",
+    "RAW_SINK_SECRET_ACCESS_KEY",
+    "RAW_SINK_SESSION_TOKEN",
+    "RAW_SINK_STATE_PASSWORD",
+];
 
 const fn both(
     name: &'static str,
@@ -49,7 +55,7 @@ const fn object(
 }
 
 /// Every variable that is read.
-pub const VARIABLES: [Variable; 22] = [
+pub const VARIABLES: [Variable; 23] = [
     both(
         "RAW_SINK",
         "Which backend holds the partitions.",
@@ -164,8 +170,15 @@ pub const VARIABLES: [Variable; 22] = [
     ),
     both(
         "RAW_SINK_STATE_URL",
-        "Where `PartitionState` is kept; the file is made by the first verdict.",
-        "`sqlite:<path>`",
+        "Where `PartitionState` is kept; file and table are made by the first verdict.",
+        "`sqlite:<path>` or `postgres://<user>@<host>:<port>/<database>`, see [state.md](state.md)",
         "sqlite:data/state_store.db",
     ),
+    Variable {
+        name: "RAW_SINK_STATE_PASSWORD",
+        used_by: UsedBy::Postgres,
+        meaning: "Password of the database, where the URL carries none. With `_FILE` behind the name: a file that holds it, read at each connection.",
+        values: "secret",
+        default: "none",
+    },
 ];

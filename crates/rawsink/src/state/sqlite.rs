@@ -2,12 +2,11 @@
 //!
 //! The table is the contract's; a file that other software made with that table works unchanged,
 //! with or without a primary key, whatever types its columns declare. Reading never makes or
-//! changes a file. A verdict is one `BEGIN IMMEDIATE` transaction, so that no process's update is
+//! changes a file. A change is one `BEGIN IMMEDIATE` transaction, so that no process's update is
 //! lost (G14).
 
 use std::{
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
@@ -18,12 +17,17 @@ use rustix::{
     io::Errno,
 };
 use sqlx::{
-    ConnectOptions, Connection, QueryBuilder, Row, Sqlite, SqliteConnection,
+    AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection,
     error::DatabaseError,
+    query::Query,
     sqlite::{SqliteConnectOptions, SqliteRow},
 };
 
-use super::{Entry, Filter, PartitionState, Record, Verdict, transition};
+use super::{
+    Change, Entry, Filter, PartitionState, Record, Table,
+    row::{self, KEY_COLUMNS, is_count},
+    sql::{self, Dialect},
+};
 use crate::{
     error::{Error, ErrorKind, Result, system_text},
     key::PartitionKey,
@@ -47,16 +51,32 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS partition_state (
     PRIMARY KEY (source, customer_id, query_name, logical_date)
 )";
 
-/// Every column as text, so that declared types of other software's tables do not matter.
-const SELECT: &str = "SELECT CAST(source AS TEXT), CAST(customer_id AS TEXT), CAST(query_name AS TEXT), \
-    CAST(logical_date AS TEXT), CAST(status AS TEXT), CAST(current_run_id AS TEXT), CAST(schema_version AS TEXT), \
-    CAST(CASE typeof(record_count) WHEN 'real' THEN CAST(record_count AS INTEGER) ELSE record_count END AS TEXT), \
-    CAST(updated_at AS TEXT), CAST(error_message AS TEXT), \
-    CAST(CASE typeof(attempt_count) WHEN 'real' THEN CAST(attempt_count AS INTEGER) ELSE attempt_count END AS TEXT) \
-    FROM partition_state";
+struct Sql;
 
-const SAME_KEY: &str =
-    " WHERE source = ? AND customer_id = ? AND query_name = ? AND logical_date = ?";
+impl Dialect for Sql {
+    /// Whatever collation other software declares.
+    const BYTEWISE: &'static str = " COLLATE BINARY";
+
+    fn read(&self, column: &str) -> String {
+        if is_count(column) {
+            let whole = format!("CAST({column} AS INTEGER)");
+            format!(
+                "CAST(CASE typeof({column}) WHEN 'real' THEN {whole} ELSE {column} END AS TEXT)"
+            )
+        } else {
+            format!("CAST({column} AS TEXT)")
+        }
+    }
+
+    fn parameter(&self, number: usize) -> String {
+        format!("?{number}")
+    }
+
+    /// Types are the column's affinity; without one a number has to be a number by itself.
+    fn typed(&self, column: &str, parameter: String) -> String {
+        if is_count(column) { format!("CAST({parameter} AS INTEGER)") } else { parameter }
+    }
+}
 
 /// The state in one SQLite file.
 #[derive(Debug, Clone)]
@@ -105,15 +125,30 @@ impl SqliteState {
         SqliteConnectOptions::new().filename(&self.path).busy_timeout(self.busy_timeout)
     }
 
-    async fn fetch(
+    /// Runs a statement with text parameters; returns the records it reads.
+    async fn run(
         &self,
-        query: &mut QueryBuilder<Sqlite>,
         connection: &mut SqliteConnection,
-    ) -> Result<Vec<Entry>> {
-        let rows = query.build().fetch_all(connection).await.map_err(|cause| self.error(cause))?;
-        rows.iter()
-            .map(|row| entry(row).map_err(|error| error.on_path(self.path.display())))
-            .collect()
+        sql: String,
+        parameters: impl IntoIterator<Item = Option<String>>,
+    ) -> Result<Vec<Result<Entry>>> {
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = parameters.into_iter().fold(query, Query::bind);
+        let rows = query.fetch_all(connection).await.map_err(|cause| self.error(cause))?;
+        let text =
+            |row: &SqliteRow, column| row.try_get::<Option<String>, _>(column).ok().flatten();
+        let entries = rows.iter().map(|row| row::entry(|column| text(row, column)));
+        Ok(entries.map(|found| found.map_err(|error| error.on_path(self.path.display()))).collect())
+    }
+
+    async fn one(
+        &self,
+        connection: &mut SqliteConnection,
+        key: &PartitionKey,
+    ) -> Result<Option<Record>> {
+        let parameters = row::key_values(key).map(Some);
+        let found = self.run(connection, sql::select_one(&Sql), parameters).await?;
+        Ok(found.into_iter().next().transpose()?.map(|entry| entry.record))
     }
 
     fn error(&self, cause: sqlx::Error) -> Error {
@@ -153,143 +188,50 @@ impl SqliteState {
 
 #[async_trait]
 impl PartitionState for SqliteState {
+    async fn init(&self) -> Result<Table> {
+        if let Some(mut connection) = self.reader().await? {
+            let nothing = sql::select_one(&Sql) + " AND 1 = 0";
+            self.run(&mut connection, nothing, (0..KEY_COLUMNS).map(|_| None)).await?;
+            return Ok(Table::Found);
+        }
+        let mut connection = self.writer().await?;
+        let made = sqlx::query(SCHEMA).execute(&mut connection).await;
+        made.map_err(|cause| self.error(cause))?;
+        Ok(Table::Made)
+    }
+
     async fn get(&self, key: &PartitionKey) -> Result<Option<Record>> {
         let Some(mut connection) = self.reader().await? else { return Ok(None) };
-        let found = self.fetch(&mut select_key(key), &mut connection).await?;
-        Ok(found.into_iter().next().map(|entry| entry.record))
+        self.one(&mut connection, key).await
     }
 
-    async fn list(&self, filter: &Filter) -> Result<Vec<Entry>> {
+    async fn list(&self, filter: &Filter) -> Result<Vec<Result<Entry>>> {
         let Some(mut connection) = self.reader().await? else { return Ok(Vec::new()) };
-        let mut query = QueryBuilder::new(SELECT);
-        query.push(" WHERE 1 = 1");
-        let conditions = [
-            ("source", filter.source.as_deref()),
-            ("customer_id", filter.customer_id.as_deref()),
-            ("query_name", filter.query_name.as_deref()),
-            ("logical_date", filter.logical_date.as_deref()),
-            ("status", filter.status.map(super::Status::as_str)),
-        ];
-        for (column, value) in conditions {
-            if let Some(value) = value {
-                query.push(format!(" AND {column} = ")).push_bind(value.to_owned());
-            }
-        }
-        query.push(" ORDER BY 1, 2, 3, 4");
-        self.fetch(&mut query, &mut connection).await
+        let (sql, parameters) = sql::select_filtered(&Sql, filter);
+        self.run(&mut connection, sql, parameters.into_iter().map(Some)).await
     }
 
-    async fn judge(&self, key: &PartitionKey, verdict: &Verdict, now: Timestamp) -> Result<Record> {
+    async fn change(
+        &self,
+        key: &PartitionKey,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Option<Record>> {
         let mut connection = self.writer().await?;
         let mut transaction =
             connection.begin_with("BEGIN IMMEDIATE").await.map_err(|cause| self.error(cause))?;
         sqlx::query(SCHEMA).execute(&mut *transaction).await.map_err(|cause| self.error(cause))?;
-        let previous = self.fetch(&mut select_key(key), &mut transaction).await?.into_iter().next();
-        let next = transition(previous.as_ref().map(|entry| &entry.record), verdict, now);
-        let mut write = if previous.is_some() { update(key, &next)? } else { insert(key, &next)? };
-        write.build().execute(&mut *transaction).await.map_err(|cause| self.error(cause))?;
+        let previous = self.one(&mut transaction, key).await?;
+        let next = change.apply(previous.as_ref(), now);
+        if let Some(next) = &next {
+            let sql = if previous.is_some() { sql::update(&Sql) } else { sql::insert(&Sql) };
+            self.run(&mut transaction, sql, row::values(key, next)?).await?;
+        }
         transaction.commit().await.map_err(|cause| self.error(cause))?;
         // Closing flushes; the commit stands whatever it says.
         let _ = connection.close().await;
         Ok(next)
     }
-}
-
-fn select_key(key: &PartitionKey) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new(SELECT);
-    push_key(&mut query, key);
-    query
-}
-
-fn push_key(query: &mut QueryBuilder<Sqlite>, key: &PartitionKey) {
-    let mut columns = SAME_KEY.split('?');
-    for value in key_columns(key) {
-        query.push(columns.next().unwrap_or_default()).push_bind(value);
-    }
-}
-
-fn key_columns(key: &PartitionKey) -> [String; 4] {
-    [key.source(), key.customer_id(), key.query_name(), &key.logical_date().to_string()]
-        .map(str::to_owned)
-}
-
-fn update(key: &PartitionKey, record: &Record) -> Result<QueryBuilder<Sqlite>> {
-    let mut query = QueryBuilder::new("UPDATE partition_state SET status = ");
-    query.push_bind(record.status.as_str());
-    query
-        .push(", current_run_id = ")
-        .push_bind(record.current_run_id.as_ref().map(ToString::to_string));
-    query.push(", schema_version = ").push_bind(record.schema_version.clone());
-    query.push(", record_count = ").push_bind(record.record_count.map(integer).transpose()?);
-    query.push(", updated_at = ").push_bind(record.updated_at.map(|time| time.to_string()));
-    query.push(", error_message = ").push_bind(record.error_message.clone());
-    query.push(", attempt_count = ").push_bind(integer(record.attempt_count)?);
-    push_key(&mut query, key);
-    Ok(query)
-}
-
-fn insert(key: &PartitionKey, record: &Record) -> Result<QueryBuilder<Sqlite>> {
-    let mut query = QueryBuilder::new(
-        "INSERT INTO partition_state (source, customer_id, query_name, logical_date, status, current_run_id, \
-         schema_version, record_count, updated_at, error_message, attempt_count) VALUES (",
-    );
-    let mut values = query.separated(", ");
-    for value in key_columns(key) {
-        values.push_bind(value);
-    }
-    values.push_bind(record.status.as_str());
-    values.push_bind(record.current_run_id.as_ref().map(ToString::to_string));
-    values.push_bind(record.schema_version.clone());
-    values.push_bind(record.record_count.map(integer).transpose()?);
-    values.push_bind(record.updated_at.map(|time| time.to_string()));
-    values.push_bind(record.error_message.clone());
-    values.push_bind(integer(record.attempt_count)?);
-    query.push(")");
-    Ok(query)
-}
-
-fn integer(number: u64) -> Result<i64> {
-    i64::try_from(number)
-        .map_err(|_| Error::invalid(format!("{number} does not fit the state's integer column")))
-}
-
-/// Reads one row; `Corrupt` where it makes no sense.
-fn entry(row: &SqliteRow) -> Result<Entry> {
-    let text = |column: usize| row.try_get::<Option<String>, _>(column).ok().flatten();
-    let part = |column: usize| text(column).unwrap_or_default();
-    let key = PartitionKey::new(&part(0), &part(1), &part(2), &part(3)).map_err(|error| {
-        Error::corrupt(format!("a state record has no legal key: {}", error.message()))
-    })?;
-    let record = record(&text);
-    let record = record.map_err(|fault| {
-        let named = key_columns(&key).join(", ");
-        Error::corrupt(format!("the state record of ({named}) {fault}"))
-    })?;
-    Ok(Entry { key, record })
-}
-
-fn record(text: &impl Fn(usize) -> Option<String>) -> Result<Record, String> {
-    fn parse<T: FromStr>(column: &str, text: Option<String>) -> Result<Option<T>, String> {
-        text.map(|text| text.parse().map_err(|_| format!("has {column} {text:?}"))).transpose()
-    }
-    Ok(Record {
-        status: parse("status", text(4))?.ok_or("has no status")?,
-        current_run_id: parse("current_run_id", text(5))?,
-        schema_version: text(6),
-        record_count: parse("record_count", text(7))?,
-        updated_at: text(8).and_then(|text| timestamp(&text)),
-        error_message: text(9),
-        // Other software may leave it null.
-        attempt_count: parse("attempt_count", text(10))?.unwrap_or(0),
-    })
-}
-
-/// Reads a time stamp; one without an offset counts as UTC.
-fn timestamp(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| {
-        let civil: jiff::civil::DateTime = text.parse().ok()?;
-        Some(civil.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp())
-    })
 }
 
 /// Returns the primary result code of an extended one.

@@ -186,7 +186,7 @@ fn clock_environment_and_output_are_where_they_belong() {
 
 #[test]
 fn backends_are_named_only_where_one_is_chosen() {
-    let backends = ["FsStore", "MemoryStore", "FaultyStore", "SqliteState"];
+    let backends = ["FsStore", "MemoryStore", "FaultyStore", "SqliteState", "PostgresState"];
     for (file, code) in sources() {
         let is_choice = ["sink.rs", "state.rs", "store.rs"].contains(&file.as_str());
         let is_backend = file.starts_with("store/") || file.starts_with("state/");

@@ -1,7 +1,8 @@
 //! What the library promises, shown from the outside: one binary, one module for each subject.
 //!
-//! A behaviour of a store is a case that every store runs (`backend::on_every_store`). A test of a
-//! guarantee has its number in its name (`g03_...`); other names say what holds.
+//! A behaviour of a store is a case that every store runs (`backend::on_every_store`), one of a state
+//! a case that every database runs (`databases::on_every_database`). A test of a guarantee has its
+//! number in its name (`g03_...`); other names say what holds.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first answer that it did not expect")]
 
@@ -9,6 +10,7 @@ mod architecture; // which module may import which, and where clock, environment
 mod backend; // the stores under test, and what only a test may do to them
 mod concurrency; // threads that race for one run, work side by side, or judge at once
 mod consume; // consumers see what has authority, and nothing else
+mod databases; // the databases under test, and what only a test may do to them
 mod doctor; // what an examination finds: on honest stores, on lying ones, in trouble
 mod faults; // a fault at every store call, before and after it
 mod model; // random histories against a model of one page
@@ -21,7 +23,9 @@ mod sample; // partitions, runs, rows and metadata that the tests use
 mod secrets; // secrets stand in no error, log, Debug output or panic
 mod sink; // writers: sealing, restarts, refusals, memory
 mod sink_listing; // the ways to list agree with each other
-mod state_sqlite; // state in databases that this software made, and in those it did not
+mod state_postgres; // what is true of a state in PostgreSQL alone
+mod state_sqlite; // what is true of a state in an SQLite file alone
+mod state_suite; // the contract of a state
 mod store_suite; // the contract of a store
 mod validate; // verdicts, and what they do to the state
 

@@ -87,7 +87,7 @@ pub(crate) async fn read_all(reader: &mut PartitionReader) -> Result<Vec<String>
 }
 
 /// Waits until something that happens in the background has happened; panics after five seconds.
-pub(crate) async fn eventually<F: Future<Output = bool>>(mut happened: impl FnMut() -> F) {
+pub(crate) async fn eventually(mut happened: impl AsyncFnMut() -> bool) {
     for _ in 0..5000 {
         if happened().await {
             return;

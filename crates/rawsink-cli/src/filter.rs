@@ -1,0 +1,60 @@
+//! How a command line names many records of the state: a path as deep as wanted, and options.
+
+use clap::Args;
+use rawsink::{Error, LogicalDate, state::Filter};
+
+use crate::{context::Context, exit::Failure, partition};
+
+/// Which records are meant.
+#[derive(Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// Canonical path, as deep as wanted
+    #[arg(default_value = "")]
+    prefix: String,
+
+    /// Only this customer
+    #[arg(long, value_name = "ID")]
+    customer: Option<String>,
+
+    /// Only this query
+    #[arg(long, value_name = "NAME")]
+    query: Option<String>,
+
+    /// Only this reporting day and later ones
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    since: Option<LogicalDate>,
+
+    /// Only this reporting day and earlier ones
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    until: Option<LogicalDate>,
+}
+
+impl FilterArgs {
+    /// Returns the filter.
+    ///
+    /// `Invalid` where path and options name the same level, or the path names a run.
+    pub(crate) fn filter(&self, context: &Context<'_>) -> Result<Filter, Failure> {
+        let place = partition::parse_prefix(&self.prefix, context)?;
+        let mut values = place.values().map(str::to_owned);
+        let source = values.next();
+        let customer_id = one(values.next(), self.customer.clone(), "--customer")?;
+        let query_name = one(values.next(), self.query.clone(), "--query")?;
+        let day = values.next().map(|day| day.parse()).transpose()?;
+        Ok(Filter {
+            source,
+            customer_id,
+            query_name,
+            since: one(day, self.since, "--since")?,
+            until: one(day, self.until, "--until")?,
+            status: None,
+        })
+    }
+}
+
+fn one<T>(named: Option<T>, option: Option<T>, name: &str) -> Result<Option<T>, Failure> {
+    if named.is_some() && option.is_some() {
+        let message = format!("the path names that already; leave {name} out");
+        return Err(Error::invalid(message).into());
+    }
+    Ok(named.or(option))
+}

@@ -1,0 +1,232 @@
+//! The state in a PostgreSQL database.
+//!
+//! The table is the contract's; one that other software made works unchanged, with or without a
+//! primary key, whatever types its columns declare. Reading never makes a table. A change locks
+//! the record's row, so that no host's update is lost (G14).
+
+mod connect;
+mod fault;
+mod table;
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection, Postgres, Row, Transaction,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
+use tokio::sync::OnceCell;
+
+use self::{
+    connect::{Connections, within},
+    fault::Fault,
+    table::{FoundTable, Uniqueness},
+};
+use super::{Change, Entry, Filter, PartitionState, Record, Table, row, sql};
+use crate::{
+    config::PostgresSettings,
+    error::{Error, Result},
+    key::PartitionKey,
+};
+
+/// How long a server, or a record that others change, is waited for, unless set otherwise.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often a change is tried again that lost against another one.
+const REPEATS: usize = 5;
+
+/// Keeps other writers from adding the same key, where no constraint does.
+const LOCK_TABLE: &str = "LOCK TABLE partition_state IN SHARE ROW EXCLUSIVE MODE";
+
+/// The state in one PostgreSQL database.
+pub struct PostgresState {
+    connections: Connections,
+    /// What is known of the table, once it is there.
+    table: OnceCell<FoundTable>,
+}
+
+impl PostgresState {
+    /// Makes a state kept in the table `partition_state` of a database; the first change makes the
+    /// table where it is missing. Connects when it is used, at most four times at once.
+    pub fn new(settings: &PostgresSettings) -> Self {
+        let connections = Connections::new(settings.clone(), BUSY_TIMEOUT);
+        Self { connections, table: OnceCell::new() }
+    }
+
+    /// Sets how long a server, or a record that others change, is waited for, before
+    /// `Unavailable`; 30 s unless set.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.connections.busy_timeout = timeout;
+        self
+    }
+
+    /// Returns what is known of the table; `None` where there is none.
+    async fn table(&self, connection: &mut PgConnection) -> Result<Option<&FoundTable>, Fault> {
+        if self.table.get().is_none()
+            && let Some(found) = table::look(connection).await?
+        {
+            // Another task may have been faster, and found the same.
+            let _ = self.table.set(found);
+        }
+        Ok(self.table.get())
+    }
+
+    /// Returns what is known of the table, which is made where it is missing.
+    async fn made(&self, connection: &mut PgConnection) -> Result<(&FoundTable, Table), Fault> {
+        if let Some(found) = self.table(connection).await? {
+            return Ok((found, Table::Found));
+        }
+        let made = table::make(connection, self.connections.begin()).await?;
+        let found = self.table(connection).await?;
+        Ok((found.ok_or_else(|| Fault::table("was dropped just now"))?, made))
+    }
+
+    async fn make(&self) -> Result<Table, Fault> {
+        let mut lease = self.connections.lease().await?;
+        let made = self.made(&mut lease.connection);
+        let (_, made) = within(self.connections.patience(), made).await?;
+        self.connections.keep(lease);
+        Ok(made)
+    }
+
+    async fn read(&self, key: &PartitionKey) -> Result<Option<Record>, Fault> {
+        let mut lease = self.connections.lease().await?;
+        let read = async {
+            let Some(table) = self.table(&mut lease.connection).await? else { return Ok(None) };
+            one(&mut lease.connection, sql::select_one(table), key).await
+        };
+        let found = within(self.connections.patience(), read).await?;
+        self.connections.keep(lease);
+        Ok(found)
+    }
+
+    async fn read_all(&self, filter: &Filter) -> Result<Vec<Result<Entry>>, Fault> {
+        let mut lease = self.connections.lease().await?;
+        let patience = self.connections.patience();
+        let table = within(patience, self.table(&mut lease.connection)).await?;
+        let Some(table) = table else { return Ok(Vec::new()) };
+        let (sql, parameters) = sql::select_filtered(table, filter);
+        let mut entries = Vec::new();
+        let mut rows = bound(sql, parameters.into_iter().map(Some)).fetch(&mut lease.connection);
+        while let Some(row) = within(patience, rows.try_next()).await? {
+            entries.push(entry(&row).map_err(|error| error.on_path(self.connections.place())));
+        }
+        drop(rows);
+        self.connections.keep(lease);
+        Ok(entries)
+    }
+
+    async fn write(
+        &self,
+        key: &PartitionKey,
+        change: &(dyn Fn(Option<&Record>) -> Option<Record> + Sync),
+    ) -> Result<Option<Record>, Fault> {
+        let mut lease = self.connections.lease().await?;
+        let patience = self.connections.patience();
+        let apply = self.apply(&mut lease.connection, key, change);
+        let (transaction, next) = within(patience, apply).await?;
+        within(patience, transaction.commit()).await.map_err(Fault::of_commit)?;
+        self.connections.keep(lease);
+        Ok(next)
+    }
+
+    /// Changes a record in a transaction that is left open.
+    async fn apply<'lease>(
+        &self,
+        connection: &'lease mut PgConnection,
+        key: &PartitionKey,
+        change: &(dyn Fn(Option<&Record>) -> Option<Record> + Sync),
+    ) -> Result<(Transaction<'lease, Postgres>, Option<Record>), Fault> {
+        let (table, _) = self.made(connection).await?;
+        let begin = AssertSqlSafe(self.connections.begin());
+        let mut transaction = connection.begin_with(begin).await?;
+        let select = sql::select_one(table) + " FOR UPDATE";
+        let mut insert = sql::insert(table);
+        match table.uniqueness {
+            Uniqueness::Kept => insert.push_str(" ON CONFLICT DO NOTHING"),
+            Uniqueness::Unknown => {
+                sqlx::query(LOCK_TABLE).execute(&mut *transaction).await?;
+            }
+        }
+        for _ in 0..REPEATS {
+            let previous = one(&mut transaction, select.clone(), key).await?;
+            let Some(next) = change(previous.as_ref()) else { return Ok((transaction, None)) };
+            let sql = if previous.is_some() { sql::update(table) } else { insert.clone() };
+            let done = bound(sql, row::values(key, &next)?).execute(&mut *transaction).await?;
+            if done.rows_affected() > 0 {
+                return Ok((transaction, Some(next)));
+            }
+            // Another host has just made the record: look again.
+        }
+        Err(Fault::table("keeps the record from being written"))
+    }
+}
+
+#[async_trait]
+impl PartitionState for PostgresState {
+    async fn init(&self) -> Result<Table> {
+        self.make().await.map_err(|fault| self.error(fault))
+    }
+
+    async fn get(&self, key: &PartitionKey) -> Result<Option<Record>> {
+        self.read(key).await.map_err(|fault| self.error(fault))
+    }
+
+    async fn list(&self, filter: &Filter) -> Result<Vec<Result<Entry>>> {
+        self.read_all(filter).await.map_err(|fault| self.error(fault))
+    }
+
+    async fn change(
+        &self,
+        key: &PartitionKey,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Option<Record>> {
+        let apply = |previous: Option<&Record>| change.apply(previous, now);
+        let mut repeats = 0..REPEATS;
+        loop {
+            match self.write(key, &apply).await {
+                Err(fault) if fault.may_pass() && repeats.next().is_some() => {}
+                outcome => return outcome.map_err(|fault| self.error(fault)),
+            }
+        }
+    }
+}
+
+impl PostgresState {
+    fn error(&self, fault: Fault) -> Error {
+        Error::from(fault).on_path(self.connections.place())
+    }
+}
+
+impl fmt::Debug for PostgresState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PostgresState").field(&self.connections.place()).finish()
+    }
+}
+
+async fn one(
+    connection: &mut PgConnection,
+    sql: String,
+    key: &PartitionKey,
+) -> Result<Option<Record>, Fault> {
+    let found = bound(sql, row::key_values(key).map(Some)).fetch_optional(connection).await?;
+    Ok(found.map(|row| entry(&row)).transpose()?.map(|entry| entry.record))
+}
+
+/// Returns a statement with its text parameters.
+fn bound(
+    sql: String,
+    parameters: impl IntoIterator<Item = Option<String>>,
+) -> Query<'static, Postgres, PgArguments> {
+    let query = sqlx::query(AssertSqlSafe(sql));
+    parameters.into_iter().fold(query, Query::bind)
+}
+
+fn entry(row: &PgRow) -> Result<Entry> {
+    row::entry(|column| row.try_get::<Option<String>, _>(column).ok().flatten())
+}

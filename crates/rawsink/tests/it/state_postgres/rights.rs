@@ -1,0 +1,134 @@
+//! Passwords, roles and certificates.
+
+use std::fs;
+
+use rawsink::{
+    ErrorKind,
+    config::{PostgresSettings, Secret, TlsMode},
+    state::{PartitionState, PostgresState},
+};
+
+use super::{now, passed};
+use crate::{
+    databases::{Database, Postgres, certificates, server},
+    sample::key,
+};
+
+#[tokio::test]
+#[ignore = "parity: needs a PostgreSQL server"]
+async fn g17_a_wrong_password_is_denied_and_not_shown() {
+    let database = Postgres::new().await;
+    let password = Some(Secret::value("canary-password"));
+    let settings = PostgresSettings { password, ..database.settings() };
+    let state = PostgresState::new(&settings);
+    let denied = state.get(&key()).await.unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::Denied);
+    assert!(denied.to_string().contains("password authentication failed"), "{denied}");
+    let source = std::error::Error::source(&denied).map(|cause| format!("{cause} {cause:?}"));
+    let all = format!("{denied} {denied:?} {source:?} {state:?} {settings:?} {settings}");
+    assert!(!all.contains("canary"), "{all}");
+    // Nobody's variable helps out.
+    let none = PostgresSettings { password: None, ..database.settings() };
+    assert_eq!(PostgresState::new(&none).get(&key()).await.unwrap_err().kind(), ErrorKind::Denied);
+}
+
+#[tokio::test]
+#[ignore = "parity: needs a PostgreSQL server"]
+async fn a_password_in_a_file_is_read_at_each_connection() {
+    let (database, folder) = (Postgres::new().await, tempfile::tempdir().unwrap());
+    let (path, nobody) = (folder.path().join("password"), database.nobody().await);
+    let password = Some(Secret::file(&path));
+    let state = PostgresState::new(&PostgresSettings { password, ..nobody.clone() });
+    assert_eq!(state.get(&key()).await.unwrap_err().kind(), ErrorKind::Invalid, "no file");
+    fs::write(&path, "first\n").unwrap();
+    assert_eq!(state.get(&key()).await.unwrap(), None);
+    let user = &nobody.user;
+    database.execute(&format!("ALTER ROLE {user} PASSWORD 'second'")).await;
+    assert_eq!(state.get(&key()).await.unwrap(), None, "an open connection stays");
+    hang_up(&database, user).await;
+    assert_eq!(state.get(&key()).await.unwrap_err().kind(), ErrorKind::Denied);
+    fs::write(&path, "second\n").unwrap();
+    assert_eq!(state.get(&key()).await.unwrap(), None);
+}
+
+/// Ends every connection of a role.
+async fn hang_up(database: &Postgres, user: &str) {
+    let ended = format!(
+        "SELECT pg_terminate_backend(pid, 5000)::text FROM pg_stat_activity WHERE usename = '{user}'"
+    );
+    assert_eq!(database.connect().await.texts(&ended).await, [Some("true".to_owned())]);
+}
+
+#[tokio::test]
+#[ignore = "parity: needs a PostgreSQL server"]
+async fn each_right_that_is_missing_is_denied() {
+    let database = Postgres::new().await;
+    let nobody = database.nobody().await;
+    let (state, user) = (PostgresState::new(&nobody), &nobody.user);
+    database.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
+    assert_eq!(state.get(&key()).await.unwrap(), None);
+    let denied = state.judge(&key(), &passed(1), now()).await.unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::Denied, "{denied}");
+    assert!(denied.message().contains("schema public"), "{denied}");
+
+    database.state().init().await.unwrap();
+    assert_eq!(state.get(&key()).await.unwrap_err().kind(), ErrorKind::Denied);
+    database.execute(&format!("GRANT SELECT ON partition_state TO {user}")).await;
+    assert_eq!(state.get(&key()).await.unwrap(), None);
+    assert_eq!(state.judge(&key(), &passed(1), now()).await.unwrap_err().kind(), ErrorKind::Denied);
+    database.execute(&format!("GRANT INSERT, UPDATE ON partition_state TO {user}")).await;
+    assert_eq!(state.judge(&key(), &passed(1), now()).await.unwrap().attempt_count, 1);
+    assert_eq!(state.judge(&key(), &passed(1), now()).await.unwrap().attempt_count, 2);
+
+    database.execute(&format!("ALTER ROLE {user} SET default_transaction_read_only = on")).await;
+    let state = PostgresState::new(&nobody);
+    assert_eq!(state.get(&key()).await.unwrap().unwrap().attempt_count, 2);
+    let denied = state.judge(&key(), &passed(1), now()).await.unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::Denied, "as on a standby: {denied}");
+}
+
+#[tokio::test]
+#[ignore = "parity: needs a PostgreSQL server"]
+async fn a_database_that_is_not_there_is_a_wrong_setting() {
+    let settings = PostgresSettings { database: "no_such_database".into(), ..server() };
+    let refused = PostgresState::new(&settings).get(&key()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert!(refused.to_string().contains("\"no_such_database\" does not exist"), "{refused}");
+}
+
+#[tokio::test]
+#[ignore = "parity: needs a PostgreSQL server"]
+async fn a_certificate_is_checked_as_far_as_the_mode_says() {
+    use TlsMode::{Disable, Prefer, Require, VerifyCa, VerifyFull};
+    let database = Postgres::new().await;
+    database.state().judge(&key(), &passed(1), now()).await.unwrap();
+    let authority = Some(certificates().into());
+    // The certificate is for localhost, by an authority that this machine does not know.
+    for (tls, host, ca_file, expected) in [
+        (Disable, "127.0.0.1", None, Ok("false")),
+        (Prefer, "127.0.0.1", None, Ok("true")),
+        (Require, "127.0.0.1", None, Ok("true")),
+        (VerifyCa, "127.0.0.1", None, Err(ErrorKind::Denied)),
+        (VerifyCa, "127.0.0.1", authority.clone(), Ok("true")),
+        (VerifyFull, "127.0.0.1", authority.clone(), Err(ErrorKind::Denied)),
+        (VerifyFull, "localhost", None, Err(ErrorKind::Denied)),
+        (VerifyFull, "localhost", authority, Ok("true")),
+        (VerifyFull, "localhost", Some("/no/such/file".into()), Err(ErrorKind::Invalid)),
+    ] {
+        let row = format!("{tls:?} {host} {ca_file:?}");
+        let settings = PostgresSettings { tls, host: host.into(), ca_file, ..database.settings() };
+        let state = PostgresState::new(&settings);
+        let found = state.get(&key()).await;
+        assert_eq!(
+            found.as_ref().map(|_| ()).map_err(rawsink::Error::kind),
+            expected.map(|_| ()),
+            "{row}: {found:?}"
+        );
+        if let Ok(encrypted) = expected {
+            let ours = "SELECT s.ssl::text FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) \
+                WHERE a.application_name = 'rawsink' AND a.datname = current_database()";
+            let shown = database.connect().await.texts(ours).await;
+            assert_eq!(shown.last(), Some(&Some(encrypted.to_owned())), "{row}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Tables and records that other software made.
+
+use jiff::Timestamp;
+use rawsink::{
+    ErrorKind,
+    state::{Filter, Status},
+};
+
+use super::{failed, now, passed};
+use crate::{
+    databases::{Database, WITHOUT_A_KEY, foreign_tables, on_every_database},
+    sample::{customer, run},
+};
+
+on_every_database!(
+    a_table_of_other_software_is_judged_without_being_changed_in_shape,
+    iso_dates_and_time_stamps_as_text_are_read,
+    what_is_written_is_read_by_other_software_as_its_own,
+    a_record_that_makes_no_sense_is_corrupt_and_named_and_hides_no_other,
+    a_record_without_a_legal_key_is_named_and_hides_no_other,
+    a_text_that_does_not_fit_its_column_is_refused_and_never_cut,
+);
+
+/// Adds a record by hand: the values of the columns behind the key's.
+async fn add(database: &dyn Database, id: &str, values: &str) {
+    let columns = super::COLUMNS.replace(' ', ", ");
+    let insert = format!(
+        "INSERT INTO partition_state ({columns}) \
+         VALUES ('google_ads', '{id}', 'campaign', '2024-06-01', {values})"
+    );
+    database.execute(&insert).await;
+}
+
+async fn a_table_of_other_software_is_judged_without_being_changed_in_shape(
+    database: &dyn Database,
+) {
+    for table in foreign_tables(database) {
+        database.execute("DROP TABLE IF EXISTS partition_state").await;
+        database.execute(table).await;
+        let columns = database.columns().await;
+        let time = "'2024-06-02T04:05:06.789+00:00'";
+        let success = "'success', '2024-06-01T00:00:00.000Z', 'v0', '7'";
+        add(database, "0", &format!("{success}, {time}, NULL, NULL")).await;
+        add(database, "1", &format!("'failed', NULL, NULL, NULL, {time}, 'run x: old', '4'")).await;
+        let state = database.state();
+        let older = state.get(&customer("0")).await.unwrap().unwrap();
+        assert_eq!((older.attempt_count, older.record_count), (0, Some(7)), "{table}");
+        assert_eq!(older.updated_at, Some("2024-06-02T04:05:06.789Z".parse().unwrap()), "{table}");
+        let judged = state.judge(&customer("0"), &passed(1), now()).await.unwrap();
+        assert_eq!((judged.status, judged.attempt_count), (Status::Success, 1));
+        assert_eq!(judged.current_run_id, Some(run(1)));
+        let judged = state.judge(&customer("1"), &failed(1, "new"), now()).await.unwrap();
+        assert_eq!((judged.status, judged.attempt_count), (Status::Failed, 5));
+        assert_eq!(judged.error_message, Some(format!("run {}: new", run(1))));
+        state.judge(&customer("2"), &passed(2), now()).await.unwrap();
+        let all = database.state().list(&Filter::default()).await.unwrap();
+        assert_eq!(all.len(), 3, "an update stays one record: {table}");
+        for (id, found) in ["0", "1", "2"].into_iter().zip(all) {
+            let kept = state.get(&customer(id)).await.unwrap();
+            assert_eq!(Some(found.unwrap().record), kept, "{table}");
+        }
+        assert_eq!(database.columns().await, columns);
+    }
+}
+
+async fn iso_dates_and_time_stamps_as_text_are_read(database: &dyn Database) {
+    database.execute(crate::databases::ALL_TEXT).await;
+    for (n, (stored, expected)) in [
+        ("'2024-06-02 04:05:06.789+00:00'", Some("2024-06-02T04:05:06.789Z")),
+        ("'2024-06-02 06:05:06+02:00'", Some("2024-06-02T04:05:06Z")),
+        ("'2024-06-02T04:05:06.789Z'", Some("2024-06-02T04:05:06.789Z")),
+        ("'2024-06-02T04:05:06.789123'", Some("2024-06-02T04:05:06.789123Z")),
+        ("'2024-06-02 04:05:06'", Some("2024-06-02T04:05:06Z")),
+        ("'2024-06-02'", Some("2024-06-02T00:00:00Z")),
+        ("'yesterday'", None),
+        ("''", None),
+        ("'1717300000'", None),
+        ("NULL", None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        add(database, &n.to_string(), &format!("'success', 'r1', 'v1', '1', {stored}, NULL, '1'"))
+            .await;
+        let record = database.state().get(&customer(&n.to_string())).await.unwrap().unwrap();
+        let expected: Option<Timestamp> = expected.map(|time| time.parse().unwrap());
+        assert_eq!(record.updated_at, expected, "{stored}");
+    }
+}
+
+async fn what_is_written_is_read_by_other_software_as_its_own(database: &dyn Database) {
+    for table in foreign_tables(database) {
+        database.execute("DROP TABLE IF EXISTS partition_state").await;
+        database.execute(table).await;
+        database.state().judge(&customer("1"), &passed(1), now()).await.unwrap();
+        let mut other = database.connect().await;
+        for (expression, expected) in [
+            ("logical_date", "2024-06-01"),
+            ("status", "success"),
+            ("current_run_id", run(1).as_str()),
+            ("CAST(record_count AS INTEGER) + 1", "4"),
+            ("CAST(attempt_count AS INTEGER) + 1", "2"),
+        ] {
+            let read = format!("SELECT CAST({expression} AS TEXT) FROM partition_state");
+            assert_eq!(other.texts(&read).await, [Some(expected.to_owned())], "{table}");
+        }
+        let time = other.texts("SELECT CAST(updated_at AS TEXT) FROM partition_state").await;
+        let time = time[0].as_deref().unwrap().replace('T', " ");
+        assert!(time.starts_with("2024-06-04 00:00:00"), "{time}: {table}");
+    }
+}
+
+async fn a_record_that_makes_no_sense_is_corrupt_and_named_and_hides_no_other(
+    database: &dyn Database,
+) {
+    database.execute(crate::databases::ALL_TEXT).await;
+    let bad = [
+        ("'done', 'r1', 'v1', '1', NULL, NULL, '1'", "has status \"done\""),
+        ("'SUCCESS', 'r1', 'v1', '1', NULL, NULL, '1'", "has status \"SUCCESS\""),
+        ("NULL, 'r1', 'v1', '1', NULL, NULL, '1'", "has no status"),
+        ("'success', '../r1', 'v1', '1', NULL, NULL, '1'", "has current_run_id \"../r1\""),
+        ("'success', 'r1', 'v1', '-1', NULL, NULL, '1'", "has record_count \"-1\""),
+        ("'success', 'r1', 'v1', 'many', NULL, NULL, '1'", "has record_count \"many\""),
+        ("'success', 'r1', 'v1', '1', NULL, NULL, '-2'", "has attempt_count \"-2\""),
+    ];
+    for (n, (values, says)) in bad.into_iter().enumerate() {
+        let id = format!("{n}");
+        add(database, &id, values).await;
+        let state = database.state();
+        for error in [
+            state.get(&customer(&id)).await.unwrap_err(),
+            state.judge(&customer(&id), &passed(1), now()).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+            assert!(error.message().contains(says), "{error}");
+            let named = format!("(google_ads, {id}, campaign, 2024-06-01)");
+            assert!(error.message().contains(&named), "{error}");
+        }
+    }
+    add(database, "good", "'pending', NULL, NULL, NULL, NULL, NULL, '1'").await;
+    let all = database.state().list(&Filter::default()).await.unwrap();
+    let faults: Vec<String> =
+        all.iter().filter_map(|found| Some(found.as_ref().err()?.to_string())).collect();
+    assert_eq!(faults.len(), bad.len(), "{faults:?}");
+    for ((_, says), fault) in bad.iter().zip(&faults) {
+        assert!(fault.contains(says), "{faults:?}");
+    }
+    let good: Vec<_> = all.into_iter().flatten().map(|entry| entry.key).collect();
+    assert_eq!(good, [customer("good")]);
+}
+
+async fn a_record_without_a_legal_key_is_named_and_hides_no_other(database: &dyn Database) {
+    database.execute(crate::databases::ALL_TEXT).await;
+    add(database, "good", "'pending', NULL, NULL, NULL, NULL, NULL, '1'").await;
+    for key in ["'a/b', '1', 'q', '2024-06-01'", "'ads', NULL, 'q', '2024-06-31'"] {
+        let columns = "source, customer_id, query_name, logical_date, status";
+        let insert = format!("INSERT INTO partition_state ({columns}) VALUES ({key}, 'pending')");
+        database.execute(&insert).await;
+    }
+    let all = database.state().list(&Filter::default()).await.unwrap();
+    let faults: Vec<String> =
+        all.iter().filter_map(|found| Some(found.as_ref().err()?.to_string())).collect();
+    assert_eq!((all.len(), faults.len()), (3, 2));
+    assert!(faults[0].contains("(a/b, 1, q, 2024-06-01) has no legal key: source"), "{faults:?}");
+    assert!(faults[1].contains("(ads, NULL, q, 2024-06-31) has no legal key"), "{faults:?}");
+}
+
+async fn a_text_that_does_not_fit_its_column_is_refused_and_never_cut(database: &dyn Database) {
+    database.execute(WITHOUT_A_KEY).await;
+    let long = "9".repeat(70);
+    let judged = database.state().judge(&customer(&long), &passed(1), now()).await;
+    // SQLite takes a declared length for a remark.
+    if let Err(error) = judged {
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert_eq!(database.state().get(&customer(&long)).await.unwrap(), None);
+        assert!(database.state().list(&Filter::default()).await.unwrap().is_empty());
+    } else {
+        assert!(database.state().get(&customer(&long)).await.unwrap().is_some());
+    }
+    assert_eq!(database.state().get(&customer(&long[..64])).await.unwrap(), None);
+}

@@ -1,0 +1,88 @@
+//! Many who change the same records at once.
+
+use rawsink::state::{Change, Filter, Status, Table};
+use tokio::task::JoinSet;
+
+use super::{failed, now, passed};
+use crate::{
+    databases::{Database, WITHOUT_A_KEY, on_every_database},
+    sample::{customer, key, run},
+};
+
+on_every_database!(
+    g14_judges_at_once_lose_no_update,
+    g14_without_a_primary_key_they_lose_none_either,
+    g14_a_retry_beside_judges_loses_no_update,
+    of_many_who_make_the_table_none_is_refused,
+);
+
+const JUDGES: u16 = 8;
+const TIMES: u16 = 12;
+
+/// Lets judges race, each with a state of its own, as hosts have: for one record, and by turns for
+/// three others. Nobody's verdict may be missing.
+async fn race(database: &dyn Database) {
+    let mut judges = JoinSet::new();
+    for judge in 0..JUDGES {
+        let state = database.patient_state();
+        judges.spawn(async move {
+            for time in 0..TIMES {
+                state.judge(&key(), &passed(judge), now()).await.unwrap();
+                let other = customer(&format!("{}", (judge + time) % 3));
+                state.judge(&other, &failed(judge, "no"), now()).await.unwrap();
+            }
+        });
+    }
+    judges.join_all().await;
+    let state = database.state();
+    let record = state.get(&key()).await.unwrap().unwrap();
+    assert_eq!(record.attempt_count, u64::from(JUDGES * TIMES));
+    // G13: whatever the order was, the newest run that passed has authority.
+    assert_eq!((record.status, record.current_run_id), (Status::Success, Some(run(JUDGES - 1))));
+    let all = state.list(&Filter::default()).await.unwrap();
+    assert_eq!(all.len(), 4, "a record was made twice");
+    let attempts: u64 = all.into_iter().map(|found| found.unwrap().record.attempt_count).sum();
+    assert_eq!(attempts, u64::from(JUDGES * TIMES) * 2);
+}
+
+async fn g14_judges_at_once_lose_no_update(database: &dyn Database) {
+    // The first verdict makes the table, and all judges want to be the first.
+    race(database).await;
+}
+
+async fn g14_without_a_primary_key_they_lose_none_either(database: &dyn Database) {
+    database.execute(WITHOUT_A_KEY).await;
+    race(database).await;
+}
+
+async fn g14_a_retry_beside_judges_loses_no_update(database: &dyn Database) {
+    let (judge, operator) = (database.patient_state(), database.patient_state());
+    judge.judge(&key(), &failed(0, "bad"), now()).await.unwrap();
+    let mut retries = 0_u64;
+    let judging = async {
+        for n in 1..=40 {
+            judge.judge(&key(), &failed(n, "bad"), now()).await.unwrap();
+        }
+    };
+    let retrying = async {
+        for _ in 0..40 {
+            retries +=
+                u64::from(operator.change(&key(), &Change::Retry, now()).await.unwrap().is_some());
+        }
+    };
+    tokio::join!(judging, retrying);
+    let record = judge.get(&key()).await.unwrap().unwrap();
+    assert_eq!(record.attempt_count, 41);
+    assert!(retries > 0, "no retry met a failed record");
+}
+
+async fn of_many_who_make_the_table_none_is_refused(database: &dyn Database) {
+    let mut makers = JoinSet::new();
+    for _ in 0..8 {
+        let state = database.patient_state();
+        makers.spawn(async move { state.init().await.unwrap() });
+    }
+    let made = makers.join_all().await;
+    assert!(made.contains(&Table::Made), "{made:?}");
+    assert_eq!(database.state().init().await.unwrap(), Table::Found);
+}
