@@ -81,6 +81,19 @@ pub(crate) fn hint(text: &str) {
     say(format_args!("hint: {text}"));
 }
 
+/// Asks a person; `None` where nobody can be asked. Anything but yes is no.
+pub(crate) fn ask(question: &str) -> io::Result<Option<bool>> {
+    if !io::stdin().is_terminal() || !is_watched() {
+        return Ok(None);
+    }
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "{question} [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")))
+}
+
 /// Tells whether a person sees standard error as it comes.
 pub(crate) fn is_watched() -> bool {
     io::stderr().is_terminal()

@@ -73,6 +73,13 @@ impl PartitionKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LogicalDate(Date);
 
+impl LogicalDate {
+    /// Returns the day after; `None` behind the year 9999.
+    pub fn next_day(self) -> Option<Self> {
+        self.0.tomorrow().ok().map(Self)
+    }
+}
+
 impl FromStr for LogicalDate {
     type Err = Error;
 
@@ -216,6 +223,14 @@ mod tests {
             assert!(bad.parse::<LogicalDate>().is_err(), "{bad:?}");
         }
         assert_eq!("2024-02-29".parse::<LogicalDate>().unwrap().to_string(), "2024-02-29");
+    }
+
+    #[test]
+    fn days_follow_the_calendar() {
+        let day = |text: &str| text.parse::<LogicalDate>().unwrap();
+        assert_eq!(day("2024-02-28").next_day(), Some(day("2024-02-29")));
+        assert_eq!(day("2024-12-31").next_day(), Some(day("2025-01-01")));
+        assert_eq!(day("9999-12-31").next_day(), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! operator's explicit command, change a state (G12).
 
 mod change;
+mod plan;
 mod postgres;
 mod row;
 mod sql;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 pub use self::{
     change::Change,
+    plan::{Applied, Days, Plan, Series, execute, plan_backfill, plan_retry},
     postgres::PostgresState,
     sqlite::SqliteState,
     transition::{Outcome, Verdict, transition},

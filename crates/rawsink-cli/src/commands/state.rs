@@ -1,6 +1,10 @@
 //! `rawsink state`
 
+mod backfill;
+mod changes;
+mod init;
 mod list;
+mod retry;
 mod show;
 
 use rawsink::{Error, key::RunId, layout::Place, state::Entry};
@@ -12,7 +16,10 @@ use crate::{
     output,
 };
 
-/// Show what the state says about partitions
+/// Show what the state says about partitions, and change it as an operator
+///
+/// Verdicts come from `rawsink validate` alone. What an operator may change: what failed is to be
+/// tried again, and what is missing is to be landed. No command touches raw data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -21,8 +28,11 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum StateCommand {
+    Init(init::Args),
     Show(show::Args),
     List(list::Args),
+    Retry(retry::Args),
+    Backfill(backfill::Args),
 }
 
 /// A record, as JSON: the columns of the table.
@@ -39,8 +49,11 @@ struct Row<'a> {
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
     match &args.command {
+        StateCommand::Init(args) => init::run(args, context).await,
         StateCommand::Show(args) => show::run(args, context).await,
         StateCommand::List(args) => list::run(args, context).await,
+        StateCommand::Retry(args) => retry::run(args, context).await,
+        StateCommand::Backfill(args) => backfill::run(args, context).await,
     }
 }
 

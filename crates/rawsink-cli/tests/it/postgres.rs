@@ -50,6 +50,8 @@ fn psql(sql: &str) {
 fn the_commands_that_use_the_state_answer_as_with_a_file() {
     let (database, file) = (Database::new(), Landing::new());
     let other = PARTITION.replace("123", "456");
+    let days = ["--since", "2024-06-01", "--until", "2024-06-03"];
+    let series = PARTITION.rsplit_once('/').unwrap().0;
     for landing in [&database.landing, &file] {
         landing.land(RUN, "{\"n\":1}\n");
         landing.feed(["write", &other, "--run-id", RUN], "{}\n").exits(0);
@@ -61,14 +63,21 @@ fn the_commands_that_use_the_state_answer_as_with_a_file() {
         (&["validate", &run_path(RUN)], 0),
         (&["validate", &other, "--latest", "--strict"], 1),
         (&["read", PARTITION, "--current"], 0),
+        (&[&["state", "backfill", series], &days[..]].concat(), 0),
         (&["state", "list"], 0),
         (&["state", "list", "--status", "failed", "--since", "2024-06-01"], 0),
+        (&["state", "retry", "--dry-run"], 0),
+        (&["state", "retry"], 0),
+        (&["state", "retry"], 0),
         (&["state", "list", "google_ads/customer_id=456"], 0),
     ] {
         let expected = file.rawsink(args).exits(code);
         let answer = database.landing.rawsink(args).exits(code);
         assert_eq!((answer.stdout, answer.stderr), (expected.stdout, expected.stderr), "{args:?}");
     }
+    let init = database.landing.rawsink(["state", "init"]).exits(0).stdout;
+    assert!(init.ends_with("\tthere already\n") && init.contains(&database.name), "{init}");
+    assert!(!init.contains("testpassword"), "{init}");
     assert!(!database.landing.dir().join("data/state_store.db").exists());
 }
 
@@ -134,8 +143,10 @@ fn g17_a_databases_password_stands_in_no_output() {
             &["write", PARTITION, "rows.jsonl", "--then-validate"],
             &["validate", PARTITION, "--latest"],
             &["read", PARTITION, "--current"],
+            &["state", "init"],
             &["state", "list", "--json"],
             &["state", "show", PARTITION],
+            &["state", "retry", "--yes"],
         ] {
             let answer = landing.rawsink(args);
             let url = landing.var("RAW_SINK_STATE_URL");

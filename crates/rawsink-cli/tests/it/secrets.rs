@@ -31,8 +31,8 @@ fn arguments(command: &str) -> Vec<&'static str> {
         "write" => vec![PARTITION, "--run-id", RUN, "--then-validate", "--", "echo", "{}"],
         "read" | "show" | "verify" | "validate" => vec![PARTITION, "--latest"],
         "list" => vec!["--runs"],
-        "state show" => vec![PARTITION],
-        "state list" | "config" | "demo" | "doctor" => vec![],
+        "state show" | "state backfill" => vec![PARTITION],
+        "state init" | "state list" | "state retry" | "config" | "demo" | "doctor" => vec![],
         "completions" => vec!["bash"],
         _ => panic!("how is `rawsink {command}` called?"),
     }

@@ -1,5 +1,7 @@
 //! The state, as the program shows it.
 
+mod operator; // an operator's commands: init, retry, backfill
+
 use std::fs;
 
 use crate::landing::{Landing, PARTITION, RUN, run_path};
@@ -167,6 +169,9 @@ fn a_record_that_makes_no_sense_is_named_and_the_others_are_listed() {
         answer.one_error("Corrupt");
         answer.says(&["fault: the state record of (google_ads, 456, campaign, 2024-06-31) has no"]);
     }
+    let retry = landing.rawsink(["state", "retry"]).exits(5);
+    assert_eq!(retry.stdout, "");
+    retry.says(&["2024-06-31", "1 record of the state makes no sense"]);
 }
 
 #[test]

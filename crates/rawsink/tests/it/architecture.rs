@@ -19,7 +19,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("store", &["clock", "config", "error"]),
     ("layout", &["error", "key", "store"]),
     ("sink", &["clock", "config", "error", "key", "layout", "metadata", "row", "store"]),
-    ("state", &["config", "error", "key"]),
+    ("state", &["clock", "config", "error", "key"]),
     ("validate", &["error", "key", "layout", "row", "sink", "state"]),
     ("consume", &["error", "key", "layout", "sink", "state"]),
     ("verify", &["error", "key", "sink"]),

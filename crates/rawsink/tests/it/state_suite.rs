@@ -2,6 +2,7 @@
 
 mod foreign; // tables and records that other software made
 mod list; // what is listed, in which order
+mod operator; // retry and backfill: plans, and what they change
 mod racing; // many who change the same records at once
 
 use jiff::Timestamp;

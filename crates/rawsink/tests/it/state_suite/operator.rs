@@ -1,0 +1,168 @@
+//! Retry and backfill: plans, and what they change.
+
+use futures_util::StreamExt;
+use rawsink::{
+    ErrorKind, PartitionKey,
+    clock::FixedClock,
+    state::{
+        Days, Filter, PartitionState, Plan, Record, Series, Status, execute, plan_backfill,
+        plan_retry,
+    },
+};
+
+use super::{failed, now, passed};
+use crate::{
+    databases::{Database, on_every_database},
+    sample::{customer, run},
+};
+
+on_every_database!(
+    a_retry_sets_what_failed_back_to_pending_and_keeps_the_rest,
+    g13_a_verdict_between_plan_and_execution_is_not_undone,
+    a_backfill_makes_what_is_missing_and_touches_nothing_that_is_there,
+    a_record_that_makes_no_sense_stops_no_other,
+    an_error_that_stops_a_plan_leaves_the_rest_for_the_next_one,
+);
+
+const LATER: &str = "2024-06-05T00:00:00Z";
+
+/// Executes a plan; returns which keys were changed.
+async fn done(state: &dyn PartitionState, plan: &Plan) -> Vec<PartitionKey> {
+    let clock = FixedClock(LATER.parse().unwrap());
+    let applied: Vec<_> = execute(state, plan, &clock).collect().await;
+    let changed = applied.into_iter().filter(|step| step.outcome.as_ref().unwrap().is_some());
+    changed.map(|step| step.key.clone()).collect()
+}
+
+fn series(id: &str) -> Series {
+    let text = |text: &str| text.to_owned();
+    Series { source: text("google_ads"), customer_id: text(id), query_name: text("campaign") }
+}
+
+fn days(since: &str, until: &str) -> Days {
+    Days { since: since.parse().unwrap(), until: until.parse().unwrap() }
+}
+
+fn on(id: &str, day: &str) -> PartitionKey {
+    PartitionKey::new("google_ads", id, "campaign", day).unwrap()
+}
+
+async fn a_retry_sets_what_failed_back_to_pending_and_keeps_the_rest(database: &dyn Database) {
+    let state = database.state();
+    state.judge(&customer("1"), &passed(1), now()).await.unwrap();
+    let before = state.judge(&customer("1"), &failed(1, "bad"), now()).await.unwrap();
+    state.judge(&customer("2"), &failed(1, "bad"), now()).await.unwrap();
+    let good = state.judge(&customer("3"), &passed(1), now()).await.unwrap();
+
+    let two = Filter { customer_id: Some("2".into()), ..Filter::default() };
+    assert_eq!(plan_retry(&*state, &two).await.unwrap().keys, [customer("2")]);
+    let plan = plan_retry(&*state, &Filter::default()).await.unwrap();
+    assert_eq!(plan.keys, [customer("1"), customer("2")]);
+    assert_eq!(state.get(&customer("1")).await.unwrap().as_ref(), Some(&before), "a plan changes");
+
+    assert_eq!(done(&*state, &plan).await, plan.keys);
+    let expected = Record {
+        status: Status::Pending,
+        updated_at: Some(LATER.parse().unwrap()),
+        ..before.clone()
+    };
+    assert_eq!((before.attempt_count, &before.current_run_id), (2, &Some(run(1))));
+    assert_eq!(state.get(&customer("1")).await.unwrap(), Some(expected));
+    assert_eq!(state.get(&customer("3")).await.unwrap(), Some(good));
+    let again = plan_retry(&*state, &Filter::default()).await.unwrap();
+    assert!(again.keys.is_empty(), "{again:?}");
+}
+
+async fn g13_a_verdict_between_plan_and_execution_is_not_undone(database: &dyn Database) {
+    let state = database.state();
+    state.judge(&customer("1"), &failed(1, "bad"), now()).await.unwrap();
+    state.judge(&customer("2"), &failed(1, "bad"), now()).await.unwrap();
+    let plan = plan_retry(&*state, &Filter::default()).await.unwrap();
+    let passed = database.state().judge(&customer("1"), &passed(2), now()).await.unwrap();
+    assert_eq!(done(&*state, &plan).await, [customer("2")]);
+    assert_eq!(state.get(&customer("1")).await.unwrap(), Some(passed));
+}
+
+async fn a_backfill_makes_what_is_missing_and_touches_nothing_that_is_there(
+    database: &dyn Database,
+) {
+    let state = database.state();
+    let (first, last) = ("2024-02-27", "2024-03-01");
+    let both = ["1", "2", "1"].map(|id| (series(id), days(first, last)));
+    // Where no table is, nothing is.
+    let plan = plan_backfill(&*state, &both).await.unwrap();
+    assert_eq!((plan.keys.len(), plan.kept), (8, 0));
+    assert_eq!(database.columns().await, Vec::<String>::new(), "a plan makes no table");
+
+    let there = state.judge(&on("1", "2024-02-29"), &failed(1, "bad"), now()).await.unwrap();
+    let outside = on("1", "2024-03-02");
+    state.judge(&outside, &failed(1, "bad"), now()).await.unwrap();
+    let plan = plan_backfill(&*state, &both).await.unwrap();
+    let february = ["2024-02-27", "2024-02-28", "2024-03-01"].map(|day| on("1", day));
+    assert_eq!(plan.keys[..3], february);
+    assert_eq!((plan.keys.len(), plan.kept), (7, 1));
+
+    // Somebody judges one of them before the plan is executed.
+    let judged = state.judge(&february[1], &passed(1), now()).await.unwrap();
+    let made = done(&*state, &plan).await;
+    assert_eq!(made.len(), 6);
+    assert!(!made.contains(&february[1]));
+    let pending = Record { updated_at: Some(LATER.parse().unwrap()), ..Record::pending() };
+    assert_eq!(state.get(&february[0]).await.unwrap(), Some(pending));
+    assert_eq!(state.get(&february[1]).await.unwrap(), Some(judged));
+    assert_eq!(state.get(&on("1", "2024-02-29")).await.unwrap(), Some(there));
+    let again = plan_backfill(&*state, &both).await.unwrap();
+    assert_eq!((again.keys.len(), again.kept), (0, 8));
+
+    for (days, says) in [
+        (days(last, first), "is before 2024-03-01"),
+        (days("1924-01-01", last), "more than 3660 days"),
+    ] {
+        let refused = plan_backfill(&*state, &[(series("1"), days)]).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid);
+        assert!(refused.message().contains(says), "{refused}");
+    }
+}
+
+async fn a_record_that_makes_no_sense_stops_no_other(database: &dyn Database) {
+    let state = database.state();
+    database.execute(crate::databases::ALL_TEXT).await;
+    for id in ["1", "2", "3"] {
+        state.judge(&customer(id), &failed(1, "bad"), now()).await.unwrap();
+    }
+    let plan = plan_retry(&*state, &Filter::default()).await.unwrap();
+    let break_one = "UPDATE partition_state SET attempt_count = 'x' WHERE customer_id = '2'";
+    database.execute(break_one).await;
+    let clock = FixedClock(LATER.parse().unwrap());
+    let applied: Vec<_> = execute(&*state, &plan, &clock).collect().await;
+    let outcomes: Vec<_> =
+        applied.iter().map(|step| step.outcome.as_ref().map_err(rawsink::Error::kind)).collect();
+    assert_eq!(outcomes.len(), 3);
+    assert_eq!(outcomes[1], Err(ErrorKind::Corrupt));
+    assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
+
+    database.execute("UPDATE partition_state SET status = 'failed'").await;
+    let plan = plan_retry(&*state, &Filter::default()).await.unwrap();
+    assert_eq!((plan.keys.len(), plan.faults.len()), (2, 1), "{plan:?}");
+    let day = days("2024-06-01", "2024-06-02");
+    let plan = plan_backfill(&*state, &[(series("2"), day)]).await.unwrap();
+    assert_eq!(plan.keys, [on("2", "2024-06-02")], "the broken record is there all the same");
+    assert_eq!(plan.faults.len(), 1);
+}
+
+async fn an_error_that_stops_a_plan_leaves_the_rest_for_the_next_one(database: &dyn Database) {
+    let state = database.state();
+    for id in ["1", "2"] {
+        state.judge(&customer(id), &failed(1, "bad"), now()).await.unwrap();
+    }
+    let plan = plan_retry(&*state, &Filter::default()).await.unwrap();
+    let mut other = database.connect().await;
+    other.execute(database.close_table()).await;
+    let clock = FixedClock(LATER.parse().unwrap());
+    let applied: Vec<_> = execute(&*state, &plan, &clock).collect().await;
+    assert_eq!(applied.len(), 1, "it goes on where the database is busy");
+    let kind = applied[0].outcome.as_ref().unwrap_err().kind();
+    assert_eq!(kind, ErrorKind::Unavailable);
+    other.execute("ROLLBACK").await;
+    assert_eq!(plan_retry(&*state, &Filter::default()).await.unwrap().keys, plan.keys);
+}
