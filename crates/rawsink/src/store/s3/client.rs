@@ -33,6 +33,8 @@ const WRITER: &str = "rawsink-writer";
 /// A bucket over HTTP.
 pub(super) struct Client {
     pub(super) sdk: SdkClient,
+    /// What answers, for messages.
+    pub(super) endpoint_url: String,
     pub(super) bucket: String,
     pub(super) credentials: Credentials,
     pub(super) clock: Arc<dyn Clock>,
@@ -85,8 +87,10 @@ impl Client {
             // The answer to a HEAD has no code.
             None => status == Some(403) && *skew > SKEW_ALLOWED,
         });
-        let message =
-            said.unwrap_or_else(|| if status.is_none() { chain(error) } else { String::new() });
+        let message = said.unwrap_or_else(|| match status {
+            None => format!("{}: {}", self.endpoint_url, chain(error)),
+            Some(_) => String::new(),
+        });
         let message = self.credentials.hidden_in(message);
         let untrusted = status.is_none() && connect::is_refused_handshake(error);
         Fault { status, code, message, request_id, skew, untrusted }

@@ -71,6 +71,7 @@ pub(super) fn client_with(
         .http_client(http);
     Ok(Client {
         sdk: SdkClient::from_conf(change(config).build()),
+        endpoint_url: settings.endpoint_url.clone(),
         bucket: settings.bucket.clone(),
         credentials,
         clock,
