@@ -9,3 +9,5 @@
 pub mod model;
 pub mod server;
 pub mod simulation;
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ mod configuration;
 mod ids;
 mod lone;
 mod network;
-mod properties;
+pub(crate) mod properties;
 pub mod report;
 mod steps;
 mod story;

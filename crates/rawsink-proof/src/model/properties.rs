@@ -30,7 +30,7 @@ pub const G08: &str = "G08: a failed writer ended its upload, unless it ended an
 pub const G09: &str = "G09: an unsealed run can be sealed by a lone writer";
 
 /// Every one.
-pub(super) const ALL: [&str; 8] = [G02, G03, G04, G05, G06, G07, G08, G09];
+pub(crate) const ALL: [&str; 8] = [G02, G03, G04, G05, G06, G07, G08, G09];
 
 /// What a transition broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -14,6 +14,7 @@ mod databases; // the databases under test, and what only a test may do to them
 mod doctor; // what an examination finds: on honest stores, on lying ones, in trouble
 mod faults; // a fault at every store call, before and after it
 mod model; // random histories against a model of one page
+mod pages; // what the pages for people link to is there
 mod reader; // what readers hand out, and what they refuse to
 mod rows; // what a row is, whichever way it comes
 mod s3_reads; // readers and listings over an S3 server that cuts answers short

@@ -32,7 +32,7 @@ fn the_semantics_page_names_the_checks_of_every_guarantee() {
     let mut touching: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for check in checks() {
         for guarantee in check.guarantees {
-            touching.entry(guarantee.to_string()).or_default().push(format!("`{}`", check.id));
+            touching.entry(guarantee.to_string()).or_default().push(format!("[`{}`]", check.id));
         }
     }
     let page = page("semantics.md");
