@@ -1,11 +1,11 @@
-//! How a command line names many records of the state: a path as deep as wanted, and options.
+//! How a command line names many logical partitions: a path as deep as wanted, and options.
 
 use clap::Args;
-use rawsink::{Error, LogicalDate, state::Filter};
+use rawsink::{Error, LogicalDate, key::Selection};
 
 use crate::{context::Context, exit::Failure, partition};
 
-/// Which records are meant.
+/// Which logical partitions are meant.
 #[derive(Debug, Args)]
 pub(crate) struct FilterArgs {
     /// Canonical path, as deep as wanted
@@ -30,23 +30,22 @@ pub(crate) struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// Returns the filter.
+    /// Returns the selection.
     ///
     /// `Invalid` where path and options name the same level, or the path names a run.
-    pub(crate) fn filter(&self, context: &Context<'_>) -> Result<Filter, Failure> {
+    pub(crate) fn selection(&self, context: &Context<'_>) -> Result<Selection, Failure> {
         let place = partition::parse_prefix(&self.prefix, context)?;
         let mut values = place.values().map(str::to_owned);
         let source = values.next();
         let customer_id = one(values.next(), self.customer.clone(), "--customer")?;
         let query_name = one(values.next(), self.query.clone(), "--query")?;
         let day = values.next().map(|day| day.parse()).transpose()?;
-        Ok(Filter {
+        Ok(Selection {
             source,
             customer_id,
             query_name,
             since: one(day, self.since, "--since")?,
             until: one(day, self.until, "--until")?,
-            status: None,
         })
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! Owns what a legal name is. Must not know how names become paths (`layout`) or bytes (`store`).
 
+mod selection;
+
 use std::{fmt, str::FromStr};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Serialize, Serializer};
 
+pub use self::selection::Selection;
 use crate::error::{Error, Result};
 
 /// Longest path segment, in bytes, with its `name=` (the limit of common file systems).
@@ -16,7 +19,8 @@ pub const MAX_SEGMENT_BYTES: usize = 255;
 ///
 /// Every component is one safe path segment: not empty, at most 255 bytes with its `name=`, no `/`,
 /// `\` or control character, no space at either end, not `.` or `..`. Names are compared byte by
-/// byte and never normalised. Keys sort as their canonical paths do.
+/// byte and never normalised. Keys sort component by component; where one name begins with another, their
+/// canonical paths may sort the other way round.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PartitionKey {
     source: String,

@@ -12,7 +12,7 @@ use std::fmt;
 
 use crate::{
     error::{Error, Result},
-    key::{self, PartitionKey, RunId},
+    key::{self, PartitionKey, RunId, Selection},
     store::{Object, StorePath},
 };
 
@@ -96,6 +96,14 @@ impl Place {
         let mut place = Self::of_partition(key);
         place.values.push(run.to_string());
         place
+    }
+
+    /// Returns the deepest place that holds every partition of a selection.
+    pub fn around(selection: &Selection) -> Self {
+        let Selection { source, customer_id, query_name, since, until } = selection;
+        let day = since.filter(|since| Some(*since) == *until).map(|day| day.to_string());
+        let given = [source.clone(), customer_id.clone(), query_name.clone(), day];
+        Self { values: given.into_iter().map_while(|value| value).collect() }
     }
 
     /// Reads a canonical path, as it stands in a listing of the storage.
@@ -297,6 +305,28 @@ mod tests {
         let room = MAX_KEY_BYTES - path.as_str().len() - "/payload.jsonl".len() - "/".len();
         assert!(run_path(&key, &run, room).is_ok());
         assert_eq!(run_path(&key, &run, room + 1).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn the_place_around_a_selection_ends_where_a_component_is_open() {
+        let name = |text: &str| Some(text.to_owned());
+        let day = |text: &str| text.parse().ok();
+        let around = |selection: &Selection| Place::around(selection).to_string();
+        let mut selection = Selection { query_name: name("q"), ..Selection::default() };
+        assert_eq!(around(&selection), "");
+        selection.source = name("ads");
+        assert_eq!(around(&selection), "ads");
+        selection.customer_id = name("1");
+        assert_eq!(around(&selection), "ads/customer_id=1/query_name=q");
+        selection.since = day("2024-06-01");
+        assert_eq!(around(&selection), "ads/customer_id=1/query_name=q");
+        selection.until = day("2024-06-02");
+        assert_eq!(around(&selection), "ads/customer_id=1/query_name=q");
+        selection.since = selection.until;
+        let place = "ads/customer_id=1/query_name=q/logical_date=2024-06-02";
+        assert_eq!(around(&selection), place);
+        selection.source = None;
+        assert_eq!(around(&selection), "");
     }
 
     #[test]

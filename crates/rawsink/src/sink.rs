@@ -4,6 +4,7 @@
 //! checks of what is read. Must not know which backend is below, nor anything of state.
 
 mod digest;
+mod landed;
 mod listing;
 mod part;
 mod reader;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 pub use self::{
     digest::PayloadSummary,
+    landed::Landed,
     listing::Run,
     reader::{PartitionReader, Rows},
     writer::{PartitionWriter, Sealed},

@@ -28,7 +28,7 @@ pub use self::{
 use crate::{
     config::{Settings, StateUrl},
     error::{Error, ErrorKind, Result},
-    key::{LogicalDate, PartitionKey, RunId},
+    key::{PartitionKey, RunId, Selection},
 };
 
 /// What is known of a logical partition. No other status exists.
@@ -107,21 +107,19 @@ pub struct Entry {
     pub record: Record,
 }
 
-/// Which records to list; a field that is `None` does not filter.
+/// Which records to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The upstream system.
-    pub source: Option<String>,
-    /// The customer.
-    pub customer_id: Option<String>,
-    /// The query.
-    pub query_name: Option<String>,
-    /// The first reporting day.
-    pub since: Option<LogicalDate>,
-    /// The last reporting day.
-    pub until: Option<LogicalDate>,
-    /// The status.
+    /// The logical partitions.
+    pub partitions: Selection,
+    /// The status; `None` does not filter.
     pub status: Option<Status>,
+}
+
+impl From<Selection> for Filter {
+    fn from(partitions: Selection) -> Self {
+        Self { partitions, status: None }
+    }
 }
 
 /// Whether a table was made or was there.

@@ -11,7 +11,7 @@ use super::{Change, Filter, PartitionState, Record, Status};
 use crate::{
     clock::Clock,
     error::{Error, ErrorKind, Result},
-    key::{LogicalDate, PartitionKey},
+    key::{LogicalDate, PartitionKey, Selection},
 };
 
 /// More days than this in a range are a typing error; records are never deleted.
@@ -70,12 +70,12 @@ impl Days {
     }
 }
 
-/// Plans to set the failed records that pass the filter back to pending; its status is ignored.
+/// Plans to set the failed records of a selection back to pending.
 ///
 /// # Errors
 /// What [`PartitionState::list`] answers.
-pub async fn plan_retry(state: &dyn PartitionState, filter: &Filter) -> Result<Plan> {
-    let failed = Filter { status: Some(Status::Failed), ..filter.clone() };
+pub async fn plan_retry(state: &dyn PartitionState, partitions: &Selection) -> Result<Plan> {
+    let failed = Filter { partitions: partitions.clone(), status: Some(Status::Failed) };
     let (mut keys, mut faults) = (Vec::new(), Vec::new());
     for found in state.list(&failed).await? {
         match found {
@@ -127,14 +127,13 @@ impl Series {
     }
 
     fn filter(&self, days: Days) -> Filter {
-        Filter {
+        Filter::from(Selection {
             source: Some(self.source.clone()),
             customer_id: Some(self.customer_id.clone()),
             query_name: Some(self.query_name.clone()),
             since: Some(days.since),
             until: Some(days.until),
-            status: None,
-        }
+        })
     }
 }
 

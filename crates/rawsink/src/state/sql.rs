@@ -61,11 +61,12 @@ pub(super) fn update(dialect: &impl Dialect) -> String {
 /// Reads the records that pass a filter, sorted by key; returned with its parameters.
 pub(super) fn select_filtered(dialect: &impl Dialect, filter: &Filter) -> (String, Vec<String>) {
     let (mut conditions, mut parameters) = (Vec::new(), Vec::new());
+    let Filter { partitions, status } = filter;
     for (column, value) in [
-        ("source", filter.source.as_deref()),
-        ("customer_id", filter.customer_id.as_deref()),
-        ("query_name", filter.query_name.as_deref()),
-        ("status", filter.status.map(Status::as_str)),
+        ("source", partitions.source.as_deref()),
+        ("customer_id", partitions.customer_id.as_deref()),
+        ("query_name", partitions.query_name.as_deref()),
+        ("status", status.map(Status::as_str)),
     ] {
         if let Some(value) = value {
             parameters.push(value.to_owned());
@@ -74,7 +75,7 @@ pub(super) fn select_filtered(dialect: &impl Dialect, filter: &Filter) -> (Strin
     }
     // Days sort as text, whatever type holds them.
     let day = bytewise(dialect, "logical_date");
-    for (comparison, value) in [(">=", filter.since), ("<=", filter.until)] {
+    for (comparison, value) in [(">=", partitions.since), ("<=", partitions.until)] {
         if let Some(value) = value {
             parameters.push(value.to_string());
             conditions.push(format!("{day} {comparison} {}", dialect.parameter(parameters.len())));

@@ -1,8 +1,9 @@
 //! Readers and listings over an S3 server that cuts answers short.
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use rawsink::{
-    ErrorKind, Result,
+    ErrorKind, PartitionKey, Result,
+    key::Selection,
     store::{Object, Store, StorePath},
 };
 
@@ -85,6 +86,32 @@ async fn a_listing_goes_over_pages_and_leaps_over_what_it_knows() {
     assert_eq!(server.count(Op::List), 5, "1000 keys a page");
     assert_eq!(store.children(&root).await.unwrap(), ["a", "a-b", "b", "c"]);
     assert_eq!(server.count(Op::List), 5 + 2, "the rest of the first child is leapt over");
+}
+
+#[tokio::test]
+async fn what_has_landed_is_one_listing_however_many_partitions_it_has() {
+    let server = S3Server::default();
+    for customer in 0..50 {
+        for day in 1..=28 {
+            let (customer, date) = (customer.to_string(), format!("2024-06-{day:02}"));
+            let key = PartitionKey::new("ads", &customer, "campaign", &date).unwrap();
+            server.tamper(&path(&key, &run(1)), Object::Payload, Some(b""));
+            server.tamper(&path(&key, &run(1)), Object::Seal, Some(b"{}"));
+        }
+    }
+    let sink = server.sink();
+    let landed: Vec<_> = sink.landed(&Selection::default()).try_collect().await.unwrap();
+    assert_eq!(landed.len(), 1400);
+    assert_eq!(server.count(Op::List), 3, "2,800 objects, 1,000 a page");
+    server.habit(
+        Habit::always(Op::List, Effect::Refused(Answer::Error(403, "AccessDenied"))).skipping(1),
+    );
+    let cut: Vec<_> = sink.landed(&Selection::default()).collect().await;
+    let (last, whole) = cut.split_last().unwrap();
+    assert_eq!(last.as_ref().unwrap_err().kind(), ErrorKind::Denied);
+    let whole: Vec<_> = whole.iter().map(|landed| landed.as_ref().unwrap().clone()).collect();
+    assert_eq!(whole, landed[..whole.len()], "what came before is complete");
+    assert_eq!(whole.len(), 498, "of the last two of the page nobody knows whether more follows");
 }
 
 #[tokio::test]

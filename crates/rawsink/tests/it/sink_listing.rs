@@ -3,8 +3,9 @@
 use futures_util::TryStreamExt;
 use rawsink::{
     PartitionKey, RawSink, RunId,
+    key::Selection,
     layout::{Level, Place},
-    sink::Run,
+    sink::{Landed, Run},
     store::Object,
 };
 
@@ -19,6 +20,7 @@ on_every_store!(
     names_outside_the_layout_are_left_out,
     what_is_not_there_is_an_empty_list,
     a_partition_whose_name_begins_like_another_is_not_mixed_up_with_it,
+    what_has_landed_of_a_selection_comes_by_partition_each_once_and_whole,
 );
 
 fn ids(runs: &[&str]) -> Vec<RunId> {
@@ -183,5 +185,38 @@ async fn a_partition_whose_name_begins_like_another_is_not_mixed_up_with_it(back
     }
     for (n, id) in ["1", "12", "123", "1-2"].into_iter().enumerate() {
         assert_eq!(sink.list_partitions(&customer(id)).await.unwrap().len(), n + 1, "{id}");
+    }
+}
+
+async fn what_has_landed_of_a_selection_comes_by_partition_each_once_and_whole(
+    backend: &dyn Backend,
+) {
+    fill(backend).await;
+    let sink = RawSink::new(backend.store());
+    let key = PartitionKey::new("bing", "1", "campaign", "2024-06-02").unwrap();
+    for id in ids(&["r", "r-2", "r0"]) {
+        backend.tamper(&path(&key, &id), Object::Payload, Some(b"")).await;
+    }
+    let all = sink.landed(&Selection::default()).try_collect::<Vec<_>>().await.unwrap();
+    assert_eq!(all.len(), 15);
+    let path_of = |landed: &Landed| format!("{}/", Place::of_partition(&landed.key));
+    assert!(all.is_sorted_by_key(path_of), "a slash is greater than '-'");
+    for Landed { key, runs } in &all {
+        assert_eq!(*runs, sink.list_runs(key).await.unwrap(), "{key:?}");
+    }
+    let (name, day) = (|text: &str| Some(text.to_owned()), |text: &str| text.parse().ok());
+    let open = Selection::default();
+    for (selection, count) in [
+        (Selection { source: name("google_ads"), ..open.clone() }, 5),
+        (Selection { customer_id: name("1"), ..open.clone() }, 9),
+        (Selection { source: name("bing"), query_name: name("campaign"), ..open.clone() }, 3),
+        (Selection { since: day("2024-06-02"), ..open.clone() }, 3),
+        (Selection { until: day("2024-05-31"), ..open.clone() }, 3),
+        (Selection { source: name("yahoo"), ..open.clone() }, 0),
+    ] {
+        let landed: Vec<_> = sink.landed(&selection).try_collect().await.unwrap();
+        let expected = all.iter().filter(|landed| selection.contains(&landed.key));
+        assert_eq!(landed, expected.cloned().collect::<Vec<_>>(), "{selection:?}");
+        assert_eq!(landed.len(), count, "{selection:?}");
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
-    let filter = Filter { status: args.status, ..args.filter.filter(context)? };
+    let filter = Filter { partitions: args.filter.selection(context)?, status: args.status };
     let mut faults = 0;
     for found in context.state.list(&filter).await? {
         match found {

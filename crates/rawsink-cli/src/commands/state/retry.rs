@@ -37,7 +37,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
-    let plan = plan_retry(&*context.state, &args.filter.filter(context)?).await?;
+    let plan = plan_retry(&*context.state, &args.filter.selection(context)?).await?;
     if args.dry_run {
         return changes::show(&plan, context);
     }

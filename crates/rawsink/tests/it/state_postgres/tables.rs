@@ -2,6 +2,7 @@
 
 use rawsink::{
     ErrorKind,
+    key::Selection,
     state::{Change, Filter, Status, Table},
 };
 use tokio::task::JoinSet;
@@ -39,11 +40,8 @@ async fn peculiar_types_collations_and_constraints_are_written_and_read() {
         all.into_iter().map(|found| found.unwrap().key.customer_id().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(listed(Filter::default()).await, ["A", "B", "a", "b"], "byte by byte");
-    let one = Filter {
-        customer_id: Some("a".into()),
-        status: Some(Status::Success),
-        ..Filter::default()
-    };
+    let partitions = Selection { customer_id: Some("a".into()), ..Selection::default() };
+    let one = Filter { partitions, status: Some(Status::Success) };
     assert_eq!(listed(one).await, ["a"]);
     let too_long = state.judge(&customer("1234567890123"), &passed(1), now()).await.unwrap_err();
     assert_eq!(too_long.kind(), ErrorKind::Invalid, "{too_long}");

@@ -2,6 +2,7 @@
 
 use rawsink::{
     PartitionKey,
+    key::Selection,
     state::{Filter, Status},
 };
 
@@ -33,32 +34,39 @@ async fn a_list_is_sorted_and_filtered_by_every_field_of_the_filter(database: &d
     }
     let some = |text: &str| Some(text.to_owned());
     let day = |text: &str| Some(text.parse().unwrap());
-    let none = Filter::default();
-    for (filter, expected) in [
-        (none.clone(), &["2", "1", "1-2", "3", "B", "a", "\u{e9}"][..]),
-        (Filter { source: some("bing"), ..none.clone() }, &["2"]),
-        (Filter { source: some("Bing"), ..none.clone() }, &[]),
-        (Filter { customer_id: some("1"), ..none.clone() }, &["1"]),
-        (Filter { query_name: some("keyword' OR 1=1 --"), ..none.clone() }, &["1-2"]),
-        (Filter { since: day("2024-06-05"), ..none.clone() }, &["B", "a", "\u{e9}"]),
-        (Filter { until: day("2024-06-02"), ..none.clone() }, &["1", "3"]),
+    let status = |status| Filter { status: Some(status), ..Filter::default() };
+    let all = Selection::default();
+    let cases: [(Filter, &[&str]); 12] = [
+        (all.clone().into(), &["2", "1", "1-2", "3", "B", "a", "\u{e9}"]),
+        (Selection { source: some("bing"), ..all.clone() }.into(), &["2"]),
+        (Selection { source: some("Bing"), ..all.clone() }.into(), &[]),
+        (Selection { customer_id: some("1"), ..all.clone() }.into(), &["1"]),
+        (Selection { query_name: some("keyword' OR 1=1 --"), ..all.clone() }.into(), &["1-2"]),
+        (Selection { since: day("2024-06-05"), ..all.clone() }.into(), &["B", "a", "\u{e9}"]),
+        (Selection { until: day("2024-06-02"), ..all.clone() }.into(), &["1", "3"]),
         (
-            Filter { since: day("2024-06-02"), until: day("2024-06-03"), ..none.clone() },
+            Selection { since: day("2024-06-02"), until: day("2024-06-03"), ..all.clone() }.into(),
             &["2", "1"],
         ),
-        (Filter { since: day("2024-06-03"), until: day("2024-06-02"), ..none.clone() }, &[]),
-        (Filter { status: Some(Status::Success), ..none.clone() }, &["2", "3", "B", "a", "\u{e9}"]),
-        (Filter { status: Some(Status::Pending), ..none.clone() }, &[]),
+        (
+            Selection { since: day("2024-06-03"), until: day("2024-06-02"), ..all.clone() }.into(),
+            &[],
+        ),
+        (status(Status::Success), &["2", "3", "B", "a", "\u{e9}"]),
+        (status(Status::Pending), &[]),
         (
             Filter {
-                source: some("google_ads"),
-                status: Some(Status::Failed),
-                until: day("2024-06-02"),
-                ..none.clone()
+                partitions: Selection {
+                    source: some("google_ads"),
+                    until: day("2024-06-02"),
+                    ..all.clone()
+                },
+                ..status(Status::Failed)
             },
             &["1"],
         ),
-    ] {
+    ];
+    for (filter, expected) in cases {
         assert_eq!(listed(database, &filter).await, expected, "{filter:?}");
     }
 }

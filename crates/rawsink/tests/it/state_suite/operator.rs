@@ -4,9 +4,9 @@ use futures_util::StreamExt;
 use rawsink::{
     ErrorKind, PartitionKey,
     clock::FixedClock,
+    key::Selection,
     state::{
-        Days, Filter, PartitionState, Plan, Record, Series, Status, execute, plan_backfill,
-        plan_retry,
+        Days, PartitionState, Plan, Record, Series, Status, execute, plan_backfill, plan_retry,
     },
 };
 
@@ -54,9 +54,9 @@ async fn a_retry_sets_what_failed_back_to_pending_and_keeps_the_rest(database: &
     state.judge(&customer("2"), &failed(1, "bad"), now()).await.unwrap();
     let good = state.judge(&customer("3"), &passed(1), now()).await.unwrap();
 
-    let two = Filter { customer_id: Some("2".into()), ..Filter::default() };
+    let two = Selection { customer_id: Some("2".into()), ..Selection::default() };
     assert_eq!(plan_retry(&*state, &two).await.unwrap().keys, [customer("2")]);
-    let plan = plan_retry(&*state, &Filter::default()).await.unwrap();
+    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
     assert_eq!(plan.keys, [customer("1"), customer("2")]);
     assert_eq!(state.get(&customer("1")).await.unwrap().as_ref(), Some(&before), "a plan changes");
 
@@ -69,7 +69,7 @@ async fn a_retry_sets_what_failed_back_to_pending_and_keeps_the_rest(database: &
     assert_eq!((before.attempt_count, &before.current_run_id), (2, &Some(run(1))));
     assert_eq!(state.get(&customer("1")).await.unwrap(), Some(expected));
     assert_eq!(state.get(&customer("3")).await.unwrap(), Some(good));
-    let again = plan_retry(&*state, &Filter::default()).await.unwrap();
+    let again = plan_retry(&*state, &Selection::default()).await.unwrap();
     assert!(again.keys.is_empty(), "{again:?}");
 }
 
@@ -77,7 +77,7 @@ async fn g13_a_verdict_between_plan_and_execution_is_not_undone(database: &dyn D
     let state = database.state();
     state.judge(&customer("1"), &failed(1, "bad"), now()).await.unwrap();
     state.judge(&customer("2"), &failed(1, "bad"), now()).await.unwrap();
-    let plan = plan_retry(&*state, &Filter::default()).await.unwrap();
+    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
     let passed = database.state().judge(&customer("1"), &passed(2), now()).await.unwrap();
     assert_eq!(done(&*state, &plan).await, [customer("2")]);
     assert_eq!(state.get(&customer("1")).await.unwrap(), Some(passed));
@@ -130,7 +130,7 @@ async fn a_record_that_makes_no_sense_stops_no_other(database: &dyn Database) {
     for id in ["1", "2", "3"] {
         state.judge(&customer(id), &failed(1, "bad"), now()).await.unwrap();
     }
-    let plan = plan_retry(&*state, &Filter::default()).await.unwrap();
+    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
     let break_one = "UPDATE partition_state SET attempt_count = 'x' WHERE customer_id = '2'";
     database.execute(break_one).await;
     let clock = FixedClock(LATER.parse().unwrap());
@@ -142,7 +142,7 @@ async fn a_record_that_makes_no_sense_stops_no_other(database: &dyn Database) {
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
 
     database.execute("UPDATE partition_state SET status = 'failed'").await;
-    let plan = plan_retry(&*state, &Filter::default()).await.unwrap();
+    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
     assert_eq!((plan.keys.len(), plan.faults.len()), (2, 1), "{plan:?}");
     let day = days("2024-06-01", "2024-06-02");
     let plan = plan_backfill(&*state, &[(series("2"), day)]).await.unwrap();
@@ -155,7 +155,7 @@ async fn an_error_that_stops_a_plan_leaves_the_rest_for_the_next_one(database: &
     for id in ["1", "2"] {
         state.judge(&customer(id), &failed(1, "bad"), now()).await.unwrap();
     }
-    let plan = plan_retry(&*state, &Filter::default()).await.unwrap();
+    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
     let mut other = database.connect().await;
     other.execute(database.close_table()).await;
     let clock = FixedClock(LATER.parse().unwrap());
@@ -164,5 +164,5 @@ async fn an_error_that_stops_a_plan_leaves_the_rest_for_the_next_one(database: &
     let kind = applied[0].outcome.as_ref().unwrap_err().kind();
     assert_eq!(kind, ErrorKind::Unavailable);
     other.execute("ROLLBACK").await;
-    assert_eq!(plan_retry(&*state, &Filter::default()).await.unwrap().keys, plan.keys);
+    assert_eq!(plan_retry(&*state, &Selection::default()).await.unwrap().keys, plan.keys);
 }
