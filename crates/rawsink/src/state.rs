@@ -5,6 +5,7 @@
 //! operator's explicit command, change a state (G12).
 
 mod change;
+mod due;
 mod plan;
 mod postgres;
 mod row;
@@ -20,6 +21,7 @@ use serde::Serialize;
 
 pub use self::{
     change::Change,
+    due::due,
     plan::{Applied, Days, Plan, Series, execute, plan_backfill, plan_retry},
     postgres::PostgresState,
     sqlite::SqliteState,
@@ -131,6 +133,9 @@ pub enum Table {
     Found,
 }
 
+/// So many records are found at once at most (a statement's parameters are limited).
+pub const FIND_AT_ONCE: usize = 1_000;
+
 /// The authority: one record a logical partition.
 ///
 /// Every method may fail with `Unavailable` (busy, or not to be reached), `Denied` (credentials,
@@ -144,6 +149,13 @@ pub trait PartitionState: fmt::Debug + Send + Sync {
 
     /// Returns a partition's record; `None` means pending.
     async fn get(&self, key: &PartitionKey) -> Result<Option<Record>>;
+
+    /// Returns the records of these partitions that are there, in any order. A record that makes no sense is an error of its own, as in [`list`](Self::list). At most
+    /// [`FIND_AT_ONCE`] partitions.
+    ///
+    /// # Errors
+    /// `Invalid` for more.
+    async fn find(&self, keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>>;
 
     /// Returns the records that pass the filter, sorted by key. A record that makes no sense is an
     /// error of its own, `Corrupt`, which names it; the others are there all the same.
@@ -167,6 +179,15 @@ pub trait PartitionState: fmt::Debug + Send + Sync {
         let changed = self.change(key, &Change::Verdict(verdict.clone()), now).await?;
         changed.ok_or_else(|| Error::new(ErrorKind::Internal, "a verdict changed no record"))
     }
+}
+
+/// Checks how many records are to be found, and returns the parameters that name them.
+fn wanted(keys: &[PartitionKey]) -> Result<Vec<Option<String>>> {
+    if keys.len() > FIND_AT_ONCE {
+        let message = format!("{} records are more than {FIND_AT_ONCE} at once", keys.len());
+        return Err(Error::invalid(message));
+    }
+    Ok(keys.iter().flat_map(row::key_values).map(Some).collect())
 }
 
 /// Opens the state that the settings name. Touches nothing yet.

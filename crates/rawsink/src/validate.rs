@@ -2,9 +2,18 @@
 //!
 //! A run is read once, as a stream. It passes when its metadata agrees with its key, its run and
 //! its rows, every line is a JSON object, and length, SHA-256 and count agree with the seal.
-//! Missing contract fields are warnings, or faults when strict.
+//! Missing contract fields are warnings, or faults when strict. `all` does so for every run that
+//! waits for a verdict.
+
+mod all;
+mod shard;
 
 use serde::Serialize;
+
+pub use self::{
+    all::{Event, Judged, Work, validate_all},
+    shard::Shard,
+};
 
 use crate::{
     error::{Error, ErrorKind, Result},

@@ -48,6 +48,10 @@ impl PartitionState for State {
         Ok(record)
     }
 
+    async fn find(&self, _keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>> {
+        Err(Error::new(ErrorKind::Unsupported, "nobody looks for many here"))
+    }
+
     async fn list(&self, _filter: &Filter) -> Result<Vec<Result<Entry>>> {
         Err(Error::new(ErrorKind::Unsupported, "nobody lists here"))
     }

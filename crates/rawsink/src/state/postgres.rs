@@ -104,14 +104,18 @@ impl PostgresState {
         Ok(found)
     }
 
-    async fn read_all(&self, filter: &Filter) -> Result<Vec<Result<Entry>>, Fault> {
+    /// Reads all records of a statement, which is made for the table as it is.
+    async fn read_all(
+        &self,
+        statement: impl FnOnce(&FoundTable) -> (String, Vec<Option<String>>) + Send,
+    ) -> Result<Vec<Result<Entry>>, Fault> {
         let mut lease = self.connections.lease().await?;
         let patience = self.connections.patience();
         let table = within(patience, self.table(&mut lease.connection)).await?;
         let Some(table) = table else { return Ok(Vec::new()) };
-        let (sql, parameters) = sql::select_filtered(table, filter);
+        let (sql, parameters) = statement(table);
         let mut entries = Vec::new();
-        let mut rows = bound(sql, parameters.into_iter().map(Some)).fetch(&mut lease.connection);
+        let mut rows = bound(sql, parameters).fetch(&mut lease.connection);
         while let Some(row) = within(patience, rows.try_next()).await? {
             entries.push(entry(&row).map_err(|error| error.on_path(self.connections.place())));
         }
@@ -176,8 +180,21 @@ impl PartitionState for PostgresState {
         self.read(key).await.map_err(|fault| self.error(fault))
     }
 
+    async fn find(&self, keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>> {
+        let parameters = super::wanted(keys)?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.read_all(|table| (sql::select_many(table, keys.len()), parameters)).await;
+        found.map_err(|fault| self.error(fault))
+    }
+
     async fn list(&self, filter: &Filter) -> Result<Vec<Result<Entry>>> {
-        self.read_all(filter).await.map_err(|fault| self.error(fault))
+        let listed = self.read_all(|table| {
+            let (sql, parameters) = sql::select_filtered(table, filter);
+            (sql, parameters.into_iter().map(Some).collect())
+        });
+        listed.await.map_err(|fault| self.error(fault))
     }
 
     async fn change(

@@ -43,6 +43,18 @@ pub(super) fn select_one(dialect: &impl Dialect) -> String {
     select(dialect) + &of_key(dialect)
 }
 
+/// Reads the records of so many keys; parameters: the columns of one key after the other's.
+pub(super) fn select_many(dialect: &impl Dialect, keys: usize) -> String {
+    let key = |index: usize| {
+        let values = numbered(0..KEY_COLUMNS)
+            .map(|(column, number)| dialect.value(column, index * KEY_COLUMNS + number));
+        format!("({})", values.collect::<Vec<_>>().join(", "))
+    };
+    let wanted = (0..keys).map(key).collect::<Vec<_>>().join(", ");
+    let columns = COLUMNS[..KEY_COLUMNS].join(", ");
+    format!("{} WHERE ({columns}) IN (VALUES {wanted})", select(dialect))
+}
+
 /// Makes one record; parameters: all columns.
 pub(super) fn insert(dialect: &impl Dialect) -> String {
     let values = numbered(0..COLUMNS.len()).map(|(column, number)| dialect.value(column, number));

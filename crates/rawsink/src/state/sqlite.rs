@@ -205,6 +205,15 @@ impl PartitionState for SqliteState {
         self.one(&mut connection, key).await
     }
 
+    async fn find(&self, keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>> {
+        let parameters = super::wanted(keys)?;
+        let Some(mut connection) = self.reader().await? else { return Ok(Vec::new()) };
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.run(&mut connection, sql::select_many(&Sql, keys.len()), parameters).await
+    }
+
     async fn list(&self, filter: &Filter) -> Result<Vec<Result<Entry>>> {
         let Some(mut connection) = self.reader().await? else { return Ok(Vec::new()) };
         let (sql, parameters) = sql::select_filtered(&Sql, filter);

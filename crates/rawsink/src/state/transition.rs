@@ -55,7 +55,7 @@ pub fn transition(previous: Option<&Record>, verdict: &Verdict, now: Timestamp) 
             }
         }
         Outcome::Failed(reason) => {
-            next.error_message = Some(format!("run {run}: {reason}"));
+            next.error_message = Some(format!("{}{reason}", about(run)));
             if authority.is_none_or(|current| current == run) {
                 next.status = Status::Failed;
             }
@@ -64,6 +64,11 @@ pub fn transition(previous: Option<&Record>, verdict: &Verdict, now: Timestamp) 
     next.updated_at = Some(now);
     next.attempt_count += 1;
     next
+}
+
+/// Returns what the reason of a failure begins with: the run that it is about.
+pub(super) fn about(run: &RunId) -> String {
+    format!("run {run}: ")
 }
 
 impl Record {

@@ -29,6 +29,7 @@ mod state_sqlite; // what is true of a state in an SQLite file alone
 mod state_suite; // the contract of a state
 mod store_suite; // the contract of a store
 mod validate; // verdicts, and what they do to the state
+mod validate_all; // judging every run that waits for a verdict
 
 use std::{fs, path::Path};
 

@@ -25,7 +25,7 @@ on_every_database!(
     any_text_is_kept_as_it_is,
 );
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2024-06-04T00:00:00Z".parse().unwrap()
 }
 

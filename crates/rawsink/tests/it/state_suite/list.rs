@@ -1,15 +1,22 @@
-//! What is listed, in which order.
+//! What is listed, in which order, and what is found.
 
 use rawsink::{
-    PartitionKey,
+    ErrorKind, PartitionKey,
     key::Selection,
-    state::{Filter, Status},
+    state::{Entry, FIND_AT_ONCE, Filter, PartitionState, Status},
 };
 
 use super::{failed, now, passed};
-use crate::databases::{Database, on_every_database};
+use crate::{
+    databases::{Database, foreign_tables, on_every_database},
+    sample::customer,
+};
 
-on_every_database!(a_list_is_sorted_and_filtered_by_every_field_of_the_filter);
+on_every_database!(
+    a_list_is_sorted_and_filtered_by_every_field_of_the_filter,
+    the_records_of_given_partitions_are_found_whatever_types_the_table_has,
+    no_more_are_found_at_once_than_a_statement_can_name,
+);
 
 async fn listed(database: &dyn Database, filter: &Filter) -> Vec<String> {
     let found = database.state().list(filter).await.unwrap().into_iter();
@@ -69,4 +76,50 @@ async fn a_list_is_sorted_and_filtered_by_every_field_of_the_filter(database: &d
     for (filter, expected) in cases {
         assert_eq!(listed(database, &filter).await, expected, "{filter:?}");
     }
+}
+
+async fn found(state: &dyn PartitionState, keys: &[PartitionKey]) -> Vec<Entry> {
+    let mut found: Vec<_> =
+        state.find(keys).await.unwrap().into_iter().map(Result::unwrap).collect();
+    found.sort_by(|one, other| one.key.cmp(&other.key));
+    found
+}
+
+async fn the_records_of_given_partitions_are_found_whatever_types_the_table_has(
+    database: &dyn Database,
+) {
+    let wanted = ["10", "2", "3", "30"].map(customer);
+    assert_eq!(found(&*database.state(), &wanted).await, [], "there is no table");
+    for table in foreign_tables(database) {
+        database.execute("DROP TABLE IF EXISTS partition_state").await;
+        database.execute(table).await;
+        let state = database.state();
+        assert_eq!(found(&*state, &wanted).await, [], "{table}");
+        for id in ["1", "2", "3", "10"] {
+            state.judge(&customer(id), &passed(1), now()).await.unwrap();
+        }
+        let all = state.list(&Filter::default()).await.unwrap();
+        let all = all.into_iter().map(Result::unwrap);
+        let expected: Vec<_> = all.filter(|entry| wanted.contains(&entry.key)).collect();
+        assert_eq!(expected.len(), 3);
+        assert_eq!(found(&*state, &wanted).await, expected, "{table}");
+        let other_day = PartitionKey::new("google_ads", "1", "campaign", "2024-06-02").unwrap();
+        assert_eq!(found(&*state, &[other_day]).await, [], "every component counts: {table}");
+        assert_eq!(found(&*state, &[]).await, []);
+        database
+            .execute("UPDATE partition_state SET current_run_id = '' WHERE customer_id = '2'")
+            .await;
+        let faults = state.find(&wanted).await.unwrap();
+        let fault = faults.iter().find_map(|found| found.as_ref().err()).expect("a fault");
+        assert_eq!((fault.kind(), faults.len()), (ErrorKind::Corrupt, 3), "{table}");
+    }
+}
+
+async fn no_more_are_found_at_once_than_a_statement_can_name(database: &dyn Database) {
+    let state = database.state();
+    state.judge(&customer("7"), &passed(1), now()).await.unwrap();
+    let mut keys: Vec<_> = (0..FIND_AT_ONCE).map(|id| customer(&id.to_string())).collect();
+    assert_eq!(found(&*state, &keys).await.len(), 1);
+    keys.push(customer("more"));
+    assert_eq!(state.find(&keys).await.unwrap_err().kind(), ErrorKind::Invalid);
 }
