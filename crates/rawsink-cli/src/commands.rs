@@ -41,3 +41,13 @@ pub(crate) enum Command {
     Demo(demo::Args),
     Completions(completions::Args),
 }
+
+impl Command {
+    /// Returns how many threads it needs: most do one thing at a time, beside their signals.
+    pub(crate) fn threads(&self) -> usize {
+        match self {
+            Self::Validate(args) => args.jobs() + 1,
+            _ => 2,
+        }
+    }
+}

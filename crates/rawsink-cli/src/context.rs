@@ -1,5 +1,7 @@
 //! What every command works with: settings, sink, state and output.
 
+use std::sync::Arc;
+
 use rawsink::{
     RawSink, Settings,
     clock::{Notices, Surroundings},
@@ -18,7 +20,7 @@ use crate::{
 pub(crate) struct Context<'output> {
     pub(crate) loaded: Loaded,
     pub(crate) sink: RawSink,
-    pub(crate) state: Box<dyn PartitionState>,
+    pub(crate) state: Arc<dyn PartitionState>,
     pub(crate) output: &'output Output,
 }
 
@@ -34,14 +36,14 @@ impl<'output> Context<'output> {
 
     /// Opens given settings.
     pub(crate) fn new(mut loaded: Loaded, output: &'output Output) -> Result<Self, Failure> {
-        // One command does one thing at a time.
+        // A command that does many things at once has a thread for each.
         loaded.settings.blocking = Blocking::Inline;
         let surroundings = Surroundings {
             notices: Notices::to(|sentence| output::note(sentence)),
             ..Surroundings::default()
         };
         let sink = RawSink::open_in(&loaded.settings, surroundings)?;
-        let state = state::open(&loaded.settings)?;
+        let state = Arc::from(state::open(&loaded.settings)?);
         Ok(Self { loaded, sink, state, output })
     }
 

@@ -79,6 +79,28 @@ pub(crate) fn report(outcome: Result<Answer, Failure>) -> ExitCode {
     })
 }
 
+/// Returns the kind of error of many that a person has to know first.
+pub(crate) fn gravest(kinds: impl IntoIterator<Item = ErrorKind>) -> Option<ErrorKind> {
+    kinds.into_iter().max_by_key(|kind| gravity(*kind))
+}
+
+/// Data first, then what somebody has to change, then what passes by itself.
+fn gravity(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::Corrupt => 7,
+        ErrorKind::Invalid => 4,
+        ErrorKind::Denied | ErrorKind::Unsupported => 5,
+        ErrorKind::Unknown => 3,
+        ErrorKind::Unavailable => 2,
+        ErrorKind::NotFound
+        | ErrorKind::NotSealed
+        | ErrorKind::AlreadySealed
+        | ErrorKind::Conflict
+        | ErrorKind::Closed => 1,
+        _ => 6,
+    }
+}
+
 fn code(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Invalid => 2,

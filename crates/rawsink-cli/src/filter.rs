@@ -12,6 +12,13 @@ pub(crate) struct FilterArgs {
     #[arg(default_value = "")]
     prefix: String,
 
+    #[command(flatten)]
+    components: ComponentArgs,
+}
+
+/// Which components, besides those that a path names.
+#[derive(Debug, Args)]
+pub(crate) struct ComponentArgs {
     /// Only this customer
     #[arg(long, value_name = "ID")]
     customer: Option<String>,
@@ -34,7 +41,24 @@ impl FilterArgs {
     ///
     /// `Invalid` where path and options name the same level, or the path names a run.
     pub(crate) fn selection(&self, context: &Context<'_>) -> Result<Selection, Failure> {
-        let place = partition::parse_prefix(&self.prefix, context)?;
+        self.components.selection(&self.prefix, context)
+    }
+}
+
+impl ComponentArgs {
+    /// Tells whether none is given.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { customer, query, since, until } = self;
+        customer.is_none() && query.is_none() && since.is_none() && until.is_none()
+    }
+
+    /// Returns the selection below a canonical path, as [`FilterArgs::selection`].
+    pub(crate) fn selection(
+        &self,
+        prefix: &str,
+        context: &Context<'_>,
+    ) -> Result<Selection, Failure> {
+        let place = partition::parse_prefix(prefix, context)?;
         let mut values = place.values().map(str::to_owned);
         let source = values.next();
         let customer_id = one(values.next(), self.customer.clone(), "--customer")?;

@@ -38,11 +38,14 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = Output::new(cli.json);
-    let runtime =
-        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(cause) => return exit::report(Err(Failure::internal(&cause))),
-        };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cli.command.threads())
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(cause) => return exit::report(Err(Failure::internal(&cause))),
+    };
     let outcome = runtime.block_on(run(cli.command, &output));
     // A thread may still wait for input that nobody wants any more; writers have ended by now.
     runtime.shutdown_background();

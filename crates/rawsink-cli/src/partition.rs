@@ -11,15 +11,22 @@ use crate::{context::Context, exit::Failure};
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Canonical path of a partition or run, as it stands in the storage
-    pub(crate) partition: String,
+    partition: String,
 
+    #[command(flatten)]
+    pub(crate) choice: ChoiceArgs,
+}
+
+/// Which run, where the path names none.
+#[derive(Debug, Args)]
+pub(crate) struct ChoiceArgs {
     /// Take the run that has authority in the state
     #[arg(long, conflicts_with = "latest")]
     pub(crate) current: bool,
 
     /// Take the newest sealed run, whatever the state says
     #[arg(long)]
-    pub(crate) latest: bool,
+    latest: bool,
 }
 
 impl RunArgs {
@@ -30,7 +37,18 @@ impl RunArgs {
         &self,
         context: &Context<'_>,
     ) -> Result<(PartitionKey, RunId), Failure> {
-        let place = parse(&self.partition, context)?;
+        self.choice.choose(&self.partition, context).await
+    }
+}
+
+impl ChoiceArgs {
+    /// Returns the run of a canonical path that is meant, as [`RunArgs::choose`].
+    pub(crate) async fn choose(
+        &self,
+        path: &str,
+        context: &Context<'_>,
+    ) -> Result<(PartitionKey, RunId), Failure> {
+        let place = parse(path, context)?;
         let key = partition_of(&place)?;
         let run = match place.run() {
             Some(_) if self.current || self.latest => {

@@ -1,5 +1,7 @@
 //! Progress for a person who watches: rows, bytes and rate, on a terminal only.
 
+use std::borrow::Cow;
+
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output;
@@ -69,9 +71,14 @@ impl Steps {
         Self { bar }
     }
 
-    pub(crate) fn at(&self, step: &'static str) {
+    pub(crate) fn at(&self, step: impl Into<Cow<'static, str>>) {
         self.bar.set_message(step);
         self.bar.tick();
+    }
+
+    /// Lets something be printed that stays, above the line.
+    pub(crate) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
     }
 }
 
@@ -88,5 +95,10 @@ pub(crate) fn amount(rows: u64, bytes: u64) -> String {
 
 /// Returns a number of rows for a person.
 pub(crate) fn rows(rows: u64) -> String {
-    format!("{} {}", HumanCount(rows), if rows == 1 { "row" } else { "rows" })
+    count(rows, "row")
+}
+
+/// Returns a number of things for a person: `1 row`, `2,000 rows`.
+pub(crate) fn count(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", HumanCount(number), if number == 1 { "" } else { "s" })
 }

@@ -28,7 +28,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
     let (key, run) = args.run.choose(context).await?;
-    let mut reader = if args.run.current {
+    let mut reader = if args.run.choice.current {
         rawsink::consume::open_current(&context.sink, &*context.state, &key).await?
     } else {
         context.sink.open_partition(&key, &run).await?

@@ -28,6 +28,7 @@ mod running; // the program while it runs: feeding it, waiting, signals
 mod secrets; // secrets stand in nothing that is printed, and not in the process list
 mod signals; // SIGTERM and SIGINT in the middle of a stream
 mod state; // the state as the program shows it
+mod validate_all; // validate --all: what is judged, by whom, and how it ends
 mod write; // landing rows: sources, refusals, metadata, names
 
 use std::{fs, path::Path};

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     landing::{Landing, PARTITION, RUN, run_path},
-    race,
+    race, validate_all,
 };
 
 /// A landing on disk with its state in a database, which is dropped in the end.
@@ -85,6 +85,12 @@ fn the_commands_that_use_the_state_answer_as_with_a_file() {
 #[ignore = "parity: needs a PostgreSQL server"]
 fn g14_eight_processes_that_validate_at_once_lose_no_update() {
     race::validators(&Database::new().landing);
+}
+
+#[test]
+#[ignore = "parity: needs a PostgreSQL server"]
+fn g14_processes_that_judge_everything_at_once_lose_no_update() {
+    validate_all::processes(&Database::new().landing);
 }
 
 #[test]
