@@ -5,6 +5,7 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod list;
+pub(crate) mod manifest;
 pub(crate) mod read;
 pub(crate) mod show;
 pub(crate) mod state;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Verify(verify::Args),
     Validate(validate::Args),
     State(state::Args),
+    Manifest(manifest::Args),
     Config(config::Args),
     Doctor(doctor::Args),
     Demo(demo::Args),

@@ -27,10 +27,7 @@ impl Output {
 
     /// Prints one record of data: as one line of JSON, or as its text.
     pub(crate) fn data<T: Serialize>(&self, record: &T, text: impl fmt::Display) -> io::Result<()> {
-        let mut line =
-            if self.json { serde_json::to_vec(record)? } else { text.to_string().into_bytes() };
-        line.push(b'\n');
-        io::stdout().lock().write_all(&line)
+        if self.json { self::record(record) } else { self::text(format!("{text}\n").as_bytes()) }
     }
 
     /// Prints the one record of a command whose exit code is its answer, which stays the same where
@@ -45,6 +42,13 @@ impl Output {
             outcome => outcome,
         }
     }
+}
+
+/// Prints one record of data as one line of JSON.
+pub(crate) fn record<T: Serialize>(record: &T) -> io::Result<()> {
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    text(&line)
 }
 
 /// Prints text as it is.

@@ -79,6 +79,33 @@ pub struct Settings {
     pub blocking: Blocking,
 }
 
+impl Settings {
+    /// Returns where the sink's paths begin, without a slash at the end: `file:///srv/raw` or
+    /// `s3://bucket/prefix`.
+    ///
+    /// Names are not percent-encoded: DuckDB, Spark, Polars and the tools of the vendors take
+    /// them as they are.
+    ///
+    /// # Errors
+    /// `Invalid` where the root is no UTF-8, or the object sink has no bucket.
+    pub fn root_uri(&self) -> Result<String> {
+        match self.sink {
+            SinkKind::Filesystem => {
+                let root = std::path::absolute(&self.root).ok();
+                let root = root.as_deref().and_then(|root| root.to_str());
+                let wrong = || Error::invalid("RAW_SINK_ROOT cannot be written as a URI");
+                Ok(format!("file://{}", root.ok_or_else(wrong)?.trim_end_matches('/')))
+            }
+            SinkKind::Object => {
+                let missing = || Error::invalid("the object sink needs the settings of its bucket");
+                let ObjectSettings { bucket, prefix, .. } =
+                    self.object.as_ref().ok_or_else(missing)?;
+                Ok(format!("s3://{bucket}/{prefix}"))
+            }
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

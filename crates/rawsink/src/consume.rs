@@ -34,12 +34,17 @@ pub async fn open_current(
     key: &PartitionKey,
 ) -> Result<PartitionReader> {
     let run = current_run(state, key).await?;
-    sink.open_partition(key, &run).await.map_err(|error| match error.kind() {
+    sink.open_partition(key, &run).await.map_err(|error| missing(error, key, &run))
+}
+
+/// Says what it means that a run is not there or not sealed which the state gives authority to.
+pub(crate) fn missing(error: Error, key: &PartitionKey, run: &RunId) -> Error {
+    match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotSealed => Error::corrupt(format!(
             "the state gives authority to a run that cannot be read: {}",
             error.message()
         ))
-        .at(Place::of_run(key, &run)),
+        .at(Place::of_run(key, run)),
         _ => error,
-    })
+    }
 }

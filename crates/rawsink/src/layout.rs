@@ -191,6 +191,11 @@ impl fmt::Display for Place {
     }
 }
 
+/// Returns the path of a run's payload below a store's root.
+pub(crate) fn payload_path(key: &PartitionKey, run: &RunId) -> String {
+    format!("{}/{}", Place::of_run(key, run), Object::Payload.file_name())
+}
+
 /// Returns the path of a run below a store's root whose prefix has `prefix_bytes` bytes.
 ///
 /// # Errors

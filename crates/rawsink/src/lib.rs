@@ -33,6 +33,7 @@ pub mod doctor;
 pub mod error;
 pub mod key;
 pub mod layout;
+pub mod manifest;
 pub mod metadata;
 pub mod row;
 pub mod sink;

@@ -17,6 +17,7 @@ mod disk; // disks that are full, limited, forbidden or not there
 mod doctor; // what an examination answers, and that it leaves nothing
 mod kill; // kill -9 of a writer at any moment
 mod landing; // a directory to land in, and the program's answers in it
+mod manifest; // what consumers read, and where it lies
 mod memory; // peak memory of writing and reading
 mod namespace; // mounts and networks that only one test sees
 mod parity; // against a real object storage server: `make parity`

@@ -9,7 +9,7 @@ use std::{
 /// What each module of the library may import, from the ground up: bytes (`store`) and words (`key`,
 /// `row`, `metadata`) do not know each other; `layout` joins them; `sink` and `state` do not know
 /// each other; whoever needs both stands on top.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("error", &[]),
     ("clock", &[]),
     ("key", &["error"]),
@@ -22,6 +22,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("state", &["clock", "config", "error", "key"]),
     ("validate", &["error", "key", "layout", "row", "sink", "state"]),
     ("consume", &["error", "key", "layout", "sink", "state"]),
+    ("manifest", &["consume", "error", "key", "layout", "sink", "state"]),
     ("verify", &["error", "key", "sink"]),
     ("doctor", &["clock", "config", "error", "store"]),
 ];
