@@ -32,7 +32,9 @@ fn arguments(command: &str) -> Vec<&'static str> {
         "read" | "show" | "verify" | "validate" => vec![PARTITION, "--latest"],
         "list" => vec!["--runs"],
         "state show" | "state backfill" => vec![PARTITION],
-        "state init" | "state list" | "state retry" | "config" | "demo" | "doctor" => vec![],
+        "state init" | "state list" | "state retry" | "manifest" | "config" | "demo" | "doctor" => {
+            vec![]
+        }
         "completions" => vec!["bash"],
         _ => panic!("how is `rawsink {command}` called?"),
     }
