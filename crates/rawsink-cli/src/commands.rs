@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Validate(validate::Args),
     State(state::Args),
     Manifest(manifest::Args),
+    Clean(clean::Args),
     Config(config::Args),
     Doctor(doctor::Args),
     Demo(demo::Args),

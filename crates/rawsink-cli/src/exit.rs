@@ -52,6 +52,30 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// The errors of a command that goes on after them and ends with the gravest.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    count: u64,
+    gravest: Option<ErrorKind>,
+}
+
+impl Faults {
+    /// Tells of an error; the command goes on.
+    pub(crate) fn tell(&mut self, error: &Error) {
+        output::error(Some(error.kind()), &error.to_string());
+        self.count += 1;
+        self.gravest = gravest(self.gravest.into_iter().chain([error.kind()]));
+    }
+
+    /// Ends the command: an error of the gravest kind that says how many there were, if any.
+    pub(crate) fn end(self, what: &str) -> Result<Answer, Failure> {
+        let Some(kind) = self.gravest else { return Ok(Answer::Yes) };
+        let errors =
+            if self.count == 1 { "1 error".to_owned() } else { format!("{} errors", self.count) };
+        Err(Error::new(kind, format!("{what}: {errors}, see above")).into())
+    }
+}
+
 /// Says how a command ended and returns its exit code.
 pub(crate) fn report(outcome: Result<Answer, Failure>) -> ExitCode {
     ExitCode::from(match outcome {

@@ -5,6 +5,7 @@
 
 mod digest;
 mod landed;
+mod leftovers;
 mod listing;
 mod part;
 mod reader;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use self::{
     digest::PayloadSummary,
     landed::Landed,
+    leftovers::RunLeftover,
     listing::Run,
     reader::{PartitionReader, Rows},
     writer::{PartitionWriter, Sealed},

@@ -13,6 +13,7 @@
 
 mod faulty;
 mod fs;
+mod leftovers;
 mod memory;
 mod path;
 #[cfg(not(feature = "simulation"))]
@@ -31,6 +32,7 @@ use jiff::Timestamp;
 pub use self::{
     faulty::{Fault, FaultyStore, Operation, Side, When},
     fs::FsStore,
+    leftovers::{Discarded, Leftover, LeftoverKind, Presence},
     memory::MemoryStore,
     path::StorePath,
     s3::S3Store,
@@ -176,6 +178,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Returns every payload and seal at any depth below `dir`, sorted by path, byte by byte.
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>>;
+
+    /// Returns how this store knows that a writer of a run is at work.
+    fn presence(&self) -> Presence;
+
+    /// Streams what attempts left at any depth below `dir`, with bounded memory. What a living writer
+    /// is using may be among it. The stream goes on after an error that hides only a part.
+    fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>>;
+
+    /// Removes a leftover that is still as [`leftovers`](Self::leftovers) showed it.
+    ///
+    /// Looks again first: under the run's lock, taken without waiting, where there is one
+    /// ([`Presence::Lock`]); else as late as the server allows, and whoever calls has to know that no
+    /// writer of the run lives. An object of a sealed run is never touched (G03).
+    async fn discard(&self, leftover: &Leftover) -> Result<Discarded>;
 }
 
 #[async_trait]
@@ -202,6 +218,18 @@ impl Store for std::sync::Arc<dyn Store> {
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
         (**self).walk(dir)
+    }
+
+    fn presence(&self) -> Presence {
+        (**self).presence()
+    }
+
+    fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
+        (**self).leftovers(dir)
+    }
+
+    async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
+        (**self).discard(leftover).await
     }
 }
 

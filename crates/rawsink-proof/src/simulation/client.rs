@@ -7,7 +7,10 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use rawsink::store::{
     WriterToken,
-    s3::{self, Condition, Content, Head, OpenUpload, Page, Requests},
+    s3::{
+        self, Condition, Content, Head, OpenUpload, Page, Requests, UploadMarker, UploadPage,
+        UploadParts,
+    },
 };
 
 use super::{
@@ -161,6 +164,23 @@ impl Requests for Here {
             Reply::Uploads(open) => Ok(open.iter().map(requests::open_upload).collect()),
             reply => unexpected(&reply),
         }
+    }
+
+    /// Writers and readers do not ask for this; nobody cleans in a simulation.
+    async fn list_uploads_below(
+        &self,
+        _prefix: &str,
+        _after: Option<&UploadMarker>,
+    ) -> s3::Reply<UploadPage> {
+        Err(requests::status(501, "NotImplemented"))
+    }
+
+    async fn list_parts(&self, _key: &str, _upload: &str) -> s3::Reply<UploadParts> {
+        Err(requests::status(501, "NotImplemented"))
+    }
+
+    async fn delete(&self, _key: &str, _etag: Option<&str>) -> s3::Reply<()> {
+        Err(requests::status(501, "NotImplemented"))
     }
 
     async fn complete_upload(

@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     key::{PartitionKey, RunId},
     layout::{Level, Place},
-    store::{Object, Stored},
+    store::{Object, StorePath, Stored},
 };
 
 /// A run that has a payload or a seal.
@@ -110,12 +110,17 @@ impl Run {
 
 /// Returns the run that an object belongs to; `None` for one outside the layout.
 fn run_of(stored: &Stored) -> Option<Run> {
-    let mut place = Place::top();
-    for segment in stored.dir.segments() {
-        place = place.child(segment)?;
-    }
-    let mut run =
-        Run { key: place.partition()?, run_id: place.run()?, payload_bytes: None, sealed: false };
+    let (key, run_id) = named_by(&stored.dir)?;
+    let mut run = Run { key, run_id, payload_bytes: None, sealed: false };
     run.add(stored);
     Some(run)
+}
+
+/// Returns the run that lies at a path; `None` for a path outside the layout.
+pub(super) fn named_by(dir: &StorePath) -> Option<(PartitionKey, RunId)> {
+    let mut place = Place::top();
+    for segment in dir.segments() {
+        place = place.child(segment)?;
+    }
+    Some((place.partition()?, place.run()?))
 }

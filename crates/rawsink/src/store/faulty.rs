@@ -14,8 +14,8 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use super::{
-    Attempt, Object, Reading, RunObjects, SealDocument, Store, StorePath, Stored, Upload,
-    WriterToken,
+    Attempt, Discarded, Leftover, Object, Presence, Reading, RunObjects, SealDocument, Store,
+    StorePath, Stored, Upload, WriterToken,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -37,11 +37,13 @@ pub enum Operation {
     Sync,
     Children,
     Walk,
+    Leftovers,
+    Discard,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Look,
         Self::Start,
         Self::Append,
@@ -53,6 +55,8 @@ impl Operation {
         Self::Sync,
         Self::Children,
         Self::Walk,
+        Self::Leftovers,
+        Self::Discard,
     ];
 }
 
@@ -232,6 +236,27 @@ impl<S: Store> Store for FaultyStore<S> {
             Ok(()) => self.inner.walk(dir),
             Err(error) => stream::once(async { Err(error) }).boxed(),
         }
+    }
+
+    fn presence(&self) -> Presence {
+        self.inner.presence()
+    }
+
+    /// A fault hides one leftover; those behind it are shown.
+    fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
+        let plan = self.plan.clone();
+        let found = self.inner.leftovers(dir).map(move |found| {
+            let (before, after) = plan.call(Operation::Leftovers);
+            before.and(after).and(found)
+        });
+        found.boxed()
+    }
+
+    async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
+        let (before, after) = self.plan.call(Operation::Discard);
+        before?;
+        let discarded = self.inner.discard(leftover).await;
+        after.and(discarded)
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod attempt;
 mod error;
+mod leftovers;
 mod listing;
 mod lock;
 mod probe;
@@ -34,7 +35,10 @@ use self::{
     probe::Probe,
     upload::FsUpload,
 };
-use super::{Attempt, Object, ObjectInfo, Reading, RunObjects, Store, StorePath, Stored, Upload};
+use super::{
+    Attempt, Discarded, Leftover, Object, ObjectInfo, Presence, Reading, RunObjects, Store,
+    StorePath, Stored, Upload,
+};
 use crate::{config::Blocking, error::Result};
 
 const READ_BYTES: usize = 512 * 1024;
@@ -117,6 +121,21 @@ impl Store for FsStore {
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
         listing::walk(self.dir(dir), dir.clone())
+    }
+
+    fn presence(&self) -> Presence {
+        Presence::Lock
+    }
+
+    fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
+        leftovers::leftovers(self.dir(dir), dir.clone())
+    }
+
+    async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
+        let (dir, leftover) = (self.dir(&leftover.run), leftover.clone());
+        let probe = self.probe.clone();
+        let discarded = spawn_blocking(move || leftovers::discard(&dir, &leftover, &probe)).await;
+        Ok(joined(discarded)?)
     }
 }
 

@@ -11,8 +11,8 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 
 use super::{
-    Attempt, LeftoverPolicy, Object, ObjectInfo, Reading, RunObjects, SealDocument, Store,
-    StorePath, Stored, Upload, WriterToken,
+    Attempt, Discarded, Leftover, LeftoverPolicy, Object, ObjectInfo, Presence, Reading,
+    RunObjects, SealDocument, Store, StorePath, Stored, Upload, WriterToken, leftovers,
 };
 use crate::error::Result;
 
@@ -126,6 +126,31 @@ impl Store for MemoryStore {
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
         stream::iter(self.stored_below(dir).into_iter().map(Ok)).boxed()
+    }
+
+    fn presence(&self) -> Presence {
+        Presence::Lock
+    }
+
+    /// Payloads alone: attempts gather their rows where nobody else sees them.
+    fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
+        leftovers::unsealed_payloads(self.walk(dir))
+    }
+
+    async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
+        let mut runs = self.lock();
+        let Some(run) = runs.get_mut(&leftover.run) else { return Ok(Discarded::Gone) };
+        let found = run.objects();
+        Ok(match found.payload {
+            _ if run.writer_at_work => Discarded::InUse,
+            _ if found.seal.is_some() => Discarded::Sealed,
+            None => Discarded::Gone,
+            Some(info) if !leftover.is(info) => Discarded::Changed,
+            Some(_) => {
+                run.payload = None;
+                Discarded::Removed
+            }
+        })
     }
 }
 

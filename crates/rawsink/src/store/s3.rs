@@ -13,12 +13,14 @@
 //! | `upload` | how a payload is cut into parts |
 //! | `reading` | how a GET that was cut goes on |
 //! | `listing` | what is below a prefix |
+//! | `leftovers` | what attempts left, and removing it |
 //! | `scratch` | raw requests below a prefix of their own, to examine a bucket |
 
 mod client;
 mod connect;
 mod credentials;
 mod fault;
+mod leftovers;
 mod listing;
 mod protocol;
 mod reading;
@@ -32,7 +34,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_sdk_s3::config::SharedHttpClient;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, StreamExt};
 
 #[cfg(not(feature = "simulation"))]
 use self::requests::Requests;
@@ -40,7 +42,10 @@ pub(crate) use self::scratch::{BucketScratch, Traffic, Versioning};
 #[cfg(feature = "simulation")]
 pub use self::{
     fault::Fault,
-    requests::{Condition, Content, Head, OpenUpload, Page, Reply, Requests},
+    requests::{
+        Condition, Content, Head, OpenUpload, Page, Reply, Requests, UploadMarker, UploadPage,
+        UploadParts,
+    },
 };
 #[cfg(not(feature = "simulation"))]
 pub(crate) use self::{
@@ -51,7 +56,10 @@ use self::{
     protocol::Rules,
     upload::{Cutting, S3Upload},
 };
-use super::{Attempt, Object, ObjectInfo, Reading, RunObjects, Store, StorePath, Stored, Upload};
+use super::{
+    Attempt, Discarded, Leftover, LeftoverKind, Object, ObjectInfo, Presence, Reading, RunObjects,
+    Store, StorePath, Stored, Upload,
+};
 use crate::{
     clock::Surroundings,
     config::{CompleteConditions, ObjectSettings},
@@ -191,6 +199,35 @@ impl Store for S3Store {
             format!("{}/", self.prefix),
             self.key_prefix(dir),
         )
+    }
+
+    fn presence(&self) -> Presence {
+        Presence::Age
+    }
+
+    /// Open uploads first, then payloads.
+    fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
+        let uploads = leftovers::Uploads {
+            requests: self.requests.clone(),
+            surroundings: self.surroundings.clone(),
+            root: format!("{}/", self.prefix),
+            prefix: self.key_prefix(dir),
+        };
+        uploads.stream().chain(super::leftovers::unsealed_payloads(self.walk(dir))).boxed()
+    }
+
+    async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
+        let discarding = leftovers::Discarding {
+            requests: &*self.requests,
+            surroundings: &self.surroundings,
+            payload_key: self.object_key(&leftover.run, Object::Payload),
+            seal_key: self.object_key(&leftover.run, Object::Seal),
+        };
+        match leftover.kind {
+            LeftoverKind::Upload => discarding.upload(leftover).await,
+            LeftoverKind::Payload => discarding.payload(leftover).await,
+            LeftoverKind::Staging => Ok(Discarded::Gone),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("consume", &["error", "key", "layout", "sink", "state"]),
     ("manifest", &["consume", "error", "key", "layout", "sink", "state"]),
     ("verify", &["error", "key", "sink"]),
+    ("clean", &["clock", "error", "layout", "sink", "store"]),
     ("doctor", &["clock", "config", "error", "store"]),
 ];
 

@@ -17,8 +17,8 @@ use futures_util::stream::BoxStream;
 use rawsink::{
     Result,
     store::{
-        Attempt, FsStore, MemoryStore, Object, Reading, RunObjects, Store, StorePath, Stored,
-        Upload,
+        Attempt, Discarded, FsStore, Leftover, MemoryStore, Object, Presence, Reading, RunObjects,
+        Store, StorePath, Stored, Upload,
     },
 };
 use tempfile::TempDir;
@@ -134,6 +134,18 @@ impl Store for AnyStore {
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
         self.0.walk(dir)
+    }
+
+    fn presence(&self) -> Presence {
+        self.0.presence()
+    }
+
+    fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
+        self.0.leftovers(dir)
+    }
+
+    async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
+        self.0.discard(leftover).await
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod architecture; // which module may import which, and where clock, environment and output are
 mod backend; // the stores under test, and what only a test may do to them
+mod clean; // what dead writers left: which of it goes, and that the living lose nothing
 mod concurrency; // threads that race for one run, work side by side, or judge at once
 mod consume; // consumers see what has authority, and nothing else
 mod databases; // the databases under test, and what only a test may do to them

@@ -32,7 +32,7 @@ use self::{clock::VirtualClock, connector::Connection, habits::Habits};
 
 pub(crate) use self::{
     habits::{Answer, Effect, Habit, Op},
-    objects::{Aborts, CreateOnly, Listing, Objects, UserMetadata},
+    objects::{Aborts, CreateOnly, DeleteIfMatch, Listing, Objects, UploadListing, UserMetadata},
 };
 
 const BUCKET: &str = "landing";
@@ -193,6 +193,11 @@ impl S3Server {
     /// Returns how often a client waited, as it does between two sendings of a request.
     pub(crate) fn waits(&self) -> usize {
         self.shared.clock.waits()
+    }
+
+    /// Lets hours pass.
+    pub(crate) fn pass_hours(&self, hours: u64) {
+        self.shared.clock.pass(std::time::Duration::from_secs(hours * 3600));
     }
 
     /// Returns how many seconds were waited for.

@@ -3,6 +3,7 @@
 mod attempts; // one attempt after the other: what is visible when, and who is refused
 mod directory; // modes, staging files, links: what only a directory has
 mod endings; // abort, drop and failure; restarts; sealed runs that nobody touches
+mod leftovers; // what attempts left, and discarding it
 mod listing; // children and walks
 mod reading; // objects from an offset
 

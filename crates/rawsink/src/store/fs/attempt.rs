@@ -309,7 +309,7 @@ pub(super) fn open_directory(dir: &Path) -> Result<OwnedFd, Errno> {
 }
 
 /// Removes the run's directory when nothing is in it; its parents always stay (G18).
-fn remove_empty_directory(run: &LockedRun, probe: &Probe) {
+pub(super) fn remove_empty_directory(run: &LockedRun, probe: &Probe) {
     if !probe.is_dead() {
         // Not empty, or already gone: both fine.
         let _ = fs::rmdir(&run.path);
@@ -341,7 +341,7 @@ fn staging_name(object: Object, token: &WriterToken) -> String {
     format!(".{}.{token}", object.file_name())
 }
 
-fn is_staging_name(name: &str) -> bool {
+pub(super) fn is_staging_name(name: &str) -> bool {
     [Object::Payload, Object::Seal].iter().any(|object| {
         name.strip_prefix('.')
             .and_then(|rest| rest.strip_prefix(object.file_name()))

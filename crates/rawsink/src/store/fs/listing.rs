@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    ffi::OsString,
     io,
     path::{Path, PathBuf},
 };
@@ -106,20 +105,27 @@ impl Walk {
     }
 }
 
-struct Entry {
-    name: String,
-    is_dir: bool,
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) is_dir: bool,
 }
 
 impl Entry {
-    fn object(&self) -> Option<Object> {
+    pub(super) fn object(&self) -> Option<Object> {
         Object::from_file_name(&self.name).filter(|_| !self.is_dir)
     }
 }
 
-/// Returns what is in a directory, without names that start with a dot and names that are not
-/// UTF-8. A directory that is not there, or that went away meanwhile, holds nothing.
+/// Returns what is in a directory, without names that start with a dot.
 fn entries(dir: &Path) -> Result<Vec<Entry>, FsError> {
+    let mut entries = every_entry(dir)?;
+    entries.retain(|entry| !entry.name.starts_with('.'));
+    Ok(entries)
+}
+
+/// Returns what is in a directory, without names that are not UTF-8. A directory that is not there,
+/// or that went away meanwhile, holds nothing.
+pub(super) fn every_entry(dir: &Path) -> Result<Vec<Entry>, FsError> {
     let wrap = |cause: io::Error| FsError::new("list", dir, &cause);
     let found = match std::fs::read_dir(dir).map_err(wrap) {
         Err(error) if error.is_absence() => return Ok(Vec::new()),
@@ -132,7 +138,7 @@ fn entries(dir: &Path) -> Result<Vec<Entry>, FsError> {
             Err(error) if error.is_absence() => continue,
             kind => kind?,
         };
-        let Some(name) = visible(entry.file_name()) else { continue };
+        let Ok(name) = entry.file_name().into_string() else { continue };
         let is_dir = kind.is_dir() || (kind.is_symlink() && leads_to_directory(dir, &name));
         entries.push(Entry { name, is_dir });
     }
@@ -143,8 +149,4 @@ fn entries(dir: &Path) -> Result<Vec<Entry>, FsError> {
 fn leads_to_directory(dir: &Path, name: &str) -> bool {
     let Ok(target) = dir.join(name).canonicalize() else { return false };
     target.is_dir() && !dir.canonicalize().is_ok_and(|here| here.starts_with(&target))
-}
-
-fn visible(name: OsString) -> Option<String> {
-    name.into_string().ok().filter(|name| !name.starts_with('.'))
 }

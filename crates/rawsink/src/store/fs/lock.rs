@@ -36,7 +36,38 @@ pub(super) struct LockedRun {
     pub(super) path: PathBuf,
 }
 
+/// What became of trying for a lock without waiting.
+#[derive(Debug)]
+pub(super) enum Grip {
+    Held(LockedRun),
+    /// Somebody else holds it.
+    InUse,
+    /// There is no such directory, or no longer the one that was opened.
+    Gone,
+}
+
 impl LockedRun {
+    /// Locks a directory that is there, without waiting; makes none.
+    pub(super) fn try_existing(path: &Path, probe: &Probe) -> Result<Grip, FsError> {
+        let dir = match open(path, probe) {
+            Err(error) if error.is_absence() => return Ok(Grip::Gone),
+            opened => opened?,
+        };
+        let locked = probe.run(Step::Lock, path, || {
+            rustix::io::retry_on_intr(|| fs::flock(&dir, FlockOperation::NonBlockingLockExclusive))
+        });
+        match locked {
+            Err(error) if error.is(Errno::WOULDBLOCK) => return Ok(Grip::InUse),
+            outcome => outcome?,
+        }
+        match is_current(&dir, path, probe) {
+            Ok(true) => Ok(Grip::Held(Self { dir, path: path.to_owned() })),
+            Ok(false) => Ok(Grip::Gone),
+            Err(error) if error.is_absence() => Ok(Grip::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Makes the directory where it is missing and locks it.
     pub(super) fn acquire(path: &Path, probe: &Probe) -> Result<Self, FsError> {
         for _ in 0..MAX_STARTS {
@@ -65,20 +96,29 @@ impl LockedRun {
                 outcome => outcome,
             }
         })?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = probe.run(Step::OpenDirectory, path, || fs::open(path, flags, Mode::empty()))?;
+        let dir = open(path, probe)?;
         probe.run(Step::Lock, path, || lock(&dir)).map_err(|error| match error {
             error if error.is(Errno::WOULDBLOCK) => {
                 FsError::Refused(super::super::writer_at_work())
             }
             error => error,
         })?;
-        let current = probe.run(Step::CompareDirectory, path, || {
-            let (ours, there) = (fs::fstat(&dir)?, fs::stat(path)?);
-            Ok::<_, Errno>((ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino))
-        })?;
+        let current = is_current(&dir, path, probe)?;
         Ok(current.then(|| Self { dir, path: path.to_owned() }))
     }
+}
+
+fn open(path: &Path, probe: &Probe) -> Result<OwnedFd, FsError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    probe.run(Step::OpenDirectory, path, || fs::open(path, flags, Mode::empty()))
+}
+
+/// Tells whether a path still leads to the directory that was opened by it.
+fn is_current(dir: &OwnedFd, path: &Path, probe: &Probe) -> Result<bool, FsError> {
+    probe.run(Step::CompareDirectory, path, || {
+        let (ours, there) = (fs::fstat(dir)?, fs::stat(path)?);
+        Ok::<_, Errno>((ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino))
+    })
 }
 
 /// Tells whether a path is a link without a target.

@@ -3,6 +3,8 @@
 //! No retry (but one after a 403 with secrets that changed in their files) and no decision. Bodies
 //! are always hashed in memory: a real `x-amz-content-sha256`, no trailers, no checksum headers.
 
+mod leftovers;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -23,7 +25,10 @@ use super::{
     connect,
     credentials::Credentials,
     fault::Fault,
-    requests::{Condition, Content, Head, OpenUpload, Page, Reply, Requests},
+    requests::{
+        Condition, Content, Head, OpenUpload, Page, Reply, Requests, UploadMarker, UploadPage,
+        UploadParts,
+    },
 };
 use crate::{clock::Clock, store::WriterToken};
 
@@ -254,33 +259,29 @@ impl Requests for Client {
         sent.e_tag.filter(|tag| !tag.is_empty()).ok_or_else(|| unexpected("a part without a tag"))
     }
 
-    /// Asks for no encoding of keys: Ceph encodes them then and does not say so. Names hold nothing
-    /// that XML cannot.
     async fn list_uploads(&self, key: &str) -> Reply<Vec<OpenUpload>> {
-        let (mut found, mut markers) = (Vec::new(), (None, None));
+        let (mut found, mut after) = (Vec::new(), None);
         loop {
-            let page = self
-                .send(|| {
-                    let request =
-                        self.sdk.list_multipart_uploads().bucket(&self.bucket).prefix(key);
-                    let request = request.set_key_marker(markers.0.clone());
-                    request.set_upload_id_marker(markers.1.clone()).send()
-                })
-                .await?;
-            let open = page.uploads.unwrap_or_default().into_iter();
-            found.extend(open.filter(|upload| upload.key() == Some(key)).map(|upload| {
-                let initiated = timestamp_exact(upload.initiated());
-                OpenUpload { initiated, id: upload.upload_id.unwrap_or_default() }
-            }));
-            if page.is_truncated != Some(true) {
+            let UploadPage { uploads, next } = self.uploads_page(key, after.as_ref()).await?;
+            let exactly = uploads.into_iter().filter(|(found, _)| found == key);
+            found.extend(exactly.map(|(_, upload)| upload));
+            if next.is_none() {
                 return Ok(found);
             }
-            let next = (page.next_key_marker, page.next_upload_id_marker);
-            if next == markers || next.0.is_none() {
-                return Err(unexpected("that there are more uploads, and not where"));
-            }
-            markers = next;
+            after = next;
         }
+    }
+
+    async fn list_uploads_below(
+        &self,
+        prefix: &str,
+        after: Option<&UploadMarker>,
+    ) -> Reply<UploadPage> {
+        self.uploads_page(prefix, after).await
+    }
+
+    async fn list_parts(&self, key: &str, upload: &str) -> Reply<UploadParts> {
+        self.parts_of(key, upload).await
     }
 
     async fn complete_upload(
@@ -317,6 +318,10 @@ impl Requests for Client {
             self.sdk.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload).send()
         };
         self.send(request).await.map(|_| ())
+    }
+
+    async fn delete(&self, key: &str, etag: Option<&str>) -> Reply<()> {
+        self.delete_object(key, etag).await
     }
 }
 

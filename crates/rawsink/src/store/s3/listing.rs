@@ -90,17 +90,17 @@ async fn page(
 
 /// Returns the payload or seal that a key below the root names; `None` for everything else.
 fn stored(path: &str, head: &Head) -> Option<Stored> {
+    let (dir, object) = object_path(path)?;
+    Some(Stored { dir, object, info: ObjectInfo { bytes: head.bytes, modified: head.modified } })
+}
+
+/// Returns the directory and the object that a key below the root names.
+pub(super) fn object_path(path: &str) -> Option<(StorePath, Object)> {
     let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
     let object = Object::from_file_name(name)?;
     let mut segments = dir.split('/').filter(|segment| !segment.is_empty() || !dir.is_empty());
     let legal = segments.all(|segment| !segment.starts_with('.') && !segment.is_empty());
-    let dir = dir
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-        .fold(StorePath::root(), |dir, segment| dir.join(segment));
-    legal.then_some(Stored {
-        dir,
-        object,
-        info: ObjectInfo { bytes: head.bytes, modified: head.modified },
-    })
+    let segments = dir.split('/').filter(|segment| legal && !segment.is_empty());
+    let dir = segments.fold(StorePath::root(), |dir, segment| dir.join(segment));
+    legal.then_some((dir, object))
 }

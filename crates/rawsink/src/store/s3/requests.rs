@@ -37,6 +37,33 @@ pub struct OpenUpload {
     pub id: String,
 }
 
+/// Where a page of open uploads starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadMarker {
+    /// The last key of the page before.
+    pub key: String,
+    /// The last upload of that key.
+    pub id: Option<String>,
+}
+
+/// One page of open uploads.
+#[derive(Debug, Clone, Default)]
+pub struct UploadPage {
+    /// The full key of each, and the upload.
+    pub uploads: Vec<(String, OpenUpload)>,
+    /// Where the next page starts; `None` after the last.
+    pub next: Option<UploadMarker>,
+}
+
+/// What an open upload holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UploadParts {
+    /// Length of all parts together, in bytes.
+    pub bytes: u64,
+    /// When the newest part was sent, as the server says; `None` without parts.
+    pub last: Option<Timestamp>,
+}
+
 /// One page of a listing.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
@@ -100,6 +127,17 @@ pub trait Requests: fmt::Debug + Send + Sync {
     /// Lists the open uploads of exactly this key.
     async fn list_uploads(&self, key: &str) -> Reply<Vec<OpenUpload>>;
 
+    /// Lists the open uploads below a prefix, behind a marker. Some servers list those of an exact key,
+    /// or of the whole bucket, alone.
+    async fn list_uploads_below(
+        &self,
+        prefix: &str,
+        after: Option<&UploadMarker>,
+    ) -> Reply<UploadPage>;
+
+    /// Returns what an open upload holds.
+    async fn list_parts(&self, key: &str, upload: &str) -> Reply<UploadParts>;
+
     /// Completes an upload and returns the object's tag; an empty tag is none.
     async fn complete_upload(
         &self,
@@ -111,4 +149,8 @@ pub trait Requests: fmt::Debug + Send + Sync {
 
     /// Ends an upload.
     async fn abort_upload(&self, key: &str, upload: &str) -> Reply<()>;
+
+    /// Deletes an object, `If-Match` where a tag is given; some servers ignore that. One that is not
+    /// there is fine, or a 404.
+    async fn delete(&self, key: &str, etag: Option<&str>) -> Reply<()>;
 }

@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use rawsink::{
     Result,
-    store::{Attempt, Object, Reading, RunObjects, Store, StorePath, Stored, Upload},
+    store::{
+        Attempt, Discarded, Leftover, Object, Presence, Reading, RunObjects, Store, StorePath,
+        Stored, Upload,
+    },
 };
 
 use super::AnyStore;
@@ -70,5 +73,17 @@ impl Store for Meddling {
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
         self.inner.walk(dir)
+    }
+
+    fn presence(&self) -> Presence {
+        self.inner.presence()
+    }
+
+    fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
+        self.inner.leftovers(dir)
+    }
+
+    async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
+        self.inner.discard(leftover).await
     }
 }

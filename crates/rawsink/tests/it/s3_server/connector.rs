@@ -137,6 +137,7 @@ fn target(request: &HttpRequest) -> (Op, Option<Object>) {
         "GET" if has("uploads") => Op::Uploads,
         "GET" if has("versioning") => Op::Versioning,
         "GET" if has("versions") => Op::Versions,
+        "GET" if has("uploadId") => Op::Parts,
         "GET" => Op::Get,
         "HEAD" => Op::Head,
         "PUT" if has("uploadId") => Op::Part,

@@ -16,6 +16,7 @@ pub(crate) enum Op {
     Create,
     Part,
     Uploads,
+    Parts,
     Complete,
     Abort,
     Delete,
@@ -24,7 +25,7 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::List,
         Self::Head,
         Self::Get,
@@ -32,6 +33,7 @@ impl Op {
         Self::Create,
         Self::Part,
         Self::Uploads,
+        Self::Parts,
         Self::Complete,
         Self::Abort,
         Self::Delete,

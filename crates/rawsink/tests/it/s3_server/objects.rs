@@ -32,7 +32,8 @@ pub(crate) struct Open {
     pub(crate) key: String,
     pub(crate) initiated: Timestamp,
     pub(crate) metadata: Option<Metadata>,
-    pub(crate) parts: BTreeMap<i32, (String, Bytes)>,
+    /// By number: tag, bytes, and when it was sent.
+    pub(crate) parts: BTreeMap<i32, (String, Bytes, Timestamp)>,
 }
 
 /// Whether user metadata is kept.
@@ -75,6 +76,23 @@ pub(crate) enum Listing {
     Late,
 }
 
+/// Which open uploads a listing shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UploadListing {
+    /// Those below the prefix.
+    ByPrefix,
+    /// Those of exactly the key that the prefix is, or all where it is empty: as `MinIO` does.
+    ByKey,
+}
+
+/// What becomes of the condition of a DELETE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeleteIfMatch {
+    Honoured,
+    Ignored,
+    NotImplemented,
+}
+
 /// Whether a range that is asked for is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ranges {
@@ -90,6 +108,10 @@ pub(crate) struct Objects {
     pub(crate) conditions: CompleteConditions,
     pub(crate) user_metadata: UserMetadata,
     pub(crate) ranges: Ranges,
+    pub(crate) upload_listing: UploadListing,
+    pub(crate) delete_if_match: DeleteIfMatch,
+    /// How many parts one answer lists.
+    pub(crate) parts_a_page: usize,
     /// How many open uploads one answer lists.
     pub(crate) uploads_a_page: usize,
     pub(crate) create_only: CreateOnly,
@@ -124,6 +146,9 @@ impl Objects {
             conditions,
             user_metadata: UserMetadata::Kept,
             ranges: Ranges::Honoured,
+            upload_listing: UploadListing::ByKey,
+            delete_if_match: DeleteIfMatch::Honoured,
+            parts_a_page: 1000,
             uploads_a_page: 1000,
             create_only: CreateOnly::Honoured,
             aborts: Aborts::Exact,
@@ -229,12 +254,23 @@ impl Objects {
         Ok(self.store(key, bytes, metadata))
     }
 
-    pub(super) fn delete(&mut self, key: &str) {
+    pub(super) fn delete(&mut self, key: &str, tag: Option<&str>) -> S3Result<()> {
+        let there = self.stored.get(key).map(|stored| stored.etag.as_str());
+        match self.delete_if_match {
+            DeleteIfMatch::NotImplemented if tag.is_some() => {
+                return Err(s3_error!(NotImplemented));
+            }
+            DeleteIfMatch::Honoured if tag.is_some() && tag != there => {
+                return Err(s3_error!(PreconditionFailed));
+            }
+            _ => {}
+        }
         self.stored.remove(key);
         if self.versioned {
             let id = self.unique();
             self.versions.push((key.to_owned(), id, true));
         }
+        Ok(())
     }
 
     pub(super) fn delete_version(&mut self, key: &str, id: &str) {
@@ -249,27 +285,45 @@ impl Objects {
         id
     }
 
-    /// Returns a page of the open uploads of exactly this key, behind an id, and whether there are
-    /// more. The last page shows ended ones, too, as long as they echo.
+    /// Returns a page of open uploads in the order of keys and ids, behind a marker, and whether there
+    /// are more. The last page shows ended ones, too, as long as they echo.
     pub(super) fn list_uploads(
         &mut self,
-        key: &str,
-        after: &str,
-    ) -> (Vec<(String, Timestamp)>, bool) {
-        let mut found = self
+        prefix: &str,
+        after: (&str, &str),
+    ) -> (Vec<(String, String, Timestamp)>, bool) {
+        let by_key = self.upload_listing == UploadListing::ByKey && !prefix.is_empty();
+        let shown = |key: &str| if by_key { key == prefix } else { key.starts_with(prefix) };
+        let mut found: Vec<_> = self
             .uploads
             .iter()
-            .filter(|(id, open)| open.key == key && id.as_str() > after)
-            .map(|(id, open)| (id.clone(), open.initiated));
-        let mut page: Vec<_> = found.by_ref().take(self.uploads_a_page).collect();
-        let more = found.next().is_some();
+            .filter(|(id, open)| shown(&open.key) && (open.key.as_str(), id.as_str()) > after)
+            .map(|(id, open)| (open.key.clone(), id.clone(), open.initiated))
+            .collect();
+        found.sort_unstable();
+        let more = found.len() > self.uploads_a_page;
+        found.truncate(self.uploads_a_page);
         for (id, open, left) in &mut self.echoing {
-            if !more && open.key == key && *left > 0 {
+            if !more && shown(&open.key) && *left > 0 {
                 *left -= 1;
-                page.push((id.clone(), open.initiated));
+                found.push((open.key.clone(), id.clone(), open.initiated));
             }
         }
-        (page, more)
+        (found, more)
+    }
+
+    /// Returns a page of an upload's parts behind a number: number, length, time; and whether there
+    /// are more.
+    pub(super) fn list_parts(
+        &self,
+        id: &str,
+        after: i32,
+    ) -> S3Result<(Vec<(i32, usize, Timestamp)>, bool)> {
+        let open = self.uploads.get(id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        let mut found = open.parts.range(after + 1..);
+        let page = found.by_ref().take(self.parts_a_page);
+        let page = page.map(|(number, (_, bytes, sent))| (*number, bytes.len(), *sent)).collect();
+        Ok((page, found.next().is_some()))
     }
 
     pub(super) fn upload_part(&mut self, id: &str, number: i32, bytes: Bytes) -> S3Result<String> {
@@ -278,7 +332,7 @@ impl Objects {
             return Err(s3_error!(InvalidArgument));
         }
         let open = self.uploads.get_mut(id).ok_or_else(|| s3_error!(NoSuchUpload))?;
-        open.parts.insert(number, (etag.clone(), bytes));
+        open.parts.insert(number, (etag.clone(), bytes, self.clock.now()));
         Ok(etag)
     }
 
@@ -298,7 +352,7 @@ impl Objects {
         }
         let mut whole = Vec::new();
         for (n, (number, etag)) in parts.iter().enumerate() {
-            let known = open.parts.get(number).filter(|(known, _)| known == etag);
+            let known = open.parts.get(number).filter(|(known, ..)| known == etag);
             let bytes = &known.ok_or_else(|| s3_error!(InvalidPart))?.1;
             if n + 1 < parts.len() && bytes.len() < self.least_part {
                 return Err(s3_error!(EntityTooSmall));

@@ -18,9 +18,9 @@ use s3s::{
         ETag, ETagCondition, EncodingType, GetBucketVersioningInput, GetBucketVersioningOutput,
         GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
         ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectVersionsInput,
-        ListObjectVersionsOutput, ListObjectsV2Input, ListObjectsV2Output, MultipartUpload,
-        ObjectVersion, PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp, UploadPartInput,
-        UploadPartOutput,
+        ListObjectVersionsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput,
+        ListPartsOutput, MultipartUpload, ObjectVersion, Part, PutObjectInput, PutObjectOutput,
+        StreamingBlob, Timestamp, UploadPartInput, UploadPartOutput,
     },
     s3_error,
 };
@@ -208,31 +208,58 @@ impl S3 for Service {
         }))
     }
 
-    /// As `MinIO` does: only uploads of exactly the key that is asked for. As Ceph does: keys are
-    /// encoded where that is asked for, and nothing says so.
+    /// As Ceph does: keys are encoded where that is asked for, and nothing says so.
     async fn list_multipart_uploads(
         &self,
         request: S3Request<ListMultipartUploadsInput>,
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
         let input = request.input;
-        let key = input.prefix.unwrap_or_default();
-        let after = input.upload_id_marker.unwrap_or_default();
-        assert!(input.key_marker.is_none_or(|marker| marker == key), "a marker that nobody gave");
-        let (uploads, more) =
-            self.bucket(&input.bucket, |objects| Ok(objects.list_uploads(&key, &after)))?;
-        let encoded_key = encoded(&key, input.encoding_type.as_ref());
-        let next = uploads.last().filter(|_| more).map(|(id, _)| id.clone());
-        let upload = |(id, initiated): (String, jiff::Timestamp)| MultipartUpload {
-            key: Some(encoded_key.clone()),
+        let prefix = input.prefix.unwrap_or_default();
+        let after =
+            (input.key_marker.unwrap_or_default(), input.upload_id_marker.unwrap_or_default());
+        let (uploads, more) = self.bucket(&input.bucket, |objects| {
+            Ok(objects.list_uploads(&prefix, (&after.0, &after.1)))
+        })?;
+        let encoding = input.encoding_type.as_ref();
+        let next = uploads
+            .last()
+            .filter(|_| more)
+            .map(|(key, id, _)| (encoded(key, encoding), id.clone()));
+        let upload = |(key, id, initiated): (String, String, jiff::Timestamp)| MultipartUpload {
+            key: Some(encoded(&key, encoding)),
             upload_id: Some(id),
             initiated: Some(time(initiated)),
             ..Default::default()
         };
+        let (next_key, next_id) = next.unzip();
         Ok(S3Response::new(ListMultipartUploadsOutput {
             uploads: Some(uploads.into_iter().map(upload).collect()),
             is_truncated: Some(more),
-            next_key_marker: next.as_ref().map(|_| encoded_key.clone()),
-            next_upload_id_marker: next,
+            next_key_marker: next_key,
+            next_upload_id_marker: next_id,
+            ..Default::default()
+        }))
+    }
+
+    async fn list_parts(
+        &self,
+        request: S3Request<ListPartsInput>,
+    ) -> S3Result<S3Response<ListPartsOutput>> {
+        let input = request.input;
+        let after = input.part_number_marker.unwrap_or_default();
+        let (parts, more) =
+            self.bucket(&input.bucket, |objects| objects.list_parts(&input.upload_id, after))?;
+        let next = parts.last().filter(|_| more).map(|(number, ..)| *number);
+        let part = |(number, bytes, sent): (i32, usize, jiff::Timestamp)| Part {
+            part_number: Some(number),
+            size: Some(length(bytes)),
+            last_modified: Some(time(sent)),
+            ..Default::default()
+        };
+        Ok(S3Response::new(ListPartsOutput {
+            parts: Some(parts.into_iter().map(part).collect()),
+            is_truncated: Some(more),
+            next_part_number_marker: next,
             ..Default::default()
         }))
     }
@@ -276,10 +303,12 @@ impl S3 for Service {
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let input = request.input;
+        let tag =
+            input.if_match.as_ref().and_then(|tag| tag.as_etag()).map(|tag| tag.value().to_owned());
         self.bucket(&input.bucket, |objects| {
             match &input.version_id {
                 Some(id) => objects.delete_version(&input.key, id),
-                None => objects.delete(&input.key),
+                None => objects.delete(&input.key, tag.as_deref())?,
             }
             Ok(())
         })?;

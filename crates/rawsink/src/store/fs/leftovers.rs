@@ -1,0 +1,139 @@
+//! What attempts left in a directory: payloads without a seal, and staging files.
+//!
+//! Whatever is removed is looked at again under the run's lock: who holds it has no writer beside
+//! it, and what a dead writer left does not change any more.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+};
+
+use futures_util::stream::{self, BoxStream, StreamExt};
+use rustix::{
+    fs::{self, AtFlags},
+    io::Errno,
+};
+use tokio::task::spawn_blocking;
+
+use super::{
+    attempt::{is_staging_name, remove_empty_directory},
+    error::FsError,
+    listing::{Entry, every_entry},
+    lock::{Grip, LockedRun},
+    probe::Probe,
+};
+use crate::{
+    error::Result,
+    store::{Discarded, Leftover, LeftoverKind, Object, StorePath},
+};
+
+/// Leftovers are handed over in batches of at least this many, where there are so many.
+const BATCH: usize = 1000;
+
+/// Streams what attempts left below `dir`, which is `path` below the store's root. A directory that
+/// cannot be read is one error, and the others are gone through all the same.
+pub(super) fn leftovers(dir: PathBuf, path: StorePath) -> BoxStream<'static, Result<Leftover>> {
+    let ahead = VecDeque::from([(dir, path)]);
+    let batches =
+        stream::unfold(ahead, |mut ahead| async move {
+            if ahead.is_empty() {
+                return None;
+            }
+            let batch = spawn_blocking(move || (batch(&mut ahead), ahead));
+            Some(batch.await.unwrap_or_else(|cause| {
+                (vec![Err(FsError::panicked(&cause).into())], VecDeque::new())
+            }))
+        });
+    batches.flat_map(stream::iter).boxed()
+}
+
+fn batch(ahead: &mut VecDeque<(PathBuf, StorePath)>) -> Vec<Result<Leftover>> {
+    let mut batch = Vec::new();
+    while batch.len() < BATCH {
+        let Some((dir, path)) = ahead.pop_front() else { break };
+        match every_entry(&dir) {
+            Ok(entries) => {
+                batch.extend(files(&dir, &path, &entries).map(|found| found.map_err(Into::into)));
+                let mut below: Vec<&String> = entries.iter().filter_map(entered).collect();
+                below.sort_unstable();
+                for name in below.into_iter().rev() {
+                    ahead.push_front((dir.join(name), path.join(name)));
+                }
+            }
+            Err(error) => batch.push(Err(error.into())),
+        }
+    }
+    batch
+}
+
+/// Returns the name of a directory that belongs to the store.
+fn entered(entry: &Entry) -> Option<&String> {
+    Some(&entry.name).filter(|name| entry.is_dir && !name.starts_with('.'))
+}
+
+/// Returns the leftovers directly in a directory.
+fn files(
+    dir: &Path,
+    path: &StorePath,
+    entries: &[Entry],
+) -> impl Iterator<Item = Result<Leftover, FsError>> {
+    let sealed = entries.iter().any(|entry| entry.object() == Some(Object::Seal));
+    let kind = move |entry: &Entry| match entry.object() {
+        Some(Object::Payload) if !sealed => Some(LeftoverKind::Payload),
+        None if !entry.is_dir && is_staging_name(&entry.name) => Some(LeftoverKind::Staging),
+        _ => None,
+    };
+    entries.iter().filter_map(move |entry| {
+        let (kind, name) = (kind(entry)?, entry.name.clone());
+        let info = super::file_info(&dir.join(&name)).transpose()?;
+        Some(info.map(|info| {
+            let (run, bytes, modified) = (path.clone(), info.bytes, info.modified);
+            Leftover { run, kind, name, bytes, modified }
+        }))
+    })
+}
+
+/// Removes a leftover of the run in `dir` under its lock, and the directory when it is empty then.
+pub(super) fn discard(
+    dir: &Path,
+    leftover: &Leftover,
+    probe: &Probe,
+) -> Result<Discarded, FsError> {
+    let run = match LockedRun::try_existing(dir, probe)? {
+        Grip::Held(run) => run,
+        Grip::InUse => return Ok(Discarded::InUse),
+        Grip::Gone => return Ok(Discarded::Gone),
+    };
+    let outcome = discard_locked(&run, leftover);
+    remove_empty_directory(&run, probe);
+    outcome
+}
+
+fn discard_locked(run: &LockedRun, leftover: &Leftover) -> Result<Discarded, FsError> {
+    let wrap = |action: &'static str| {
+        let path = run.path.join(&leftover.name);
+        move |cause: Errno| FsError::new(action, path, &cause.into())
+    };
+    match leftover.kind {
+        LeftoverKind::Upload => return Ok(Discarded::Gone),
+        LeftoverKind::Staging => {}
+        LeftoverKind::Payload => {
+            let name = Object::Seal.file_name();
+            match fs::statat(&run.dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => return Ok(Discarded::Sealed),
+                Err(Errno::NOENT) => {}
+                Err(cause) => return Err(wrap("look for a seal")(cause)),
+            }
+        }
+    }
+    match super::file_info(&run.path.join(&leftover.name))? {
+        None => return Ok(Discarded::Gone),
+        Some(info) if !leftover.is(info) => return Ok(Discarded::Changed),
+        Some(_) => {}
+    }
+    match fs::unlinkat(&run.dir, &leftover.name, AtFlags::empty()) {
+        Ok(()) => Ok(Discarded::Removed),
+        Err(Errno::NOENT) => Ok(Discarded::Gone),
+        Err(cause) => Err(wrap("remove a leftover")(cause)),
+    }
+}

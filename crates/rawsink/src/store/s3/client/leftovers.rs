@@ -1,0 +1,75 @@
+//! The requests that find and remove what attempts left: uploads page by page, parts, DELETE.
+
+use super::{Client, length, timestamp_exact, unexpected};
+use crate::store::s3::requests::{OpenUpload, Reply, UploadMarker, UploadPage, UploadParts};
+
+impl Client {
+    /// Lists open uploads below a prefix, behind a marker.
+    ///
+    /// Asks for no encoding of keys: Ceph encodes them then and does not say so. Names hold nothing
+    /// that XML cannot.
+    pub(super) async fn uploads_page(
+        &self,
+        prefix: &str,
+        after: Option<&UploadMarker>,
+    ) -> Reply<UploadPage> {
+        let page = self
+            .send(|| {
+                let request = self.sdk.list_multipart_uploads().bucket(&self.bucket).prefix(prefix);
+                let request = request.set_key_marker(after.map(|marker| marker.key.clone()));
+                request.set_upload_id_marker(after.and_then(|marker| marker.id.clone())).send()
+            })
+            .await?;
+        let open = page.uploads.unwrap_or_default().into_iter();
+        let uploads = open.filter_map(|upload| {
+            let initiated = timestamp_exact(upload.initiated());
+            let id = upload.upload_id.unwrap_or_default();
+            Some((upload.key?, OpenUpload { initiated, id }))
+        });
+        let uploads = uploads.collect();
+        if page.is_truncated != Some(true) {
+            return Ok(UploadPage { uploads, next: None });
+        }
+        let key = page.next_key_marker.filter(|key| !key.is_empty());
+        let next = key.map(|key| UploadMarker { key, id: page.next_upload_id_marker });
+        if next.is_none() || next.as_ref() == after {
+            return Err(unexpected("that there are more uploads, and not where"));
+        }
+        Ok(UploadPage { uploads, next })
+    }
+
+    /// Adds up the parts of an upload.
+    pub(super) async fn parts_of(&self, key: &str, upload: &str) -> Reply<UploadParts> {
+        let (mut found, mut after) = (UploadParts::default(), None::<String>);
+        loop {
+            let page = self
+                .send(|| {
+                    let request = self.sdk.list_parts().bucket(&self.bucket).key(key);
+                    request.upload_id(upload).set_part_number_marker(after.clone()).send()
+                })
+                .await?;
+            for part in page.parts() {
+                found.bytes += length(part.size());
+                found.last =
+                    found.last.max(part.last_modified().map(|at| timestamp_exact(Some(at))));
+            }
+            if page.is_truncated != Some(true) {
+                return Ok(found);
+            }
+            let next = page.next_part_number_marker;
+            if next.is_none() || next == after {
+                return Err(unexpected("that there are more parts, and not where"));
+            }
+            after = next;
+        }
+    }
+
+    /// Deletes an object, `If-Match` where a tag is given; some servers ignore that.
+    pub(super) async fn delete_object(&self, key: &str, etag: Option<&str>) -> Reply<()> {
+        let request = || {
+            let request = self.sdk.delete_object().bucket(&self.bucket).key(key);
+            request.set_if_match(etag.map(str::to_owned)).send()
+        };
+        self.send(request).await.map(|_| ())
+    }
+}

@@ -1,0 +1,185 @@
+//! What dead writers left: which of it goes, by which age, and that the living lose nothing.
+
+mod bucket; // uploads and payloads over a server that may misbehave
+mod racing; // living writers beside a clean-up that never stops
+
+use std::{
+    fs::{self, File},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use rawsink::{
+    Error, ErrorKind, RawSink,
+    clean::{Fate, LEAST_AGE_WITHOUT_LOCK, Payloads, Planned, Rules, execute, plan},
+    clock::{FixedClock, Surroundings},
+    layout::Place,
+    sink::SinkOptions,
+    store::{Discarded, Fault, FaultyStore, LeftoverKind, Object, Operation, Side, When},
+};
+
+use crate::{
+    backend::{Backend, Directory},
+    sample::{key, path, rows, run, seal},
+};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+fn older_than(older_than: Duration) -> Rules {
+    Rules { older_than, ..Rules::default() }
+}
+
+async fn planned(sink: &RawSink, rules: Rules) -> (Vec<Planned>, Vec<Error>) {
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    let mut plan = plan(sink, &Place::top(), rules).unwrap();
+    while let Some(planned) = plan.next().await {
+        match planned {
+            Ok(planned) => found.push(planned),
+            Err(error) => errors.push(error),
+        }
+    }
+    (found, errors)
+}
+
+/// Executes a whole plan; what became of each, with its kind.
+async fn cleaned(sink: &RawSink, rules: Rules) -> Vec<(LeftoverKind, Discarded)> {
+    let (found, errors) = planned(sink, rules).await;
+    assert!(errors.is_empty(), "{errors:?}");
+    let mut done = Vec::new();
+    for planned in &found {
+        if let Some(outcome) = execute(sink, planned).await.unwrap() {
+            done.push((planned.leftover.found.kind, outcome));
+        }
+    }
+    done
+}
+
+fn fates(found: &[Planned]) -> Vec<Fate> {
+    found.iter().map(|planned| planned.fate).collect()
+}
+
+/// A sink over a directory, at a time of the test's.
+fn sink_at(backend: &Directory, now: Timestamp) -> RawSink {
+    let surroundings =
+        Surroundings { clock: std::sync::Arc::new(FixedClock(now)), ..Surroundings::default() };
+    RawSink::with(backend.store().0, SinkOptions::default(), surroundings)
+}
+
+/// Sets when a file was last changed.
+fn touch(backend: &Directory, n: u16, name: &str, time: Timestamp) {
+    let file = backend.at(&path(&key(), &run(n))).join(name);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let file = File::options().append(true).create(true).open(file).unwrap();
+    let since = Duration::try_from(time.as_duration()).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH + since).unwrap();
+}
+
+#[tokio::test]
+async fn what_showed_life_within_the_age_is_left_alone() {
+    let (backend, now) = (Directory::default(), "2024-06-09T12:00:00Z".parse().unwrap());
+    let ago = |seconds| now - SignedDuration::from_secs(seconds);
+    touch(&backend, 1, "payload.jsonl", ago(86_400));
+    touch(&backend, 2, "payload.jsonl", ago(86_399));
+    touch(&backend, 3, ".payload.jsonl.1", ago(100_000));
+    touch(&backend, 4, ".metadata.json.1", ago(10));
+    // A clock that is behind makes nothing old.
+    touch(&backend, 5, "payload.jsonl", now + SignedDuration::from_hours(99));
+    let sink = sink_at(&backend, now);
+    let (found, errors) = planned(&sink, Rules::default()).await;
+    assert!(errors.is_empty(), "{errors:?}");
+    use Fate::{Remove, Young};
+    assert_eq!(fates(&found), [Remove, Young, Remove, Young, Young]);
+    let ages: Vec<u64> = found.iter().map(|planned| planned.age.as_secs()).collect();
+    assert_eq!(ages, [86_400, 86_399, 100_000, 10, 0]);
+    for planned in &found {
+        let outcome = execute(&sink, planned).await.unwrap();
+        let removed = (planned.fate == Remove).then_some(Discarded::Removed);
+        assert_eq!(outcome, removed, "{planned:?}");
+    }
+    let (found, _) = planned_again(&sink).await;
+    assert_eq!(fates(&found), [Young, Young, Young]);
+    assert_eq!(sink.list_partitions(&key()).await.unwrap(), [run(2), run(5)]);
+}
+
+async fn planned_again(sink: &RawSink) -> (Vec<Planned>, Vec<Error>) {
+    planned(sink, Rules::default()).await
+}
+
+#[tokio::test]
+async fn in_a_directory_any_age_will_do_since_locks_tell_who_lives() {
+    let backend = Directory::default();
+    let sink = RawSink::new(backend.store());
+    backend.tamper(&path(&key(), &run(1)), Object::Payload, Some(b"left")).await;
+    let mut writer = sink.write_partition(&key(), &run(2)).await.unwrap();
+    writer.write_payload_line(b"{}").await.unwrap();
+    let done = cleaned(&sink, older_than(Duration::ZERO)).await;
+    assert_eq!(
+        done,
+        [(LeftoverKind::Payload, Discarded::Removed), (LeftoverKind::Staging, Discarded::InUse)]
+    );
+    writer.finalize(crate::sample::metadata(&key(), &run(2))).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_lies_outside_the_layout_is_nobodys() {
+    let backend = Directory::default();
+    let sink = RawSink::new(backend.store());
+    for place in ["google_ads", "google_ads/customer_id=1/query_name=q", "other/tree/of/five/run"] {
+        let dir = backend.root().join(place);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("payload.jsonl"), "x").unwrap();
+    }
+    assert_eq!(planned(&sink, older_than(Duration::ZERO)).await.0, []);
+}
+
+#[tokio::test]
+async fn an_error_hides_one_leftover_and_no_other() {
+    let backend = Directory::default();
+    for n in 1..=4 {
+        backend.tamper(&path(&key(), &run(n)), Object::Payload, Some(b"left")).await;
+    }
+    let fault = |operation| Fault {
+        operation,
+        side: Side::Before,
+        kind: ErrorKind::Denied,
+        when: When::Nth(2),
+    };
+    let faults = [fault(Operation::Leftovers), fault(Operation::Discard)];
+    let sink = RawSink::new(FaultyStore::new(backend.store(), faults, 0));
+    let (found, errors) = planned(&sink, older_than(Duration::ZERO)).await;
+    assert_eq!((found.len(), errors.len()), (3, 1));
+    let mut failed = 0;
+    for planned in &found {
+        match execute(&sink, planned).await {
+            Ok(outcome) => assert_eq!(outcome, Some(Discarded::Removed)),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Denied);
+                assert!(error.to_string().contains(run(3).as_str()), "{error}");
+                failed += 1;
+            }
+        }
+    }
+    assert_eq!(failed, 1);
+    assert_eq!(cleaned(&sink, older_than(Duration::ZERO)).await.len(), 2);
+}
+
+#[tokio::test]
+async fn where_no_lock_tells_an_age_below_an_hour_is_refused() {
+    let server = crate::s3_server::S3Server::default();
+    let least = older_than(LEAST_AGE_WITHOUT_LOCK);
+    assert!(plan(&server.sink(), &Place::top(), least).is_ok());
+    let younger = older_than(LEAST_AGE_WITHOUT_LOCK - Duration::from_secs(1));
+    let refused = plan(&server.sink(), &Place::top(), younger).err().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert_eq!(server.requests(), 0, "nothing is asked before");
+}
+
+#[tokio::test]
+async fn a_sealed_run_is_no_leftover_whatever_its_age() {
+    let backend = Directory::default();
+    let sink = RawSink::new(backend.store());
+    seal(&sink, &key(), &run(1), &rows("a", 3)).await.unwrap();
+    let rules = Rules { older_than: Duration::ZERO, payloads: Payloads::Everywhere };
+    assert_eq!(planned(&sink, rules).await.0, []);
+}

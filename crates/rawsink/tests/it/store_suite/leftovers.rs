@@ -1,0 +1,170 @@
+//! What attempts left: listing it, and discarding it after another look.
+
+use std::fs::{create_dir_all, remove_file, write as write_file};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use rawsink::store::{
+    Discarded, FsStore, Leftover, LeftoverKind, Object, Presence, Store, StorePath,
+};
+
+use super::{bytes, content, part, seal, snapshot, start, write};
+use crate::{
+    backend::{AnyStore, Backend, Directory, SecondWriter, on_every_store},
+    sample::store_path,
+};
+
+on_every_store!(
+    payloads_without_a_seal_are_left_and_nothing_else,
+    a_discarded_payload_is_gone_and_its_run_can_be_written,
+    g03_discarding_touches_no_run_that_was_sealed_since,
+    a_payload_that_was_replaced_since_is_not_the_one_that_was_listed,
+    g09_discarding_leaves_alone_what_a_living_writer_has_met,
+    what_a_living_writer_has_not_made_visible_is_listed_where_it_can_be_seen,
+);
+
+async fn left(store: &AnyStore, dir: &str) -> Vec<Leftover> {
+    let dir = if dir.is_empty() { StorePath::root() } else { store_path(dir) };
+    store.leftovers(&dir).try_collect().await.unwrap()
+}
+
+async fn only_left(store: &AnyStore, dir: &str) -> Leftover {
+    let left = left(store, dir).await;
+    assert_eq!(left.len(), 1, "{left:?}");
+    left.into_iter().next().unwrap()
+}
+
+async fn payloads_without_a_seal_are_left_and_nothing_else(backend: &dyn Backend) {
+    let store = backend.store();
+    assert_eq!(left(&store, "").await, []);
+    write(&store, &store_path("p/sealed"), 1, "rows").await;
+    write(&store, &store_path("p/sealed/n"), 1, "rows").await;
+    for (run, text) in [("p/a", "1"), ("p/b", "22"), ("q/c", "333")] {
+        backend.tamper(&store_path(run), Object::Payload, Some(text.as_bytes())).await;
+    }
+    backend.tamper(&store_path("p/d"), Object::Seal, Some(b"{}")).await;
+    let shown = |left: &[Leftover]| {
+        left.iter().map(|left| (left.run.to_string(), left.kind, left.bytes)).collect::<Vec<_>>()
+    };
+    let payload = |run: &str, bytes| (run.to_owned(), LeftoverKind::Payload, bytes);
+    assert_eq!(shown(&left(&store, "p").await), [payload("p/a", 1), payload("p/b", 2)]);
+    assert_eq!(shown(&left(&store, "q/c").await), [payload("q/c", 3)]);
+    assert_eq!(left(&store, "").await.len(), 3);
+    assert_eq!(left(&store, "p/sealed").await, []);
+    let modified = store.look(&store_path("q/c")).await.unwrap().payload.unwrap().modified;
+    assert_eq!(only_left(&store, "q").await.modified, modified);
+}
+
+async fn a_discarded_payload_is_gone_and_its_run_can_be_written(backend: &dyn Backend) {
+    let (store, run) = (backend.store(), store_path("p/run"));
+    backend.tamper(&run, Object::Payload, Some(b"left")).await;
+    let leftover = only_left(&store, "p").await;
+    assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Removed);
+    assert_eq!(backend.residue(&run).await, Vec::<String>::new());
+    assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Gone);
+    write(&store, &run, 2, "rows").await;
+}
+
+async fn g03_discarding_touches_no_run_that_was_sealed_since(backend: &dyn Backend) {
+    let (store, run) = (backend.store(), store_path("p/run"));
+    backend.tamper(&run, Object::Payload, Some(b"left")).await;
+    let leftover = only_left(&store, "p").await;
+    backend.tamper(&run, Object::Seal, Some(b"another's")).await;
+    let before = snapshot(&store, &run).await;
+    assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Sealed);
+    assert_eq!(snapshot(&store, &run).await, before);
+}
+
+async fn a_payload_that_was_replaced_since_is_not_the_one_that_was_listed(backend: &dyn Backend) {
+    let (store, run) = (backend.store(), store_path("p/run"));
+    backend.tamper(&run, Object::Payload, Some(b"left")).await;
+    let leftover = only_left(&store, "p").await;
+    backend.tamper(&run, Object::Payload, Some(b"newer")).await;
+    assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Changed);
+    assert_eq!(content(&store, &run).await.0, Some(bytes("newer")));
+}
+
+async fn g09_discarding_leaves_alone_what_a_living_writer_has_met(backend: &dyn Backend) {
+    let (store, run) = (backend.store(), store_path("p/run"));
+    backend.tamper(&run, Object::Payload, Some(b"left")).await;
+    let leftovers = left(&store, "p").await;
+    let mut upload = start(&store, &run, 2).await;
+    for leftover in &leftovers {
+        assert_eq!(store.discard(leftover).await.unwrap(), Discarded::InUse);
+    }
+    upload.complete(bytes("rows")).await.unwrap();
+    seal(upload).await.unwrap();
+    assert_eq!(content(&store, &run).await.0, Some(bytes("rows")));
+    assert_eq!(left(&store, "p").await, []);
+}
+
+async fn what_a_living_writer_has_not_made_visible_is_listed_where_it_can_be_seen(
+    backend: &dyn Backend,
+) {
+    let (store, run) = (backend.store(), store_path("p/run"));
+    let mut upload = start(&store, &run, 1).await;
+    let first = part(&*upload, "rows");
+    upload.append(first.clone()).await.unwrap();
+    let kind = match (store.presence(), backend.residue(&run).await.is_empty()) {
+        (Presence::Age, _) => LeftoverKind::Upload,
+        (Presence::Lock, false) => LeftoverKind::Staging,
+        // In memory nobody sees it.
+        (Presence::Lock, true) => return,
+    };
+    crate::sample::eventually(async || {
+        left(&store, "p").await.iter().map(|left| left.bytes).sum::<u64>() == first.len() as u64
+    })
+    .await;
+    let leftover = only_left(&store, "p").await;
+    assert_eq!((leftover.kind, &leftover.run), (kind, &run));
+    if backend.second_writer() == SecondWriter::Refused {
+        assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::InUse);
+        upload.complete(bytes("!")).await.unwrap();
+        seal(upload).await.unwrap();
+        let whole = Bytes::from([&first[..], b"!"].concat());
+        assert!(content(&store, &run).await.0 == Some(whole));
+    } else {
+        // No lock tells that it lives: who discards has to know that it does not.
+        assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Removed);
+        assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Gone);
+        assert_eq!(backend.residue(&run).await, Vec::<String>::new());
+        upload.complete(bytes("!")).await.unwrap_err();
+    }
+    assert_eq!(left(&store, "p").await, []);
+}
+
+#[tokio::test]
+async fn staging_files_of_the_dead_are_left_in_sealed_runs_too() {
+    let backend = Directory::default();
+    let store = AnyStore(std::sync::Arc::new(FsStore::new(backend.root()).unwrap()));
+    let (sealed, unsealed) = (store_path("p/sealed"), store_path("p/unsealed"));
+    write(&store, &sealed, 1, "rows").await;
+    create_dir_all(backend.at(&unsealed)).unwrap();
+    let names = [".payload.jsonl.0123", ".metadata.json.4567"];
+    for dir in [&sealed, &unsealed] {
+        for name in names {
+            write_file(backend.at(dir).join(name), name).unwrap();
+        }
+        // Not ours: another program's file, a directory, a name that only begins like ours.
+        write_file(backend.at(dir).join(".payload"), "x").unwrap();
+    }
+    create_dir_all(backend.at(&store_path("p/.hidden"))).unwrap();
+    write_file(backend.at(&store_path("p/.hidden")).join(names[0]), "x").unwrap();
+    let before = snapshot(&store, &sealed).await;
+    let leftovers = left(&store, "").await;
+    assert_eq!(leftovers.len(), 4, "{leftovers:?}");
+    for leftover in &leftovers {
+        assert_eq!(leftover.kind, LeftoverKind::Staging);
+        assert_eq!(store.discard(leftover).await.unwrap(), Discarded::Removed, "{leftover:?}");
+    }
+    assert_eq!(snapshot(&store, &sealed).await, before);
+    assert_eq!(left(&store, "").await, []);
+    assert!(backend.at(&unsealed).join(".payload").exists(), "what is not ours stays");
+    remove_file(backend.at(&unsealed).join(".payload")).unwrap();
+    // A directory in which nothing is left goes with the last leftover.
+    write_file(backend.at(&unsealed).join(names[0]), "x").unwrap();
+    let leftover = only_left(&store, "p/unsealed").await;
+    assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Removed);
+    assert!(!backend.at(&unsealed).exists() && backend.at(&store_path("p")).exists());
+    assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Gone);
+}
