@@ -3,6 +3,7 @@
 pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod copy;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod list;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Validate(validate::Args),
     State(state::Args),
     Manifest(manifest::Args),
+    Copy(copy::Args),
     Clean(clean::Args),
     Config(config::Args),
     Doctor(doctor::Args),

@@ -1,7 +1,7 @@
 //! How a command line names many logical partitions: a path as deep as wanted, and options.
 
 use clap::Args;
-use rawsink::{Error, LogicalDate, key::Selection};
+use rawsink::{Error, LogicalDate, key::Selection, layout::Place};
 
 use crate::{context::Context, exit::Failure, partition};
 
@@ -43,6 +43,18 @@ impl FilterArgs {
     pub(crate) fn selection(&self, context: &Context<'_>) -> Result<Selection, Failure> {
         self.components.selection(&self.prefix, context)
     }
+
+    /// Returns the place that the path names, which may be a run, and the selection.
+    ///
+    /// `Invalid` where path and options name the same level.
+    pub(crate) fn place_and_selection(
+        &self,
+        context: &Context<'_>,
+    ) -> Result<(Place, Selection), Failure> {
+        let place = partition::parse(&self.prefix, context)?;
+        let selection = self.components.below(&place)?;
+        Ok((place, selection))
+    }
 }
 
 impl ComponentArgs {
@@ -58,7 +70,10 @@ impl ComponentArgs {
         prefix: &str,
         context: &Context<'_>,
     ) -> Result<Selection, Failure> {
-        let place = partition::parse_prefix(prefix, context)?;
+        self.below(&partition::parse_prefix(prefix, context)?)
+    }
+
+    fn below(&self, place: &Place) -> Result<Selection, Failure> {
         let mut values = place.values().map(str::to_owned);
         let source = values.next();
         let customer_id = one(values.next(), self.customer.clone(), "--customer")?;

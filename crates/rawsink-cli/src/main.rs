@@ -68,6 +68,7 @@ async fn run(command: Command, output: &Output) -> Result<Answer, Failure> {
                 Command::Validate(args) => commands::validate::run(&args, &context).await,
                 Command::State(args) => commands::state::run(&args, &context).await,
                 Command::Manifest(args) => commands::manifest::run(&args, &context).await,
+                Command::Copy(args) => commands::copy::run(&args, &context).await,
                 Command::Clean(args) => commands::clean::run(&args, &context).await,
                 Command::Config(args) => commands::config::run(&args, &context),
                 Command::Doctor(args) => commands::doctor::run(&args, &context).await,

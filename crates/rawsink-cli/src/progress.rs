@@ -10,13 +10,32 @@ use crate::output;
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
-    rows: bool,
+    counts: Counts,
+}
+
+/// What is counted besides bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    Nothing,
+    Rows,
+    Runs,
 }
 
 impl Progress {
     /// Shows rows and bytes of a stream whose length is not known.
     pub(crate) fn of_rows(verb: &'static str) -> Self {
-        Self::new(None, "{spinner} {prefix} {msg}  {bytes}  {bytes_per_sec}  {elapsed}", verb, true)
+        Self::new(
+            None,
+            "{spinner} {prefix} {msg}  {bytes}  {bytes_per_sec}  {elapsed}",
+            verb,
+            Counts::Rows,
+        )
+    }
+
+    /// Shows runs and bytes of which nobody knows how many there are.
+    pub(crate) fn of_runs(verb: &'static str) -> Self {
+        let template = "{spinner} {prefix} {msg}  {bytes}  {bytes_per_sec}  {elapsed}";
+        Self::new(None, template, verb, Counts::Runs)
     }
 
     /// Shows bytes of a payload whose length is known.
@@ -25,23 +44,25 @@ impl Progress {
             Some(total),
             "{prefix} {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
             verb,
-            false,
+            Counts::Nothing,
         )
     }
 
-    fn new(total: Option<u64>, template: &str, verb: &'static str, rows: bool) -> Self {
+    fn new(total: Option<u64>, template: &str, verb: &'static str, counts: Counts) -> Self {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         if output::is_watched() {
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
         }
         bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
         bar.set_prefix(verb);
-        Self { bar, rows }
+        Self { bar, counts }
     }
 
-    pub(crate) fn set(&self, rows: u64, bytes: u64) {
-        if self.rows && !self.bar.is_hidden() {
-            self.bar.set_message(self::rows(rows));
+    pub(crate) fn set(&self, count: u64, bytes: u64) {
+        match self.counts {
+            Counts::Rows if !self.bar.is_hidden() => self.bar.set_message(rows(count)),
+            Counts::Runs => self.bar.set_message(format!("{} runs", HumanCount(count))),
+            Counts::Nothing | Counts::Rows => {}
         }
         self.bar.set_position(bytes);
     }

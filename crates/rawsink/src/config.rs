@@ -5,6 +5,7 @@
 //! table are warned about.
 
 pub(crate) mod certificates;
+mod env_file;
 mod object;
 mod parse;
 mod provider;
@@ -12,7 +13,7 @@ mod secret;
 mod state;
 mod variables;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -25,7 +26,7 @@ pub use self::{
     variables::{SECRETS, UsedBy, VARIABLES, Variable},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, system_text},
     row::DEFAULT_MAX_ROW_BYTES,
 };
 
@@ -165,6 +166,21 @@ impl Loaded {
             let name = name.into_string().ok().filter(|name| name.starts_with("RAW_SINK"))?;
             Some((name, value.into_string().map_err(|_| ())))
         }))
+    }
+
+    /// Reads the variables of a file, `NAME=VALUE` a line, quoted as for `systemd` and `sh`, and none of
+    /// the process's environment. Names that do not start with `RAW_SINK` are left out.
+    ///
+    /// # Errors
+    /// `Invalid` for a file that cannot be read, and as [`from_vars`](Self::from_vars).
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let wrong = |what: String| Error::invalid(what).on_path(path.display());
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| wrong(format!("cannot read the settings: {}", system_text(&cause))))?;
+        let vars = env_file::parse(&text).map_err(wrong)?;
+        let vars = vars.into_iter().filter(|(name, _)| name.starts_with("RAW_SINK"));
+        Self::from_vars(vars.map(|(name, value)| (name, Ok(value))))
+            .map_err(|error| error.on_path(path.display()))
     }
 
     /// Reads given variables; a value is an error where it is not UTF-8. Files of secrets and

@@ -30,6 +30,7 @@ pub mod clean;
 pub mod clock;
 pub mod config;
 pub mod consume;
+pub mod copy;
 pub mod doctor;
 pub mod error;
 pub mod key;

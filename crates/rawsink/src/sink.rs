@@ -3,6 +3,7 @@
 //! Owns the order of an attempt (rows, payload, seal), the checks of rows and metadata, and the
 //! checks of what is read. Must not know which backend is below, nor anything of state.
 
+mod copying;
 mod digest;
 mod landed;
 mod leftovers;
@@ -14,7 +15,10 @@ mod writer;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 pub use self::{
+    copying::CopyWriter,
     digest::PayloadSummary,
     landed::Landed,
     leftovers::RunLeftover,
@@ -28,7 +32,7 @@ use crate::{
     error::{Error, Result},
     key::{PartitionKey, RunId},
     layout,
-    metadata::{Metadata, Seal},
+    metadata::{self, Metadata, Seal},
     row::DEFAULT_MAX_ROW_BYTES,
     store::{Attempt, FsStore, LeftoverPolicy, RunObjects, S3Store, Store, StorePath, WriterToken},
 };
@@ -155,7 +159,18 @@ impl RawSink {
         run: &RunId,
     ) -> Result<(Metadata, Option<Seal>)> {
         let path = self.run_path(key, run)?;
-        let read = PartitionReader::open_seal(&*self.store, &path).await;
+        let document = self.document(key, run).await?;
+        metadata::parse_sealed(&document).map_err(|error| error.at(&path))
+    }
+
+    /// Returns `metadata.json` of a sealed run as it is stored, byte for byte; looks at no payload.
+    ///
+    /// # Errors
+    /// `NotFound` and `NotSealed` as [`open_partition`](Self::open_partition); `Corrupt` for one that
+    /// is too long.
+    pub async fn document(&self, key: &PartitionKey, run: &RunId) -> Result<Bytes> {
+        let path = self.run_path(key, run)?;
+        let read = PartitionReader::read_document(&*self.store, &path).await;
         read.map_err(|error| error.at(&path))
     }
 

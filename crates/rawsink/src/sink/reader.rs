@@ -22,6 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub struct PartitionReader {
     path: StorePath,
+    document: Bytes,
     metadata: Metadata,
     seal: Option<Seal>,
     max_row_bytes: usize,
@@ -48,7 +49,8 @@ impl PartitionReader {
         path: &StorePath,
         max_row_bytes: usize,
     ) -> Result<Self> {
-        let (metadata, seal) = Self::open_seal(store, path).await?;
+        let document = Self::read_document(store, path).await?;
+        let (metadata, seal) = metadata::parse_sealed(&document)?;
         let payload =
             store.read(path, Object::Payload, 0).await.map_err(|error| match error.kind() {
                 ErrorKind::NotFound => {
@@ -62,19 +64,31 @@ impl PartitionReader {
         let state = State::Reading(Box::default());
         let (path, open_row, pending, batch) =
             (path.clone(), BytesMut::new(), Bytes::new(), Rows::default());
-        Ok(Self { path, metadata, seal, max_row_bytes, payload, state, open_row, pending, batch })
+        Ok(Self {
+            path,
+            document,
+            metadata,
+            seal,
+            max_row_bytes,
+            payload,
+            state,
+            open_row,
+            pending,
+            batch,
+        })
     }
 
-    /// Reads what `metadata.json` says, whatever became of the payload.
-    pub(super) async fn open_seal(
-        store: &dyn Store,
-        path: &StorePath,
-    ) -> Result<(Metadata, Option<Seal>)> {
+    /// Reads `metadata.json`, whatever became of the payload.
+    pub(super) async fn read_document(store: &dyn Store, path: &StorePath) -> Result<Bytes> {
         match read_seal(store, path).await {
-            Ok(document) => metadata::parse_sealed(&document),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(unsealed(store, path).await?),
-            Err(error) => Err(error),
+            document => document,
         }
+    }
+
+    /// Returns `metadata.json` as it is stored, byte for byte.
+    pub fn document(&self) -> &Bytes {
+        &self.document
     }
 
     /// Returns the caller's metadata, without the seal block.

@@ -12,7 +12,7 @@ use crate::{
     layout::Place,
     metadata::{self, Metadata, SEAL_FORMAT, Seal},
     row::{self, RowFault},
-    store::{Upload, WriterToken},
+    store::{SealDocument, Upload, WriterToken},
 };
 
 const SOFTWARE: &str = concat!("rawsink ", env!("CARGO_PKG_VERSION"));
@@ -125,15 +125,19 @@ impl PartitionWriter {
     /// writer's seal is not there and will not appear (G06).
     pub async fn finalize(mut self, metadata: Metadata) -> Result<Sealed> {
         self.check_open()?;
-        let sealed = self.check_metadata(&metadata).map(|()| self.part.take());
-        let outcome = match sealed {
-            Ok(last) => self.complete(last).await,
+        let (last, summary) = self.sum_up(self.rows);
+        let outcome = match self.check_metadata(&metadata) {
+            Ok(()) => self.complete(last).await,
             Err(error) => Err(error),
         };
-        match outcome {
-            Ok(summary) => self.seal(&metadata, summary).await,
-            Err(error) => Err(self.end(error).await),
+        if let Err(error) = outcome {
+            return Err(self.end(error).await);
         }
+        let document = |token: &WriterToken| {
+            metadata::sealed_document(&metadata, &seal(token.as_str(), &summary))
+        };
+        let writer = self.seal(&document).await?;
+        Ok(Sealed { writer, payload: summary })
     }
 
     /// Ends the attempt; nothing of it stays visible (G08).
@@ -182,7 +186,7 @@ impl PartitionWriter {
         self.under_way = false;
     }
 
-    fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         let message = match self.upload {
             Some(_) if !self.under_way => return Ok(()),
             Some(_) => "a call of this writer was dropped half-way, so that rows may be missing",
@@ -216,27 +220,29 @@ impl PartitionWriter {
         metadata::check_length(metadata::sealed_document(metadata, &placeholder_seal()).len())
     }
 
-    async fn complete(&mut self, last: Bytes) -> Result<PayloadSummary> {
+    /// Takes the last part, and says what all of them are, which hold so many rows.
+    pub(super) fn sum_up(&mut self, rows: u64) -> (Bytes, PayloadSummary) {
+        let last = self.part.take();
         self.digest.update(&last);
-        match self.upload.as_mut() {
-            Some(upload) => upload.complete(last).await?,
-            None => self.check_open()?,
-        }
-        Ok(std::mem::take(&mut self.digest).finish(self.rows))
+        (last, std::mem::take(&mut self.digest).finish(rows))
     }
 
-    async fn seal(&mut self, metadata: &Metadata, summary: PayloadSummary) -> Result<Sealed> {
-        let document = |token: &WriterToken| {
-            metadata::sealed_document(metadata, &seal(token.as_str(), &summary))
-        };
+    /// Makes the payload appear.
+    pub(super) async fn complete(&mut self, last: Bytes) -> Result<()> {
+        match self.upload.as_mut() {
+            Some(upload) => upload.complete(last).await,
+            None => self.check_open(),
+        }
+    }
+
+    /// Makes the seal appear, and returns the token of the attempt.
+    pub(super) async fn seal(&mut self, document: &SealDocument<'_>) -> Result<String> {
         let Some(upload) = self.upload.take() else {
             return Err(Error::new(ErrorKind::Internal, "a writer was sealed twice"));
         };
-        let token = upload
-            .seal(&document)
-            .await
-            .map_err(|error| error.at(Place::of_run(&self.key, &self.run)))?;
-        Ok(Sealed { writer: token.to_string(), payload: summary })
+        let sealed = upload.seal(document).await;
+        let token = sealed.map_err(|error| error.at(Place::of_run(&self.key, &self.run)))?;
+        Ok(token.to_string())
     }
 }
 

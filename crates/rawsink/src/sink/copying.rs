@@ -1,0 +1,113 @@
+//! Writing a run as another sink holds it: payload and `metadata.json` byte for byte.
+//!
+//! The attempt is a writer's like any other, with its own token on the payload; only the seal's
+//! bytes are given.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+
+use super::{
+    PartitionWriter, PayloadSummary, RawSink,
+    digest::{PayloadDigest, RowCount},
+};
+use crate::{
+    error::{Error, Result},
+    key::{PartitionKey, RunId},
+    metadata,
+    store::{Object, Store, StorePath},
+};
+
+/// Writes the bytes of one run and seals it with the document that sealed it elsewhere.
+///
+/// Like a [`PartitionWriter`], it has ended after any error. Several copies of the same bytes may all
+/// be told that they sealed: what is there then is what each of them wrote.
+#[derive(Debug)]
+pub struct CopyWriter {
+    writer: PartitionWriter,
+    rows: RowCount,
+    store: Arc<dyn Store>,
+    path: StorePath,
+}
+
+impl RawSink {
+    /// Starts writing a run that is sealed elsewhere.
+    ///
+    /// # Errors
+    /// As [`write_partition`](Self::write_partition).
+    pub async fn write_copy(&self, key: &PartitionKey, run: &RunId) -> Result<CopyWriter> {
+        let path = self.run_path(key, run)?;
+        let writer = self.write_partition(key, run).await?;
+        Ok(CopyWriter { writer, rows: RowCount::default(), store: self.store.clone(), path })
+    }
+}
+
+impl CopyWriter {
+    /// Appends bytes of the payload, cut anywhere.
+    ///
+    /// # Errors
+    /// The store's. After any error the writer has ended.
+    pub async fn write_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.writer.begin()?;
+        self.rows.update(bytes);
+        self.writer.put_lines(bytes, 0).await?;
+        self.writer.finish();
+        Ok(())
+    }
+
+    /// Makes the payload appear, and then `document` as the seal.
+    ///
+    /// A seal block in it has to agree with the bytes that were written. Where other software sealed
+    /// and there is none, the payload is read back and compared before the seal appears.
+    ///
+    /// # Errors
+    /// `Invalid` for a document that is no metadata or seals other bytes; `Corrupt` where other bytes
+    /// are read back; else as [`PartitionWriter::finalize`].
+    pub async fn finalize(mut self, document: Bytes) -> Result<PayloadSummary> {
+        self.writer.check_open()?;
+        let (last, summary) = self.writer.sum_up(self.rows.rows());
+        if let Err(error) = self.appear(last, &summary, &document).await {
+            return Err(self.writer.end(error).await);
+        }
+        self.writer.seal(&|_| document.clone()).await?;
+        Ok(summary)
+    }
+
+    /// Ends the attempt; nothing of it stays visible (G08).
+    pub async fn abort(self) {
+        self.writer.abort().await;
+    }
+
+    async fn appear(
+        &mut self,
+        last: Bytes,
+        summary: &PayloadSummary,
+        document: &[u8],
+    ) -> Result<()> {
+        metadata::check_length(document.len())?;
+        let (_, seal) = metadata::parse_sealed(document)?;
+        let Some(seal) = seal else {
+            self.writer.complete(last).await?;
+            return read_back(&*self.store, &self.path, summary).await;
+        };
+        let sealed = (seal.payload_bytes, &seal.payload_sha256, seal.record_count);
+        if sealed != (summary.payload_bytes, &summary.payload_sha256, summary.record_count) {
+            return Err(Error::invalid("the seal covers other bytes than those that were written"));
+        }
+        self.writer.complete(last).await
+    }
+}
+
+/// Reads a payload and compares it with what was written.
+async fn read_back(store: &dyn Store, path: &StorePath, written: &PayloadSummary) -> Result<()> {
+    let mut reading = store.read(path, Object::Payload, 0).await?;
+    let mut digest = PayloadDigest::default();
+    while let Some(chunk) = reading.chunks.next().await.transpose()? {
+        digest.update(&chunk);
+    }
+    if digest.finish(written.record_count) == *written {
+        return Ok(());
+    }
+    Err(Error::corrupt("the payload that is read back is not the one that was written"))
+}
