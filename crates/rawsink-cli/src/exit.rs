@@ -161,3 +161,25 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_goes_on_ends_with_the_gravest_error() {
+        use ErrorKind::{Corrupt, Denied, Internal, Invalid, NotSealed, Unavailable};
+        let order = [Unavailable, NotSealed, Invalid, Denied, Corrupt, Internal];
+        for pair in order.windows(2) {
+            for kinds in [[pair[0], pair[1]], [pair[1], pair[0]]] {
+                let mut faults = Faults::default();
+                for kind in kinds {
+                    faults.tell(&Error::new(kind, "no"));
+                }
+                let Err(Failure::Library(error)) = faults.end("it") else { panic!("{kinds:?}") };
+                assert_eq!((error.kind(), error.message()), (pair[1], "it: 2 errors, see above"));
+            }
+        }
+        assert!(matches!(Faults::default().end("it"), Ok(Answer::Yes)));
+    }
+}

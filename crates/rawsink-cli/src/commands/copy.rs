@@ -70,17 +70,17 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct Destination {
-    /// The sink that the RAW_SINK variables in this file name
-    #[arg(long, value_name = "FILE")]
-    to_env: Option<PathBuf>,
+    /// The sink that the `RAW_SINK_*` variables in this file name
+    #[arg(long = "to-env", value_name = "FILE")]
+    env: Option<PathBuf>,
 
     /// A directory
-    #[arg(long, value_name = "DIR")]
-    to_root: Option<PathBuf>,
+    #[arg(long = "to-root", value_name = "DIR")]
+    root: Option<PathBuf>,
 
     /// Another bucket, or prefix in it, of the endpoint and key that are configured
-    #[arg(long, value_name = "BUCKET[/PREFIX]")]
-    to_bucket: Option<String>,
+    #[arg(long = "to-bucket", value_name = "BUCKET[/PREFIX]")]
+    bucket: Option<String>,
 }
 
 /// What became of a run, as JSON.
@@ -233,7 +233,7 @@ impl Totals {
 impl Destination {
     fn open(&self, context: &Context<'_>) -> Result<RawSink, Failure> {
         let configured = context.settings();
-        let settings = match (&self.to_env, &self.to_root, &self.to_bucket) {
+        let settings = match (&self.env, &self.root, &self.bucket) {
             (Some(file), ..) => {
                 let loaded = Loaded::from_file(file)?;
                 for warning in &loaded.warnings {

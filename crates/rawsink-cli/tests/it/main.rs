@@ -11,7 +11,9 @@
 )]
 #![expect(clippy::print_stdout, reason = "seeds and outcomes are for whoever reads a failure")]
 
+mod clean; // what dead writers left: shown, and removed when that is said
 mod config; // settings with their origins, help, completions
+mod copy; // runs copied to another sink, killed and repeated
 mod demo; // the demo, and the commands that it ends with
 mod disk; // disks that are full, limited, forbidden or not there
 mod doctor; // what an examination answers, and that it leaves nothing

@@ -5,6 +5,7 @@
 
 mod access; // keys and buckets that are wrong, secrets from files
 mod client; // what lies in the bucket, asked by curl
+mod copies; // to the bucket and back, and cleaning beside the living
 mod defaults; // one round with the settings that nobody changed
 mod doctor; // an examination of the server, whole and cut off
 mod kills; // kill -9 of a writer at any moment

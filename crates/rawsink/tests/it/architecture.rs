@@ -9,7 +9,7 @@ use std::{
 /// What each module of the library may import, from the ground up: bytes (`store`) and words (`key`,
 /// `row`, `metadata`) do not know each other; `layout` joins them; `sink` and `state` do not know
 /// each other; whoever needs both stands on top.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("error", &[]),
     ("clock", &[]),
     ("key", &["error"]),

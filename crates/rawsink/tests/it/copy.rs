@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use rawsink::{
     ErrorKind, RawSink, Result,
     copy::{Existing, Outcome, Progress, compare, copy, copy_all},
@@ -20,7 +20,7 @@ use rawsink::{
 };
 
 use crate::{
-    backend::{AnyStore, Backend, Bucket, Directory, Memory},
+    backend::{AnyStore, Backend, Bucket, Directory, Meddling, Memory},
     sample::{customer, eventually, key, path, read, rows, run, seal},
 };
 
@@ -300,4 +300,20 @@ async fn a_document_that_seals_other_bytes_is_refused() {
             assert_eq!(to.residue(&path(&key(), &run(1))).await, Vec::<String>::new(), "{name}");
         }
     }
+}
+
+#[tokio::test]
+async fn g11_where_other_bytes_are_read_back_nothing_is_sealed() {
+    let (from, to) = (Memory::default(), Memory::default());
+    foreign(&from, b"{}").await;
+    let meddling = Meddling::with_readings(to.store(), |object, mut reading| {
+        if object == Object::Payload {
+            reading.chunks = stream::iter([Ok(Bytes::from("{\"n\":1}\r\n{\"n\":9}"))]).boxed();
+        }
+        reading
+    });
+    let refused = copied(&RawSink::new(from.store()), &RawSink::new(meddling)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    assert!(refused.to_string().contains("read back"), "{refused}");
+    assert_eq!(to.residue(&path(&key(), &run(1))).await, Vec::<String>::new());
 }

@@ -100,6 +100,9 @@ pub(crate) enum Ranges {
     Ignored,
 }
 
+/// A part of an upload: number, length, and when it was sent.
+pub(super) type SentPart = (i32, usize, Timestamp);
+
 /// What is in the bucket.
 #[derive(Debug)]
 pub(crate) struct Objects {
@@ -314,11 +317,7 @@ impl Objects {
 
     /// Returns a page of an upload's parts behind a number: number, length, time; and whether there
     /// are more.
-    pub(super) fn list_parts(
-        &self,
-        id: &str,
-        after: i32,
-    ) -> S3Result<(Vec<(i32, usize, Timestamp)>, bool)> {
+    pub(super) fn list_parts(&self, id: &str, after: i32) -> S3Result<(Vec<SentPart>, bool)> {
         let open = self.uploads.get(id).ok_or_else(|| s3_error!(NoSuchUpload))?;
         let mut found = open.parts.range(after + 1..);
         let page = found.by_ref().take(self.parts_a_page);

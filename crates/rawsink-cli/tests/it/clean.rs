@@ -1,0 +1,103 @@
+//! What dead writers left: shown, and removed when that is said.
+
+use std::{
+    fs::File,
+    time::{Duration, SystemTime},
+};
+
+use nix::sys::signal::Signal;
+
+use crate::{
+    landing::{Landing, PARTITION, run_path},
+    running::{Running, until_staged},
+};
+
+/// Makes a file in a run's directory that was last changed so many hours ago.
+fn left(landing: &Landing, run: &str, name: &str, hours: u64) {
+    let path = landing.file(&format!("data/raw/{}/{name}", run_path(run)), "{\"left\":1}\n");
+    let time = SystemTime::now() - Duration::from_secs(hours * 3600 + 60);
+    File::options().append(true).open(path).unwrap().set_modified(time).unwrap();
+}
+
+fn landing() -> Landing {
+    let landing = Landing::new();
+    landing.land("sealed", "{}\n").exits(0);
+    left(&landing, "sealed", ".payload.jsonl.0", 30);
+    left(&landing, "old", "payload.jsonl", 48);
+    left(&landing, "young", "payload.jsonl", 2);
+    landing
+}
+
+#[test]
+fn a_plan_shows_what_would_go_and_removes_nothing() {
+    let landing = landing();
+    let before = landing.snapshot();
+    let plan = landing.rawsink(["clean"]).exits(0);
+    let expected = format!(
+        "{}\tpayload\t11 bytes\t48h01m\tplanned\n{}\tstaging\t11 bytes\t30h01m\tplanned\n",
+        run_path("old"),
+        run_path("sealed")
+    );
+    assert_eq!(plan.stdout, expected);
+    plan.says(&["2 would be removed, 22 B; --apply does it", "1 younger than the age"]);
+    assert_eq!(landing.snapshot(), before);
+    let older = landing.rawsink(["clean", "--older-than", "7d"]).exits(0);
+    assert_eq!(older.stdout, "");
+    older.says(&["nothing is to be removed", "3 younger"]);
+}
+
+#[test]
+fn g03_applied_it_removes_what_it_showed_and_no_object_of_a_sealed_run() {
+    let landing = landing();
+    let done = landing.rawsink(["clean", "--apply", "--json"]).exits(0);
+    let lines = done.json();
+    assert_eq!(lines.len(), 2, "{}", done.stdout);
+    for (line, (run, kind, name)) in lines
+        .iter()
+        .zip([("old", "payload", "payload.jsonl"), ("sealed", "staging", ".payload.jsonl.0")])
+    {
+        assert_eq!(line["path"], run_path(run));
+        assert_eq!((line["kind"].as_str(), line["name"].as_str()), (Some(kind), Some(name)));
+        assert_eq!((line["outcome"].as_str(), line["bytes"].as_u64()), (Some("removed"), Some(11)));
+        assert!(line["age_s"].as_u64() > Some(100_000) && line["modified"].is_string());
+    }
+    done.says(&["2 removed, 22 B; 0 left where they are"]);
+    assert!(!landing.run_dir("old").exists() && landing.payload("young").exists());
+    landing.rawsink(["verify", &run_path("sealed")]).exits(0);
+    assert_eq!(landing.rawsink(["clean", "--apply"]).exits(0).stdout, "");
+    // A path names how much is cleaned.
+    let args = ["clean", &run_path("young"), "--older-than", "60m", "--apply"];
+    assert!(landing.rawsink(args).exits(0).stdout.ends_with("\tremoved\n"));
+}
+
+#[test]
+fn g18_what_a_living_writer_stages_is_left_alone_and_what_a_killed_one_left_goes() {
+    let landing = Landing::new();
+    let mut writer = Running::start(landing.command(["write", PARTITION, "--run-id", "alive"]));
+    writer.feed(&b"{\"pad\":\"0123456789\"}\n".repeat(200_000));
+    until_staged(&landing.run_dir("alive"), 1 << 20);
+    let clean = ["clean", "--older-than", "0s", "--apply"];
+    let met = landing.rawsink(clean).exits(0);
+    assert!(met.stdout.ends_with("\tin use\n"), "{}", met.stdout);
+    writer.signal(Signal::SIGKILL);
+    writer.finish();
+    assert!(landing.rawsink(clean).exits(0).stdout.ends_with("\tremoved\n"));
+    assert_eq!(landing.files(), Vec::<String>::new());
+    assert!(!landing.run_dir("alive").exists());
+}
+
+#[test]
+fn an_age_that_is_none_and_one_that_is_too_low_for_a_bucket_are_invalid() {
+    let landing = Landing::new();
+    landing.rawsink(["clean", "--older-than", "soon"]).exits(2).says(&["\"soon\" is no time"]);
+    landing.rawsink(["clean", "--older-than", "-1h"]).exits(2);
+    let bucket = landing
+        .with("RAW_SINK", "object")
+        .with("RAW_SINK_ENDPOINT_URL", "http://127.0.0.1:1")
+        .with("RAW_SINK_BUCKET", "bucket")
+        .with("RAW_SINK_PREFIX", "p")
+        .with("RAW_SINK_ACCESS_KEY_ID", "k")
+        .with("RAW_SINK_SECRET_ACCESS_KEY", "s");
+    let refused = bucket.rawsink(["clean", "--older-than", "59m", "--apply"]).exits(2);
+    assert!(refused.one_error("Invalid").contains("younger than 1 h"), "{}", refused.stderr);
+}

@@ -1,0 +1,84 @@
+//! Copies from a directory to the bucket and back, and cleaning beside the living.
+
+use std::{thread, time::Duration};
+
+use nix::sys::signal::Signal;
+
+use super::{Client, assert_sealed, bucket, payload_of, rows};
+use crate::{
+    landing::{Landing, PARTITION, lines},
+    random::Random,
+    running::{Running, until},
+};
+
+/// Writes the settings of a landing as a file of variables.
+fn env_file(landing: &Landing, of: &Landing) {
+    let text = of.vars().iter().map(|(name, value)| format!("{name}='{value}'\n"));
+    landing.file("bucket.env", text.collect::<String>());
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn g15_a_tree_that_went_to_a_bucket_and_back_is_the_same_whatever_cut_the_copies_off() {
+    let (object, directory) = (bucket(), Landing::new());
+    let mut random = Random::seeded("copies");
+    for n in 0..10 {
+        directory
+            .land(&format!("run {n}+é"), lines(n * 40 + 1, |row| format!("{{\"n\":{row}}}")))
+            .exits(0);
+    }
+    directory.land("large", rows("large", 24)).exits(0);
+    // Sealed by other software.
+    let foreign = "data/raw/google_ads/customer_id=9/query_name=q/logical_date=2024-06-01/run_id=x";
+    directory.file(&format!("{foreign}/payload.jsonl"), "{\"n\":1.50}\r\n{}");
+    directory.file(&format!("{foreign}/metadata.json"), "{\"record_count\": 2 }");
+    env_file(&directory, &object);
+    let copy = ["copy", "--to-env", "bucket.env", "--jobs", "3"];
+    let mut killed = 0;
+    for _ in 0..6 {
+        let mut running = Running::start(directory.command(copy));
+        // The moment is the point: no condition is waited for.
+        thread::sleep(Duration::from_millis(random.below(700)));
+        running.signal(Signal::SIGKILL);
+        killed += u32::from(running.finish().code != Some(0));
+    }
+    println!("copies: {killed} of 6 were killed");
+    directory.rawsink(copy).exits(0);
+    directory.rawsink(copy).exits(0).says(&["0 copied"]);
+    directory.rawsink([&copy[..], &["--reread"]].concat()).exits(0).says(&["0 copied"]);
+    let back = directory.dir().join("back").to_str().unwrap().to_owned();
+    object.rawsink(["copy", "--to-root", &back]).exits(0);
+    assert_eq!(directory.shell("diff -r data/raw back").exits(0).stdout, "");
+    // From bucket to bucket: another prefix of the same one.
+    let (bucket, prefix) = (object.var("RAW_SINK_BUCKET"), object.var("RAW_SINK_PREFIX"));
+    object.rawsink(["copy", "--to-bucket", &format!("{bucket}/{prefix}/other")]).exits(0);
+    let other = Landing::new();
+    let other = object.vars().iter().fold(other, |other, (name, value)| other.with(name, value));
+    let other = other.with("RAW_SINK_PREFIX", format!("{prefix}/other"));
+    let mirror = directory.dir().join("mirror");
+    Client::of(&other).mirror(&mirror);
+    assert_eq!(directory.shell("diff -r data/raw mirror").exits(0).stdout, "");
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn g18_cleaning_at_the_least_age_touches_nothing_of_a_living_writer() {
+    let landing = bucket();
+    let client = Client::of(&landing);
+    let text = rows("alive", 24);
+    let mut writer = Running::start(landing.command(["write", PARTITION, "--run-id", "alive"]));
+    writer.feed(&text.as_bytes()[..12 << 20]);
+    until("an upload is open", || client.open_uploads(&payload_of("alive")) == 1);
+    client.put(&payload_of("left"), "{\"left\":1}\n");
+    for _ in 0..5 {
+        let clean = ["clean", "--older-than", "1h", "--apply", "--payloads-too"];
+        let met = landing.rawsink(clean).exits(0);
+        assert_eq!(met.stdout, "");
+        met.says(&["0 removed", "2 younger than the age"]);
+    }
+    landing.rawsink(["clean", "--older-than", "59m", "--apply"]).exits(2).one_error("Invalid");
+    writer.feed(&text.as_bytes()[12 << 20..]);
+    writer.finish().exits(0);
+    assert_sealed(&landing, "alive", &text);
+    assert_eq!(client.get(&payload_of("left")), "{\"left\":1}\n");
+}
