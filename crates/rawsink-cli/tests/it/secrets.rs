@@ -32,9 +32,11 @@ fn arguments(command: &str) -> Vec<&'static str> {
         "read" | "show" | "verify" | "validate" => vec![PARTITION, "--latest"],
         "list" => vec!["--runs"],
         "state show" | "state backfill" => vec![PARTITION],
-        "state init" | "state list" | "state retry" | "manifest" | "config" | "demo" | "doctor" => {
+        "state init" | "state list" | "state retry" | "manifest" | "clean" | "config" | "demo"
+        | "doctor" => {
             vec![]
         }
+        "copy" => vec!["--to-root", "elsewhere"],
         "completions" => vec!["bash"],
         _ => panic!("how is `rawsink {command}` called?"),
     }
