@@ -54,7 +54,7 @@ async fn a_refusal_of_any_request_is_a_finding_and_no_panic() {
         let server = S3Server::default();
         server.habit(Habit::always(op, Effect::Refused(Answer::Error(403, "AccessDenied"))));
         let examined = server.doctor().examine(&|_| ()).await;
-        let may_be_refused = [Op::Delete, Op::Versioning, Op::Versions].contains(&op);
+        let may_be_refused = [Op::Delete, Op::Versioning, Op::Versions, Op::Parts].contains(&op);
         match &examined {
             Err(error) => assert_eq!(error.kind(), ErrorKind::Denied, "{op:?}"),
             Ok(diagnosis) => {
