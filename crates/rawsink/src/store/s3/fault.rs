@@ -71,7 +71,9 @@ impl Fault {
         match self.status {
             Some(501) => true,
             Some(408 | 409 | 412 | 429) => false,
-            Some(400..=499) => !self.is("RequestTimeout") && !self.is_no_such_upload(),
+            // Ceph calls an upload that is being ended so, too.
+            Some(404) => self.is("NoSuchBucket"),
+            Some(400..=499) => !self.is("RequestTimeout"),
             _ => false,
         }
     }

@@ -34,7 +34,9 @@ impl Attempt {
             .await;
         match sent {
             Ok(answered) => Ok((number, answered.value)),
-            Err(fault) if fault.is_no_such_upload() => Err(superseded("its upload was ended")),
+            Err(fault) if fault.is_no_such_upload() || fault.is_no_such_object() => {
+                Err(superseded("its upload was ended"))
+            }
             Err(fault) => Err(fault.into()),
         }
     }
