@@ -1,5 +1,5 @@
 //! Generates `docs/cli.md` and `docs/configuration.md`, and fails where they differ; compares what
-//! `docs/object-storage.md` says of providers.
+//! `docs/object-storage.md` says of providers; looks for every setting in the Ansible role.
 //!
 //! `make docs` writes them: it sets `UPDATE_DOCS`.
 
@@ -9,7 +9,9 @@ use std::{
 };
 
 use clap::CommandFactory;
-use rawsink::config::{Addressing, CompleteConditions, PROVIDERS, UsedBy, VARIABLES, Variable};
+use rawsink::config::{
+    Addressing, CompleteConditions, PROVIDERS, SECRETS, UsedBy, VARIABLES, Variable,
+};
 
 use crate::Cli;
 
@@ -71,6 +73,28 @@ fn docs_object_storage_say_what_is_assumed_of_every_provider() {
         assert!(row.contains(&format!("| {conditions} |")), "not {conditions}: {row}");
         let known = provider.refused.is_some() || facts.iter().all(|fact| row.contains(fact));
         assert!(known, "not {facts:?}: {row}");
+    }
+}
+
+#[test]
+fn the_ansible_role_has_a_variable_for_every_setting() {
+    let role = docs().join("../deploy/ansible/roles/rawsink");
+    let text = |file| std::fs::read_to_string(role.join(file)).unwrap();
+    let (specified, defaults, rendered) =
+        (text("meta/argument_specs.yml"), text("defaults/main.yml"), text("vars/main.yml"));
+    let files = SECRETS.iter().map(|secret| format!("{secret}_FILE"));
+    for setting in VARIABLES.iter().map(|variable| variable.name.to_owned()).chain(files) {
+        let variable = match setting.strip_prefix("RAW_SINK_") {
+            None => "rawsink_sink".to_owned(),
+            Some(rest) => format!("rawsink_{}", rest.to_lowercase()),
+        };
+        for (text, line) in [
+            (&specified, format!("\n      {variable}:\n")),
+            (&defaults, format!("\n{variable}: ")),
+            (&rendered, format!("\n  {setting}: ")),
+        ] {
+            assert!(text.contains(&line), "the role lacks {line:?}");
+        }
     }
 }
 
