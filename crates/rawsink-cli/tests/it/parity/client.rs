@@ -101,9 +101,27 @@ impl Client {
         }
     }
 
+    /// Starts an upload of this key and returns its id.
+    pub(super) fn start_upload(&self, key: &str) -> String {
+        let url = format!("{}?uploads=", self.url(key));
+        let answer = self.curl(&["-f", "-X", "POST"], &url, "").exits(0).stdout;
+        between(&answer, "<UploadId>", "</UploadId>")[0].to_owned()
+    }
+
+    /// Sends a request to the bucket, `path` beginning with a slash or a question mark, and returns the
+    /// status of the answer.
+    pub(super) fn status(&self, method: &str, path: &str, content: &str) -> String {
+        let args = ["-o", "/dev/null", "-w", "%{http_code}", "-X", method, "--data-binary", "@-"];
+        self.curl(&args, &format!("{}{path}", self.bucket_url), content).exits(0).stdout
+    }
+
+    /// Returns what stands behind the bucket's name in the URL of a key.
+    pub(super) fn path(&self, key: &str) -> String {
+        format!("/{}", encoded(&format!("{}/{key}", self.prefix)).replace("%2F", "/"))
+    }
+
     fn url(&self, key: &str) -> String {
-        let key = encoded(&format!("{}/{key}", self.prefix)).replace("%2F", "/");
-        format!("{}/{key}", self.bucket_url)
+        format!("{}{}", self.bucket_url, self.path(key))
     }
 
     fn curl(&self, args: &[&str], url: &str, input: &str) -> Answer {

@@ -6,7 +6,9 @@
 
 mod addressing; // the bucket's name in the path and in the host
 mod cuts; // requests that do not arrive, answers that do not come back
+mod keys; // temporary keys with the rights of a policy
 mod permissions; // keys that may read and not write
+mod policies; // what each policy below deploy/policies lets its key do
 mod proxy; // who is asked by way of a proxy
 mod server; // one more MinIO, with a certificate
 mod tls; // a private certificate authority

@@ -1,31 +1,17 @@
 //! Keys that may read and not write: temporary ones, with a session token.
 
-use super::super::client::between;
+use super::keys::limited;
 use crate::{
-    landing::{Landing, PARTITION, RUN, answer},
+    landing::{Landing, PARTITION, RUN},
     parity::{Client, bucket, payload_of},
 };
 
-/// Asks the server for a temporary key that may read everything and write nothing.
+/// A key that may read everything and write nothing.
 fn read_only(landing: Landing) -> Landing {
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
         "Action":["s3:GetObject","s3:ListBucket","s3:ListBucketMultipartUploads"],
         "Resource":["arn:aws:s3:::*"]}]}"#;
-    let keys = ["RAW_SINK_ACCESS_KEY_ID", "RAW_SINK_SECRET_ACCESS_KEY"];
-    let mut command = landing.command_of("curl");
-    command
-        .args(["-sf", "--aws-sigv4", "aws:amz:us-east-1:sts", "--user"])
-        .arg(keys.map(|name| landing.var(name)).join(":"))
-        .args(["-d", "Action=AssumeRole", "-d", "Version=2011-06-15", "--data-urlencode"])
-        .arg(format!("Policy={policy}"))
-        .arg(landing.var("RAW_SINK_ENDPOINT_URL"));
-    let given = answer(command, b"").exits(0).stdout;
-    let value =
-        |name: &str| between(&given, &format!("<{name}>"), &format!("</{name}>"))[0].to_owned();
-    landing
-        .with("RAW_SINK_ACCESS_KEY_ID", value("AccessKeyId"))
-        .with("RAW_SINK_SECRET_ACCESS_KEY", value("SecretAccessKey"))
-        .with("RAW_SINK_SESSION_TOKEN", value("SessionToken"))
+    limited(landing, policy)
 }
 
 /// Two landings in one place: one that may do everything, one that may read.
