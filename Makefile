@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline parity parity-ceph torture torture-ceph model simulate bench deploy-test docs lint ci
+.PHONY: help demo test test-offline parity parity-ceph torture torture-ceph model simulate bench deploy-test docs lint lint-workflows dist ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -53,5 +53,11 @@ lint: ## Check format, lints and documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps
+
+lint-workflows: ## Check the workflow files of GitHub Actions; installs actionlint where it is missing
+	scripts/lint-workflows
+
+dist: ## Pack the program: dist/*.tar.gz with completions, manual pages and the licences of all crates; SHA256SUMS
+	scripts/dist
 
 ci: lint test-offline simulate ## All that must be green before a change lands

@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod list;
 pub(crate) mod manifest;
+pub(crate) mod man_pages;
 pub(crate) mod read;
 pub(crate) mod show;
 pub(crate) mod state;
@@ -46,6 +47,7 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Demo(demo::Args),
     Completions(completions::Args),
+    ManPages(man_pages::Args),
 }
 
 impl Command {

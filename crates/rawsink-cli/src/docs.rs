@@ -106,7 +106,9 @@ fn section(command: &mut clap::Command, path: &str, page: &mut String) {
     let help = command.render_long_help().to_string();
     let help: Vec<&str> = help.lines().map(str::trim_end).collect();
     let _ = write!(page, "\n## {path}\n\n```text\n{}\n```\n", help.join("\n").trim_end());
-    for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
+    for sub in
+        command.get_subcommands_mut().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set())
+    {
         let path = format!("{path} {}", sub.get_name());
         section(sub, &path, page);
     }

@@ -23,9 +23,15 @@ use crate::{
     output::Output,
 };
 
+/// The version; where `make dist` has built the program, with the commit.
+const VERSION: &str = match option_env!("RAWSINK_BUILD") {
+    Some(build) if !build.is_empty() => build,
+    _ => env!("CARGO_PKG_VERSION"),
+};
+
 /// A landing zone for raw API extracts: partitions that are sealed once and never change
 #[derive(Debug, Parser)]
-#[command(name = "rawsink", version, propagate_version = true, after_help = commands::EXAMPLES)]
+#[command(name = "rawsink", version = VERSION, propagate_version = true, after_help = commands::EXAMPLES)]
 struct Cli {
     /// Print data as one JSON object a line
     #[arg(long, global = true)]
@@ -56,6 +62,7 @@ async fn run(command: Command, output: &Output) -> Result<Answer, Failure> {
     signals::survive_file_size_limit();
     match command {
         Command::Completions(args) => commands::completions::run(&args, Cli::command()),
+        Command::ManPages(args) => commands::man_pages::run(&args, Cli::command()),
         Command::Demo(args) => commands::demo::run(&args, output).await,
         command => {
             let context = Context::from_env(output)?;
@@ -72,7 +79,9 @@ async fn run(command: Command, output: &Output) -> Result<Answer, Failure> {
                 Command::Clean(args) => commands::clean::run(&args, &context).await,
                 Command::Config(args) => commands::config::run(&args, &context),
                 Command::Doctor(args) => commands::doctor::run(&args, &context).await,
-                Command::Completions(_) | Command::Demo(_) => unreachable!("handled above"),
+                Command::Completions(_) | Command::ManPages(_) | Command::Demo(_) => {
+                    unreachable!("handled above")
+                }
             }
         }
     }
@@ -80,3 +89,5 @@ async fn run(command: Command, output: &Output) -> Result<Answer, Failure> {
 
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
+mod generated;
