@@ -145,6 +145,18 @@ fn completions_of_each_shell_know_the_commands() {
 }
 
 #[test]
+fn manual_pages_are_written_for_whoever_packs_the_program() {
+    let landing = Landing::new();
+    landing.rawsink(["man-pages", "."]).exits(0);
+    let pages = landing.files();
+    for page in ["rawsink.1", "rawsink-write.1", "rawsink-state-retry.1"] {
+        assert!(pages.iter().any(|known| known == page), "no {page} in {pages:?}");
+    }
+    landing.rawsink(["man-pages", "missing"]).exits(2).one_error("Invalid");
+    assert!(!landing.rawsink(["--help"]).exits(0).stdout.contains("man-pages"));
+}
+
+#[test]
 fn a_command_line_that_is_not_understood_is_exit_2_with_a_pointer_to_the_help() {
     let landing = Landing::new();
     for args in [&["wirte"][..], &["write"], &["list", "--all"], &["state"], &[]] {
