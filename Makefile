@@ -5,7 +5,7 @@ CARGO ?= cargo
 .PHONY: help demo test test-offline parity parity-ceph torture torture-ceph model simulate bench deploy-test docs lint lint-workflows dist ci
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## Build the program and go the whole way once, in ./rawsink-demo
 	$(CARGO) build --release --package rawsink-cli
