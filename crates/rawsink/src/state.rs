@@ -25,7 +25,7 @@ pub use self::{
     plan::{Applied, Days, Plan, Series, execute, plan_backfill, plan_retry},
     postgres::PostgresState,
     sqlite::SqliteState,
-    transition::{Outcome, Verdict, transition},
+    transition::{Outcome, Verdict, is_reason_of, transition},
 };
 use crate::{
     config::{Settings, StateUrl},
@@ -159,7 +159,19 @@ pub trait PartitionState: fmt::Debug + Send + Sync {
 
     /// Returns the records that pass the filter, sorted by key. A record that makes no sense is an
     /// error of its own, `Corrupt`, which names it; the others are there all the same.
-    async fn list(&self, filter: &Filter) -> Result<Vec<Result<Entry>>>;
+    async fn list(&self, filter: &Filter) -> Result<Vec<Result<Entry>>> {
+        let mut entries = Vec::new();
+        self.scan(filter, &mut |found| entries.push(found)).await?;
+        Ok(entries)
+    }
+
+    /// Hands over what [`list`](Self::list) returns one after the other, so that memory does not grow
+    /// with the number of records.
+    async fn scan(
+        &self,
+        filter: &Filter,
+        take: &mut (dyn FnMut(Result<Entry>) + Send),
+    ) -> Result<()>;
 
     /// Reads the record, applies a change and writes, as one atomic step among all processes and
     /// hosts (G14). Returns the record as it is now; `None` where the change changed nothing.

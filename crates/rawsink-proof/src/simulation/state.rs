@@ -52,7 +52,11 @@ impl PartitionState for State {
         Err(Error::new(ErrorKind::Unsupported, "nobody looks for many here"))
     }
 
-    async fn list(&self, _filter: &Filter) -> Result<Vec<Result<Entry>>> {
+    async fn scan(
+        &self,
+        _filter: &Filter,
+        _take: &mut (dyn FnMut(Result<Entry>) + Send),
+    ) -> Result<()> {
         Err(Error::new(ErrorKind::Unsupported, "nobody lists here"))
     }
 

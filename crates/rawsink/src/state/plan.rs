@@ -55,7 +55,7 @@ impl Days {
     ///
     /// # Errors
     /// `Invalid` where the last is before the first, or more than ten years later.
-    fn all(self) -> Result<Vec<LogicalDate>> {
+    pub fn all(self) -> Result<Vec<LogicalDate>> {
         let Self { since, until } = self;
         if until < since {
             return Err(Error::invalid(format!("the last day, {until}, is before {since}")));

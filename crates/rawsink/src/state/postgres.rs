@@ -104,24 +104,24 @@ impl PostgresState {
         Ok(found)
     }
 
-    /// Reads all records of a statement, which is made for the table as it is.
-    async fn read_all(
+    /// Hands over all records of a statement, which is made for the table as it is.
+    async fn read_each(
         &self,
         statement: impl FnOnce(&FoundTable) -> (String, Vec<Option<String>>) + Send,
-    ) -> Result<Vec<Result<Entry>>, Fault> {
+        take: &mut (dyn FnMut(Result<Entry>) + Send),
+    ) -> Result<(), Fault> {
         let mut lease = self.connections.lease().await?;
         let patience = self.connections.patience();
         let table = within(patience, self.table(&mut lease.connection)).await?;
-        let Some(table) = table else { return Ok(Vec::new()) };
+        let Some(table) = table else { return Ok(()) };
         let (sql, parameters) = statement(table);
-        let mut entries = Vec::new();
         let mut rows = bound(sql, parameters).fetch(&mut lease.connection);
         while let Some(row) = within(patience, rows.try_next()).await? {
-            entries.push(entry(&row).map_err(|error| error.on_path(self.connections.place())));
+            take(entry(&row).map_err(|error| error.on_path(self.connections.place())));
         }
         drop(rows);
         self.connections.keep(lease);
-        Ok(entries)
+        Ok(())
     }
 
     async fn write(
@@ -182,19 +182,26 @@ impl PartitionState for PostgresState {
 
     async fn find(&self, keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>> {
         let parameters = super::wanted(keys)?;
+        let mut entries = Vec::new();
         if keys.is_empty() {
-            return Ok(Vec::new());
+            return Ok(entries);
         }
-        let found = self.read_all(|table| (sql::select_many(table, keys.len()), parameters)).await;
-        found.map_err(|fault| self.error(fault))
+        let statement = |table: &FoundTable| (sql::select_many(table, keys.len()), parameters);
+        let found = self.read_each(statement, &mut |found| entries.push(found)).await;
+        found.map_err(|fault| self.error(fault))?;
+        Ok(entries)
     }
 
-    async fn list(&self, filter: &Filter) -> Result<Vec<Result<Entry>>> {
-        let listed = self.read_all(|table| {
+    async fn scan(
+        &self,
+        filter: &Filter,
+        take: &mut (dyn FnMut(Result<Entry>) + Send),
+    ) -> Result<()> {
+        let statement = |table: &FoundTable| {
             let (sql, parameters) = sql::select_filtered(table, filter);
             (sql, parameters.into_iter().map(Some).collect())
-        });
-        listed.await.map_err(|fault| self.error(fault))
+        };
+        self.read_each(statement, take).await.map_err(|fault| self.error(fault))
     }
 
     async fn change(

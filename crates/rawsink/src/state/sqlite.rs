@@ -11,6 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use rustix::{
     fs::{self, Access},
@@ -132,13 +133,29 @@ impl SqliteState {
         sql: String,
         parameters: impl IntoIterator<Item = Option<String>>,
     ) -> Result<Vec<Result<Entry>>> {
+        let mut entries = Vec::new();
+        self.each(connection, sql, parameters, &mut |found| entries.push(found)).await?;
+        Ok(entries)
+    }
+
+    /// Runs a statement with text parameters; hands over the records it reads as they come.
+    async fn each(
+        &self,
+        connection: &mut SqliteConnection,
+        sql: String,
+        parameters: impl IntoIterator<Item = Option<String>>,
+        take: &mut (dyn FnMut(Result<Entry>) + Send),
+    ) -> Result<()> {
         let query = sqlx::query(AssertSqlSafe(sql));
         let query = parameters.into_iter().fold(query, Query::bind);
-        let rows = query.fetch_all(connection).await.map_err(|cause| self.error(cause))?;
         let text =
             |row: &SqliteRow, column| row.try_get::<Option<String>, _>(column).ok().flatten();
-        let entries = rows.iter().map(|row| row::entry(|column| text(row, column)));
-        Ok(entries.map(|found| found.map_err(|error| error.on_path(self.path.display()))).collect())
+        let mut rows = query.fetch(connection);
+        while let Some(row) = rows.try_next().await.map_err(|cause| self.error(cause))? {
+            let found = row::entry(|column| text(&row, column));
+            take(found.map_err(|error| error.on_path(self.path.display())));
+        }
+        Ok(())
     }
 
     async fn one(
@@ -214,10 +231,14 @@ impl PartitionState for SqliteState {
         self.run(&mut connection, sql::select_many(&Sql, keys.len()), parameters).await
     }
 
-    async fn list(&self, filter: &Filter) -> Result<Vec<Result<Entry>>> {
-        let Some(mut connection) = self.reader().await? else { return Ok(Vec::new()) };
+    async fn scan(
+        &self,
+        filter: &Filter,
+        take: &mut (dyn FnMut(Result<Entry>) + Send),
+    ) -> Result<()> {
+        let Some(mut connection) = self.reader().await? else { return Ok(()) };
         let (sql, parameters) = sql::select_filtered(&Sql, filter);
-        self.run(&mut connection, sql, parameters.into_iter().map(Some)).await
+        self.each(&mut connection, sql, parameters.into_iter().map(Some), take).await
     }
 
     async fn change(

@@ -66,6 +66,11 @@ pub fn transition(previous: Option<&Record>, verdict: &Verdict, now: Timestamp) 
     next
 }
 
+/// Tells whether a record's `error_message` is about this run.
+pub fn is_reason_of(message: &str, run: &RunId) -> bool {
+    message.starts_with(&about(run))
+}
+
 /// Returns what the reason of a failure begins with: the run that it is about.
 pub(super) fn about(run: &RunId) -> String {
     format!("run {run}: ")
