@@ -61,7 +61,7 @@ impl Level {
     }
 
     /// Checks that a value may stand at this level.
-    fn check(self, value: &str) -> Result<()> {
+    pub(crate) fn check(self, value: &str) -> Result<()> {
         match self {
             Self::Source => key::check_source(value),
             Self::Date => value.parse::<key::LogicalDate>().map(|_| ()),

@@ -31,6 +31,7 @@ pub mod clock;
 pub mod config;
 pub mod consume;
 pub mod copy;
+pub mod coverage;
 pub mod doctor;
 pub mod error;
 pub mod key;

@@ -9,7 +9,7 @@ use std::{
 /// What each module of the library may import, from the ground up: bytes (`store`) and words (`key`,
 /// `row`, `metadata`) do not know each other; `layout` joins them; `sink` and `state` do not know
 /// each other; whoever needs both stands on top.
-const MAY_IMPORT: [(&str, &[&str]); 17] = [
+const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("error", &[]),
     ("clock", &[]),
     ("key", &["error"]),
@@ -23,6 +23,7 @@ const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("validate", &["error", "key", "layout", "row", "sink", "state"]),
     ("consume", &["error", "key", "layout", "sink", "state"]),
     ("manifest", &["consume", "error", "key", "layout", "sink", "state"]),
+    ("coverage", &["error", "key", "layout", "sink", "state"]),
     ("verify", &["error", "key", "sink"]),
     ("clean", &["clock", "error", "layout", "sink", "store"]),
     ("copy", &["error", "key", "layout", "metadata", "sink", "store"]),

@@ -12,6 +12,7 @@ mod clean; // what dead writers left: which of it goes, and that the living lose
 mod concurrency; // threads that race for one run, work side by side, or judge at once
 mod consume; // consumers see what has authority, and nothing else
 mod copy; // runs copied between sinks: the same bytes, or nothing
+mod coverage; // what is covered, beside an expectation that is worked out otherwise
 mod databases; // the databases under test, and what only a test may do to them
 mod doctor; // what an examination finds: on honest stores, on lying ones, in trouble
 mod faults; // a fault at every store call, before and after it

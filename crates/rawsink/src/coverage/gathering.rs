@@ -1,0 +1,178 @@
+//! Records and runs, in whatever order they come, folded into one piece of evidence a cell.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Coverage, Scope,
+    evidence::{Evidence, Interned, There},
+};
+use crate::{
+    error::{Error, Result},
+    key::{LogicalDate, PartitionKey, RunId, Selection},
+    layout::Level,
+    sink::Landed,
+    state::{Days, Entry, Series},
+};
+
+/// What was seen so far: all records come before the first run.
+pub(super) struct Gathering<'scope> {
+    selection: &'scope Selection,
+    customers: BTreeSet<String>,
+    queries: BTreeSet<String>,
+    seen: BTreeMap<Series, Vec<Evidence>>,
+    runs: Interned<RunId>,
+    reasons: Interned<String>,
+    faults: Vec<Error>,
+}
+
+impl<'scope> Gathering<'scope> {
+    pub(super) fn new(scope: &'scope Scope) -> Result<Self> {
+        let Scope { selection, customers, queries } = scope;
+        Ok(Self {
+            selection,
+            customers: named(Level::Customer, customers, selection.customer_id.as_ref())?,
+            queries: named(Level::Query, queries, selection.query_name.as_ref())?,
+            seen: BTreeMap::new(),
+            runs: Interned::default(),
+            reasons: Interned::default(),
+            faults: Vec::new(),
+        })
+    }
+
+    pub(super) fn record(&mut self, found: Result<Entry>) {
+        let entry = match found {
+            Ok(entry) => entry,
+            Err(fault) => return self.faults.push(fault),
+        };
+        if !self.is_meant(&entry.key) {
+            return;
+        }
+        let record = &entry.record;
+        let current = record.current_run_id.as_ref().and_then(|run| self.runs.index(run));
+        let reason = record.error_message.as_ref().and_then(|text| self.reasons.index(text));
+        let evidence = evidence(&mut self.seen, &entry.key);
+        evidence.status = Some(record.status);
+        (evidence.current, evidence.reason) = (current, reason);
+        evidence.set_record_count(record.record_count);
+    }
+
+    pub(super) fn landed(&mut self, partition: &Landed) {
+        if !self.is_meant(&partition.key) {
+            return;
+        }
+        let evidence = evidence(&mut self.seen, &partition.key);
+        // Oldest first: the last of each kind is the newest.
+        for run in &partition.runs {
+            let index = self.runs.index(&run.run_id);
+            let (newest, there) = if run.sealed {
+                (&mut evidence.sealed, There::Sealed)
+            } else {
+                (&mut evidence.unsealed, There::Unsealed)
+            };
+            *newest = index;
+            if index == evidence.current {
+                evidence.current_there = there;
+            }
+        }
+    }
+
+    /// Puts what was seen beside what is expected.
+    pub(super) fn finish(mut self) -> Result<Coverage> {
+        let days = self.days()?;
+        let mut rows = Vec::new();
+        for series in self.expected()? {
+            let mut seen = self.seen.remove(&series).unwrap_or_default();
+            seen.shrink_to_fit();
+            rows.push((series, seen));
+        }
+        let Self { runs, reasons, faults, .. } = self;
+        Ok(Coverage { days, rows, runs, reasons, faults })
+    }
+
+    /// Tells whether a partition of the selection belongs to a customer and a query that are named.
+    fn is_meant(&self, key: &PartitionKey) -> bool {
+        (self.customers.is_empty() || self.customers.contains(key.customer_id()))
+            && (self.queries.is_empty() || self.queries.contains(key.query_name()))
+    }
+
+    fn days(&self) -> Result<Vec<LogicalDate>> {
+        let seen = || self.seen.values().flatten().map(|evidence| evidence.day);
+        let Selection { since, until, .. } = self.selection;
+        let first = since.or_else(|| seen().min());
+        let last = until.or_else(|| seen().max());
+        match (first.or(last), last.or(first)) {
+            (Some(since), Some(until)) => Days { since, until }.all(),
+            _ if self.customers.is_empty() || self.queries.is_empty() => Ok(Vec::new()),
+            _ => Err(Error::invalid("nothing is there to tell which days are expected")),
+        }
+    }
+
+    /// Returns every customer with every query of its source, sorted.
+    fn expected(&self) -> Result<Vec<Series>> {
+        let mut sources: BTreeMap<&str, [BTreeSet<&str>; 2]> = BTreeMap::new();
+        if let Some(source) = &self.selection.source {
+            sources.entry(source).or_default();
+        }
+        for Series { source, customer_id, query_name } in self.seen.keys() {
+            let [customers, queries] = sources.entry(source).or_default();
+            customers.insert(customer_id);
+            queries.insert(query_name);
+        }
+        let named = self.customers.iter().chain(&self.queries).next();
+        if let (true, Some(name)) = (sources.is_empty(), named) {
+            let message = format!("nothing is there to tell which source {name:?} belongs to");
+            return Err(Error::invalid(message));
+        }
+        let mut expected = Vec::new();
+        for (source, [seen_customers, seen_queries]) in &sources {
+            let customers = chosen(&self.customers, seen_customers);
+            for customer_id in &customers {
+                for query_name in chosen(&self.queries, seen_queries) {
+                    let part = |text: &str| text.to_owned();
+                    expected.push(Series {
+                        source: part(source),
+                        customer_id: part(customer_id),
+                        query_name: part(query_name),
+                    });
+                }
+            }
+        }
+        Ok(expected)
+    }
+}
+
+/// Returns the names that a scope expects, by its set and its filter.
+fn named(level: Level, set: &BTreeSet<String>, one: Option<&String>) -> Result<BTreeSet<String>> {
+    let names: BTreeSet<String> = set.iter().chain(one).cloned().collect();
+    names.iter().try_for_each(|name| level.check(name))?;
+    Ok(names)
+}
+
+/// Returns what was seen of a partition. Both lists come in the order of days.
+fn evidence<'a>(
+    seen: &'a mut BTreeMap<Series, Vec<Evidence>>,
+    key: &PartitionKey,
+) -> &'a mut Evidence {
+    let series = Series {
+        source: key.source().to_owned(),
+        customer_id: key.customer_id().to_owned(),
+        query_name: key.query_name().to_owned(),
+    };
+    let (row, day) = (seen.entry(series).or_default(), key.logical_date());
+    let at = match row.binary_search_by_key(&day, |evidence| evidence.day) {
+        Ok(at) => at,
+        Err(at) => {
+            row.insert(at, Evidence::new(day));
+            at
+        }
+    };
+    &mut row[at]
+}
+
+fn chosen<'a>(named: &'a BTreeSet<String>, seen: &BTreeSet<&'a str>) -> Vec<&'a str> {
+    if named.is_empty() {
+        seen.iter().copied().collect()
+    } else {
+        named.iter().map(String::as_str).collect()
+    }
+}

@@ -1,0 +1,84 @@
+//! The page says the same as the cells, and nothing in it is markup.
+
+use std::collections::BTreeMap;
+
+use rawsink::coverage::{Coverage, PageFacts};
+use serde_json::Value;
+
+/// Takes the data out of a page and reads them as its script does.
+#[track_caller]
+pub(super) fn says_the_same(coverage: &Coverage, told: &BTreeMap<String, String>) {
+    let facts = PageFacts {
+        made: "2024-06-01T00:00:00Z".parse().unwrap(),
+        place: "</script><script>alert(1)</script>".to_owned(),
+    };
+    let mut page = Vec::new();
+    coverage.write_page(&facts, &mut page).unwrap();
+    let page = String::from_utf8(page).unwrap();
+    assert!(!page.contains("{{"), "every part is filled in");
+    assert_eq!(page.matches("</script").count(), 2, "the data and the script");
+    for address in ["http:", "https:", "//cdn", "@import", "url("] {
+        assert!(!page.contains(address), "{address}");
+    }
+    let (_, data) = page.split_once("id=\"data\">").unwrap();
+    let (data, _) = data.split_once("</script>").unwrap();
+    assert!(!data.contains('<'), "{data}");
+    let data: Value = serde_json::from_str(data).unwrap();
+    assert_eq!(data["place"], facts.place.as_str());
+    assert_eq!(shown(&data), told.iter().map(|(path, text)| (path.clone(), short(text))).collect());
+}
+
+/// What a page shows of a cell: standing, run, what is lost, what is unknown, reason.
+fn short(told: &str) -> String {
+    let part: Vec<&str> = told.splitn(8, ' ').collect();
+    let lost = if told.contains("lost=true") { part[3] } else { "-" };
+    let unknown = if told.contains("unknown=true") { part[4] } else { "-" };
+    let reason = part[7].split_once(' ').unwrap().1.rsplit_once(' ').unwrap().0;
+    format!("{} {} {lost} {unknown} {reason}", part[0], part[1])
+}
+
+fn shown(data: &Value) -> BTreeMap<String, String> {
+    let named = |list: &str, number: u64| {
+        let at = usize::try_from(number).unwrap().checked_sub(1);
+        at.map_or("-".to_owned(), |at| data[list][at].as_str().unwrap().to_owned())
+    };
+    let mut shown = BTreeMap::new();
+    for row in data["rows"].as_array().unwrap() {
+        let name = |at: usize| row[at].as_str().unwrap();
+        for (day, letter) in name(3).chars().enumerate() {
+            let usual = data["usual"][day].as_u64().unwrap();
+            let standing = match letter.to_ascii_lowercase() {
+                'v' => "validated",
+                's' => "sealed",
+                'u' => "unsealed",
+                'f' => "failed",
+                'm' => "missing",
+                other => panic!("{other}"),
+            };
+            let unusual = row[4].as_array().unwrap();
+            let found = unusual.iter().find(|numbers| numbers[0].as_u64() == Some(day as u64));
+            let numbers: [u64; 4] = found.map_or(
+                match standing {
+                    "missing" => [0; 4],
+                    "sealed" => [usual, 0, usual, 0],
+                    _ => [usual, 0, 0, 0],
+                },
+                |found| [1, 2, 3, 4].map(|at| found[at].as_u64().unwrap_or(0)),
+            );
+            let [run, lost, unknown, reason] = numbers;
+            let marked = lost > 0 || (unknown > 0 && standing != "sealed");
+            assert_eq!(letter.is_ascii_uppercase(), marked, "{row} {day}");
+            let (run, lost) = (named("runs", run), named("runs", lost));
+            let (unknown, reason) = (named("runs", unknown), named("reasons", reason));
+            let path = format!(
+                "{}/customer_id={}/query_name={}/logical_date={}",
+                name(0),
+                name(1),
+                name(2),
+                data["days"][day].as_str().unwrap()
+            );
+            shown.insert(path, format!("{standing} {run} {lost} {unknown} {reason}"));
+        }
+    }
+    shown
+}
