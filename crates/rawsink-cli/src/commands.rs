@@ -4,6 +4,7 @@ pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod copy;
+pub(crate) mod coverage;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod list;
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     Manifest(manifest::Args),
     Copy(copy::Args),
     Clean(clean::Args),
+    Coverage(coverage::Args),
     Config(config::Args),
     Doctor(doctor::Args),
     Demo(demo::Args),

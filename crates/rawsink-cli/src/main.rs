@@ -77,6 +77,7 @@ async fn run(command: Command, output: &Output) -> Result<Answer, Failure> {
                 Command::Manifest(args) => commands::manifest::run(&args, &context).await,
                 Command::Copy(args) => commands::copy::run(&args, &context).await,
                 Command::Clean(args) => commands::clean::run(&args, &context).await,
+                Command::Coverage(args) => commands::coverage::run(&args, &context).await,
                 Command::Config(args) => commands::config::run(&args, &context),
                 Command::Doctor(args) => commands::doctor::run(&args, &context).await,
                 Command::Completions(_) | Command::ManPages(_) | Command::Demo(_) => {

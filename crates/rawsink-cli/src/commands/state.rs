@@ -75,12 +75,12 @@ fn print(entry: &Entry, context: &Context<'_>) -> Result<(), Failure> {
 }
 
 /// Tells of a record that makes no sense; the command goes on.
-fn tell_fault(fault: &Error) {
+pub(super) fn tell_fault(fault: &Error) {
     output::note(format!("fault: {fault}"));
 }
 
 /// Ends a command that met so many records which make no sense.
-fn end(faults: usize) -> Result<Answer, Failure> {
+pub(super) fn end(faults: usize) -> Result<Answer, Failure> {
     match faults {
         0 => Ok(Answer::Yes),
         1 => Err(Error::corrupt("1 record of the state makes no sense").into()),

@@ -14,6 +14,7 @@
 mod clean; // what dead writers left: shown, and removed when that is said
 mod config; // settings with their origins, help, completions
 mod copy; // runs copied to another sink, killed and repeated
+mod coverage; // what is covered: rows, cells, plan, page
 mod demo; // the demo, and the commands that it ends with
 mod disk; // disks that are full, limited, forbidden or not there
 mod doctor; // what an examination answers, and that it leaves nothing

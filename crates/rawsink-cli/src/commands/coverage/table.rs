@@ -1,0 +1,130 @@
+//! The coverage on standard output: days in a row for a person, cells for a program.
+
+use std::fmt::{self, Write};
+
+use rawsink::{
+    LogicalDate, RunId,
+    coverage::{Cell, Coverage, Drift, Standing},
+    key::Selection,
+    layout::Place,
+    state::{Series, Status},
+};
+use serde::Serialize;
+
+use crate::{context::Context, exit::Failure, output};
+
+/// A cell, as JSON.
+#[derive(Serialize)]
+struct Row<'a> {
+    path: String,
+    source: &'a str,
+    customer_id: &'a str,
+    query_name: &'a str,
+    logical_date: String,
+    standing: Standing,
+    /// The run that the standing is about.
+    run_id: Option<&'a RunId>,
+    /// `null` where there is no record.
+    status: Option<Status>,
+    current_run_id: Option<&'a RunId>,
+    record_count: Option<u64>,
+    error_message: Option<&'a str>,
+    /// The newest sealed run in the storage.
+    sealed_run_id: Option<&'a RunId>,
+    /// The newest run in the storage without a seal.
+    unsealed_run_id: Option<&'a RunId>,
+    #[serde(flatten)]
+    drift: Drift,
+}
+
+/// Prints each cell.
+pub(super) fn print_cells(coverage: &Coverage, context: &Context<'_>) -> Result<(), Failure> {
+    for (series, cells) in coverage.cells() {
+        let path = place(series, None);
+        for cell in cells {
+            let row = Row {
+                path: place(series, Some(cell.day)).to_string(),
+                source: &series.source,
+                customer_id: &series.customer_id,
+                query_name: &series.query_name,
+                logical_date: cell.day.to_string(),
+                standing: cell.standing,
+                run_id: cell.run,
+                status: cell.status,
+                current_run_id: cell.current,
+                record_count: cell.record_count,
+                error_message: cell.reason,
+                sealed_run_id: cell.sealed,
+                unsealed_run_id: cell.unsealed,
+                drift: cell.drift,
+            };
+            context.output.data(&row, &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints one line for each customer's query: which days are what.
+pub(super) fn print_rows(coverage: &Coverage) -> Result<(), Failure> {
+    for (series, cells) in coverage.cells() {
+        let mut line = place(series, None).to_string();
+        let mut separator = "\t";
+        for span in spans(cells) {
+            // Text takes every write.
+            let _ = write!(line, "{separator}{span}");
+            separator = ", ";
+        }
+        line.push('\n');
+        output::text(line.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Returns the place of a customer's query, or of a day of it.
+pub(super) fn place(series: &Series, day: Option<LogicalDate>) -> Place {
+    let Series { source, customer_id, query_name } = series.clone();
+    Place::around(&Selection {
+        source: Some(source),
+        customer_id: Some(customer_id),
+        query_name: Some(query_name),
+        since: day,
+        until: day,
+    })
+}
+
+/// Days in a row that have the same standing.
+struct Span {
+    standing: Standing,
+    drift: Drift,
+    first: LogicalDate,
+    last: LogicalDate,
+}
+
+fn spans<'a>(cells: impl Iterator<Item = Cell<'a>>) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for Cell { day, standing, drift, .. } in cells {
+        match spans.last_mut() {
+            Some(span) if (span.standing, span.drift) == (standing, drift) => span.last = day,
+            _ => spans.push(Span { standing, drift, first: day, last: day }),
+        }
+    }
+    spans
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { standing, drift, first, last } = self;
+        write!(f, "{standing} {first}")?;
+        if first != last {
+            write!(f, "..{last}")?;
+        }
+        if drift.lost {
+            f.write_str(" (lost)")?;
+        }
+        // Of what is sealed only that goes without saying.
+        if drift.unknown && *standing != Standing::Sealed {
+            f.write_str(" (unknown run)")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! What is covered, as the program shows it.
+
+mod page; // the page: whole, in its place, and harmless
+mod plan; // what is to be done, pasted into a shell
+
+use serde_json::json;
+
+use crate::landing::{Landing, PARTITION, RUN, run_path};
+
+const SERIES: &str = "google_ads/customer_id=123/query_name=campaign";
+
+/// Four days: validated, failed, sealed only, unsealed; the fifth and another query are missing.
+fn landing() -> Landing {
+    let landing = Landing::new();
+    for day in ["01", "02", "03"] {
+        land(&landing, day);
+    }
+    landing.rawsink(["validate", &run_path(RUN)]).exits(0);
+    landing.rawsink(["validate", &of_day("02"), "--latest", "--strict"]).exits(1);
+    let unsealed = format!("data/raw/{}/run_id={RUN}/payload.jsonl", of_day("04"));
+    landing.file(&unsealed, "{}\n");
+    landing
+}
+
+fn land(landing: &Landing, day: &str) {
+    landing.feed(["write", &of_day(day), "--run-id", RUN], "{}\n").exits(0);
+}
+
+fn of_day(day: &str) -> String {
+    format!("{SERIES}/logical_date=2024-06-{day}")
+}
+
+#[test]
+fn a_row_says_which_days_are_what_and_the_exit_code_whether_something_is_missing() {
+    let landing = landing();
+    let answer = landing.rawsink(["coverage"]).exits(0);
+    let expected = format!(
+        "{SERIES}\tvalidated 2024-06-01, failed 2024-06-02, sealed 2024-06-03, unsealed 2024-06-04\n"
+    );
+    assert_eq!(answer.stdout, expected);
+    answer.says(&[
+        "1 row of 4 days, 2024-06-01 to 2024-06-04: 1 validated, 1 sealed only, 1 unsealed, 1 failed, 0 missing",
+        "0 runs have authority and are not in the storage, 1 sealed run is unknown to the state",
+    ]);
+    let answer = landing.rawsink(["coverage", "--until", "2024-06-06"]).exits(1);
+    assert!(answer.stdout.ends_with(", missing 2024-06-05..2024-06-06\n"), "{answer:#?}");
+    let answer = landing.rawsink(["coverage", "--queries", "campaign,keyword"]).exits(1);
+    assert!(answer.stdout.contains("keyword\tmissing 2024-06-01..2024-06-04\n"), "{answer:#?}");
+    landing.rawsink(["coverage", &of_day("03")]).exits(0);
+    let landing = Landing::new();
+    landing.rawsink(["coverage"]).exits(0).says(&["nothing is landed, and nothing expected"]);
+}
+
+#[test]
+fn a_run_with_authority_that_is_gone_is_told_of() {
+    let landing = landing();
+    std::fs::remove_dir_all(landing.run_dir(RUN)).unwrap();
+    let answer = landing.rawsink(["coverage"]).exits(1);
+    assert!(answer.stdout.contains("\tmissing 2024-06-01 (lost), "), "{answer:#?}");
+    answer.says(&["1 run has authority and is not in the storage"]);
+}
+
+#[test]
+fn a_cell_as_json_says_what_state_and_storage_hold() {
+    let landing = landing();
+    let cells = landing.rawsink(["coverage", "--json"]).exits(0).json();
+    assert_eq!(cells.len(), 4);
+    let message = cells[1]["error_message"].as_str().unwrap();
+    assert!(message.starts_with(&format!("run {RUN}: ")), "{message}");
+    let cell = |day: &str| {
+        json!({
+            "path": of_day(day), "source": "google_ads", "customer_id": "123",
+            "query_name": "campaign", "logical_date": format!("2024-06-{day}"),
+            "standing": "unsealed", "run_id": RUN, "status": null, "current_run_id": null,
+            "record_count": null, "error_message": null, "sealed_run_id": null,
+            "unsealed_run_id": RUN, "lost": false, "unknown": false
+        })
+    };
+    assert_eq!(cells[3], cell("04"));
+    let mut validated = cell("01");
+    validated["standing"] = "validated".into();
+    validated["status"] = "success".into();
+    validated["current_run_id"] = RUN.into();
+    validated["record_count"] = 1.into();
+    validated["sealed_run_id"] = RUN.into();
+    validated["unsealed_run_id"] = json!(null);
+    assert_eq!(cells[0], validated);
+    assert_eq!(cells[0]["path"], PARTITION);
+    let facts =
+        |day: usize| [&cells[day]["standing"], &cells[day]["status"], &cells[day]["unknown"]];
+    assert_eq!(facts(1), [&json!("failed"), &json!("failed"), &json!(false)]);
+    assert_eq!(facts(2), [&json!("sealed"), &json!(null), &json!(true)]);
+}
+
+#[test]
+fn customers_come_from_a_file_and_are_expected_whether_they_were_seen_or_not() {
+    let landing = landing();
+    landing.file("customers.txt", "456\n\n  123 \n");
+    let args = ["coverage", "google_ads", "--customers-file", "customers.txt"];
+    let answer = landing.rawsink(args).exits(1);
+    let customers: Vec<&str> =
+        answer.stdout.lines().map(|line| line.split('/').nth(1).unwrap()).collect();
+    assert_eq!(customers, ["customer_id=123", "customer_id=456"]);
+    landing.feed(["coverage", "--customers-file", "-"], "123\n").exits(0);
+    landing.feed(["coverage", "--customers-file", "-"], "\n").exits(2).one_error("Invalid");
+    let missing = landing.rawsink(["coverage", "--customers-file", "nothing.txt"]).exits(2);
+    assert!(missing.one_error("Invalid").contains("nothing.txt"));
+    landing.rawsink(["coverage", "--customers", "1", "--customer", "2"]).exits(2);
+}
+
+#[test]
+fn a_record_that_makes_no_sense_is_named_and_the_rest_is_covered() {
+    let landing = landing();
+    let path = landing.dir().join("data/state_store.db");
+    let mut database = std::fs::read(&path).unwrap();
+    let at = memchr::memmem::find(&database, b"2024-06-02failed").unwrap();
+    database[at..at + 16].copy_from_slice(b"2024-06-31failed");
+    std::fs::write(path, database).unwrap();
+    let answer = landing.rawsink(["coverage"]).exits(5);
+    assert_eq!(answer.stdout.lines().count(), 1, "{answer:#?}");
+    answer.says(&["2024-06-31", "1 record of the state makes no sense"]);
+}
+
+#[test]
+fn coverage_changes_nothing() {
+    let landing = landing();
+    let before = landing.snapshot();
+    for args in [&["coverage"][..], &["coverage", "--json"], &["coverage", "--plan"]] {
+        landing.rawsink(args).exits(0);
+    }
+    assert!(landing.snapshot() == before, "{:?}", landing.files());
+}

@@ -1,0 +1,51 @@
+//! The page: whole, in its place, and harmless. `make coverage-test` looks at it in a browser.
+
+use std::fs;
+
+use super::landing;
+use crate::landing::Landing;
+
+#[test]
+fn a_page_replaces_an_older_one_and_leaves_nothing_beside_it() {
+    let landing = landing();
+    landing.file("out/coverage.html", "old");
+    let answer = landing.rawsink(["coverage", "--html", "out/coverage.html"]).exits(0);
+    assert_eq!(answer.stdout, "", "the page is the answer");
+    answer.says(&["1 validated, 1 sealed only"]);
+    let page = fs::read_to_string(landing.dir().join("out/coverage.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+    assert!(page.contains(r#"["google_ads","123","campaign","vfsu",["#), "{page}");
+    assert_eq!(fs::read_dir(landing.dir().join("out")).unwrap().count(), 1);
+    let json = landing.rawsink(["coverage", "--json", "--html", "page.html"]).exits(0).json();
+    assert_eq!(json.len(), 4, "a program gets its cells all the same");
+    assert!(landing.dir().join("page.html").exists());
+}
+
+#[test]
+fn a_page_never_lies_among_the_partitions() {
+    let landing = landing();
+    let before = landing.snapshot();
+    std::os::unix::fs::symlink("raw", landing.dir().join("data/link")).unwrap();
+    for place in ["data/raw/page.html", "data/link/page.html", "./data/raw/google_ads/page.html"] {
+        let answer = landing.rawsink(["coverage", "--html", place]).exits(2);
+        assert!(answer.one_error("Invalid").contains("among the partitions"), "{answer:#?}");
+    }
+    for place in ["nowhere/page.html", "data", "data/.."] {
+        landing.rawsink(["coverage", "--html", place]).exits(2).one_error("Invalid");
+    }
+    fs::remove_file(landing.dir().join("data/link")).unwrap();
+    let after = landing.snapshot();
+    assert!(after.keys().eq(before.keys()), "{:?}", landing.files());
+}
+
+#[test]
+fn what_names_and_reasons_say_is_no_markup() {
+    let landing = Landing::new();
+    let customer = "\"><script>alert(1)<!--";
+    let path = format!("ads/customer_id={customer}/query_name=q/logical_date=2024-06-01");
+    landing.feed(["write", &path], "{}\n").exits(0);
+    landing.rawsink(["coverage", "--html", "page.html"]).exits(0);
+    let page = fs::read_to_string(landing.dir().join("page.html")).unwrap();
+    assert!(!page.contains("<script>alert") && !page.contains("<!--"), "{page}");
+    assert!(page.contains(r#""\">\u003cscript>alert(1)\u003c!--""#), "{page}");
+}
