@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline parity parity-ceph torture torture-ceph model simulate bench deploy-test docs lint lint-workflows dist ci
+.PHONY: help demo test test-offline parity parity-ceph torture torture-ceph model simulate bench coverage-test deploy-test docs lint lint-workflows dist ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -42,6 +42,9 @@ simulate: ## Simulate the real code over SEEDS seeds (10,000); SEED=n replays on
 
 bench: ## Measure CPU, memory and requests beside floors in the same run; starts a MinIO unless a server is named
 	scripts/with-minio $(CARGO) bench --package rawsink-cli --bench throughput
+
+coverage-test: ## Look at the coverage page in headless Chromium; needs Node.js, npm and chromium, takes a minute
+	scripts/coverage-test $(if $(KEEP),--keep)
 
 deploy-test: ## Lint the Ansible role and play it on this machine, with real Vault, SOPS and MinIO; installs them
 	deploy/ansible/tests/run

@@ -57,6 +57,7 @@ impl Command {
     pub(crate) fn threads(&self) -> usize {
         match self {
             Self::Validate(args) => args.jobs() + 1,
+            Self::Copy(args) => args.jobs() + 1,
             _ => 2,
         }
     }

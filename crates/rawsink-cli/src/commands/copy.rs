@@ -83,6 +83,13 @@ struct Destination {
     bucket: Option<String>,
 }
 
+impl Args {
+    /// Returns how many runs are copied at a time.
+    pub(crate) fn jobs(&self) -> usize {
+        self.jobs.get()
+    }
+}
+
 /// What became of a run, as JSON.
 #[derive(Serialize)]
 struct Line<'a> {

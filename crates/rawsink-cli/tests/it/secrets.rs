@@ -32,10 +32,8 @@ fn arguments(command: &str) -> Vec<&'static str> {
         "read" | "show" | "verify" | "validate" => vec![PARTITION, "--latest"],
         "list" => vec!["--runs"],
         "state show" | "state backfill" => vec![PARTITION],
-        "state init" | "state list" | "state retry" | "manifest" | "clean" | "config" | "demo"
-        | "doctor" => {
-            vec![]
-        }
+        "state init" | "state list" | "state retry" | "manifest" | "coverage" | "clean" | "config"
+        | "demo" | "doctor" => vec![],
         "copy" => vec!["--to-root", "elsewhere"],
         "completions" => vec!["bash"],
         _ => panic!("how is `rawsink {command}` called?"),

@@ -1,0 +1,219 @@
+// Looks at coverage pages in headless Chromium: `make coverage-test`.
+//
+//   page.mjs DIR    reads small.html, large.html and hostile.html there and leaves screenshots beside them
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { statSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+
+const dir = path.resolve(process.argv[2]);
+const { chromium } = createRequire(path.join(dir, "package.json"))("playwright-core");
+const DESKTOP = { width: 1280, height: 800 };
+const NARROW = { width: 390, height: 844 };
+// What nobody should wait longer for, and how far frames may be apart while it scrolls, on a busy machine without a GPU.
+const DRAWN_MS = 2000;
+const FRAME_MS = 34;
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync"],
+});
+
+// Opens a page; whatever it says, asks or requests beyond itself is a fault.
+async function open(name, options = {}) {
+  const context = await browser.newContext({ viewport: DESKTOP, ...options });
+  const page = await context.newPage();
+  const faults = [];
+  const url = pathToFileURL(path.join(dir, name)).href;
+  page.on("console", (message) => faults.push(`console: ${message.text()}`));
+  page.on("pageerror", (error) => faults.push(`error: ${error.message}`));
+  page.on("dialog", (dialog) => { faults.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
+  page.on("request", (request) => {
+    if (request.url() !== url && !request.url().startsWith("data:")) faults.push(`request: ${request.url()}`);
+  });
+  await page.goto(url);
+  await page.waitForFunction(() => document.documentElement.dataset.drawn);
+  const close = async () => {
+    assert.deepEqual(faults, [], name);
+    await context.close();
+  };
+  return { page, close };
+}
+
+const text = (page, selector) => page.locator(selector).innerText();
+const shown = (page) => text(page, "#shown");
+
+// Where the first cell with a letter lies in the window.
+const find = (page, letter) => page.evaluate((letter) => {
+  const row = model.shown.findIndex(({ letters }) => letters.includes(letter));
+  const cell = { row, day: model.shown[row].letters.indexOf(letter) };
+  grid.reveal(cell);
+  const { x, y, width, height } = grid.rectangle(cell);
+  const { customer, query } = model.shown[row];
+  return { x: x + width / 2, y: y + height / 2, customer, query, day: model.days[cell.day] };
+}, letter);
+
+const tests = {
+  async "it looks right on both screens, light and dark"() {
+    for (const [screen, viewport] of Object.entries({ desktop: DESKTOP, narrow: NARROW })) {
+      for (const colorScheme of ["light", "dark"]) {
+        const { page, close } = await open("small.html", { viewport, colorScheme, hasTouch: screen === "narrow" });
+        const failed = await find(page, "f");
+        if (screen === "desktop") await page.mouse.move(failed.x, failed.y);
+        if (screen === "narrow" && colorScheme === "dark") await page.touchscreen.tap(failed.x, failed.y);
+        await page.waitForTimeout(200);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${screen}: ${wide} pixels too wide`);
+        const file = path.join(dir, `coverage-${screen}-${colorScheme}.png`);
+        await page.screenshot({ path: file });
+        assert.ok(statSync(file).size < 200_000, `${file} is too large`);
+        await close();
+      }
+    }
+  },
+
+  async "its colours follow the system while it is open"() {
+    const { page, close } = await open("small.html");
+    const colour = () => page.evaluate(() => grid.colours.panel + getComputedStyle(document.body).backgroundColor);
+    const light = await colour();
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.waitForTimeout(200);
+    const dark = await colour();
+    assert.equal(light, "#ffffffrgb(244, 246, 248)");
+    assert.equal(dark, "#171e27rgb(16, 21, 28)");
+    await close();
+  },
+
+  async "filters leave the rows that pass"() {
+    const { page, close } = await open("small.html");
+    assert.equal(await shown(page), "42 rows");
+    const customer = await page.evaluate(() => model.rows[4].customer);
+    await page.fill("#customer", customer.slice(0, 8));
+    assert.equal(await shown(page), "3 of 42 rows");
+    await page.selectOption("#query", "keyword_view");
+    assert.equal(await shown(page), "1 of 42 rows");
+    await page.fill("#customer", "nobody");
+    assert.equal(await text(page, "#empty"), "No row passes these filters.");
+    await page.click("#reset");
+    await page.waitForFunction(() => model.shown.length === 42);
+    const missing = await page.evaluate(() => model.rows.filter(({ letters }) => /m/i.test(letters)).length);
+    await page.click('#standings [data-letter="m"]');
+    assert.equal(await shown(page), missing === 42 ? "42 rows" : `${missing} of 42 rows`);
+    await page.click('#standings [data-letter="m"]');
+    const drifting = await page.evaluate(() => model.rows.filter(({ letters }) => /[A-Z]/.test(letters)).length);
+    await page.click('#standings [data-letter="x"]');
+    assert.equal(await shown(page), `${drifting} of 42 rows`);
+    await page.selectOption("#order", "worst");
+    const open_ = await page.evaluate(() => model.shown.map((row) => Model.open(row)));
+    assert.deepEqual(open_, [...open_].sort((a, b) => b - a));
+    await close();
+  },
+
+  async "a cell that is pointed at is told about"() {
+    const { page, close } = await open("small.html");
+    for (const [letter, name, more] of [
+      ["v", "Validated", "T23:05:06.789Z"], ["s", "Sealed only", "waits to be validated"],
+      ["u", "Unsealed", "without a seal"], ["f", "Failed", "line 17 is no JSON object"],
+      ["m", "Missing", "No run is there"], ["M", "Missing", "has authority and cannot be read"],
+      ["V", "Validated", "-again is sealed and has no verdict"],
+    ]) {
+      const cell = await find(page, letter);
+      await page.mouse.move(cell.x, cell.y);
+      const told = await text(page, "#details");
+      const path = `customer_id=${cell.customer}/query_name=${cell.query}/logical_date=${cell.day}`;
+      for (const part of [name, more, cell.customer, path]) assert.ok(told.includes(part), `${letter}: ${told}`);
+    }
+    await page.mouse.move(5, 5);
+    assert.ok(await page.locator("#details").isHidden());
+    await close();
+  },
+
+  async "all of it can be reached by keyboard"() {
+    const { page, close } = await open("small.html");
+    await page.focus("#grid");
+    await page.keyboard.press("ArrowDown");
+    assert.deepEqual(await page.evaluate(() => grid.cursor), { row: 0, day: 75 }, "the newest day comes first");
+    await page.keyboard.press("Home");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowRight");
+    assert.deepEqual(await page.evaluate(() => grid.cursor), { row: 1, day: 1 });
+    for (let press = 0; press < 30; press++) {
+      await page.keyboard.press("n");
+      const letter = await page.evaluate(() => model.shown[grid.cursor.row].letters[grid.cursor.day]);
+      assert.notEqual(letter, "v");
+    }
+    await page.keyboard.press("PageDown");
+    await page.keyboard.press("PageDown");
+    await page.keyboard.press("PageDown");
+    await page.keyboard.press("PageDown");
+    assert.equal(await page.evaluate(() => grid.cursor.row), 41, "the end is the end");
+    assert.ok(await page.evaluate(() => grid.rectangle(grid.cursor).y + grid.rowHeight <= grid.view.getBoundingClientRect().bottom));
+    assert.ok((await text(page, "#details")).includes("keyword_view"));
+    await page.keyboard.press("Escape");
+    assert.ok(await page.locator("#details").isHidden());
+    const reached = [];
+    await page.evaluate(() => document.activeElement.blur());
+    for (let press = 0; press < 12; press++) {
+      await page.keyboard.press("Tab");
+      reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.dataset.letter));
+    }
+    for (const id of ["v", "m", "x", "customer", "query", "order", "reset", "grid"]) assert.ok(reached.includes(id), `${id}: ${reached}`);
+    await close();
+  },
+
+  async "names and reasons are text, whatever they say"() {
+    const { page, close } = await open("hostile.html");
+    const cell = await find(page, "s");
+    await page.mouse.move(cell.x, cell.y);
+    const told = await text(page, "#details");
+    assert.ok(told.includes(`"><img src=x onerror=alert(1)><!--<script>`), told);
+    assert.equal(await page.evaluate(() => document.scripts.length), 2);
+    assert.equal(await page.evaluate(() => document.images.length), 0);
+    await close();
+  },
+
+  async "450,000 cells are drawn at once and scroll smoothly"() {
+    const { page, close } = await open("large.html");
+    assert.equal(await shown(page), "5,000 rows");
+    const drawn = Number(await page.evaluate(() => document.documentElement.dataset.drawn));
+    // From frame to frame while it scrolls: what is drawn and what the browser makes of it.
+    const times = await page.evaluate(async () => {
+      const frame = () => new Promise(requestAnimationFrame);
+      const times = [];
+      let last = await frame();
+      for (let step = 0; step < 100; step++) {
+        grid.view.scrollTop = step * 977;
+        const now = await frame();
+        times.push(now - last);
+        last = now;
+      }
+      return times.sort((a, b) => a - b);
+    });
+    const filter = await page.evaluate(() => {
+      const start = performance.now();
+      document.querySelector('#standings [data-letter="f"]').click();
+      return performance.now() - start;
+    });
+    const [median, worst] = [times[50], times[99]].map((time) => time.toFixed(1));
+    console.log(`  drawn after ${drawn} ms; a frame takes ${median} ms (at the most ${worst}), a filter ${filter.toFixed(0)} ms`);
+    assert.ok(drawn < DRAWN_MS, `drawn after ${drawn} ms`);
+    assert.ok(times[50] < FRAME_MS, `a frame takes ${median} ms`);
+    await close();
+  },
+};
+
+let failed = 0;
+for (const [name, test] of Object.entries(tests)) {
+  try {
+    await test();
+    console.log(`ok      ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED  ${name}\n${error.stack}`);
+  }
+}
+await browser.close();
+if (failed > 0) process.exitCode = 1;
