@@ -29,7 +29,10 @@ use rawsink::{
     layout::Place,
     sink::SinkOptions,
     state::{PartitionState, SqliteState},
-    store::{Attempt, Object, ObjectInfo, Reading, RunObjects, Store, StorePath, Stored, Upload},
+    store::{
+        Attempt, Discarded, Leftover, Object, ObjectInfo, Presence, Reading, RunObjects, Store,
+        StorePath, Stored, Upload,
+    },
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, sqlite::SqliteConnectOptions};
 
@@ -183,6 +186,18 @@ impl Store for Landing {
 
     fn walk(&self, _dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
         stream::iter(self.partitions().flat_map(stored)).boxed()
+    }
+
+    fn presence(&self) -> Presence {
+        Presence::Lock
+    }
+
+    fn leftovers(&self, _dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
+        stream::empty().boxed()
+    }
+
+    async fn discard(&self, _leftover: &Leftover) -> Result<Discarded> {
+        Err(made_up())
     }
 }
 

@@ -32,8 +32,8 @@ fn arguments(command: &str) -> Vec<&'static str> {
         "read" | "show" | "verify" | "validate" => vec![PARTITION, "--latest"],
         "list" => vec!["--runs"],
         "state show" | "state backfill" => vec![PARTITION],
-        "state init" | "state list" | "state retry" | "manifest" | "coverage" | "clean" | "config"
-        | "demo" | "doctor" => vec![],
+        "state init" | "state list" | "state retry" | "manifest" | "coverage" | "clean"
+        | "config" | "demo" | "doctor" => vec![],
         "copy" => vec!["--to-root", "elsewhere"],
         "completions" => vec!["bash"],
         _ => panic!("how is `rawsink {command}` called?"),
@@ -129,7 +129,11 @@ fn answers(landing: &Landing, form: Form, secrets: &[String]) -> Vec<Answer> {
 
 /// Tells whether a command asks the server of a bucket.
 fn asks_the_server(call: &[String]) -> bool {
-    ["write", "read", "list", "show", "verify", "validate", "doctor"].contains(&call[0].as_str())
+    let asking = [
+        "write", "read", "list", "show", "verify", "validate", "coverage", "clean", "copy",
+        "doctor",
+    ];
+    asking.contains(&call[0].as_str())
 }
 
 fn canaries() -> [String; 1] {
