@@ -2,8 +2,9 @@
 //!
 //! The table is the contract's; a file that other software made with that table works unchanged,
 //! with or without a primary key, whatever types its columns declare. Reading never makes or
-//! changes a file. A change is one `BEGIN IMMEDIATE` transaction, so that no process's update is
-//! lost (G14).
+//! changes a file, but for this: what a process that died in the middle of a change left half-written
+//! is rolled back first. A change is one `BEGIN IMMEDIATE` transaction, so that no process's update
+//! is lost (G14).
 
 use std::{
     path::{Path, PathBuf},
@@ -104,12 +105,26 @@ impl SqliteState {
         if !self.path.try_exists().map_err(|cause| unavailable(&cause, &self.path))? {
             return Ok(None);
         }
-        let options = self.options().read_only(true);
-        let mut connection = options.connect().await.map_err(|cause| self.error(cause))?;
+        let found = match self.looked_into(self.options().read_only(true)).await {
+            Err(cause) if needs_recovery(&cause) => self.looked_into(self.options()).await,
+            found => found,
+        };
+        found.map_err(|cause| self.error(cause))
+    }
+
+    /// Connects and begins to read; `None` where the table is missing.
+    ///
+    /// The transaction keeps anybody else from changing the file, and so from dying in the middle of
+    /// a change, until the connection is gone.
+    async fn looked_into(
+        &self,
+        options: SqliteConnectOptions,
+    ) -> Result<Option<SqliteConnection>, sqlx::Error> {
+        let mut connection = options.connect().await?;
+        sqlx::query("BEGIN").execute(&mut connection).await?;
         let found = sqlx::query("SELECT 1 FROM sqlite_master WHERE name = 'partition_state'")
             .fetch_optional(&mut connection)
-            .await
-            .map_err(|cause| self.error(cause))?;
+            .await?;
         Ok(found.map(|_| connection))
     }
 
@@ -262,6 +277,13 @@ impl PartitionState for SqliteState {
         let _ = connection.close().await;
         Ok(next)
     }
+}
+
+/// Tells whether a process died in the middle of a change, and who reads alone cannot roll it back:
+/// `SQLITE_READONLY_RECOVERY`, `SQLITE_READONLY_ROLLBACK`.
+fn needs_recovery(cause: &sqlx::Error) -> bool {
+    let code = cause.as_database_error().and_then(DatabaseError::code);
+    matches!(code.as_deref(), Some("264" | "776"))
 }
 
 /// Returns the primary result code of an extended one.

@@ -71,6 +71,35 @@ async fn a_reader_is_told_that_the_database_is_busy() {
     assert_eq!(busy.kind(), ErrorKind::Unavailable, "{busy}");
 }
 
+/// A database as a process leaves it that dies in the middle of a change: half of it is in the file,
+/// and what was there before is in the journal.
+async fn half_changed() -> Sqlite {
+    let (alive, dead) = (foreign().await, Sqlite::new());
+    let mut writer = alive.connect().await;
+    writer.execute("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN IMMEDIATE").await;
+    writer.execute("UPDATE partition_state SET attempt_count = 8").await;
+    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
+        INSERT INTO partition_state SELECT 'google_ads', 'c' || i, 'campaign', '2024-06-01', \
+        'success', 'r1', 'v1', 1, NULL, NULL, 1 FROM n";
+    writer.execute(many).await;
+    for name in ["state.db", "state.db-journal"] {
+        fs::copy(alive.folder.path().join(name), dead.folder.path().join(name)).unwrap();
+    }
+    dead
+}
+
+#[tokio::test]
+async fn g14_a_change_that_its_process_did_not_live_to_end_never_was() {
+    let database = half_changed().await;
+    assert_ne!(fs::read(database.path()).unwrap(), fs::read(foreign().await.path()).unwrap());
+    assert_eq!(database.state().list(&Filter::default()).await.unwrap().len(), 1);
+    assert_eq!(database.state().get(&customer("0")).await.unwrap().unwrap().attempt_count, 1);
+    assert_eq!(entries(database.folder.path()).unwrap(), ["state.db"]);
+
+    let judged = half_changed().await.state().judge(&customer("0"), &passed(1), now()).await;
+    assert_eq!(judged.unwrap().attempt_count, 2);
+}
+
 #[tokio::test]
 async fn a_database_closed_to_this_user_is_denied_and_stays_as_it_is() {
     use std::os::unix::fs::PermissionsExt;
