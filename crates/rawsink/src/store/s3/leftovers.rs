@@ -108,16 +108,17 @@ impl Uploads {
                 (uploads, if nothing { Some(Where::Exactly) } else { next })
             }
             Where::Exactly => {
-                let key = format!("{}{}", self.prefix, Object::Payload.file_name());
+                let key = self.prefix.clone() + Object::Payload.file_name();
                 let found =
                     retry::answered(&self.surroundings, || self.requests.list_uploads(&key));
-                let found: Vec<_> =
-                    found.await?.value.into_iter().map(|upload| (key.clone(), upload)).collect();
-                let next = found.is_empty().then_some(Where::Everywhere(None));
-                (found, next)
+                let found = found.await?.value.into_iter();
+                let found = found.map(|upload| (key.clone(), upload)).collect();
+                (found, Some(Where::Everywhere(None)))
             }
             Where::Everywhere(after) => match self.page("", after.as_ref()).await {
-                Ok(UploadPage { uploads, next }) => {
+                Ok(UploadPage { mut uploads, next }) => {
+                    let exact = self.prefix.clone() + Object::Payload.file_name();
+                    uploads.retain(|(key, _)| *key != exact);
                     (uploads, next.map(|next| Where::Everywhere(Some(next))))
                 }
                 // A key may be allowed less than the bucket; the prefix was answered.

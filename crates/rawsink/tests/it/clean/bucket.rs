@@ -10,7 +10,7 @@ use rawsink::{
 use super::{HOUR, cleaned, fates, older_than, planned};
 use crate::{
     s3_server::{
-        Answer, DeleteIfMatch, Effect, Habit, Objects, Op, S3Server, UploadListing, key_of,
+        Answer, DeleteIfMatch, Effect, Habit, Objects, Op, PREFIX, S3Server, UploadListing, key_of,
     },
     sample::{key, path, read, rows, run, seal},
 };
@@ -81,13 +81,14 @@ async fn every_page_of_uploads_is_gone_through_however_a_server_lists_them() {
             open(&server, n);
             open(&server, n);
         }
-        // Not ours: another prefix, and a key that is no payload's.
+        // Not ours: another prefix, and keys that are no payload's of a run.
         server.objects().open("raw/other/payload.jsonl");
+        server.objects().open(&format!("{PREFIX}/payload.jsonl"));
         server.objects().open(&payload_of(1).replace("payload.jsonl", "other"));
         server.pass_hours(25);
         let done = cleaned(&server.sink(), DAY).await;
         assert_eq!(done.len(), 10, "{listing:?}: {done:?}");
-        assert_eq!(server.objects().uploads.len(), 2, "{listing:?}");
+        assert_eq!(server.objects().uploads.len(), 3, "{listing:?}");
     }
 }
 
