@@ -4,8 +4,9 @@
 //! is in the bucket is asked by `curl`, which shares no code with the program.
 
 mod access; // keys and buckets that are wrong, secrets from files
+mod cleaning; // what dead writers left, and nothing of the living
 mod client; // what lies in the bucket, asked by curl
-mod copies; // to the bucket and back, and cleaning beside the living
+mod copies; // to the bucket and back
 mod defaults; // one round with the settings that nobody changed
 mod doctor; // an examination of the server, whole and cut off
 mod kills; // kill -9 of a writer at any moment

@@ -1,14 +1,14 @@
-//! Copies from a directory to the bucket and back, and cleaning beside the living.
+//! Copies from a directory to the bucket and back.
 
 use std::{thread, time::Duration};
 
 use nix::sys::signal::Signal;
 
-use super::{Client, assert_sealed, bucket, payload_of, rows};
+use super::{Client, bucket, rows};
 use crate::{
-    landing::{Landing, PARTITION, lines},
+    landing::{Landing, lines},
     random::Random,
-    running::{Running, until},
+    running::Running,
 };
 
 /// Writes the settings of a landing as a file of variables.
@@ -58,27 +58,4 @@ fn g15_a_tree_that_went_to_a_bucket_and_back_is_the_same_whatever_cut_the_copies
     let mirror = directory.dir().join("mirror");
     Client::of(&other).mirror(&mirror);
     assert_eq!(directory.shell("diff -r data/raw mirror").exits(0).stdout, "");
-}
-
-#[test]
-#[ignore = "parity: needs an object storage server"]
-fn g18_cleaning_at_the_least_age_touches_nothing_of_a_living_writer() {
-    let landing = bucket();
-    let client = Client::of(&landing);
-    let text = rows("alive", 24);
-    let mut writer = Running::start(landing.command(["write", PARTITION, "--run-id", "alive"]));
-    writer.feed(&text.as_bytes()[..12 << 20]);
-    until("an upload is open", || client.open_uploads(&payload_of("alive")) == 1);
-    client.put(&payload_of("left"), "{\"left\":1}\n");
-    for _ in 0..5 {
-        let clean = ["clean", "--older-than", "1h", "--apply", "--payloads-too"];
-        let met = landing.rawsink(clean).exits(0);
-        assert_eq!(met.stdout, "");
-        met.says(&["0 removed", "2 younger than the age"]);
-    }
-    landing.rawsink(["clean", "--older-than", "59m", "--apply"]).exits(2).one_error("Invalid");
-    writer.feed(&text.as_bytes()[12 << 20..]);
-    writer.finish().exits(0);
-    assert_sealed(&landing, "alive", &text);
-    assert_eq!(client.get(&payload_of("left")), "{\"left\":1}\n");
 }

@@ -4,12 +4,13 @@
 
 use std::{fmt::Write, fs, path::Path, thread};
 
+use rawsink::{ErrorKind, clean::Payloads};
 use serde_json::Value;
 
 use super::keys::limited;
 use crate::{
     landing::{Answer, Landing, PARTITION, RUN, run_path},
-    parity::{Client, bucket, payload_of, rows, seal_of},
+    parity::{Client, bucket, cleaning::cleaned_later, payload_of, rows, seal_of},
 };
 
 /// The columns of the table. The validator's key is the reader's: what it may more is in the database.
@@ -23,15 +24,17 @@ const ROLES: [(&str, &str); 4] = [
 /// What somebody with a key may try.
 type Deed = (&'static str, fn(&Scene) -> bool);
 
-/// What is tried, each in a scene of its own: true where it was done, false where it was denied. First
-/// what a writer has to do, then a reader's duties.
-const DEEDS: [Deed; 20] = [
+/// What is tried, each in a scene of its own: true where it was done, false where it was denied. The
+/// duties of each role come first.
+const DEEDS: [Deed; 22] = [
     ("`write` of one part", |scene| scene.writes("{}\n")),
     ("`write` of many parts", |scene| scene.writes(&rows("large", 12))),
     ("`write` over a leftover and an open upload", Scene::writes_again),
     ("`list`", |scene| scene.does(&["list", "--runs"])),
     ("`show`, `read`, `verify`, `validate`", Scene::reads),
     ("`read` of a run that is not there says so", Scene::misses),
+    ("`clean --apply`", |scene| scene.cleans(Payloads::UnderLock)),
+    ("`clean --apply --payloads-too`", |scene| scene.cleans(Payloads::Everywhere)),
     ("replace a seal, by a `PUT` without condition", |scene| scene.puts(&seal_of(RUN))),
     ("replace a payload likewise", |scene| scene.puts(&payload_of(RUN))),
     ("delete a seal", |scene| scene.asks("DELETE", &scene.path(&seal_of(RUN)))),
@@ -52,6 +55,14 @@ const DEEDS: [Deed; 20] = [
     ("write to another prefix", |scene| scene.asks("PUT", &scene.path_elsewhere(&seal_of(RUN)))),
     ("change the bucket's own policy", |scene| scene.asks("PUT", "?policy=")),
 ];
+
+/// What of it each role has to do.
+const DUTIES: [&[Deed]; 4] = {
+    let (writer, rest) = DEEDS.split_at(3);
+    let (reader, rest) = rest.split_at(2);
+    let cleaners = rest.split_at(1).1;
+    [writer, reader, cleaners.split_at(1).0, cleaners.split_at(2).0]
+};
 
 /// A prefix with one sealed run, another beside it, and a key.
 #[derive(Debug)]
@@ -115,6 +126,17 @@ impl Scene {
     fn reads(&self) -> bool {
         let commands = ["show", "read", "verify", "validate"];
         commands.iter().all(|command| self.does(&[command, PARTITION, "--latest"]))
+    }
+
+    /// Cleans where the owner left a payload and an upload.
+    fn cleans(&self, payloads: Payloads) -> bool {
+        self.upload();
+        assert_eq!(self.owner().put(&payload_of("another"), "{\"left\":1}\n"), "200");
+        match cleaned_later(&self.key, payloads) {
+            Ok(done) => done.len() == 2,
+            Err(error) if error.kind() == ErrorKind::Denied => false,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     fn misses(&self) -> bool {
@@ -213,7 +235,7 @@ fn one_right_less(policy: &Value) -> Vec<(String, Value)> {
 #[ignore = "parity: needs an object storage server"]
 fn no_policy_gives_a_right_that_its_role_can_do_without() {
     thread::scope(|scope| {
-        for ((role, file), duties) in ROLES.iter().zip([&DEEDS[..3], &DEEDS[3..5]]) {
+        for ((role, file), duties) in ROLES.iter().zip(DUTIES) {
             for (right, less) in one_right_less(&policy(file)) {
                 scope.spawn(move || {
                     let done = duties.iter().all(|(_, deed)| deed(&Scene::new(Some(&less))));

@@ -1,0 +1,129 @@
+//! What dead writers left in a bucket is found and removed, and nothing of the living.
+//!
+//! A bucket's leftovers have to be an hour old. So the library does what `clean` does, with its clock
+//! two hours ahead; the program's own is the real one.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use rawsink::{
+    RawSink, Result,
+    clean::{LEAST_AGE_WITHOUT_LOCK, Payloads, Rules, execute, plan},
+    clock::{FixedClock, Surroundings},
+    config::Loaded,
+    layout::Place,
+    store::Discarded,
+};
+
+use super::{Client, assert_sealed, bucket, payload_of, rows, seal_of};
+use crate::{
+    landing::{Landing, PARTITION, run_path},
+    running::{Running, until},
+};
+
+/// Cleans at the least age, two hours from now; returns the file or upload, and what became of it.
+pub(super) fn cleaned_later(
+    landing: &Landing,
+    payloads: Payloads,
+) -> Result<Vec<(String, Option<Discarded>)>> {
+    let vars = landing.vars().iter().map(|(name, value)| ((*name).to_owned(), Ok(value.clone())));
+    let clock = Arc::new(FixedClock(Timestamp::now() + SignedDuration::from_hours(2)));
+    let surroundings = Surroundings { clock, ..Surroundings::default() };
+    let sink = RawSink::open_in(&Loaded::from_vars(vars).unwrap().settings, surroundings)?;
+    let rules = Rules { older_than: LEAST_AGE_WITHOUT_LOCK, payloads };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let planned = plan(&sink, &Place::top(), rules)?;
+        let done = planned.then(async |planned| {
+            let planned = planned?;
+            let name = planned.leftover.found.name.clone();
+            Ok((name, execute(&sink, &planned).await?))
+        });
+        let done: Vec<_> = done.collect().await;
+        done.into_iter().collect()
+    })
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn g18_what_dead_writers_left_goes_and_nothing_else_does() {
+    let (landing, elsewhere) = (bucket(), bucket());
+    let (client, other) = (Client::of(&landing), Client::of(&elsewhere));
+    landing.land("sealed", "{}\n");
+    client.put(&payload_of("left"), "{\"left\":1}\n");
+    client.put("google_ads/notes.txt", "notes");
+    let mut dead =
+        ["sealed", "open", "left", "open"].map(|run| client.start_upload(&payload_of(run)));
+    let part = format!("{}?partNumber=1&uploadId={}", client.path(&payload_of("open")), dead[1]);
+    assert_eq!(client.status("PUT", &part, "{\"part\":1}\n"), "200");
+    let not_ours = ["google_ads/notes.txt", &seal_of("open"), "payload.jsonl"];
+    for key in not_ours {
+        client.start_upload(key);
+    }
+    other.start_upload(&payload_of("open"));
+
+    let mut done = cleaned_later(&landing, Payloads::UnderLock).unwrap();
+    done.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    dead.sort_unstable();
+    let payload = ("payload.jsonl".to_owned(), None);
+    let mut expected: Vec<_> = dead.map(|id| (id, Some(Discarded::Removed))).into();
+    expected.push(payload.clone());
+    expected.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    assert_eq!(done, expected);
+    for run in ["sealed", "open", "left"] {
+        assert_eq!(client.open_uploads(&payload_of(run)), 0, "{run}");
+    }
+    assert_eq!(not_ours.map(|key| client.open_uploads(key)), [1; 3]);
+    assert_eq!(other.open_uploads(&payload_of("open")), 1);
+
+    assert_eq!(cleaned_later(&landing, Payloads::UnderLock).unwrap(), [payload]);
+    let removed = ("payload.jsonl".to_owned(), Some(Discarded::Removed));
+    assert_eq!(cleaned_later(&landing, Payloads::Everywhere).unwrap(), [removed]);
+    assert_eq!(cleaned_later(&landing, Payloads::Everywhere).unwrap(), []);
+    let left = [seal_of("sealed"), payload_of("sealed"), "google_ads/notes.txt".to_owned()];
+    assert_eq!(client.keys(), left);
+    assert_sealed(&landing, "sealed", "{}\n");
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn g08_a_writer_whose_upload_was_ended_beside_it_is_told_so() {
+    let landing = bucket();
+    let client = Client::of(&landing);
+    let text = rows("ended", 24);
+    let mut writer = Running::start(landing.command(["write", PARTITION, "--run-id", "ended"]));
+    writer.feed(&text.as_bytes()[..12 << 20]);
+    until("an upload is open", || client.open_uploads(&payload_of("ended")) == 1);
+    let done = cleaned_later(&landing, Payloads::UnderLock).unwrap();
+    assert_eq!(done.len(), 1, "{done:?}");
+    writer.feed(&text.as_bytes()[12 << 20..]);
+    writer.finish().exits(3).one_error("Conflict");
+    assert_eq!(client.open_uploads(&payload_of("ended")), 0);
+    assert_eq!(client.keys(), [""; 0]);
+    landing.feed(["write", PARTITION, "--run-id", "ended"], &text).exits(0);
+    assert_sealed(&landing, "ended", &text);
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn g18_cleaning_at_the_least_age_touches_nothing_of_a_living_writer() {
+    let landing = bucket();
+    let client = Client::of(&landing);
+    let text = rows("alive", 24);
+    let mut writer = Running::start(landing.command(["write", PARTITION, "--run-id", "alive"]));
+    writer.feed(&text.as_bytes()[..12 << 20]);
+    until("an upload is open", || client.open_uploads(&payload_of("alive")) == 1);
+    client.put(&payload_of("left"), "{\"left\":1}\n");
+    for _ in 0..5 {
+        let clean = ["clean", "--older-than", "1h", "--apply", "--payloads-too"];
+        let met = landing.rawsink(clean).exits(0);
+        assert_eq!(met.stdout, "");
+        met.says(&["0 removed", "2 younger than the age"]);
+    }
+    landing.rawsink(["clean", "--older-than", "59m", "--apply"]).exits(2).one_error("Invalid");
+    writer.feed(&text.as_bytes()[12 << 20..]);
+    writer.finish().exits(0);
+    assert_sealed(&landing, "alive", &text);
+    assert_eq!(client.get(&payload_of("left")), "{\"left\":1}\n");
+}
