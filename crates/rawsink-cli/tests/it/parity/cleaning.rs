@@ -18,7 +18,7 @@ use rawsink::{
 
 use super::{Client, assert_sealed, bucket, payload_of, rows, seal_of};
 use crate::{
-    landing::{Landing, PARTITION, run_path},
+    landing::{Landing, PARTITION},
     running::{Running, until},
 };
 

@@ -71,9 +71,7 @@ impl Fault {
         match self.status {
             Some(501) => true,
             Some(408 | 409 | 412 | 429) => false,
-            // Ceph calls an upload that is being ended so, too.
-            Some(404) => self.is("NoSuchBucket"),
-            Some(400..=499) => !self.is("RequestTimeout"),
+            Some(400..=499) => !self.is("RequestTimeout") && !self.says_that_the_upload_ended(),
             _ => false,
         }
     }
@@ -101,6 +99,12 @@ impl Fault {
     /// Tells whether the upload that was named is not there (any more).
     pub(crate) fn is_no_such_upload(&self) -> bool {
         self.is("NoSuchUpload")
+    }
+
+    /// The same of a request that changes or lists an upload: Ceph calls one that is being ended no
+    /// such key.
+    pub(crate) fn says_that_the_upload_ended(&self) -> bool {
+        self.is_no_such_upload() || self.is("NoSuchKey")
     }
 
     /// Tells whether the key that was named is not there. A 404 of a HEAD has no code.

@@ -71,7 +71,7 @@ impl Uploads {
                         run,
                     })),
                     // It was ended, or became an object, meanwhile.
-                    Err(fault) if fault.is_no_such_upload() => None,
+                    Err(fault) if fault.says_that_the_upload_ended() => None,
                     Err(fault) => Some(Err(Error::from(fault).at(&run))),
                 }
             }
@@ -159,7 +159,7 @@ impl Discarding<'_> {
         let (key, id) = (&self.payload_key, &leftover.name);
         let parts = self.answer(|| self.requests.list_parts(key, id)).await;
         match parts {
-            Err(fault) if fault.is_no_such_upload() => return Ok(Discarded::Gone),
+            Err(fault) if fault.says_that_the_upload_ended() => return Ok(Discarded::Gone),
             Err(fault) => return Err(fault.into()),
             Ok(parts) if parts.bytes != leftover.bytes => return Ok(Discarded::Changed),
             Ok(parts) if parts.last > Some(leftover.modified) => return Ok(Discarded::Changed),
@@ -168,7 +168,7 @@ impl Discarding<'_> {
         // What is still listed is ended again: a part on its way can bring an upload back.
         for _ in 0..ENDINGS {
             match self.answer(|| self.requests.abort_upload(key, id)).await {
-                Err(fault) if !fault.is_no_such_upload() => return Err(fault.into()),
+                Err(fault) if !fault.says_that_the_upload_ended() => return Err(fault.into()),
                 _ => {}
             }
             let listed = self.answer(|| self.requests.list_uploads(key)).await?;

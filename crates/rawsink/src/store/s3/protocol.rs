@@ -224,7 +224,7 @@ impl Attempt {
             }
             for id in &open {
                 match self.answer_raw(|requests| requests.abort_upload(&key, id)).await {
-                    Err(fault) if !fault.is_no_such_upload() => return Err(fault.into()),
+                    Err(fault) if !fault.says_that_the_upload_ended() => return Err(fault.into()),
                     _ => self.quiet_since = clock.monotonic(),
                 }
             }

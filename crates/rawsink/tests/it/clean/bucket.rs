@@ -125,6 +125,9 @@ async fn an_upload_that_ends_while_it_is_looked_at_is_none() {
     let done = execute(&server.sink(), &found[0]).await.unwrap();
     assert_eq!(done, Some(Discarded::Removed), "whoever ended it");
     assert_eq!(execute(&server.sink(), &found[0]).await.unwrap(), Some(Discarded::Gone));
+    // Ceph calls an upload that is being ended so.
+    server.habit(Habit::once(Op::Parts, Effect::Refused(Answer::Error(404, "NoSuchKey"))));
+    assert_eq!(execute(&server.sink(), &found[0]).await.unwrap(), Some(Discarded::Gone));
 }
 
 #[tokio::test]

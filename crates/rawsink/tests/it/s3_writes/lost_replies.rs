@@ -115,6 +115,22 @@ async fn g07_no_such_upload_means_sealed_where_complete_was_applied_and_conflict
     assert_free(&server, "the upload is gone").await;
 }
 
+/// Ceph calls an upload that is being ended so, whatever is asked of it.
+#[tokio::test]
+async fn g07_an_upload_that_is_called_no_such_key_was_ended() {
+    let gone = Answer::Error(404, "NoSuchKey");
+    let vanishes = Effect::After(|objects| objects.uploads.clear());
+    for op in [Op::Part, Op::Complete] {
+        let server = S3Server::default();
+        server.habit(Habit::always(op, Effect::Refused(gone)));
+        server.habit(Habit::always(Op::Head, vanishes));
+        assert_eq!(outcome(&server, &Size::Large.rows("mine")).await, Err(ErrorKind::Conflict));
+        assert_free(&server, "the upload is gone").await;
+    }
+    assert_survives(Habit::once(Op::Complete, Effect::Lost(gone)), Size::Large).await;
+    assert_survives(Habit::once(Op::Complete, Effect::Refused(gone)), Size::Large).await;
+}
+
 #[tokio::test]
 async fn g07_a_complete_that_is_applied_while_the_writer_looks_is_seen() {
     let server = S3Server::default();

@@ -34,7 +34,7 @@ impl Attempt {
             .await;
         match sent {
             Ok(answered) => Ok((number, answered.value)),
-            Err(fault) if fault.is_no_such_upload() || fault.is_no_such_object() => {
+            Err(fault) if fault.says_that_the_upload_ended() => {
                 Err(superseded("its upload was ended"))
             }
             Err(fault) => Err(fault.into()),
