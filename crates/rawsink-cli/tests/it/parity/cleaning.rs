@@ -86,19 +86,25 @@ fn g18_what_dead_writers_left_goes_and_nothing_else_does() {
     assert_sealed(&landing, "sealed", "{}\n");
 }
 
+/// Starts a writer and feeds it half of its 24 MiB of rows, so that an upload is open.
+fn half_way(landing: &Landing, run: &str) -> (Running, String) {
+    let (client, text) = (Client::of(landing), rows(run, 24));
+    let mut writer = Running::start(landing.command(["write", PARTITION, "--run-id", run]));
+    writer.feed(&text.as_bytes()[..12 << 20]);
+    until("an upload is open", || client.open_uploads(&payload_of(run)) == 1);
+    (writer, text)
+}
+
 #[test]
 #[ignore = "parity: needs an object storage server"]
 fn g08_a_writer_whose_upload_was_ended_beside_it_is_told_so() {
     let landing = bucket();
-    let client = Client::of(&landing);
-    let text = rows("ended", 24);
-    let mut writer = Running::start(landing.command(["write", PARTITION, "--run-id", "ended"]));
-    writer.feed(&text.as_bytes()[..12 << 20]);
-    until("an upload is open", || client.open_uploads(&payload_of("ended")) == 1);
+    let (mut writer, text) = half_way(&landing, "ended");
     let done = cleaned_later(&landing, Payloads::UnderLock).unwrap();
     assert_eq!(done.len(), 1, "{done:?}");
     writer.feed(&text.as_bytes()[12 << 20..]);
     writer.finish().exits(3).one_error("Conflict");
+    let client = Client::of(&landing);
     assert_eq!(client.open_uploads(&payload_of("ended")), 0);
     assert_eq!(client.keys(), [""; 0]);
     landing.feed(["write", PARTITION, "--run-id", "ended"], &text).exits(0);
@@ -110,10 +116,7 @@ fn g08_a_writer_whose_upload_was_ended_beside_it_is_told_so() {
 fn g18_cleaning_at_the_least_age_touches_nothing_of_a_living_writer() {
     let landing = bucket();
     let client = Client::of(&landing);
-    let text = rows("alive", 24);
-    let mut writer = Running::start(landing.command(["write", PARTITION, "--run-id", "alive"]));
-    writer.feed(&text.as_bytes()[..12 << 20]);
-    until("an upload is open", || client.open_uploads(&payload_of("alive")) == 1);
+    let (mut writer, text) = half_way(&landing, "alive");
     client.put(&payload_of("left"), "{\"left\":1}\n");
     for _ in 0..5 {
         let clean = ["clean", "--older-than", "1h", "--apply", "--payloads-too"];
