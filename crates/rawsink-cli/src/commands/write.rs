@@ -102,13 +102,19 @@ pub(crate) async fn run(args: Args, context: &Context<'_>) -> Result<Answer, Fai
 
     // From here on a signal ends the attempt in order.
     let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
-    let mut writer = context.sink.write_partition(&key, &run).await?;
+    let mut writer =
+        unless_interrupted(context.sink.write_partition(&key, &run), &mut signals).await?;
     warn(&key, &run, &gaps);
     if let Err(failure) = args.fill(file, &mut writer, &mut signals).await {
         writer.abort().await;
         return Err(failure);
     }
     let metadata = prepared.finish(writer.record_count())?;
+    let complete = unless_interrupted(writer.complete_payload(&metadata), &mut signals).await;
+    if let Err(failure) = complete {
+        writer.abort().await;
+        return Err(failure);
+    }
     let sealed = decide(writer.finalize(metadata), &mut signals).await?;
     args.report(context, &key, &run, &sealed, &mut signals).await
 }
@@ -242,6 +248,18 @@ async fn land(
         }
     }
     Ok(ended.unwrap_or(Ended::Input))
+}
+
+/// Waits for what comes before the seal, or for a signal, whichever is first.
+async fn unless_interrupted<T>(
+    work: impl Future<Output = rawsink::Result<T>>,
+    signals: &mut Signals,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        signal = signals.next() => Err(interrupted(signal)),
+        outcome = work => Ok(outcome?),
+    }
 }
 
 fn interrupted(signal: i32) -> Failure {

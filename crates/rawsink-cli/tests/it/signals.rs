@@ -1,6 +1,12 @@
 //! SIGTERM and SIGINT in the middle of a stream: the attempt ends in order, nothing is visible.
 
-use std::{os::unix::process::CommandExt, process::Stdio, thread, time::Instant};
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    process::Stdio,
+    thread,
+    time::Instant,
+};
 
 use nix::{
     sys::signal::{Signal, killpg},
@@ -44,6 +50,25 @@ fn g08_a_signal_before_the_first_row_leaves_nothing() {
         until_staged(&landing.run_dir(RUN), 0);
         writer.signal(signal);
         assert_ended_in_order(&landing, writer.end(), code);
+    }
+}
+
+#[test]
+fn g08_a_signal_while_nobody_answers_ends_a_writer_at_once() {
+    for (signal, code) in SIGNALS {
+        let landing = Landing::new()
+            .with("RAW_SINK", "object")
+            .with("RAW_SINK_ENDPOINT_URL", "http://127.0.0.1:1")
+            .with("RAW_SINK_BUCKET", "landing")
+            .with("RAW_SINK_PREFIX", "raw")
+            .with("RAW_SINK_ACCESS_KEY_ID", "id")
+            .with("RAW_SINK_SECRET_ACCESS_KEY", "secret");
+        let mut writer = writing(&landing, &[]);
+        let mut told = String::new();
+        BufReader::new(writer.child().stderr.as_mut().unwrap()).read_line(&mut told).unwrap();
+        assert!(told.contains("trying again"), "{told}");
+        writer.signal(signal);
+        writer.end().exits(code).says(&["ended by a signal; nothing was sealed"]);
     }
 }
 

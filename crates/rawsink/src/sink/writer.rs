@@ -34,6 +34,8 @@ pub struct PartitionWriter {
     row: Vec<u8>,
     digest: PayloadDigest,
     rows: u64,
+    /// What the payload is, once all of it was sent.
+    complete: Option<PayloadSummary>,
     /// Whether a call is under way; still set later, it was dropped half-way and rows may be missing.
     under_way: bool,
 }
@@ -57,7 +59,8 @@ impl PartitionWriter {
     ) -> Self {
         let (part, row) = (PartBuffer::new(upload.part_bytes()), Vec::new());
         let (upload, digest) = (Some(upload), PayloadDigest::default());
-        Self { upload, key, run, max_row_bytes, part, row, digest, rows: 0, under_way: false }
+        let (rows, complete, under_way) = (0, None, false);
+        Self { upload, key, run, max_row_bytes, part, row, digest, rows, complete, under_way }
     }
 
     /// Appends one row, serialised as one line of JSON.
@@ -113,6 +116,29 @@ impl PartitionWriter {
         self.digest.bytes() + self.part.len() as u64
     }
 
+    /// Makes the payload whole and durable, and waits out what has to be waited for; no reader sees it
+    /// yet. No row can follow.
+    ///
+    /// [`finalize`](Self::finalize) does this where it was not done. Whoever does it before can drop the
+    /// future and [`abort`](Self::abort) as long as it runs, in the certainty that nothing was sealed.
+    ///
+    /// # Errors
+    /// Those of [`finalize`](Self::finalize) but `Unknown`. After any error the writer has ended.
+    pub async fn complete_payload(&mut self, metadata: &Metadata) -> Result<()> {
+        self.begin()?;
+        let (last, summary) = self.sum_up(self.rows);
+        let outcome = match self.check_metadata(metadata) {
+            Ok(()) => self.complete(last).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            return Err(self.end(error).await);
+        }
+        self.complete = Some(summary);
+        self.finish();
+        Ok(())
+    }
+
     /// Seals the partition: the payload first, `metadata.json` last (specification, section 4).
     ///
     /// The metadata is stored as given, plus the [`Seal`]. When this returns, every later reader
@@ -125,19 +151,17 @@ impl PartitionWriter {
     /// writer's seal is not there and will not appear (G06).
     pub async fn finalize(mut self, metadata: Metadata) -> Result<Sealed> {
         self.check_open()?;
-        let (last, summary) = self.sum_up(self.rows);
-        let outcome = match self.check_metadata(&metadata) {
-            Ok(()) => self.complete(last).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = outcome {
+        if self.complete.is_none() {
+            self.complete_payload(&metadata).await?;
+        } else if let Err(error) = self.check_metadata(&metadata) {
             return Err(self.end(error).await);
         }
+        let payload = self.complete.take().expect("it is complete by now");
         let document = |token: &WriterToken| {
-            metadata::sealed_document(&metadata, &seal(token.as_str(), &summary))
+            metadata::sealed_document(&metadata, &seal(token.as_str(), &payload))
         };
         let writer = self.seal(&document).await?;
-        Ok(Sealed { writer, payload: summary })
+        Ok(Sealed { writer, payload })
     }
 
     /// Ends the attempt; nothing of it stays visible (G08).
@@ -178,6 +202,10 @@ impl PartitionWriter {
     /// Begins a call that may add rows; [`finish`](Self::finish) says that all of them were added.
     pub(super) fn begin(&mut self) -> Result<()> {
         self.check_open()?;
+        if self.complete.is_some() {
+            let error = Error::new(ErrorKind::Closed, "the payload is complete: no row can follow");
+            return Err(error.at(Place::of_run(&self.key, &self.run)));
+        }
         self.under_way = true;
         Ok(())
     }

@@ -1,11 +1,19 @@
-//! kill -9 of a writer at any moment, in the middle of its parts too.
+//! kill -9 of a writer at any moment, in the middle of its parts too; a signal while it waits.
 
-use std::{thread, time::Duration};
+use std::{
+    io::{BufRead, BufReader},
+    thread,
+    time::Duration,
+};
 
 use nix::sys::signal::Signal;
 
-use super::{assert_sealed, bucket, rows};
-use crate::{landing::PARTITION, random::Random, running::Running};
+use super::{Client, assert_sealed, bucket, payload_of, rows};
+use crate::{
+    landing::{PARTITION, RUN},
+    random::Random,
+    running::Running,
+};
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
@@ -35,4 +43,29 @@ fn g09_a_writer_that_was_killed_at_any_moment_can_be_followed_by_another() {
     }
     println!("killed on a server: {sealed} sealed before, {followed} written again");
     assert!(followed > 0, "no writer was killed in the middle");
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn g06_g08_a_signal_while_the_grace_passes_seals_nothing_and_says_so() {
+    for rows in ["{\"new\":1}\n".to_owned(), rows("new", 12)] {
+        let landing = bucket().with("RAW_SINK_LEFTOVER_GRACE_S", "600");
+        let client = Client::of(&landing);
+        client.put(&payload_of(RUN), "{\"left\":1}\n");
+        landing.file("rows.jsonl", &rows);
+        let args = ["write", PARTITION, "rows.jsonl", "--run-id", RUN];
+        let mut writer = Running::start(landing.command(args));
+        let mut told = String::new();
+        let mut stderr = BufReader::new(writer.child().stderr.as_mut().unwrap());
+        while !told.contains("may still be at work") {
+            assert_ne!(stderr.read_line(&mut told).unwrap(), 0, "{told}");
+        }
+        writer.signal(Signal::SIGTERM);
+        writer.end().exits(143).says(&["ended by a signal; nothing was sealed"]);
+        assert_eq!(client.keys(), [payload_of(RUN)]);
+        assert_eq!(client.get(&payload_of(RUN)), "{\"left\":1}\n");
+        let landing = landing.with("RAW_SINK_LEFTOVER_GRACE_S", "4");
+        landing.rawsink(args).exits(0);
+        assert_sealed(&landing, RUN, &rows);
+    }
 }

@@ -19,6 +19,7 @@ on_every_store!(
     g05_readers_get_exactly_the_rows_and_the_metadata_of_who_was_told_sealed,
     g05_a_partition_without_rows_is_sealed_empty,
     g06_g08_a_refused_row_ends_the_attempt_and_nothing_is_visible,
+    g06_a_payload_that_is_complete_is_sealed_or_given_up,
     g08_an_aborted_or_dropped_writer_leaves_nothing,
     g09_a_run_is_written_again_whatever_was_left,
     g18_writers_of_many_partitions_work_side_by_side,
@@ -134,6 +135,37 @@ async fn g06_g08_a_refused_row_ends_the_attempt_and_nothing_is_visible(backend: 
     }
     assert_nothing(backend, "after finalize too").await;
     seal(&open(backend), &key(), &run(1), &rows("b", 2)).await.unwrap();
+}
+
+async fn g06_a_payload_that_is_complete_is_sealed_or_given_up(backend: &dyn Backend) {
+    let sink = open(backend);
+    let good = metadata(&key(), &run(1));
+    for count in [1, 60_000] {
+        let mut writer = start(&sink).await;
+        put(&mut writer, &rows("given up", count)).await;
+        writer.complete_payload(&good).await.unwrap();
+        let closed = writer.write_payload_line(b"{}").await.unwrap_err();
+        assert_eq!(closed.kind(), ErrorKind::Closed, "{closed}");
+        assert!(closed.message().contains("complete"), "{closed}");
+        writer.abort().await;
+        // A bucket keeps the payload as a leftover.
+        let found = sink.open_partition(&key(), &run(1)).await.unwrap_err().kind();
+        assert!(matches!(found, ErrorKind::NotFound | ErrorKind::NotSealed), "{found:?}");
+    }
+    let bad = Metadata::for_run(&key(), &run(1)).record_count(7).build().unwrap();
+    let mut writer = start(&sink).await;
+    assert_eq!(writer.complete_payload(&bad).await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(writer.finalize(good.clone()).await.unwrap_err().kind(), ErrorKind::Closed);
+    let mut writer = start(&sink).await;
+    writer.complete_payload(&good).await.unwrap();
+    assert_eq!(writer.finalize(bad).await.unwrap_err().kind(), ErrorKind::Invalid);
+
+    let mut writer = start(&sink).await;
+    let sealed = rows("sealed", 3);
+    put(&mut writer, &sealed).await;
+    writer.complete_payload(&good).await.unwrap();
+    assert_eq!(writer.finalize(good).await.unwrap().payload.record_count, 3);
+    assert_eq!(read(&sink, &key(), &run(1)).await.unwrap(), sealed);
 }
 
 async fn g08_an_aborted_or_dropped_writer_leaves_nothing(backend: &dyn Backend) {
