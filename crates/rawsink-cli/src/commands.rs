@@ -21,10 +21,11 @@ use clap::Subcommand;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
-  extract | rawsink write google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01
+  P=google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01
+  extract | rawsink write $P
   rawsink list google_ads
-  rawsink validate google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --latest
-  rawsink read google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --current
+  rawsink validate $P --latest
+  rawsink read $P --current
 
 Exit codes:
   0 done · 1 the answer is no · 2 invalid · 3 not there, not sealed, sealed already or in conflict

@@ -155,6 +155,11 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
+/// Tells whether a variable is a setting, or may be meant for one.
+fn is_near(name: &str) -> bool {
+    name.starts_with("RAW_SINK") || name.starts_with("RAWSINK_")
+}
+
 impl Loaded {
     /// Reads the process's environment.
     ///
@@ -163,13 +168,13 @@ impl Loaded {
     #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
     pub fn from_env() -> Result<Self> {
         Self::from_vars(std::env::vars_os().filter_map(|(name, value)| {
-            let name = name.into_string().ok().filter(|name| name.starts_with("RAW_SINK"))?;
+            let name = name.into_string().ok().filter(|name| is_near(name))?;
             Some((name, value.into_string().map_err(|_| ())))
         }))
     }
 
     /// Reads the variables of a file, `NAME=VALUE` a line, quoted as for `systemd` and `sh`, and none of
-    /// the process's environment. Names that do not start with `RAW_SINK` are left out.
+    /// the process's environment. Other names are left out.
     ///
     /// # Errors
     /// `Invalid` for a file that cannot be read, and as [`from_vars`](Self::from_vars).
@@ -178,7 +183,7 @@ impl Loaded {
         let text = std::fs::read_to_string(path)
             .map_err(|cause| wrong(format!("cannot read the settings: {}", system_text(&cause))))?;
         let vars = env_file::parse(&text).map_err(wrong)?;
-        let vars = vars.into_iter().filter(|(name, _)| name.starts_with("RAW_SINK"));
+        let vars = vars.into_iter().filter(|(name, _)| is_near(name));
         Self::from_vars(vars.map(|(name, value)| (name, Ok(value))))
             .map_err(|error| error.on_path(path.display()))
     }
@@ -191,10 +196,15 @@ impl Loaded {
     pub fn from_vars(vars: impl IntoIterator<Item = (String, Result<String, ()>)>) -> Result<Self> {
         let mut parser = Parser::new(vars);
         let defaults = Settings::default();
+        let chosen = parser.is_set("RAW_SINK");
         let sink = parser.take("RAW_SINK", parse::sink, defaults.sink);
         let (root, object) = match sink {
             SinkKind::Filesystem => {
-                parser.ignore(UsedBy::Object);
+                let ignored = parser.ignore(UsedBy::Object);
+                if !chosen && !ignored.is_empty() {
+                    let names = ignored.join(", ");
+                    parser.warning(format!("RAW_SINK is not set to object, so not used: {names}"));
+                }
                 (parser.take("RAW_SINK_ROOT", parse::path, defaults.root), None)
             }
             SinkKind::Object => {

@@ -28,7 +28,7 @@ const AT_ONCE: NonZeroUsize = NonZeroUsize::new(16).expect("sixteen is not zero"
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  rawsink manifest google_ads --query campaign --since 2024-06-01 > manifest.jsonl
+  rawsink manifest google_ads --query campaign --since 2024-06-01 > m.jsonl
   rawsink manifest google_ads --format uri")]
 pub(crate) struct Args {
     #[command(flatten)]

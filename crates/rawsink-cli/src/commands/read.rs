@@ -19,8 +19,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  rawsink read ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --current > rows.jsonl
-  rawsink read ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --latest | jq .campaign.name")]
+  P=google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01
+  rawsink read $P --current > rows.jsonl
+  rawsink read $P --latest | jq .campaign.name")]
 pub(crate) struct Args {
     #[command(flatten)]
     run: RunArgs,

@@ -22,8 +22,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  rawsink show ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --latest
-  rawsink show ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --current --json | jq .metadata")]
+  P=google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01
+  rawsink show $P --latest
+  rawsink show $P --current --json | jq .metadata")]
 pub(crate) struct Args {
     #[command(flatten)]
     run: RunArgs,

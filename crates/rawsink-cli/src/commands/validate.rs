@@ -34,8 +34,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  rawsink validate ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --latest
-  rawsink validate ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --current --strict
+  P=google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01
+  rawsink validate $P --latest
+  rawsink validate $P --current --strict
   rawsink validate --all
   rawsink validate --all ads --since 2024-06-01 --jobs 8 --shard 2/8")]
 pub(crate) struct Args {

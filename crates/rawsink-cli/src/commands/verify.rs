@@ -19,7 +19,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  rawsink verify ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --latest")]
+  P=google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01
+  rawsink verify $P --latest")]
 pub(crate) struct Args {
     #[command(flatten)]
     run: RunArgs,

@@ -30,9 +30,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  extract | rawsink write ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --expect-records 42
-  rawsink write ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 rows.jsonl --set api_version=v21
-  rawsink write ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 -- extract --customer 123
+  P=google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01
+  extract | rawsink write $P --expect-records 42
+  rawsink write $P rows.jsonl --set api_version=v21
+  rawsink write $P -- extract --customer 123
 
 A pipe hides an extractor that dies: its end looks like the end of the rows. Prefer `-- COMMAND`, or give
 --expect-records.")]
@@ -286,7 +287,8 @@ async fn decide(
 fn warn(key: &PartitionKey, run: &RunId, gaps: &[String]) {
     if !run.is_canonical() {
         output::warning(format!(
-            "run id {:?} is not YYYY-MM-DDTHH:MM:SS.mmmZ, so it may not sort by time",
+            "run id {:?} is not YYYY-MM-DDTHH:MM:SS.mmmZ, so it may not sort by time: of the \
+             runs that pass validation, the one that sorts last keeps authority",
             run.as_str()
         ));
     }

@@ -131,12 +131,28 @@ impl Parser {
         self.outcome.faults.push(fault);
     }
 
-    /// Forgets variables that are known and have no say here.
-    pub(super) fn ignore(&mut self, used_by: UsedBy) {
+    /// Tells whether a variable is there and not empty.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.vars.get(name).is_some_and(|text| text.as_ref().map_or(true, |text| !text.is_empty()))
+    }
+
+    /// Forgets variables that are known and have no say here; returns those that were set.
+    pub(super) fn ignore(&mut self, used_by: UsedBy) -> Vec<String> {
+        let mut set = Vec::new();
         for variable in VARIABLES.iter().filter(|variable| variable.used_by == used_by) {
-            self.vars.remove(variable.name);
-            self.vars.remove(&format!("{}_FILE", variable.name));
+            for name in [variable.name.to_owned(), format!("{}_FILE", variable.name)] {
+                if self.is_set(&name) {
+                    set.push(name.clone());
+                }
+                self.vars.remove(&name);
+            }
         }
+        set
+    }
+
+    /// Notes what may be a mistake.
+    pub(super) fn warning(&mut self, warning: String) {
+        self.outcome.warnings.push(warning);
     }
 
     /// Takes a variable's text; unset and empty are the same, what is not UTF-8 is a fault.
@@ -149,13 +165,16 @@ impl Parser {
     }
 
     pub(super) fn finish(mut self) -> Outcome {
-        for name in
-            self.vars.keys().filter(|name| *name == "RAW_SINK" || name.starts_with("RAW_SINK_"))
-        {
-            self.outcome.warnings.push(match nearest(name) {
-                Some(known) => format!("{name} is not a setting; did you mean {known}?"),
-                None => format!("{name} is not a setting"),
-            });
+        for name in self.vars.keys() {
+            let ours = name == "RAW_SINK" || name.starts_with("RAW_SINK_");
+            match nearest(name) {
+                Some(known) if ours || squeezed(&known) == squeezed(name) => self
+                    .outcome
+                    .warnings
+                    .push(format!("{name} is not a setting; did you mean {known}?")),
+                None if ours => self.outcome.warnings.push(format!("{name} is not a setting")),
+                _ => {}
+            }
         }
         self.outcome
     }
@@ -218,6 +237,11 @@ fn nearest(name: &str) -> Option<String> {
         .filter(|(far, _)| *far <= 2)
         .min()
         .map(|(_, known)| known)
+}
+
+/// A name without what is easily forgotten.
+fn squeezed(name: &str) -> String {
+    name.replace('_', "")
 }
 
 /// Levenshtein distance in bytes.

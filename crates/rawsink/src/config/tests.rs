@@ -228,6 +228,24 @@ fn unknown_variables_are_warned_about_with_the_nearest_name() {
 }
 
 #[test]
+fn a_name_without_its_first_underscore_is_warned_about_and_one_of_others_is_not() {
+    let loaded = load(&[("RAWSINK_ROOT", "x"), ("RAWSINK_TEST_POSTGRES_URL", "x")]).unwrap();
+    let expected = "RAWSINK_ROOT is not a setting; did you mean RAW_SINK_ROOT?";
+    assert_eq!(loaded.warnings, [expected]);
+}
+
+#[test]
+fn a_bucket_that_nobody_chose_is_warned_about() {
+    let bucket = [("RAW_SINK_BUCKET", "landing"), ("RAW_SINK_ACCESS_KEY_ID_FILE", "/none")];
+    let expected =
+        "RAW_SINK is not set to object, so not used: RAW_SINK_BUCKET, RAW_SINK_ACCESS_KEY_ID_FILE";
+    assert_eq!(load(&bucket).unwrap().warnings, [expected]);
+    let chosen = [&bucket[..], &[("RAW_SINK", "filesystem")]].concat();
+    assert!(load(&chosen).unwrap().warnings.is_empty());
+    assert!(load(&[("RAW_SINK_BUCKET", "")]).unwrap().warnings.is_empty());
+}
+
+#[test]
 fn a_value_that_is_not_text_is_a_fault() {
     let error = Loaded::from_vars([("RAW_SINK_ROOT".to_owned(), Err(()))]).unwrap_err();
     assert_eq!(error.message(), "RAW_SINK_ROOT is not UTF-8");

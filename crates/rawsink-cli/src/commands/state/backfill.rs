@@ -18,8 +18,9 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  rawsink state backfill google_ads/customer_id=123/query_name=campaign --since 2024-06-01 --until 2024-06-30
-  rawsink state backfill google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --dry-run")]
+  Q=google_ads/customer_id=123/query_name=campaign
+  rawsink state backfill $Q --since 2024-06-01 --until 2024-06-30
+  rawsink state backfill $Q/logical_date=2024-06-01 --dry-run")]
 pub(crate) struct Args {
     /// Canonical paths down to the query, or down to the day
     #[arg(required = true, value_name = "PATH")]

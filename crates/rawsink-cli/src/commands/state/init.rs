@@ -16,7 +16,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   rawsink state init
-  RAW_SINK_STATE_URL=postgres://landing@db.example.org/pipeline rawsink state init")]
+  RAW_SINK_STATE_URL=postgres://me@db.example.org/pipeline rawsink state init")]
 pub(crate) struct Args {}
 
 /// What was done, as JSON.

@@ -17,7 +17,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   rawsink state list --status failed
-  rawsink state list google_ads/customer_id=123 --since 2024-06-01 --until 2024-06-30 --json")]
+  rawsink state list google_ads/customer_id=123 --since 2024-06-01 --json")]
 pub(crate) struct Args {
     #[command(flatten)]
     filter: FilterArgs,

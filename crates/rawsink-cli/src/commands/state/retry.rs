@@ -21,7 +21,7 @@ const UNASKED: usize = 20;
 #[command(after_help = "\
 Examples:
   rawsink state retry --dry-run
-  rawsink state retry google_ads --query campaign --since 2024-06-01 --until 2024-06-30
+  rawsink state retry google_ads --query campaign --since 2024-06-01
   rawsink state retry google_ads/customer_id=123 --yes")]
 pub(crate) struct Args {
     #[command(flatten)]
