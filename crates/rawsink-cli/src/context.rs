@@ -59,6 +59,11 @@ impl<'output> Context<'output> {
         }
     }
 
+    /// Says where no record was found: an empty state is easily another one than was meant.
+    pub(crate) fn note_empty_state(&self, what: &str) {
+        output::note(format!("{what}; RAW_SINK_STATE_URL={}", self.settings().state_url));
+    }
+
     /// Returns where partitions lie, for a person.
     pub(crate) fn place(&self) -> String {
         match &self.settings().object {

@@ -50,6 +50,9 @@ enum Format {
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
     let root_uri = context.settings().root_uri()?;
     let found = current_runs(&*context.state, &args.filter.selection(context)?).await?;
+    if found.is_empty() {
+        context.note_empty_state("no run has authority");
+    }
     let (mut runs, mut faults) = (Vec::with_capacity(found.len()), Faults::default());
     for current in found {
         match current {

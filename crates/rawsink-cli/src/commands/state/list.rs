@@ -30,7 +30,11 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
     let filter = Filter { partitions: args.filter.selection(context)?, status: args.status };
     let mut faults = 0;
-    for found in context.state.list(&filter).await? {
+    let records = context.state.list(&filter).await?;
+    if records.is_empty() {
+        context.note_empty_state("no records");
+    }
+    for found in records {
         match found {
             Ok(entry) => super::print(&entry, context)?,
             Err(fault) => {
