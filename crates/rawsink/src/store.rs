@@ -176,7 +176,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Returns the names directly below `dir` that hold a payload or a seal at any depth, sorted by bytes.
     async fn children(&self, dir: &StorePath) -> Result<Vec<String>>;
 
-    /// Returns every payload and seal at any depth below `dir`, sorted by path, byte by byte.
+    /// Returns every payload and seal at any depth below `dir`, sorted by path, byte by byte. The stream
+    /// goes on after an error that hides only a part.
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>>;
 
     /// Returns how this store knows that a writer of a run is at work.

@@ -268,12 +268,8 @@ fn in_bucket(configured: &Settings, bucket: &str) -> Result<Settings, Failure> {
                        directory; take --to-env";
         return Err(Error::invalid(message).into());
     };
-    let mut object = object.clone();
-    let (name, prefix) = bucket.split_once('/').unwrap_or((bucket, ""));
-    name.clone_into(&mut object.bucket);
-    let prefix = prefix.trim_matches('/');
-    if !prefix.is_empty() {
-        prefix.clone_into(&mut object.prefix);
-    }
+    let (name, path) = bucket.split_once('/').unwrap_or((bucket, ""));
+    let object =
+        object.in_bucket(name, Some(path).filter(|path| !path.trim_matches('/').is_empty()))?;
     Ok(Settings { object: Some(object), ..configured.clone() })
 }

@@ -92,6 +92,26 @@ fn the_destination_is_read_from_a_file_and_the_environment_has_no_say() {
 }
 
 #[test]
+fn a_bucket_and_its_path_are_read_as_those_of_the_environment_are() {
+    let landing = Landing::new()
+        .with("RAW_SINK", "object")
+        .with("RAW_SINK_ENDPOINT_URL", "http://127.0.0.1:1")
+        .with("RAW_SINK_BUCKET", "bucket")
+        .with("RAW_SINK_PREFIX", "p")
+        .with("RAW_SINK_ACCESS_KEY_ID", "k")
+        .with("RAW_SINK_SECRET_ACCESS_KEY", "s");
+    for (bucket, says) in [
+        ("b", "is \"b\", no bucket's name"),
+        ("/raw", "is \"\", no bucket's name"),
+        ("other/../raw", "is \"../raw\", no path inside a bucket"),
+        ("other/raw//zone", "is \"raw//zone\", no path inside a bucket"),
+    ] {
+        let refused = landing.rawsink(["copy", "--to-bucket", bucket]).exits(2);
+        assert!(refused.one_error("Invalid").contains(says), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn filters_and_paths_say_what_is_copied_and_what_is_not_sealed_is_left_out() {
     let landing = landing();
     let other = PARTITION.replace("2024-06-01", "2024-06-09");

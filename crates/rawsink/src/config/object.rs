@@ -8,6 +8,7 @@ use super::{
     provider::{self, Provider},
     secret::Secret,
 };
+use crate::error::{Error, Result};
 
 /// How a bucket is named in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +82,23 @@ pub struct ObjectSettings {
 struct Endpoint {
     url: String,
     host: String,
+}
+
+impl ObjectSettings {
+    /// Returns the settings of another bucket of the same endpoint and key, and of another prefix in it
+    /// where one is given.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no bucket's name, or no path inside one.
+    pub fn in_bucket(&self, name: &str, path: Option<&str>) -> Result<Self> {
+        let wrong = |what: String| Error::invalid(format!("the bucket or its path {what}"));
+        let bucket = bucket(name).map_err(wrong)?;
+        let prefix = path.map(prefix).transpose().map_err(wrong)?;
+        let preset = self.addressing == self.provider.addressing(&self.bucket);
+        let addressing = if preset { self.provider.addressing(&bucket) } else { self.addressing };
+        let prefix = prefix.unwrap_or_else(|| self.prefix.clone());
+        Ok(Self { bucket, prefix, addressing, ..self.clone() })
+    }
 }
 
 /// Reads the settings of the object sink; `None` where a required one is missing or wrong.

@@ -33,9 +33,11 @@ pub async fn compare(
     if to.document(key, run).await? != document {
         return Err(differs("metadata.json"));
     }
-    let here = from.look(key, run).await?;
-    let length = |payload: Option<crate::store::ObjectInfo>| payload.map(|info| info.bytes);
-    if length(here.payload) != length(there.payload) || here.payload.is_none() {
+    let Some(here) = from.look(key, run).await?.payload else {
+        let message = "the run is sealed and its payload is missing";
+        return Err(Error::corrupt(message).at(Place::of_run(key, run)));
+    };
+    if there.payload.map(|there| there.bytes) != Some(here.bytes) {
         return Err(differs("the payload's length"));
     }
     let vouched = matches!(metadata::parse_sealed(&document), Ok((_, Some(_))));

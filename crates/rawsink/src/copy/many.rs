@@ -3,7 +3,7 @@
 use std::{future::Future, num::NonZeroUsize};
 
 use futures_util::stream::{BoxStream, StreamExt};
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::{Existing, Outcome, Progress, compare, copy};
 use crate::{
@@ -25,7 +25,8 @@ pub struct Done {
 /// Copies runs, up to `jobs` at a time, each in a task of its own; they are done in any order.
 ///
 /// Goes on after an error of one run. Memory is bounded: that of so many readers and writers. Where
-/// `progress` says to stop, no run is begun any more and those under way end with `Closed`.
+/// `progress` says to stop, no run is begun any more and those under way end with `Closed`. Dropping the
+/// stream drops them, as dropping a writer does.
 pub fn copy_all(
     from: &RawSink,
     to: &RawSink,
@@ -68,17 +69,26 @@ where
 {
     let started = runs.map(move |run| {
         let working = run.map(|run| {
-            let task = tokio::spawn(work(run.key.clone(), run.run_id.clone()));
+            let task = Task(tokio::spawn(work(run.key.clone(), run.run_id.clone())));
             (run, task)
         });
         async move {
-            let (run, task) = working?;
-            let outcome = task.await.unwrap_or_else(|cause| Err(broken_off(&cause)));
+            let (run, mut task) = working?;
+            let outcome = (&mut task.0).await.unwrap_or_else(|cause| Err(broken_off(&cause)));
             let outcome = outcome.map_err(|error| error.at(Place::of_run(&run.key, &run.run_id)));
             Ok(Done { run, outcome })
         }
     });
     started.buffer_unordered(jobs.get()).boxed()
+}
+
+/// A task that ends when nobody waits for it any more.
+struct Task(JoinHandle<Result<Outcome>>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 fn broken_off(cause: &JoinError) -> Error {

@@ -64,37 +64,39 @@ impl RawSink {
         Ok(places)
     }
 
-    /// Streams every run below `place`, sorted by path, with bounded memory.
+    /// Streams every run below `place`, sorted by path, with bounded memory. Goes on after an error that
+    /// hides only a part, of which the run before it or behind it may be.
     pub fn runs_below(&self, place: &Place) -> BoxStream<'static, Result<Run>> {
-        let objects = self.store.walk(&place.store_path());
+        let objects = self.store.walk(&place.store_path()).fuse();
         let place = place.clone();
-        let runs = stream::unfold(
-            (objects, None::<Run>, false),
-            |(mut objects, mut open, done)| async move {
-                if done {
-                    return None;
+        let state = (objects, None::<Run>, None);
+        let runs = stream::unfold(state, |(mut objects, mut open, mut fault)| async move {
+            loop {
+                if let Some(error) = fault.take() {
+                    return Some((Err(error), (objects, open, None)));
                 }
-                loop {
-                    match objects.next().await {
-                        Some(Ok(stored)) => {
-                            let Some(found) = run_of(&stored) else { continue };
-                            match &mut open {
-                                Some(run) if run.key == found.key && run.run_id == found.run_id => {
-                                    run.add(&stored);
-                                }
-                                _ => {
-                                    if let Some(run) = open.replace(found) {
-                                        return Some((Ok(run), (objects, open, false)));
-                                    }
+                match objects.next().await {
+                    Some(Ok(stored)) => {
+                        let Some(found) = run_of(&stored) else { continue };
+                        match &mut open {
+                            Some(run) if run.key == found.key && run.run_id == found.run_id => {
+                                run.add(&stored);
+                            }
+                            _ => {
+                                if let Some(run) = open.replace(found) {
+                                    return Some((Ok(run), (objects, open, None)));
                                 }
                             }
                         }
-                        Some(Err(error)) => return Some((Err(error), (objects, None, true))),
-                        None => return open.take().map(|run| (Ok(run), (objects, None, true))),
                     }
+                    Some(Err(error)) => match open.take() {
+                        Some(run) => return Some((Ok(run), (objects, None, Some(error)))),
+                        None => fault = Some(error),
+                    },
+                    None => return open.take().map(|run| (Ok(run), (objects, None, None))),
                 }
-            },
-        );
+            }
+        });
         runs.map(move |run| run.map_err(|error| error.at(&place))).boxed()
     }
 }

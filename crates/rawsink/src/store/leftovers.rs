@@ -43,7 +43,7 @@ pub struct Leftover {
     /// Length in bytes; of an upload, its parts together.
     pub bytes: u64,
     /// The last sign of life, as the store says: the last change of an object or file; of an upload,
-    /// the newest of its creation and its last part.
+    /// the newest of its creation and its last part. The epoch where the store does not say.
     pub modified: Timestamp,
 }
 
@@ -76,6 +76,9 @@ pub enum Discarded {
     InUse,
     /// Its run is sealed by now, so it stays.
     Sealed,
+    /// A payload of its length is there, which may be this upload completed: on some servers one whose
+    /// Complete was broken off stays listed, and to end it would take the payload's bytes. So it stays.
+    Completed,
 }
 
 impl Discarded {
@@ -87,6 +90,7 @@ impl Discarded {
             Self::Changed => "changed",
             Self::InUse => "in use",
             Self::Sealed => "sealed",
+            Self::Completed => "completed",
         }
     }
 }

@@ -150,7 +150,7 @@ impl Store for AnyStore {
 }
 
 /// A store in memory.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Memory(MemoryStore);
 
 #[async_trait]

@@ -1,5 +1,7 @@
 //! Runs copied between sinks: the same bytes, or nothing.
 
+mod disturbed; // sources that change or break under the copy, and copies that are given up
+
 use std::{
     num::NonZeroUsize,
     ops::ControlFlow,
@@ -135,6 +137,10 @@ async fn another_run_of_the_same_name_is_corrupt_and_stays() {
     assert_eq!(copied(&source, &target).await.unwrap_err().kind(), ErrorKind::Corrupt);
     to.tamper(&place, Object::Payload, None).await;
     assert_eq!(copied(&source, &target).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    to.tamper(&place, Object::Payload, Some(&payload)).await;
+    from.tamper(&place, Object::Payload, None).await;
+    let damaged = copied(&source, &target).await.unwrap_err();
+    assert!(damaged.message().contains("its payload is missing"), "{damaged}");
 }
 
 #[tokio::test]

@@ -32,7 +32,10 @@ use self::{clock::VirtualClock, connector::Connection, habits::Habits};
 
 pub(crate) use self::{
     habits::{Answer, Effect, Habit, Op},
-    objects::{Aborts, CreateOnly, DeleteIfMatch, Listing, Objects, UploadListing, UserMetadata},
+    objects::{
+        Aborts, CreateOnly, DeleteIfMatch, Listing, Objects, UploadListing, UploadTimes,
+        UserMetadata,
+    },
 };
 
 const BUCKET: &str = "landing";

@@ -23,7 +23,7 @@ use super::{
     probe::Probe,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     store::{Discarded, Leftover, LeftoverKind, Object, StorePath},
 };
 
@@ -110,30 +110,38 @@ pub(super) fn discard(
 }
 
 fn discard_locked(run: &LockedRun, leftover: &Leftover) -> Result<Discarded, FsError> {
-    let wrap = |action: &'static str| {
-        let path = run.path.join(&leftover.name);
-        move |cause: Errno| FsError::new(action, path, &cause.into())
+    let wrap = |action: &'static str, name: &str, cause: Errno| {
+        FsError::new(action, run.path.join(name), &cause.into())
     };
-    match leftover.kind {
+    let name = match leftover.kind {
         LeftoverKind::Upload => return Ok(Discarded::Gone),
-        LeftoverKind::Staging => {}
+        LeftoverKind::Staging => staging_name(leftover)?,
         LeftoverKind::Payload => {
-            let name = Object::Seal.file_name();
-            match fs::statat(&run.dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            let seal = Object::Seal.file_name();
+            match fs::statat(&run.dir, seal, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(_) => return Ok(Discarded::Sealed),
-                Err(Errno::NOENT) => {}
-                Err(cause) => return Err(wrap("look for a seal")(cause)),
+                Err(Errno::NOENT) => Object::Payload.file_name(),
+                Err(cause) => return Err(wrap("look for a seal", seal, cause)),
             }
         }
-    }
-    match super::file_info(&run.path.join(&leftover.name))? {
+    };
+    match super::file_info(&run.path.join(name))? {
         None => return Ok(Discarded::Gone),
         Some(info) if !leftover.is(info) => return Ok(Discarded::Changed),
         Some(_) => {}
     }
-    match fs::unlinkat(&run.dir, &leftover.name, AtFlags::empty()) {
+    match fs::unlinkat(&run.dir, name, AtFlags::empty()) {
         Ok(()) => Ok(Discarded::Removed),
         Err(Errno::NOENT) => Ok(Discarded::Gone),
-        Err(cause) => Err(wrap("remove a leftover")(cause)),
+        Err(cause) => Err(wrap("remove a leftover", name, cause)),
     }
+}
+
+/// Returns the name of a staging file, which anybody can have put into a leftover.
+fn staging_name(leftover: &Leftover) -> Result<&str, FsError> {
+    let name = &leftover.name;
+    if is_staging_name(name) && !name.contains('/') {
+        return Ok(name);
+    }
+    Err(FsError::Refused(Error::invalid(format!("{name:?} is no staging file's name"))))
 }

@@ -45,20 +45,19 @@ fn holds_object(dir: &Path) -> Result<bool, FsError> {
     Ok(false)
 }
 
-/// Streams all objects below `dir`, which is `path` below the store's root.
+/// Streams all objects below `dir`, which is `path` below the store's root. What cannot be looked at is
+/// one error, and the rest is gone through all the same.
 pub(super) fn walk(dir: PathBuf, path: StorePath) -> BoxStream<'static, Result<Stored>> {
     let walk = Walk { ahead: VecDeque::from([Ahead::Directory(dir, path)]) };
     let batches = stream::unfold(Some(walk), |walk| async move {
         let mut walk = walk.filter(|walk| !walk.ahead.is_empty())?;
-        let batch = spawn_blocking(move || {
-            let batch = walk.batch();
-            Ok(batch.map(|batch| (batch, walk)))
-        });
-        Some(match joined(batch.await).and_then(|batch| batch) {
-            Ok((batch, walk)) => (batch.into_iter().map(Ok).collect::<Vec<_>>(), Some(walk)),
-            Err(error) => (vec![Err(error.into())], None),
+        let batch = spawn_blocking(move || Ok((walk.batch(), walk)));
+        Some(match joined(batch.await) {
+            Ok((batch, walk)) => (batch, Some(walk)),
+            Err(error) => (vec![Err(error)], None),
         })
     });
+    let batches = batches.map(|batch| batch.into_iter().map(|found| found.map_err(Into::into)));
     batches.flat_map(stream::iter).boxed()
 }
 
@@ -69,20 +68,22 @@ struct Walk {
 
 enum Ahead {
     Directory(PathBuf, StorePath),
-    Found(Stored),
+    Found(Result<Stored, FsError>),
 }
 
 impl Walk {
-    fn batch(&mut self) -> Result<Vec<Stored>, FsError> {
+    fn batch(&mut self) -> Vec<Result<Stored, FsError>> {
         let mut batch = Vec::new();
         while batch.len() < BATCH {
             match self.ahead.pop_front() {
                 None => break,
                 Some(Ahead::Found(stored)) => batch.push(stored),
-                Some(Ahead::Directory(dir, path)) => self.enter(&dir, &path)?,
+                Some(Ahead::Directory(dir, path)) => {
+                    batch.extend(self.enter(&dir, &path).err().map(Err));
+                }
             }
         }
-        Ok(batch)
+        batch
     }
 
     /// Puts the content of a directory in front of everything else that is ahead.
@@ -96,9 +97,10 @@ impl Walk {
             if entry.is_dir {
                 self.ahead.push_front(Ahead::Directory(below, path.join(&entry.name)));
             } else if let Some(object) = entry.object()
-                && let Some(info) = super::file_info(&below)?
+                && let Some(info) = super::file_info(&below).transpose()
             {
-                self.ahead.push_front(Ahead::Found(Stored { dir: path.clone(), object, info }));
+                let stored = info.map(|info| Stored { dir: path.clone(), object, info });
+                self.ahead.push_front(Ahead::Found(stored));
             }
         }
         Ok(())

@@ -11,10 +11,11 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
+use jiff::Timestamp;
 
 use super::{
     fault::Fault,
-    requests::{OpenUpload, Requests, UploadMarker, UploadPage},
+    requests::{OpenUpload, Requests, UploadMarker, UploadPage, UploadParts},
     retry,
 };
 use crate::{
@@ -64,9 +65,7 @@ impl Uploads {
                     Ok(parts) => Some(Ok(Leftover {
                         kind: LeftoverKind::Upload,
                         bytes: parts.bytes,
-                        modified: parts
-                            .last
-                            .map_or(upload.initiated, |at| at.max(upload.initiated)),
+                        modified: last_sign_of_life(&upload, parts),
                         name: upload.id,
                         run,
                     })),
@@ -145,6 +144,15 @@ impl Uploads {
     }
 }
 
+/// Returns the newest time of an upload; the epoch where the server does not say.
+fn last_sign_of_life(upload: &OpenUpload, parts: UploadParts) -> Timestamp {
+    match parts.last {
+        Some(last) => last.max(upload.initiated),
+        None if parts.bytes > 0 => Timestamp::UNIX_EPOCH,
+        None => upload.initiated,
+    }
+}
+
 /// Removes leftovers of one run.
 pub(super) struct Discarding<'a> {
     pub(super) requests: &'a dyn Requests,
@@ -154,7 +162,7 @@ pub(super) struct Discarding<'a> {
 }
 
 impl Discarding<'_> {
-    /// Ends an upload whose parts are still those that were listed.
+    /// Ends an upload whose parts are still those that were listed, and not the payload's.
     pub(super) async fn upload(&self, leftover: &Leftover) -> Result<Discarded> {
         let (key, id) = (&self.payload_key, &leftover.name);
         let parts = self.answer(|| self.requests.list_parts(key, id)).await;
@@ -165,15 +173,21 @@ impl Discarding<'_> {
             Ok(parts) if parts.last > Some(leftover.modified) => return Ok(Discarded::Changed),
             Ok(_) => {}
         }
+        let payload = self.answer(|| self.requests.head(key)).await?;
+        if payload.is_some_and(|head| head.bytes == leftover.bytes && head.bytes > 0) {
+            return Ok(Discarded::Completed);
+        }
+        let mut outcome = Discarded::Gone;
         // What is still listed is ended again: a part on its way can bring an upload back.
         for _ in 0..ENDINGS {
             match self.answer(|| self.requests.abort_upload(key, id)).await {
-                Err(fault) if !fault.says_that_the_upload_ended() => return Err(fault.into()),
-                _ => {}
+                Ok(()) => outcome = Discarded::Removed,
+                Err(fault) if fault.says_that_the_upload_ended() => {}
+                Err(fault) => return Err(fault.into()),
             }
             let listed = self.answer(|| self.requests.list_uploads(key)).await?;
             if listed.iter().all(|upload| upload.id != *id) {
-                return Ok(Discarded::Removed);
+                return Ok(outcome);
             }
         }
         let message = "the server still lists an upload that it was told to end";

@@ -85,6 +85,15 @@ pub(crate) enum UploadListing {
     ByKey,
 }
 
+/// Which times the listings of uploads and of their parts say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UploadTimes {
+    All,
+    /// When each part was sent, and not when the upload was created.
+    Parts,
+    Neither,
+}
+
 /// What becomes of the condition of a DELETE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeleteIfMatch {
@@ -112,6 +121,7 @@ pub(crate) struct Objects {
     pub(crate) user_metadata: UserMetadata,
     pub(crate) ranges: Ranges,
     pub(crate) upload_listing: UploadListing,
+    pub(crate) upload_times: UploadTimes,
     pub(crate) delete_if_match: DeleteIfMatch,
     /// How many parts one answer lists.
     pub(crate) parts_a_page: usize,
@@ -150,6 +160,7 @@ impl Objects {
             user_metadata: UserMetadata::Kept,
             ranges: Ranges::Honoured,
             upload_listing: UploadListing::ByKey,
+            upload_times: UploadTimes::All,
             delete_if_match: DeleteIfMatch::Honoured,
             parts_a_page: 1000,
             uploads_a_page: 1000,

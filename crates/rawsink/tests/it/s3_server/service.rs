@@ -27,7 +27,7 @@ use s3s::{
 
 use super::{
     BUCKET, Shared,
-    objects::{Aborts, CreateOnly, Objects, Ranges, Stored},
+    objects::{Aborts, CreateOnly, Objects, Ranges, Stored, UploadTimes},
 };
 
 /// Bytes of a body come in pieces of this size.
@@ -217,8 +217,8 @@ impl S3 for Service {
         let prefix = input.prefix.unwrap_or_default();
         let after =
             (input.key_marker.unwrap_or_default(), input.upload_id_marker.unwrap_or_default());
-        let (uploads, more) = self.bucket(&input.bucket, |objects| {
-            Ok(objects.list_uploads(&prefix, (&after.0, &after.1)))
+        let ((uploads, more), times) = self.bucket(&input.bucket, |objects| {
+            Ok((objects.list_uploads(&prefix, (&after.0, &after.1)), objects.upload_times))
         })?;
         let encoding = input.encoding_type.as_ref();
         let next = uploads
@@ -228,7 +228,7 @@ impl S3 for Service {
         let upload = |(key, id, initiated): (String, String, jiff::Timestamp)| MultipartUpload {
             key: Some(encoded(&key, encoding)),
             upload_id: Some(id),
-            initiated: Some(time(initiated)),
+            initiated: Some(time(initiated)).filter(|_| times == UploadTimes::All),
             ..Default::default()
         };
         let (next_key, next_id) = next.unzip();
@@ -247,13 +247,14 @@ impl S3 for Service {
     ) -> S3Result<S3Response<ListPartsOutput>> {
         let input = request.input;
         let after = input.part_number_marker.unwrap_or_default();
-        let (parts, more) =
-            self.bucket(&input.bucket, |objects| objects.list_parts(&input.upload_id, after))?;
+        let ((parts, more), times) = self.bucket(&input.bucket, |objects| {
+            Ok((objects.list_parts(&input.upload_id, after)?, objects.upload_times))
+        })?;
         let next = parts.last().filter(|_| more).map(|(number, ..)| *number);
         let part = |(number, bytes, sent): (i32, usize, jiff::Timestamp)| Part {
             part_number: Some(number),
             size: Some(length(bytes)),
-            last_modified: Some(time(sent)),
+            last_modified: Some(time(sent)).filter(|_| times != UploadTimes::Neither),
             ..Default::default()
         };
         Ok(S3Response::new(ListPartsOutput {

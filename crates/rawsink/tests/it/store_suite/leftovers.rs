@@ -3,9 +3,10 @@
 use std::fs::{create_dir_all, remove_file, write as write_file};
 
 use bytes::Bytes;
-use futures_util::TryStreamExt;
-use rawsink::store::{
-    Discarded, FsStore, Leftover, LeftoverKind, Object, Presence, Store, StorePath,
+use futures_util::{StreamExt, TryStreamExt};
+use rawsink::{
+    ErrorKind,
+    store::{Discarded, FsStore, Leftover, LeftoverKind, Object, Presence, Store, StorePath},
 };
 
 use super::{bytes, content, part, seal, snapshot, start, write};
@@ -167,4 +168,52 @@ async fn staging_files_of_the_dead_are_left_in_sealed_runs_too() {
     assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Removed);
     assert!(!backend.at(&unsealed).exists() && backend.at(&store_path("p")).exists());
     assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Gone);
+}
+
+/// A leftover is plain data: whoever made one up names nothing else by it.
+#[tokio::test]
+async fn g03_a_leftover_that_no_listing_showed_removes_nothing_else() {
+    let backend = Directory::default();
+    let store = AnyStore(std::sync::Arc::new(FsStore::new(backend.root()).unwrap()));
+    let (sealed, unsealed) = (store_path("p/sealed"), store_path("p/unsealed"));
+    write(&store, &sealed, 1, "rows").await;
+    backend.tamper(&unsealed, Object::Payload, Some(b"left")).await;
+    let leftover = only_left(&store, "p/unsealed").await;
+    for name in ["payload.jsonl", "metadata.json", "../sealed/payload.jsonl"] {
+        for prefix in ["", ".payload.jsonl./../"] {
+            let info = store.look(&sealed).await.unwrap();
+            let info = if name.starts_with("meta") { info.seal } else { info.payload }.unwrap();
+            let (run, name) = (sealed.clone(), format!("{prefix}{name}"));
+            let (bytes, modified) = (info.bytes, info.modified);
+            let kind = LeftoverKind::Staging;
+            let made_up = Leftover { run, kind, name, bytes, modified };
+            let refused = store.discard(&made_up).await.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Invalid, "{made_up:?}");
+        }
+    }
+    assert_eq!(content(&store, &sealed).await.0, Some(bytes("rows")));
+    // A payload has one name.
+    let made_up = Leftover { name: "../sealed/payload.jsonl".to_owned(), ..leftover };
+    assert_eq!(store.discard(&made_up).await.unwrap(), Discarded::Removed);
+    assert_eq!(content(&store, &sealed).await.0, Some(bytes("rows")));
+    assert!(!backend.at(&unsealed).exists());
+}
+
+#[tokio::test]
+async fn what_a_link_hides_is_one_error_and_the_others_are_found() {
+    let backend = Directory::default();
+    let store = AnyStore(std::sync::Arc::new(FsStore::new(backend.root()).unwrap()));
+    for run in ["p/a", "p/b", "p/c"] {
+        backend.tamper(&store_path(run), Object::Payload, Some(b"left")).await;
+    }
+    let looped = backend.at(&store_path("p/b")).join("payload.jsonl");
+    remove_file(&looped).unwrap();
+    std::os::unix::fs::symlink(&looped, &looped).unwrap();
+    let found: Vec<_> = store.leftovers(&StorePath::root()).collect().await;
+    let (found, errors): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
+    let found: Vec<_> = found.into_iter().map(|left| left.unwrap().run.to_string()).collect();
+    assert_eq!(found, ["p/a", "p/c"]);
+    let error = errors.into_iter().next().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+    assert!(error.to_string().contains("p/b/payload.jsonl"), "{error}");
 }

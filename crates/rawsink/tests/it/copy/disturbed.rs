@@ -1,0 +1,124 @@
+//! Sources that change or break while they are copied, and copies that nobody waits for.
+
+use std::{
+    num::NonZeroUsize,
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use rawsink::{
+    ErrorKind, RawSink,
+    copy::{Existing, Outcome, Progress, copy_all},
+    layout::Place,
+    store::Object,
+};
+
+use super::{STORES, copied, foreign, on, stored};
+use crate::{
+    backend::{Backend, Directory, Meddling, Memory},
+    sample::{customer, eventually, key, path, read, rows, run, seal},
+};
+
+/// Overwrites a sealed payload as soon as somebody reads it.
+fn changing(from: &Memory, changed: &'static [u8]) -> RawSink {
+    let backend = from.clone();
+    let meddling = Meddling::with_readings(from.store(), move |object, mut reading| {
+        let (backend, place) = (backend.clone(), path(&key(), &run(1)));
+        let change = async move {
+            backend.tamper(&place, object, Some(changed)).await;
+            Ok(Bytes::new())
+        };
+        if object == Object::Payload {
+            let rest = reading.chunks;
+            reading.chunks = rest.chain(stream::once(change)).boxed();
+        }
+        reading
+    });
+    RawSink::new(meddling)
+}
+
+#[tokio::test]
+async fn a_source_that_changes_while_it_is_copied_is_corrupt_where_no_seal_block_vouches() {
+    for (name, to) in STORES {
+        let (from, to) = (Memory::default(), to());
+        foreign(&from, b"{}").await;
+        let source = changing(&from, b"{\"n\":1}\n");
+        let refused = copied(&source, &RawSink::new(to.store())).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt, "{name}");
+        assert!(refused.message().contains("changed while it was copied"), "{refused}");
+        assert_eq!(to.residue(&path(&key(), &run(1))).await, Vec::<String>::new(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_sealed_source_is_looked_at_by_its_seal_alone() {
+    let (from, to) = (Memory::default(), Memory::default());
+    seal(&RawSink::new(from.store()), &key(), &run(1), &rows("a", 3)).await.unwrap();
+    let document = stored(&from.store(), Object::Seal).await;
+    let source = changing(&from, b"vandalised");
+    // What was read before is what the seal covers.
+    assert_eq!(copied(&source, &RawSink::new(to.store())).await.unwrap(), Outcome::Copied);
+    assert_eq!(stored(&to.store(), Object::Seal).await, document);
+    assert_eq!(read(&RawSink::new(to.store()), &key(), &run(1)).await.unwrap(), rows("a", 3));
+}
+
+#[tokio::test]
+async fn copies_that_nobody_waits_for_any_more_are_given_up() {
+    let (from, to) = (Memory::default(), Memory::default());
+    let source = RawSink::new(from.store());
+    for n in 1..=3 {
+        seal(&source, &customer(&format!("{n}")), &run(n), &rows("a", 5)).await.unwrap();
+    }
+    let stuck = Meddling::with_readings(from.store(), |object, mut reading| {
+        if object == Object::Payload {
+            reading.chunks = reading.chunks.chain(stream::pending()).boxed();
+        }
+        reading
+    });
+    let (stuck, target) = (RawSink::new(stuck), RawSink::new(to.store()));
+    let begun = Arc::new(AtomicU64::new(0));
+    let count = begun.clone();
+    let progress: Progress = Arc::new(move |more| {
+        count.fetch_add(u64::from(more > 0), Ordering::Relaxed);
+        ControlFlow::Continue(())
+    });
+    let (jobs, runs) = (NonZeroUsize::new(2).unwrap(), stuck.runs_below(&Place::top()));
+    let mut copies = copy_all(&stuck, &target, runs, jobs, Existing::BySeal, progress);
+    let waiting = tokio::spawn(async move { copies.next().await });
+    eventually(async || begun.load(Ordering::Relaxed) == 2).await;
+    waiting.abort();
+    // Who holds a run's lock lives; those that were given up do not.
+    for n in 1..=2 {
+        let (customer, run) = (customer(&format!("{n}")), run(n));
+        eventually(async || target.write_partition(&customer, &run).await.is_ok()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_looked_at_stops_no_other() {
+    let (from, to) = (Directory::default(), Memory::default());
+    let (source, target) = (RawSink::new(from.store()), RawSink::new(to.store()));
+    for n in 1..=5 {
+        seal(&source, &key(), &run(n), &rows("a", 3)).await.unwrap();
+    }
+    for (n, name) in [(2, "payload.jsonl"), (4, "metadata.json")] {
+        let looped = from.at(&path(&key(), &run(n))).join(name);
+        std::fs::remove_file(&looped).unwrap();
+        std::os::unix::fs::symlink(&looped, &looped).unwrap();
+    }
+    let (jobs, runs) = (NonZeroUsize::MIN, source.runs_below(&Place::top()));
+    let runs = runs.filter(|run| std::future::ready(!matches!(run, Ok(run) if !run.sealed)));
+    let done: Vec<_> =
+        copy_all(&source, &target, runs.boxed(), jobs, Existing::BySeal, on()).collect().await;
+    let errors = done.iter().filter(|done| done.is_err()).count();
+    assert_eq!(errors, 2, "{done:?}");
+    let there = target.list_partitions(&key()).await.unwrap();
+    assert_eq!(there, [run(1), run(3), run(5)]);
+    let failed = done.iter().flatten().filter(|done| done.outcome.is_err());
+    assert_eq!(failed.map(|done| done.run.run_id.clone()).collect::<Vec<_>>(), [run(2)]);
+}
