@@ -173,8 +173,7 @@ impl Discarding<'_> {
             Ok(parts) if parts.last > Some(leftover.modified) => return Ok(Discarded::Changed),
             Ok(_) => {}
         }
-        let payload = self.answer(|| self.requests.head(key)).await?;
-        if payload.is_some_and(|head| head.bytes == leftover.bytes && head.bytes > 0) {
+        if leftover.bytes > 0 && self.payload_bytes().await? == Some(leftover.bytes) {
             return Ok(Discarded::Completed);
         }
         let mut outcome = Discarded::Gone;
@@ -192,6 +191,14 @@ impl Discarding<'_> {
         }
         let message = "the server still lists an upload that it was told to end";
         Err(Error::new(ErrorKind::Unavailable, message))
+    }
+
+    /// Returns the length of the payload that is there. By a listing: who ends uploads alone needs no
+    /// right to read.
+    async fn payload_bytes(&self) -> Result<Option<u64>, Fault> {
+        let found = self.answer(|| self.requests.list(&self.payload_key, None)).await?.objects;
+        let payload = found.into_iter().find(|(key, _)| *key == self.payload_key);
+        Ok(payload.map(|(_, head)| head.bytes))
     }
 
     /// Deletes a payload after a last look: no upload of it is open, it is still the one that was

@@ -318,7 +318,8 @@ async fn cleaning_costs_a_listing_and_four_requests_an_upload() {
     let server = S3Server::default();
     server.objects().upload_listing = UploadListing::ByPrefix;
     for n in 1..=10 {
-        open(&server, n);
+        let id = open(&server, n);
+        send(&server, &id, 1, 10);
     }
     server.pass_hours(25);
     let before = server.requests();
