@@ -173,6 +173,34 @@ fn a_payload_that_may_not_be_read_is_denied_and_no_verdict() {
 }
 
 #[test]
+fn a_directory_that_may_not_be_read_hides_no_other_from_clean_and_copy() {
+    let landing = Landing::new();
+    for run in ["a", "b", "c"] {
+        landing.land(run, ROWS).exits(0);
+        landing.file(&format!("data/raw/{}/.payload.jsonl.0", run_path(run)), "left");
+    }
+    fs::create_dir(landing.dir().join("there")).unwrap();
+    let denied = Denied::below(landing.dir());
+    for path in landing.snapshot().keys() {
+        set_mode(&landing.dir().join(path), 0o755);
+    }
+    set_mode(&landing.dir().join("there"), 0o777);
+    set_mode(&landing.run_dir("b"), 0o000);
+    let clean = denied.rawsink(&["clean", "--older-than", "0s"]).exits(4);
+    let paths: Vec<&str> =
+        clean.stdout.lines().filter_map(|line| line.split('\t').next()).collect();
+    assert_eq!(paths, [run_path("a"), run_path("c")]);
+    clean.says(&["error[Denied]", &run_path("b"), "1 error"]);
+    let copy = denied.rawsink(&["copy", "--to-root", "there"]).exits(4);
+    copy.says(&["error[Denied]", &run_path("b"), "2 copied", "not everything was copied: 1 error"]);
+    for run in ["a", "c"] {
+        let there = landing.dir().join("there").join(run_path(run));
+        assert_eq!(fs::read_to_string(there.join("payload.jsonl")).unwrap(), ROWS);
+    }
+    set_mode(&landing.run_dir("b"), 0o755);
+}
+
+#[test]
 fn a_state_database_that_may_not_be_written_is_denied() {
     let landing = Landing::new();
     landing.land(RUN, ROWS);

@@ -13,7 +13,7 @@ use crate::{
 ///
 /// The bytes are compared with the source's seal while they stream, and the destination is sealed
 /// only after all of them were right. Where the source has no seal block, it has to look the same before
-/// and after. Who is cut off, or gets `Unknown` or `Unavailable`, does the same again.
+/// and after. What is there already is made durable. Who is cut off, or gets `Unknown` or `Unavailable`, does the same again.
 ///
 /// # Errors
 /// What [`compare`] answers; `Corrupt` where the source's bytes are not those that its seal covers, or
@@ -26,18 +26,19 @@ pub async fn copy(
     existing: Existing,
     progress: &Progress,
 ) -> Result<Outcome> {
-    if compare(from, to, key, run, existing).await? == Outcome::AlreadyThere {
-        return Ok(Outcome::AlreadyThere);
-    }
-    let transferred = transfer(from, to, key, run, progress).await;
-    match transferred {
-        Ok(()) => Ok(Outcome::Copied),
-        // Another copy was faster: of the same run, or not.
-        Err(error) if error.kind() == ErrorKind::AlreadySealed => {
-            compare(from, to, key, run, existing).await
+    if compare(from, to, key, run, existing).await? == Outcome::Missing {
+        match transfer(from, to, key, run, progress).await {
+            Ok(()) => return Ok(Outcome::Copied),
+            // Another copy was faster: of the same run, or not.
+            Err(error) if error.kind() == ErrorKind::AlreadySealed => {
+                compare(from, to, key, run, existing).await?;
+            }
+            Err(error) => return Err(error.at(Place::of_run(key, run))),
         }
-        Err(error) => Err(error.at(Place::of_run(key, run))),
     }
+    // Whoever made it may have been cut off between the seal and its sync.
+    to.sync(key, run).await?;
+    Ok(Outcome::AlreadyThere)
 }
 
 async fn transfer(

@@ -295,9 +295,18 @@ async fn a_document_that_seals_other_bytes_is_refused() {
         let source = RawSink::new(from.store());
         seal(&source, &key(), &run(1), &rows("a", 3)).await.unwrap();
         let document = source.document(&key(), &run(1)).await.unwrap();
-        for (bytes, document) in [("{}\n", document), ("{}\n", Bytes::from("[]"))] {
+        let payload = stored(&from.store(), Object::Payload).await.unwrap();
+        let (mut other, counted) = (payload.to_vec(), String::from_utf8_lossy(&document));
+        other[3] ^= 1;
+        let miscounted = counted.replace("\"record_count\":3", "\"record_count\":4").into();
+        for (bytes, document) in [
+            (Bytes::from("{}\n"), document.clone()),
+            (other.into(), document.clone()),
+            (payload, miscounted),
+            ("{}\n".into(), "[]".into()),
+        ] {
             let mut writer = RawSink::new(to.store()).write_copy(&key(), &run(1)).await.unwrap();
-            writer.write_bytes(bytes.as_bytes()).await.unwrap();
+            writer.write_bytes(&bytes).await.unwrap();
             let refused = writer.finalize(document).await.unwrap_err();
             assert!(
                 matches!(refused.kind(), ErrorKind::Invalid | ErrorKind::Corrupt),

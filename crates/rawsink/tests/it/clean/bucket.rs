@@ -1,9 +1,11 @@
 //! Uploads and payloads over a server that pages, refuses, changes its mind or knows less.
 
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 use rawsink::{
     ErrorKind,
-    clean::{Fate, Payloads, Rules, execute},
+    clean::{Fate, Payloads, Rules, execute, plan},
+    layout::Place,
     store::{Discarded, LeftoverKind, Object},
 };
 
@@ -13,7 +15,7 @@ use crate::{
         Answer, DeleteIfMatch, Effect, Habit, Objects, Op, PREFIX, S3Server, UploadListing,
         UploadTimes, key_of,
     },
-    sample::{key, path, read, rows, run, seal},
+    sample::{customer, key, path, read, rows, run, seal},
 };
 
 const DAY: Rules = Rules { older_than: HOUR.saturating_mul(24), payloads: Payloads::UnderLock };
@@ -85,11 +87,34 @@ async fn every_page_of_uploads_is_gone_through_however_a_server_lists_them() {
         // Not ours: another prefix, and keys that are no payload's of a run.
         server.objects().open("raw/other/payload.jsonl");
         server.objects().open(&format!("{PREFIX}/payload.jsonl"));
-        server.objects().open(&payload_of(1).replace("payload.jsonl", "other"));
+        for name in ["other", "metadata.json", ".payload.jsonl", "below/payload.jsonl"] {
+            server.objects().open(&payload_of(1).replace("payload.jsonl", name));
+        }
         server.pass_hours(25);
         let done = cleaned(&server.sink(), DAY).await;
         assert_eq!(done.len(), 10, "{listing:?}: {done:?}");
-        assert_eq!(server.objects().uploads.len(), 3, "{listing:?}");
+        assert_eq!(server.objects().uploads.len(), 6, "{listing:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_says_how_much_is_cleaned_however_a_server_lists_uploads() {
+    for listing in [UploadListing::ByPrefix, UploadListing::ByKey] {
+        let server = S3Server::default();
+        server.objects().upload_listing = listing;
+        let [one, other, longer] = ["1", "2", "11"].map(customer);
+        for key in [&one, &other, &longer] {
+            server.objects().open(&key_of(&path(key, &run(1)), Object::Payload));
+        }
+        server.pass_hours(25);
+        let whole = Place::of_run(&one, &run(1));
+        let customer = Place::parse("google_ads/customer_id=1", "").unwrap();
+        for place in [customer, Place::of_partition(&one), whole] {
+            let found: Vec<_> =
+                plan(&server.sink(), &place, DAY).unwrap().try_collect().await.unwrap();
+            let keys: Vec<_> = found.iter().map(|planned| &planned.leftover.key).collect();
+            assert_eq!(keys, [&one], "{listing:?} {place}");
+        }
     }
 }
 
@@ -202,6 +227,22 @@ async fn an_upload_of_which_nobody_knows_the_age_is_told_and_left_alone() {
         assert!(error.to_string().contains(run(1).as_str()), "{error}");
         assert!(error.message().contains(&id), "{error}");
     }
+}
+
+/// Times of parts are whole seconds on some servers.
+#[tokio::test]
+async fn an_upload_that_grew_within_the_moment_of_its_listing_is_left_alone() {
+    let server = S3Server::default();
+    let id = open(&server, 1);
+    send(&server, &id, 1, 5);
+    send(&server, &id, 2, 5);
+    let sent = server.objects().uploads[&id].parts[&2].clone();
+    server.objects().uploads.get_mut(&id).unwrap().parts.remove(&2);
+    server.pass_hours(25);
+    let (found, _) = planned(&server.sink(), DAY).await;
+    server.objects().uploads.get_mut(&id).unwrap().parts.insert(2, sent);
+    assert_eq!(execute(&server.sink(), &found[0]).await.unwrap(), Some(Discarded::Changed));
+    assert_eq!(server.count(Op::Abort), 0);
 }
 
 #[tokio::test]

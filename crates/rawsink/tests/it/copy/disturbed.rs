@@ -13,9 +13,9 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use rawsink::{
     ErrorKind, RawSink,
-    copy::{Existing, Outcome, Progress, copy_all},
+    copy::{Existing, Outcome, Progress, compare, copy_all},
     layout::Place,
-    store::Object,
+    store::{Fault, FaultyStore, Object, Operation, Side, When},
 };
 
 use super::{STORES, copied, foreign, on, stored};
@@ -121,4 +121,21 @@ async fn a_run_that_cannot_be_looked_at_stops_no_other() {
     assert_eq!(there, [run(1), run(3), run(5)]);
     let failed = done.iter().flatten().filter(|done| done.outcome.is_err());
     assert_eq!(failed.map(|done| done.run.run_id.clone()).collect::<Vec<_>>(), [run(2)]);
+}
+
+/// A copy can be killed between the seal and its sync; the next one says "already there".
+#[tokio::test]
+async fn g02_what_is_there_already_is_made_durable_before_it_is_said() {
+    let (from, to) = (Memory::default(), Memory::default());
+    let source = RawSink::new(from.store());
+    seal(&source, &key(), &run(1), &rows("a", 3)).await.unwrap();
+    assert_eq!(copied(&source, &RawSink::new(to.store())).await.unwrap(), Outcome::Copied);
+    let (kind, when) = (ErrorKind::Unavailable, When::Nth(1));
+    let fault = Fault { operation: Operation::Sync, side: Side::After, kind, when };
+    let faulty = FaultyStore::new(to.store(), [fault], 0);
+    let target = RawSink::new(faulty);
+    assert_eq!(copied(&source, &target).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(copied(&source, &target).await.unwrap(), Outcome::AlreadyThere);
+    let compared = compare(&source, &target, &key(), &run(1), Existing::BySeal).await;
+    assert_eq!(compared.unwrap(), Outcome::AlreadyThere);
 }
