@@ -8,6 +8,7 @@
 //! `end_complete` are its two ends, and what meets it in between is a matter of behaviour.
 
 mod behaviour;
+mod cleaning;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,9 @@ mod tests;
 use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 
 pub use self::{
-    behaviour::{AbortMeetingComplete, Behaviour, Conditions, LatePart, SecondComplete},
+    behaviour::{
+        AbortMeetingComplete, Behaviour, Conditions, LatePart, SecondComplete, UploadListing,
+    },
     requests::{Condition, Head, Moment, OpenUpload, Refusal, Reply, Request, Tag, UploadId},
 };
 
@@ -23,11 +26,18 @@ pub use self::{
 pub trait Key: Clone + Ord + Hash + Debug {
     /// Tells whether a listing of this prefix shows the object.
     fn is_below(&self, prefix: &Self) -> bool;
+
+    /// Tells whether every object is below this prefix.
+    fn is_top(&self) -> bool;
 }
 
 impl Key for String {
     fn is_below(&self, prefix: &Self) -> bool {
         self.starts_with(prefix.as_str())
+    }
+
+    fn is_top(&self) -> bool {
+        self.is_empty()
     }
 }
 
@@ -111,6 +121,8 @@ pub enum UploadState {
     Completing(Vec<(i32, Tag)>, Condition),
     /// It was ended and is listed again; it cannot complete.
     Echo,
+    /// It was completed and is listed all the same; to end it takes the object's content.
+    Completed,
 }
 
 impl<K: Key, B: Body, W: Clone + Eq + Hash + Debug> Server<K, B, W> {
@@ -151,6 +163,11 @@ impl<K: Key, B: Body, W: Clone + Eq + Hash + Debug> Server<K, B, W> {
                 }
             }
             Request::Abort { upload } => self.abort(upload),
+            Request::ListUploadsBelow { prefix, after } => {
+                self.uploads_below(&prefix, after.as_ref())
+            }
+            Request::ListParts { upload } => self.parts_of(upload),
+            Request::Delete { key, tag } => self.delete(&key, tag),
         }
     }
 
@@ -169,7 +186,9 @@ impl<K: Key, B: Body, W: Clone + Eq + Hash + Debug> Server<K, B, W> {
             return Err(missing);
         };
         match open.state {
-            UploadState::Echo => return Err(Reply::Refused(Refusal::NoSuchUpload)),
+            UploadState::Echo | UploadState::Completed => {
+                return Err(Reply::Refused(Refusal::NoSuchUpload));
+            }
             UploadState::Completing(..) => return Err(Reply::Refused(Refusal::InProgress)),
             UploadState::Open => {}
         }
@@ -326,6 +345,9 @@ impl<K: Key, B: Body, W: Clone + Eq + Hash + Debug> Server<K, B, W> {
             self.gone.insert(id, upload.key.clone());
         }
         let runs = matches!(upload.state, UploadState::Completing(..));
+        if upload.state == UploadState::Completed {
+            self.ruin(&upload.key);
+        }
         if runs && self.behaviour.abort_meeting_complete == AbortMeetingComplete::Ruins {
             self.ended_running.insert(id, upload);
         } else if self.behaviour.late_part == LatePart::ListsUploadAgain {

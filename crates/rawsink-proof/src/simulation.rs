@@ -1,4 +1,4 @@
-//! The real writers, readers and validators, over a server as data, in virtual time.
+//! The real writers, readers, validators and cleaners, over a server as data, in virtual time.
 //!
 //! One seed decides everything: the server's behaviour, the settings, who does what, what goes wrong
 //! and in which order requests are applied. After every step an auditor who knows everything looks
@@ -15,7 +15,7 @@
 //! | `client`, `requests` | the library's requests as messages |
 //! | `serving`, `happenings` | the server, its lies, and what happens by itself |
 //! | `state` | the state in memory |
-//! | `actors` | writers, readers, validators, consumers |
+//! | `actors` | writers, readers, validators, consumers, cleaners |
 //! | `auditor` | whether the guarantees hold |
 //! | `coverage`, `summary` | what was met, counted, over many seeds |
 

@@ -10,7 +10,7 @@ use std::{
 use clap::Parser;
 use rawsink_proof::simulation::{Lateness, Lie, Options, Telling, simulate, simulate_all};
 
-/// Simulate writers, readers and validators over a server that misbehaves, in virtual time
+/// Simulate writers, readers, validators and cleaners over a server that misbehaves, in virtual time
 #[derive(Debug, Parser)]
 struct Args {
     /// How many seeds

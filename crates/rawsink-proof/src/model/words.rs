@@ -21,6 +21,10 @@ impl Key for Name {
     fn is_below(&self, _prefix: &Self) -> bool {
         true
     }
+
+    fn is_top(&self) -> bool {
+        true
+    }
 }
 
 /// An attempt's token: its first one, or that of its multipart way.

@@ -11,7 +11,9 @@ pub struct Behaviour {
     pub second_complete: SecondComplete,
     /// What a part of an upload that was ended does.
     pub late_part: LatePart,
-    /// How many keys a page of a listing has.
+    /// Which uploads a listing below a prefix shows.
+    pub upload_listing: UploadListing,
+    /// How many keys, or uploads, a page of a listing has.
     pub page_keys: usize,
 }
 
@@ -22,15 +24,16 @@ impl Default for Behaviour {
             abort_meeting_complete: AbortMeetingComplete::EndsIt,
             second_complete: SecondComplete::NoSuchUpload,
             late_part: LatePart::Refused,
+            upload_listing: UploadListing::ByPrefix,
             page_keys: 1000,
         }
     }
 }
 
-/// What `If-None-Match: *` on Complete does.
+/// What `If-None-Match: *` on Complete does, and `If-Match` on DELETE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conditions {
-    /// The object is created or the request refused: AWS, R2, `MinIO`, newest Ceph.
+    /// They hold, or the request is refused: AWS, R2, `MinIO`, newest Ceph.
     Enforced,
     /// Nothing: Ceph before 20.2.1.
     Ignored,
@@ -67,4 +70,13 @@ pub enum LatePart {
     Refused,
     /// The upload is listed again, and cannot complete: `MinIO`.
     ListsUploadAgain,
+}
+
+/// Which uploads a listing below a prefix shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UploadListing {
+    /// Those below it.
+    ByPrefix,
+    /// Those of the key that it is, or all where it is empty: `MinIO`.
+    ByKey,
 }

@@ -56,6 +56,18 @@ pub enum Request<K, B, W> {
         /// Which key.
         key: K,
     },
+    /// Lists a page of the uploads below a prefix, after one of them.
+    ListUploadsBelow {
+        /// Which keys.
+        prefix: K,
+        /// The last upload of the page before, and its key.
+        after: Option<(K, UploadId)>,
+    },
+    /// Lists the parts of an upload.
+    ListParts {
+        /// Of which upload.
+        upload: UploadId,
+    },
     /// Completes an upload.
     Complete {
         /// Which upload.
@@ -69,6 +81,13 @@ pub enum Request<K, B, W> {
     Abort {
         /// Which upload.
         upload: UploadId,
+    },
+    /// Deletes an object, with `If-Match` where a tag is given.
+    Delete {
+        /// Which object.
+        key: K,
+        /// The only state of it that is to go.
+        tag: Option<Tag>,
     },
 }
 
@@ -108,10 +127,18 @@ pub enum Reply<K, B, W> {
     PartTaken(Tag),
     /// The uploads, in the order of their ids.
     Uploads(Vec<OpenUpload>),
+    /// A page of uploads with their keys, in the order of keys and ids, and after which the next one
+    /// starts.
+    UploadPage(Vec<(K, OpenUpload)>, Option<(K, UploadId)>),
+    /// The length of all parts of an upload, and when the newest was sent, which whoever applies the
+    /// request has to know.
+    Parts(u64, Option<u64>),
     /// An upload is an object now; some servers give no tag at the second time.
     Completed(Option<Tag>),
     /// An upload was ended.
     Aborted,
+    /// An object is not there any more.
+    Deleted,
     /// The request was not applied.
     Refused(Refusal),
 }

@@ -200,3 +200,80 @@ fn a_listing_comes_in_pages_and_shows_no_tokens() {
     assert_eq!(list(None), (vec!["b/1".to_owned(), "b/2".to_owned()], Some("b/2".to_owned())));
     assert_eq!(list(Some("b/2")), (vec!["b/3".to_owned()], None));
 }
+
+#[test]
+fn uploads_are_listed_below_a_prefix_page_by_page_as_the_server_does() {
+    for (listing, prefix, found) in [
+        (UploadListing::ByPrefix, "", 3),
+        (UploadListing::ByPrefix, "run/", 2),
+        (UploadListing::ByKey, "", 3),
+        (UploadListing::ByKey, "run/", 0),
+        (UploadListing::ByKey, "run/payload", 2),
+    ] {
+        let mut bucket = with_upload(|behaviour| {
+            (behaviour.upload_listing, behaviour.page_keys) = (listing, 1);
+        });
+        bucket.apply(Request::CreateUpload { key: "a".to_owned(), token: 1 }, at(9));
+        bucket.apply(Request::CreateUpload { key: key(), token: 1 }, at(8));
+        let (mut ids, mut after) = (Vec::new(), None);
+        loop {
+            let request = Request::ListUploadsBelow { prefix: prefix.to_owned(), after };
+            let Reply::UploadPage(page, next) = bucket.apply(request, at(0)) else {
+                panic!("no page");
+            };
+            ids.extend(page.iter().map(|(_, open)| open.id));
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let expected: &[u64] = match found {
+            0 => &[],
+            2 => &[1, 8],
+            _ => &[9, 1, 8],
+        };
+        assert_eq!(ids, expected, "{listing:?} {prefix}");
+    }
+}
+
+#[test]
+fn parts_are_added_up_and_those_of_no_upload_are_not() {
+    let mut bucket = with_upload(|_| ());
+    let parts = |upload| Request::ListParts { upload };
+    assert_eq!(bucket.apply(parts(1), at(0)), Reply::Parts(2, None));
+    assert_eq!(bucket.apply(parts(2), at(0)), Reply::Refused(Refusal::NoSuchUpload));
+}
+
+#[test]
+fn a_delete_takes_what_is_there_unless_it_is_another_and_the_server_minds() {
+    for (conditions, tag, stays) in [
+        (Conditions::Enforced, Some(4), true),
+        (Conditions::Enforced, Some(5), false),
+        (Conditions::Enforced, None, false),
+        (Conditions::Ignored, Some(4), false),
+    ] {
+        let mut bucket = with_upload(|behaviour| behaviour.conditions = conditions);
+        bucket.apply(put(2), at(5));
+        let reply = bucket.apply(Request::Delete { key: key(), tag }, at(0));
+        let refused = Reply::Refused(Refusal::PreconditionFailed);
+        assert_eq!(reply, if stays { refused } else { Reply::Deleted });
+        assert_eq!(head(&mut bucket).is_some(), stays, "{conditions:?} {tag:?}");
+        let again = bucket.apply(Request::Delete { key: key(), tag: None }, at(0));
+        assert_eq!(again, Reply::Deleted, "what is not there is fine");
+    }
+}
+
+#[test]
+fn the_end_of_an_upload_that_was_completed_and_is_listed_takes_its_object() {
+    let mut bucket = with_upload(|_| ());
+    bucket.apply(complete(Condition::CreateOnly), at(8));
+    bucket.leave_completed(1, &key());
+    assert_eq!(uploads(&mut bucket), [1]);
+    assert_eq!(bucket.apply(Request::ListParts { upload: 1 }, at(0)), Reply::Parts(2, None));
+    let again = bucket.apply(complete(Condition::CreateOnly), at(9));
+    assert_eq!(again, Reply::Refused(Refusal::NoSuchUpload));
+    assert_eq!(bucket.apply(Request::Abort { upload: 1 }, at(0)), Reply::Aborted);
+    bucket.collect_garbage();
+    assert!(head(&mut bucket).is_some(), "it looks whole");
+    assert_eq!(bucket.apply(Request::Get { key: key() }, at(0)), Reply::Content(None));
+}

@@ -1,5 +1,6 @@
 //! Who does something, each in processes of its own.
 
+mod cleaners;
 mod observers;
 mod writers;
 
@@ -13,9 +14,9 @@ use super::{
 
 /// Starts everybody whom the plan names.
 pub(super) fn start(world: &Shared) {
-    let (writers, observers) = {
-        let world = world.lock();
-        (world.plan.writers.clone(), world.plan.observers.clone())
+    let (writers, observers, cleaners) = {
+        let plan = &world.lock().plan;
+        (plan.writers.clone(), plan.observers.clone(), plan.cleaners.clone())
     };
     for (number, writer) in writers.into_iter().enumerate() {
         tokio::spawn(writers::keep_trying(world.clone(), number, writer));
@@ -23,13 +24,22 @@ pub(super) fn start(world: &Shared) {
     for (number, observer) in observers.into_iter().enumerate() {
         tokio::spawn(observers::keep_looking(world.clone(), number, observer));
     }
+    for (number, cleaner) in cleaners.into_iter().enumerate() {
+        tokio::spawn(cleaners::keep_cleaning(world.clone(), number, cleaner));
+    }
 }
 
-/// Lets somebody alone write every run, and read it.
+/// Lets somebody alone clean, perhaps, then write every run, and read it.
 pub(super) fn start_alone(world: &Shared) {
     let world = world.clone();
     tokio::spawn(async move {
-        let runs = world.lock().plan.runs.len();
+        let (runs, cleaner) = {
+            let plan = &world.lock().plan;
+            (plan.runs.len(), plan.last_cleaner)
+        };
+        if let Some(cleaner) = cleaner {
+            cleaners::clean_alone(&world, cleaner).await;
+        }
         for run in 0..runs {
             writers::write_alone(&world, run).await;
             observers::read_alone(&world, run).await;

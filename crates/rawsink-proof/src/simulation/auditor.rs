@@ -1,6 +1,7 @@
 //! Who knows everything, and looks after every step whether the guarantees hold.
 
 mod attempts;
+mod cleaning;
 mod observers;
 mod runs;
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::{
     messages::{Answer, Tag},
     process::Here,
     requests::{self, Blob, Reply, Request, name, number},
-    time::{MINUTE, Micros, micros},
+    time::{MINUTE, Micros, micros, timestamp_of},
 };
 use crate::server;
 
@@ -166,21 +166,40 @@ impl Requests for Here {
         }
     }
 
-    /// Writers and readers do not ask for this; nobody cleans in a simulation.
     async fn list_uploads_below(
         &self,
-        _prefix: &str,
-        _after: Option<&UploadMarker>,
+        prefix: &str,
+        after: Option<&UploadMarker>,
     ) -> s3::Reply<UploadPage> {
-        Err(requests::status(501, "NotImplemented"))
+        let after = after.map(|UploadMarker { key, id }| {
+            (key.clone(), id.as_deref().map(number).expect("the server said where to go on"))
+        });
+        let request = Request::ListUploadsBelow { prefix: prefix.to_owned(), after };
+        match self.ask(request, LIMIT).await?.0 {
+            Reply::UploadPage(page, next) => Ok(UploadPage {
+                uploads: page
+                    .iter()
+                    .map(|(key, open)| (key.clone(), requests::open_upload(open)))
+                    .collect(),
+                next: next.map(|(key, id)| UploadMarker { key, id: Some(name(id)) }),
+            }),
+            reply => unexpected(&reply),
+        }
     }
 
-    async fn list_parts(&self, _key: &str, _upload: &str) -> s3::Reply<UploadParts> {
-        Err(requests::status(501, "NotImplemented"))
+    async fn list_parts(&self, _key: &str, upload: &str) -> s3::Reply<UploadParts> {
+        match self.ask(Request::ListParts { upload: number(upload) }, LIMIT).await?.0 {
+            Reply::Parts(bytes, last) => Ok(UploadParts { bytes, last: last.map(timestamp_of) }),
+            reply => unexpected(&reply),
+        }
     }
 
-    async fn delete(&self, _key: &str, _etag: Option<&str>) -> s3::Reply<()> {
-        Err(requests::status(501, "NotImplemented"))
+    async fn delete(&self, key: &str, etag: Option<&str>) -> s3::Reply<()> {
+        let request = Request::Delete { key: key.to_owned(), tag: etag.map(number) };
+        match self.ask(request, LIMIT).await?.0 {
+            Reply::Deleted => Ok(()),
+            reply => unexpected(&reply),
+        }
     }
 
     async fn complete_upload(

@@ -19,6 +19,8 @@ pub enum Kind {
     Validator,
     /// What a consumer got.
     Consumer,
+    /// What became of what was left, for who cleans.
+    Cleaner,
     /// What went wrong.
     Fault,
     /// Which way an attempt went.

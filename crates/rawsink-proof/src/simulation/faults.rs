@@ -105,7 +105,7 @@ fn any(_: Op) -> bool {
 }
 
 fn is_change(op: Op) -> bool {
-    !matches!(op, Op::List | Op::Head(_) | Op::Get(_) | Op::Uploads)
+    !matches!(op, Op::List | Op::Head(_) | Op::Get(_) | Op::Uploads | Op::UploadsBelow | Op::Parts)
 }
 
 fn has_body(op: Op) -> bool {

@@ -105,6 +105,19 @@ impl World {
         stored.tag = name;
     }
 
+    /// Lists an upload for every sealed payload, as a gateway leaves one that dies within a Complete.
+    pub(super) fn leave_completed(&mut self) {
+        for run in self.plan.runs.clone() {
+            let key = format!("{}payload.jsonl", run.prefix);
+            let there = self.server.objects.get(&key).filter(|stored| !stored.body.0.is_empty());
+            if there.is_some() && self.auditor.is_sealed(&run.prefix) {
+                let upload = self.unique();
+                self.coverage.fault("completed and still listed");
+                self.server.leave_completed(upload, &key);
+            }
+        }
+    }
+
     /// Lets an hour pass, after which nothing goes wrong any more and everything is quick.
     pub(super) fn clear_up(&mut self) {
         self.fair = true;

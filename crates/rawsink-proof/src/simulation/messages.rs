@@ -104,7 +104,11 @@ impl World {
     ) {
         let op = Op::of(&request);
         self.coverage.request(op);
-        self.auditor.sent(self.processes[process.0].attempt, &request, &self.server);
+        let sender = &self.processes[process.0];
+        match &sender.looked_at {
+            Some(looked) => self.auditor.cleans(&request, looked),
+            None => self.auditor.sent(sender.attempt, &request, &self.server),
+        }
         let number = self.number();
         let (name, told) = (self.name_of(process), requests::described(&request));
         let mut message = Message {

@@ -52,11 +52,13 @@ pub enum Lie {
     UntrueSuccess,
     /// The state is read, and written later.
     StateIsNotAtomic,
+    /// The listing of uploads, and that of their parts, says that all of them are a day older.
+    OldUploads,
 }
 
 impl Lie {
     /// Every lie.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::CreateIsNotAtomic,
         Self::StaleUploads,
         Self::StaleLooks,
@@ -66,5 +68,6 @@ impl Lie {
         Self::LateSeals,
         Self::UntrueSuccess,
         Self::StateIsNotAtomic,
+        Self::OldUploads,
     ];
 }

@@ -1,5 +1,6 @@
 //! What a seed decides before anything happens: server, settings, weather, and who does what.
 
+mod cleaner;
 mod weather;
 
 use rawsink::{
@@ -8,7 +9,10 @@ use rawsink::{
     layout::Place,
 };
 
-pub(super) use self::weather::{Happening, Then, Trouble, Weather};
+pub(super) use self::{
+    cleaner::{CLOCK_SKEW, Cleaner},
+    weather::{Happening, Then, Trouble, Weather},
+};
 use super::{
     options::{Lateness, Lie, Options},
     random::Random,
@@ -38,6 +42,9 @@ pub(super) struct Plan {
     pub(super) runs: Vec<Run>,
     pub(super) writers: Vec<Writer>,
     pub(super) observers: Vec<Observer>,
+    pub(super) cleaners: Vec<Cleaner>,
+    /// Who removes everything that is old, payloads too, when nobody lives any more.
+    pub(super) last_cleaner: Option<Cleaner>,
     pub(super) happenings: Vec<(Micros, Happening)>,
 }
 
@@ -143,7 +150,7 @@ impl Plan {
         let weather = Weather::draw(random);
         let gateways =
             random.pick(&[&[HOUR][..], &[HOUR, HOUR + 2 * SECOND], &[0, HOUR, 2 * HOUR]]);
-        Self {
+        let mut plan = Self {
             behaviour,
             gateways: gateways.to_vec(),
             part_tags: random.pick(&[PartTags::Content, PartTags::Sending]),
@@ -153,8 +160,12 @@ impl Plan {
             runs,
             writers,
             observers,
+            cleaners: Vec::new(),
+            last_cleaner: None,
             happenings: weather::happenings(random),
-        }
+        };
+        plan.draw_cleaners(random);
+        plan
     }
 
     /// Tells whether every writer refuses leftovers.
@@ -193,6 +204,8 @@ fn behaviour(random: &mut Random, options: Options) -> Behaviour {
         ]),
         late_part: random.pick(&[LatePart::Refused, LatePart::ListsUploadAgain]),
         page_keys: random.pick(&[1, 2, 1000]),
+        // Drawn with the cleaners, who alone ask for it.
+        ..Behaviour::default()
     };
     if options.lie == Some(Lie::ConditionsIgnored) {
         behaviour.conditions = Conditions::Ignored;

@@ -1,6 +1,6 @@
 //! A process: its clocks, its sleeps, how it stands still and how it is killed.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,10 +15,11 @@ use tokio::{sync::oneshot, task::AbortHandle};
 
 use super::{
     auditor::AttemptId,
-    plan::PREFIX,
+    plan::{CLOCK_SKEW, PREFIX},
     time::{HOUR, Micros, SECOND, micros, timestamp_of},
     world::{Due, Shared, Woken, World},
 };
+use crate::server::UploadId;
 
 /// Which process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +37,8 @@ pub(super) struct Process {
     pub(super) attempt: Option<AttemptId>,
     /// Whether a body that it reads was garbled.
     pub(super) misled: bool,
+    /// Where it cleans: how long each upload at whose parts it looked had rested then.
+    pub(super) looked_at: Option<BTreeMap<UploadId, Micros>>,
     pub(super) task: Option<AbortHandle>,
     /// Its wall clock: how far it is from the right time, an hour being right.
     wall: Micros,
@@ -80,6 +83,7 @@ impl World {
             dead: false,
             attempt: None,
             misled: false,
+            looked_at: None,
             task: None,
             wall,
             origin,
@@ -87,6 +91,14 @@ impl World {
             still: None,
         });
         ProcessId(self.processes.len() - 1)
+    }
+
+    /// Starts a process that cleans. Its clock is as right as servers ask for.
+    pub(super) fn cleaning_process(&mut self, name: String) -> ProcessId {
+        let id = self.process(name);
+        self.processes[id.0].wall = HOUR + CLOCK_SKEW - self.random.up_to(2 * CLOCK_SKEW);
+        self.processes[id.0].looked_at = Some(BTreeMap::new());
+        id
     }
 
     /// Says which task a process is.

@@ -39,6 +39,9 @@ pub(super) enum Op {
     Uploads,
     Complete,
     Abort,
+    UploadsBelow,
+    Parts,
+    Delete,
 }
 
 impl Op {
@@ -53,6 +56,9 @@ impl Op {
             Request::ListUploads { .. } => Self::Uploads,
             Request::Complete { .. } => Self::Complete,
             Request::Abort { .. } => Self::Abort,
+            Request::ListUploadsBelow { .. } => Self::UploadsBelow,
+            Request::ListParts { .. } => Self::Parts,
+            Request::Delete { .. } => Self::Delete,
         }
     }
 }
@@ -70,6 +76,9 @@ impl Op {
             Self::Uploads => "list uploads",
             Self::Complete => "complete",
             Self::Abort => "abort",
+            Self::UploadsBelow => "list uploads below",
+            Self::Parts => "list parts",
+            Self::Delete => "DELETE",
         }
     }
 }
@@ -100,6 +109,11 @@ pub(super) fn described(request: &Request) -> String {
             format!("complete upload {} {condition:?}", short(&name(*upload)))
         }
         Request::Abort { upload } => format!("abort upload {}", short(&name(*upload))),
+        Request::ListUploadsBelow { prefix, after } => {
+            format!("list uploads below {prefix:?}{}", if after.is_some() { ", go on" } else { "" })
+        }
+        Request::ListParts { upload } => format!("list parts of upload {}", short(&name(*upload))),
+        Request::Delete { key, tag } => format!("DELETE {} if {:?}", file_name(key), tag.map(name)),
     }
 }
 
@@ -122,7 +136,14 @@ pub(super) fn answered(reply: &Reply) -> String {
             format!("uploads {ids:?}")
         }
         Reply::Completed(tag) => format!("completed, tag {:?}", tag.map(name)),
+        Reply::UploadPage(page, next) => {
+            let ids: Vec<_> =
+                page.iter().map(|(_, open)| short(&name(open.id)).to_owned()).collect();
+            format!("uploads {ids:?}{}", if next.is_some() { " and more" } else { "" })
+        }
+        Reply::Parts(bytes, _) => format!("{bytes} bytes"),
         Reply::Aborted => "ended".to_owned(),
+        Reply::Deleted => "deleted".to_owned(),
         Reply::Refused(refusal) => format!("{} {}", refusal.status(), refusal.code()),
     }
 }

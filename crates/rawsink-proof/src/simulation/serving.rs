@@ -7,10 +7,10 @@ use super::{
     plan::PartTags,
     process::ProcessId,
     requests::{Blob, Bucket, Reply, Request},
-    time::{Micros, SECOND},
+    time::{HOUR, Micros, SECOND},
     world::{Due, World},
 };
-use crate::server::{Head, OpenUpload, Refusal, Stored, Upload, UploadId};
+use crate::server::{Head, OpenUpload, Refusal, Stored, Upload, UploadId, UploadState};
 
 /// How old a view is that is stale.
 const STALE: Micros = 15 * SECOND;
@@ -36,6 +36,8 @@ pub(super) struct UploadLog {
     initiated: Micros,
     /// When it was last used.
     pub(super) used: Micros,
+    /// When its newest part was sent, as the server says.
+    newest_part: Option<Micros>,
     ended: Option<Micros>,
 }
 
@@ -116,9 +118,11 @@ impl World {
                         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
                     });
                 }
-                let now = self.now;
-                self.log.uploads.entry(*upload).and_modify(|log| log.used = now);
+                let (now, newest_part) = (self.now, Some(moment.time));
+                let log = self.log.uploads.entry(*upload);
+                log.and_modify(|log| (log.used, log.newest_part) = (now, newest_part));
             }
+            Request::ListParts { upload } => self.looked_at(by, *upload),
             Request::Abort { upload } if self.lies(Lie::EndedUploadsComplete) => {
                 if let Some(upload_there) = self.server.uploads.get(upload) {
                     self.log.ended.insert(*upload, upload_there.clone());
@@ -129,8 +133,14 @@ impl World {
         let (created, ended, key) = match &request {
             Request::CreateUpload { key, .. } => (Some(key.clone()), None, None),
             Request::Abort { upload } => (None, Some(*upload), None),
-            Request::Create { key, .. } => (None, None, Some(key.clone())),
+            Request::Create { key, .. } | Request::Delete { key, .. } => {
+                (None, None, Some(key.clone()))
+            }
             _ => (None, None, None),
+        };
+        let listed = match &request {
+            Request::ListParts { upload } => Some(*upload),
+            _ => None,
         };
         let before = self.before(key.as_deref());
         let lies = self.lies(Lie::StaleUploads) || self.lies(Lie::StaleLooks);
@@ -138,16 +148,48 @@ impl World {
         let reply = self.server.apply(request, moment);
         if let (Some(key), Reply::UploadCreated(id)) = (created, &reply) {
             let (created, initiated) = (self.now, moment.time);
-            let log = UploadLog { key, by, created, initiated, used: created, ended: None };
+            let (used, newest_part, ended) = (created, None, None);
+            let log = UploadLog { key, by, created, initiated, used, newest_part, ended };
             self.log.uploads.insert(*id, log);
         }
         if let Some(upload) = ended {
             self.ended(upload);
         }
         self.changed(key, before);
-        match asked {
+        let reply = match asked {
             Some(request) => self.stale(by, &request, reply),
             None => reply,
+        };
+        self.dated(listed, reply)
+    }
+
+    /// Notes how long an upload has rested when somebody looks at its parts.
+    fn looked_at(&mut self, by: ProcessId, upload: UploadId) {
+        let used = self.log.uploads.get(&upload).map_or(0, |log| log.used);
+        let rested = self.now - used;
+        if let Some(looked) = &mut self.processes[by.0].looked_at {
+            looked.insert(upload, rested);
+        }
+    }
+
+    /// Adds the times that the server data does not know, or wrong ones where the server is one of
+    /// those.
+    fn dated(&self, listed: Option<UploadId>, reply: Reply) -> Reply {
+        let behind = if self.lies(Lie::OldUploads) { 24 * HOUR } else { 0 };
+        match reply {
+            Reply::Parts(bytes, _) => {
+                let sent = |upload| self.log.uploads.get(&upload).and_then(|log| log.newest_part);
+                let open = |upload| self.server.uploads.get(&upload).map(|open| open.initiated);
+                let last = listed.and_then(|upload| sent(upload).or_else(|| open(upload)));
+                Reply::Parts(bytes, last.map(|at| at.saturating_sub(behind)))
+            }
+            Reply::UploadPage(mut page, next) => {
+                for (_, open) in &mut page {
+                    open.initiated = open.initiated.saturating_sub(behind);
+                }
+                Reply::UploadPage(page, next)
+            }
+            reply => reply,
         }
     }
 
@@ -212,5 +254,5 @@ pub(super) fn live(
     server
         .uploads
         .iter()
-        .filter(|(_, upload)| !matches!(upload.state, crate::server::UploadState::Echo))
+        .filter(|(_, upload)| !matches!(upload.state, UploadState::Echo | UploadState::Completed))
 }

@@ -48,6 +48,9 @@ fn g03_g04_g05_g06_and_the_others_hold_while_every_fault_and_every_outcome_is_me
     met(Kind::Validator, &["passed", "failed", "missing recorded", "NotFound", "NotSealed"]);
     met(Kind::Validator, &["Unavailable", "killed"]);
     met(Kind::Consumer, &["consumed", "NotFound", "Unavailable"]);
+    met(Kind::Cleaner, &["removed", "gone", "young", "shown", "completed", "in use"]);
+    met(Kind::Cleaner, &["Unavailable", "Denied", "killed"]);
+    met(Kind::Fault, &["completed and still listed"]);
 }
 
 #[test]

@@ -132,6 +132,11 @@ impl Auditor {
                 self.tokens.insert(token.clone(), id);
                 key
             }
+            Request::ListUploadsBelow { .. }
+            | Request::ListParts { .. }
+            | Request::Delete { .. } => {
+                return self.violate(format!("G18: a writer sent {request:?}"));
+            }
             Request::UploadPart { upload, .. } => return self.uses(id, *upload, server),
             Request::Complete { upload, .. } => {
                 self.attempts[id.0].completed.insert(*upload);

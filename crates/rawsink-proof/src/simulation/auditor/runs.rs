@@ -58,6 +58,11 @@ impl Run {
         server.objects.get(&self.payload_key)
     }
 
+    /// Tells whether a payload is there, and no seal.
+    pub(super) fn is_left(&self, server: &Bucket) -> bool {
+        self.payload(server).is_some() && self.seal_there(server).is_none()
+    }
+
     fn seal_there<'s>(&self, server: &'s Bucket) -> Option<&'s Stored<Blob, String>> {
         server.objects.get(&self.seal_key)
     }

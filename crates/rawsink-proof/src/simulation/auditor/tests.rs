@@ -220,6 +220,39 @@ fn g12_g18_requests_that_nobody_should_send_are_noticed() {
     scene.assert_noticed("G18");
 }
 
+#[test]
+fn g18_g08_a_clean_up_that_takes_too_much_or_too_little_is_noticed() {
+    let hour = 3_600_000_000;
+    for (rested, guarantee) in [(Some(hour), ""), (Some(hour - 1), "G18"), (None, "G18")] {
+        let mut scene = Scene::new();
+        let looked_at = rested.map(|rested| (1, rested)).into_iter().collect();
+        scene.auditor.cleans(&Request::Abort { upload: 1 }, &looked_at);
+        scene.assert_noticed(guarantee);
+        assert_eq!(scene.auditor.violation().is_none(), guarantee.is_empty());
+    }
+    let mut scene = Scene::new();
+    let key = format!("{}metadata.json", scene.run.prefix);
+    scene.auditor.cleans(&Request::Delete { key, tag: None }, &BTreeMap::new());
+    scene.assert_noticed("G18");
+    let mut scene = Scene::new();
+    scene.put_payload(ROWS);
+    scene.auditor.cleaned_up(&scene.server);
+    scene.assert_noticed("G08");
+    let mut scene = Scene::sealed();
+    let key = format!("{}payload.jsonl", scene.run.prefix);
+    scene.server.leave_completed(7, &key);
+    scene.auditor.cleaned_up(&scene.server);
+    assert_eq!(scene.auditor.violation(), None);
+    scene.auditor.cleaning_failed(ErrorKind::Unavailable, "");
+    assert_eq!(scene.auditor.violation(), None);
+    scene.server.apply(Request::Abort { upload: 7 }, Moment { time: 0, name: 8 });
+    scene.auditor.after_step(&scene.server);
+    scene.assert_noticed("G03");
+    let mut scene = Scene::new();
+    scene.auditor.cleaning_failed(ErrorKind::Corrupt, "");
+    scene.assert_noticed("G08");
+}
+
 fn verdict(run: &str, passed: bool) -> Verdict {
     let outcome = if passed {
         Outcome::Passed { schema_version: None, record_count: 1 }
