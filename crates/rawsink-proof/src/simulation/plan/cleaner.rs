@@ -26,11 +26,12 @@ pub(in crate::simulation) struct Cleaner {
 }
 
 impl Plan {
-    /// Draws who cleans, after everything else.
+    /// Draws who cleans, from numbers of its own: where nobody does, a seed tells what it told before.
     ///
     /// The age is the least one, and what the clocks may be apart. Where an abort ruins a Complete that
     /// runs, it is longer than any writer lives, as the documentation of `clean` asks for.
-    pub(super) fn draw_cleaners(&mut self, random: &mut Random) {
+    pub(super) fn draw_cleaners(&mut self, random: &Random) {
+        let random = &mut Random::new(random.clone().next());
         self.behaviour.upload_listing =
             random.pick(&[UploadListing::ByPrefix, UploadListing::ByKey]);
         let behind = self.gateways.iter().map(|says| HOUR.saturating_sub(*says)).max();
