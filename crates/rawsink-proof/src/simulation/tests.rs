@@ -56,7 +56,7 @@ fn g03_g04_g05_g06_and_the_others_hold_while_every_fault_and_every_outcome_is_me
 #[test]
 fn g05_nobody_is_told_sealed_wrongly_however_late_a_request_is_applied() {
     let options = Options { lateness: Lateness::Unbounded, ..Options::default() };
-    let summary = simulate_all(1..5001, options, THREADS);
+    let summary = simulate_all(5001..10_001, options, THREADS);
     assert_eq!(summary.violation, None);
     let late = "corrupt by a request that was applied too late";
     assert_met(&summary.coverage, Kind::Path, &[late]);
