@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+pytest.register_assert_rewrite("namespace", "openbao", "playing", "service_manager")
+
 from openbao import OpenBao
 from playing import PROGRAM, Host, Secrets, sha256
 

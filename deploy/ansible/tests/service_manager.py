@@ -63,6 +63,8 @@ class ServiceManager:
 
     def answer(self, arguments: list[str]) -> tuple[int, str]:
         verb = arguments[0]
+        if verb == "show" and not self.has_unit():
+            return 0, f"Id={arguments[1]}\nLoadState=not-found\nActiveState=inactive\nSubState=dead"
         if verb == "show":
             active = "active" if self.process and self.process.poll() is None else "inactive"
             return 0, f"Id={arguments[1]}\nLoadState=loaded\nActiveState={active}\nSubState=running"
@@ -77,6 +79,9 @@ class ServiceManager:
         elif verb != "daemon-reload":
             return 1, f"{verb} is not known to this stand-in"
         return 0, ""
+
+    def has_unit(self) -> bool:
+        return subprocess.run([*self.prefix, "test", "-f", self.unit_file], check=False).returncode == 0
 
     def read(self, path: str) -> str:
         return subprocess.run([*self.prefix, "cat", path], capture_output=True, text=True, check=True).stdout

@@ -131,29 +131,6 @@ def test_vault_s_refusal_is_shown_and_its_token_is_not(host: Host, secrets: Secr
     assert host.files().keys() - {"execve"} == before.keys()
 
 
-def test_a_path_that_vault_does_not_have_is_named(host: Host, secrets: Secrets, openbao: OpenBao) -> None:
-    vault_token(host, secrets, openbao)
-    host.play(rawsink_vault_path="rawsink/nothing").is_refused("secret/rawsink/nothing cannot be read:")
-
-
-def test_sops_s_refusal_is_shown(host: Host, secrets: Secrets) -> None:
-    encrypt_with_sops(host, dict(secrets.values))
-    other = host.root / "home/other.key"
-    subprocess.run(["age-keygen", "-o", str(other)], check=True, capture_output=True)
-    host.environment["SOPS_AGE_KEY_FILE"] = str(other)
-    host.play().is_refused("secrets.sops.yaml cannot be read:", "identity did not match any of the recipients")
-
-
-def test_a_document_with_a_misspelt_name_is_refused(host: Host, secrets: Secrets) -> None:
-    document = dict(secrets.values) | {
-        "sesion_token": canary("Misspelt"),
-        "state_url": {"nested": canary("Nested")},
-    }
-    host.secrets += [document["sesion_token"], document["state_url"]["nested"]]
-    encrypt_with_sops(host, document)
-    host.play().is_refused("not a secret of this role, or no text: sesion_token, state_url")
-
-
 def test_a_secret_from_two_sources_is_refused(host: Host, secrets: Secrets) -> None:
     encrypt_with_sops(host, dict(secrets.values))
     host.play(rawsink_session_token=secrets.values["session_token"]).is_refused(
