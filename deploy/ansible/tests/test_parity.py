@@ -72,6 +72,7 @@ def test_a_host_goes_from_nothing_to_a_running_parity_environment(parity: tuple[
     assert manager.requests[requests:] == ["daemon-reload"]
 
     new_secrets_reach_both_sides(host, manager)
+    a_new_unit_and_a_new_program_restart_the_service(host, manager)
 
     requests = len(manager.requests)
     assert host.play(playbook=PLAYBOOK, rawsink_minio_manage_service=False).succeeds().changed == 0
@@ -121,6 +122,17 @@ def new_secrets_reach_both_sides(host: Host, manager: ServiceManager) -> None:
     assert manager.requests[-2:] == ["restart", "daemon-reload"]
     assert write(host, "2024-06-03T00:00:00.000Z", '{"a":3}\n').returncode == 0
     assert host.rawsink("read", PARTITION, "--latest").stdout == '{"a":3}\n'
+
+
+def a_new_unit_and_a_new_program_restart_the_service(host: Host, manager: ServiceManager) -> None:
+    program = host.root / "home/minio"
+    # The same program for the kernel, and another one for the role.
+    program.write_bytes(Path(MINIO).read_bytes() + b"\0")
+    another = {"rawsink_minio_binary_src": str(program), "rawsink_minio_binary_sha256": sha256(str(program))}
+    for variables in ({"rawsink_minio_wait_s": 61}, another):
+        host.variables |= variables
+        assert host.play(playbook=PLAYBOOK).succeeds().changed == 2, "what is new, and the restart"
+        assert manager.requests[-2:] == ["restart", "daemon-reload"]
 
 
 def the_unit_is_one_that_systemd_understands(host: Host) -> None:

@@ -93,7 +93,9 @@ def test_a_host_with_a_filesystem_needs_the_program_alone(host: Host) -> None:
     keep = ["rawsink_binary_src", "rawsink_binary_sha256", "rawsink_bin", "rawsink_user", "rawsink_group"]
     keep += ["rawsink_manage_user", "rawsink_data_dir", "rawsink_environment_file"]
     host.variables = {name: host.variables[name] for name in keep}
+    host.environment_file.parent.mkdir(mode=0o711)
     host.play().succeeds()
+    assert host.environment_file.parent.stat().st_mode & 0o777 == 0o711, "a directory that was there was changed"
     data = host.variables["rawsink_data_dir"]
     assert host.settings()["RAW_SINK_ROOT"]["value"] == f"{data}/raw"
     assert host.settings()["RAW_SINK_STATE_URL"]["value"] == f"sqlite:{data}/state.db"
@@ -138,8 +140,11 @@ def test_all_that_is_wrong_is_named_at_once_before_anything_is_changed(host: Hos
         rawsink_secrets_source="vault",
         rawsink_minio_enabled=True,
         rawsink_minio_data_dir="/tmp/minio",
-        rawsink_minio_address="9000",
+        rawsink_minio_address="a b:9000",
         rawsink_minio_binary_src="minio",
+        rawsink_minio_unit_file="minio.service",
+        rawsink_minio_user="mi nio",
+        rawsink_minio_group="minio",
     ).is_refused(
         "rawsink_bukcet: no variable of this role",
         "rawsink_bucket is missing",
@@ -149,6 +154,8 @@ def test_all_that_is_wrong_is_named_at_once_before_anything_is_changed(host: Hos
         "rawsink_vault_path is missing",
         "rawsink_minio_binary_sha256 is not a SHA-256",
         "rawsink_minio_address is not an address and a port",
+        "rawsink_minio_binary_src, rawsink_minio_unit_file: not an absolute path",
+        "rawsink_minio_user: has what a unit reads otherwise",
         "rawsink_minio_data_dir lies where the unit cannot see it",
     )
     assert host.files().keys() == {"execve"}
@@ -165,6 +172,10 @@ def test_all_that_is_wrong_is_named_at_once_before_anything_is_changed(host: Hos
         ({"rawsink_sink": "s3"}, "value of rawsink_sink must be one of: filesystem, object"),
         ({"rawsink_secrets_source": "sops"}, "rawsink_sops_file is missing"),
         ({"rawsink_binary_sha256": "0" * 64}, "or not the file with SHA-256 000000"),
+        ({"rawsink_binary_src": "target/release/rawsink"}, "rawsink_binary_src: not an absolute path"),
+        ({"rawsink_ca_file": "ca.pem"}, "rawsink_ca_file: not an absolute path"),
+        ({"rawsink_bin": "/nowhere/rawsink"}, "no directory on the host: /nowhere"),
+        ({"rawsink_user": "nobody-at-all"}, "(item=nobody-at-all)"),
     ],
     ids=lambda value: "".join(value) if isinstance(value, dict) else "",
 )
@@ -213,7 +224,9 @@ def test_a_setting_that_the_program_refuses_leaves_the_old_file(host: Host, secr
     host.variables |= secrets.as_variables()
     host.play().succeeds()
     before = host.environment_file.read_text()
-    played = host.play(rawsink_part_bytes="3", rawsink_state_url=f"postgres://u:{canary('Url')}@h/d")
+    password = canary("Url")
+    host.secrets.append(password)
+    played = host.play(rawsink_part_bytes="3", rawsink_state_url=f"postgres://u:{password}@h/d")
     assert played.exit_code == 2
     for said in [
         "RAW_SINK_PART_BYTES is",
