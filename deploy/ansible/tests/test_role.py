@@ -68,6 +68,17 @@ def test_every_variable_has_a_default_and_a_specification_and_secrets_are_marked
     assert not [name for name in marked if "choices" in options()[name]]
 
 
+def test_files_with_secrets_are_neither_logged_nor_compared() -> None:
+    """Either of the two would be enough for a play that works, so that no play shows where one is missing."""
+    tasks = [task for file in (ROLE / "tasks").glob("*.yml") for task in yaml.safe_load(file.read_text())]
+    tasks += [inner for task in tasks for inner in task.get("block", [])]
+    rendering = [task for task in tasks if task.get("ansible.builtin.template", {}).get("src") == "environment.j2"]
+    assert len(rendering) == 2
+    for task in rendering:
+        assert (task.get("no_log"), task.get("diff")) == (True, False), task["name"]
+        assert task["ansible.builtin.template"]["mode"] == "0600"
+
+
 def test_every_setting_reaches_the_program(host: Host) -> None:
     secrets = [host.root / f"home/{name}" for name in SECRETS]
     host.root.joinpath("home").chmod(0o711)
