@@ -90,7 +90,7 @@ def test_every_setting_reaches_the_program(host: Host) -> None:
     host.variables |= {role_variable(name): value for name, value in SETTINGS.items()} | files
     proxy = f"http://user:{canary('Proxy')}@proxy.example.org:3128"
     host.secrets.append(proxy)
-    host.play(rawsink_extra_environment={"HTTPS_PROXY": proxy, "PORT": 8080}).succeeds()
+    host.play(rawsink_extra_environment={"HTTPS_PROXY": proxy, "PORT": 8080, "NO_PROXY": None}).succeeds()
 
     settings = host.settings()
     for name, value in SETTINGS.items():
@@ -98,6 +98,7 @@ def test_every_setting_reaches_the_program(host: Host) -> None:
     for file in secrets:
         assert settings[f"RAW_SINK_{file.name}"]["value"] == f"(file {file})"
     assert f"HTTPS_PROXY='{proxy}'\nPORT='8080'\n" in host.environment_file.read_text()
+    assert "NO_PROXY" not in host.environment_file.read_text()
 
 
 def test_a_host_with_a_filesystem_needs_the_program_alone(host: Host) -> None:
@@ -185,6 +186,7 @@ def test_all_that_is_wrong_is_named_at_once_before_anything_is_changed(host: Hos
         ({"rawsink_binary_sha256": "0" * 64}, "or not the file with SHA-256 000000"),
         ({"rawsink_binary_src": "target/release/rawsink"}, "rawsink_binary_src: not an absolute path"),
         ({"rawsink_ca_file": "ca.pem"}, "rawsink_ca_file: not an absolute path"),
+        ({"rawsink_extra_environment": "HTTPS_PROXY=x"}, "rawsink_extra_environment is no mapping"),
         ({"rawsink_bin": "/nowhere/rawsink"}, "no directory on the host: /nowhere"),
         ({"rawsink_user": "nobody-at-all"}, "(item=nobody-at-all)"),
     ],
