@@ -118,7 +118,8 @@ def a_job_works_and_its_repetition_is_refused(host: Host) -> None:
 
 def new_secrets_reach_both_sides(host: Host, manager: ServiceManager) -> None:
     keep_new_secrets(host)
-    assert host.play(playbook=PLAYBOOK).succeeds().changed == 3, "both files, and the restart"
+    played = host.play(playbook=PLAYBOOK).succeeds()
+    assert played.changed == 3, f"not both files and the restart: {played.output}"
     assert manager.requests[-2:] == ["restart", "daemon-reload"]
     assert write(host, "2024-06-03T00:00:00.000Z", '{"a":3}\n').returncode == 0
     assert host.rawsink("read", PARTITION, "--latest").stdout == '{"a":3}\n'

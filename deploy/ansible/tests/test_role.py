@@ -79,6 +79,15 @@ def test_files_with_secrets_are_neither_logged_nor_compared() -> None:
         assert task["ansible.builtin.template"]["mode"] == "0600"
 
 
+def test_the_role_itself_waits_for_a_healthy_minio() -> None:
+    """The stand-in for systemd waits until MinIO says that it is ready, so that no play needs the role to wait."""
+    tasks = yaml.safe_load((ROLE / "tasks/minio.yml").read_text())
+    waiting = [task for task in tasks if "/minio/health/cluster" in str(task.get("ansible.builtin.uri"))]
+    assert [(task["until"], task["retries"]) for task in waiting] == [
+        ("__rawsink_health.status == 200", "{{ rawsink_minio_wait_s }}")
+    ]
+
+
 def test_every_setting_reaches_the_program(host: Host) -> None:
     secrets = [host.root / f"home/{name}" for name in SECRETS]
     host.root.joinpath("home").chmod(0o711)
