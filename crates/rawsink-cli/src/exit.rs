@@ -153,7 +153,7 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
             "fix the permissions of the files, or the key and its policy; `rawsink config` shows what is used",
         ),
         ErrorKind::Corrupt => Some("do not use this partition before a person has looked at it"),
-        ErrorKind::Unavailable => Some("try again later with the same run id"),
+        ErrorKind::Unavailable => Some("do the same again later; a writer with the same run id"),
         ErrorKind::Unknown => {
             Some("look with `rawsink show` or `rawsink state show`, or do the same again")
         }

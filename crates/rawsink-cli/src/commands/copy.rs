@@ -106,6 +106,7 @@ struct Totals {
     copied: u64,
     there: u64,
     missing: u64,
+    failed: u64,
     unsealed: Arc<AtomicU64>,
 }
 
@@ -209,6 +210,7 @@ fn print(
             (outcome.name(), None)
         }
         Err(error) => {
+            totals.failed += 1;
             faults.tell(error);
             ("failed", Some(error.to_string()))
         }
@@ -223,14 +225,16 @@ fn print(
 
 impl Totals {
     fn tell(&self, context: &Context<'_>) {
-        let Self { copied, there, missing, unsealed } = self;
+        let Self { copied, there, missing, failed, unsealed } = self;
         let unsealed = unsealed.load(Ordering::Relaxed);
-        if copied + there + missing + unsealed == 0 {
+        if copied + there + missing + failed + unsealed == 0 {
             output::note(format!("nothing is to be copied; {}", context.place()));
             return;
         }
-        let missing = if *missing > 0 { format!(", {missing} missing") } else { String::new() };
-        output::note(format!("{copied} copied, {there} already there{missing}"));
+        let more = [(missing, "missing"), (failed, "failed")];
+        let more = more.iter().filter(|(count, _)| **count > 0);
+        let more: String = more.map(|(count, what)| format!(", {count} {what}")).collect();
+        output::note(format!("{copied} copied, {there} already there{more}"));
         if unsealed > 0 {
             output::note(format!("{unsealed} not sealed, and left out"));
         }

@@ -49,7 +49,7 @@ fn g08_a_full_disk_is_one_clear_error_and_writing_goes_on_when_there_is_space_ag
     let landing = on(&disk);
     let answer = write(&landing, &large()).exits(75);
     assert_clear(&answer, "Unavailable", "no space left on device");
-    answer.says(&["hint: try again later with the same run id"]);
+    answer.says(&["hint: do the same again later; a writer with the same run id"]);
     landing.assert_nothing_of(RUN);
     assert_eq!(landing.files(), Vec::<String>::new());
     write(&landing, ROWS).exits(0);

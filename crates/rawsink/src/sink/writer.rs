@@ -126,15 +126,7 @@ impl PartitionWriter {
     /// Those of [`finalize`](Self::finalize) but `Unknown`. After any error the writer has ended.
     pub async fn complete_payload(&mut self, metadata: &Metadata) -> Result<()> {
         self.begin()?;
-        let (last, summary) = self.sum_up(self.rows);
-        let outcome = match self.check_metadata(metadata) {
-            Ok(()) => self.complete(last).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = outcome {
-            return Err(self.end(error).await);
-        }
-        self.complete = Some(summary);
+        self.complete = Some(self.send_the_rest(metadata).await?);
         self.finish();
         Ok(())
     }
@@ -151,12 +143,13 @@ impl PartitionWriter {
     /// writer's seal is not there and will not appear (G06).
     pub async fn finalize(mut self, metadata: Metadata) -> Result<Sealed> {
         self.check_open()?;
-        if self.complete.is_none() {
-            self.complete_payload(&metadata).await?;
-        } else if let Err(error) = self.check_metadata(&metadata) {
-            return Err(self.end(error).await);
-        }
-        let payload = self.complete.take().expect("it is complete by now");
+        let payload = match self.complete.take() {
+            None => self.send_the_rest(&metadata).await?,
+            Some(payload) => match self.check_metadata(&metadata) {
+                Ok(()) => payload,
+                Err(error) => return Err(self.end(error).await),
+            },
+        };
         let document = |token: &WriterToken| {
             metadata::sealed_document(&metadata, &seal(token.as_str(), &payload))
         };
@@ -236,6 +229,19 @@ impl PartitionWriter {
                 self.part.set_part_bytes(upload.part_bytes());
                 Ok(())
             }
+            Err(error) => Err(self.end(error).await),
+        }
+    }
+
+    /// Makes the payload appear, if the metadata can be sealed with it, and says what it is.
+    async fn send_the_rest(&mut self, metadata: &Metadata) -> Result<PayloadSummary> {
+        let (last, summary) = self.sum_up(self.rows);
+        let outcome = match self.check_metadata(metadata) {
+            Ok(()) => self.complete(last).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => Ok(summary),
             Err(error) => Err(self.end(error).await),
         }
     }
