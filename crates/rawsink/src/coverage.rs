@@ -113,8 +113,8 @@ pub struct Tally {
 /// object storage) and one statement on the database.
 ///
 /// # Errors
-/// `Invalid` for days that are no range, and for a scope that names customers or queries of no known
-/// source; what the sink and the state answer. A record that makes no sense is no error of the call:
+/// `Invalid` for days that are no range, and for a scope that names customers or queries where nothing
+/// is there to tell the rest of what is expected; what the sink and the state answer. A record that makes no sense is no error of the call:
 /// see [`Coverage::faults`].
 pub async fn coverage(
     sink: &RawSink,

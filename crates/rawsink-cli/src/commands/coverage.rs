@@ -18,7 +18,7 @@ use crate::{
     context::Context,
     exit::{Answer, Failure},
     filter::FilterArgs,
-    output,
+    output, progress,
 };
 
 /// Show what is there of every customer, query and day, and what is missing
@@ -66,7 +66,7 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
     if args.plan {
         plan::print(&coverage, context)?;
     } else if context.output.is_json() {
-        table::print_cells(&coverage, context)?;
+        table::print_cells(&coverage)?;
     } else if args.html.is_none() {
         table::print_rows(&coverage)?;
     }
@@ -85,17 +85,16 @@ fn tell(coverage: &Coverage, tally: &Tally, context: &Context<'_>) {
         return;
     };
     let Tally { validated, sealed, unsealed, failed, missing, lost, unknown } = *tally;
-    let count = |count: usize, one: &str, many: &str| {
-        format!("{count} {}", if count == 1 { one } else { many })
-    };
-    let (rows, days) = (count(rows, "row", "rows"), count(days.len(), "day", "days"));
+    let count = |number: usize, thing| progress::count(number as u64, thing);
+    let (rows, days) = (count(rows, "row"), count(days.len(), "day"));
     output::note(format!(
         "{rows} of {days}, {since} to {until}: {validated} validated, {sealed} sealed only, \
          {unsealed} unsealed, {failed} failed, {missing} missing"
     ));
     if lost + unknown > 0 {
-        let lost = count(lost, "run has authority and is", "runs have authority and are");
-        let unknown = count(unknown, "sealed run is", "sealed runs are");
-        output::note(format!("{lost} not in the storage, {unknown} unknown to the state"));
+        let (lost, unknown) = (count(lost, "run"), count(unknown, "sealed run"));
+        output::note(format!(
+            "{lost} with authority not in the storage, {unknown} unknown to the state"
+        ));
     }
 }

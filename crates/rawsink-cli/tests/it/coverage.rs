@@ -1,5 +1,7 @@
 //! What is covered, as the program shows it.
 
+mod drawn; // landings drawn at random, beside an oracle
+mod oracle; // what coverage has to say, worked out from the tree and the table
 mod page; // the page: whole, in its place, and harmless
 mod plan; // what is to be done, pasted into a shell
 
@@ -40,7 +42,7 @@ fn a_row_says_which_days_are_what_and_the_exit_code_whether_something_is_missing
     assert_eq!(answer.stdout, expected);
     answer.says(&[
         "1 row of 4 days, 2024-06-01 to 2024-06-04: 1 validated, 1 sealed only, 1 unsealed, 1 failed, 0 missing",
-        "0 runs have authority and are not in the storage, 1 sealed run is unknown to the state",
+        "0 runs with authority not in the storage, 1 sealed run unknown to the state",
     ]);
     let answer = landing.rawsink(["coverage", "--until", "2024-06-06"]).exits(1);
     assert!(answer.stdout.ends_with(", missing 2024-06-05..2024-06-06\n"), "{answer:#?}");
@@ -57,7 +59,7 @@ fn a_run_with_authority_that_is_gone_is_told_of() {
     std::fs::remove_dir_all(landing.run_dir(RUN)).unwrap();
     let answer = landing.rawsink(["coverage"]).exits(1);
     assert!(answer.stdout.contains("\tmissing 2024-06-01 (lost), "), "{answer:#?}");
-    answer.says(&["1 run has authority and is not in the storage"]);
+    answer.says(&["1 run with authority not in the storage"]);
 }
 
 #[test]

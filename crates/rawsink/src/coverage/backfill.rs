@@ -26,7 +26,7 @@ pub enum Action<'a> {
     Restart(&'a RunId),
     /// Validate this run: it is sealed and has no verdict. For one day.
     Validate(&'a RunId),
-    /// Set what failed back to pending, and land it again as a new run. For days in a row.
+    /// Set what failed back to pending, so that it is judged again. For days in a row.
     Retry,
 }
 
@@ -56,13 +56,14 @@ fn joins(step: &Step<'_>, action: Action<'_>, day: LogicalDate) -> bool {
 }
 
 fn action<'a>(cell: &Cell<'a>) -> Option<Action<'a>> {
-    // A run that is older than the one which was lost would not get its authority.
-    let outranked = cell.drift.lost && cell.run < cell.current;
+    let lost = cell.drift.lost;
     match (cell.standing, cell.sealed, cell.unsealed) {
         (_, Some(run), _) if cell.drift.unknown => Some(Action::Validate(run)),
         (Standing::Validated, ..) => None,
         (Standing::Missing, ..) => Some(Action::Land),
-        _ if outranked => Some(Action::Land),
+        // The state knows a sealed run: it has failed, or is older than the lost one and gets no authority.
+        (Standing::Sealed, ..) if lost => Some(Action::Land),
+        (Standing::Unsealed, ..) if lost && cell.run < cell.current => Some(Action::Land),
         (Standing::Sealed, Some(run), _) => Some(Action::Validate(run)),
         (Standing::Unsealed, _, Some(run)) => Some(Action::Restart(run)),
         (Standing::Failed, ..) => Some(Action::Retry),

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     key::{LogicalDate, PartitionKey, RunId, Selection},
     layout::Level,
-    sink::Landed,
+    sink::{Landed, Run},
     state::{Days, Entry, Series},
 };
 
@@ -61,18 +61,15 @@ impl<'scope> Gathering<'scope> {
             return;
         }
         let evidence = evidence(&mut self.seen, &partition.key);
-        // Oldest first: the last of each kind is the newest.
-        for run in &partition.runs {
-            let index = self.runs.index(&run.run_id);
-            let (newest, there) = if run.sealed {
-                (&mut evidence.sealed, There::Sealed)
-            } else {
-                (&mut evidence.unsealed, There::Unsealed)
-            };
-            *newest = index;
-            if index == evidence.current {
-                evidence.current_there = there;
-            }
+        // Oldest first. Runs that nothing tells of are not kept.
+        let newest = |sealed| partition.runs.iter().rfind(|run| run.sealed == sealed);
+        let mut index = |run: &Run| self.runs.index(&run.run_id);
+        evidence.sealed = newest(true).and_then(&mut index);
+        evidence.unsealed = newest(false).and_then(&mut index);
+        if let Some(current) = self.runs.get(evidence.current)
+            && let Some(run) = partition.runs.iter().find(|run| run.run_id == *current)
+        {
+            evidence.current_there = if run.sealed { There::Sealed } else { There::Unsealed };
         }
     }
 
@@ -137,7 +134,14 @@ impl<'scope> Gathering<'scope> {
                 }
             }
         }
-        Ok(expected)
+        match named {
+            // Whoever names what is expected is not told that nothing is missing.
+            Some(name) if expected.is_empty() => {
+                let message = format!("nothing is there to tell what is expected with {name:?}");
+                Err(Error::invalid(message))
+            }
+            _ => Ok(expected),
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub struct PageFacts {
 struct Data<'a> {
     made: Timestamp,
     place: &'a str,
+    /// How many records of the state make no sense.
+    faults: usize,
     days: Vec<String>,
     runs: &'a [RunId],
     reasons: &'a [String],
@@ -73,6 +75,7 @@ impl Coverage {
         Data {
             made: facts.made,
             place: &facts.place,
+            faults: self.faults.len(),
             days: self.days.iter().map(ToString::to_string).collect(),
             runs: self.runs.values(),
             reasons: self.reasons.values(),

@@ -1,6 +1,6 @@
 //! Which sealed runs of a logical partition wait for a verdict.
 
-use super::{Record, Status, transition::about};
+use super::{Record, Status, transition::is_reason_of};
 use crate::key::RunId;
 
 /// Returns the runs that wait for a verdict, oldest first, of all sealed ones, sorted by run id.
@@ -21,7 +21,7 @@ pub fn due<'runs>(record: Option<&Record>, sealed: &'runs [RunId]) -> &'runs [Ru
     };
     let judged = |run: &RunId| {
         record.current_run_id.as_ref().is_some_and(|current| run <= current)
-            || record.error_message.as_ref().is_some_and(|told| told.starts_with(&about(run)))
+            || record.error_message.as_ref().is_some_and(|told| is_reason_of(told, run))
     };
     let last = sealed.iter().rposition(judged);
     &sealed[last.map_or(0, |last| last + 1)..]

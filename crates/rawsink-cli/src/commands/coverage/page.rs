@@ -18,10 +18,15 @@ use crate::context::Context;
 
 /// Checks where the page would go, before anything is listed.
 ///
-/// `Invalid` for a place below the sink's root, or without a directory.
+/// `Invalid` for a place below the sink's root, or without a directory, and for one that is taken by
+/// anything but a file: a link or a device would be replaced, not written to.
 pub(super) fn check(path: &Path, context: &Context<'_>) -> Result<()> {
     if path.file_name().is_none() || path.is_dir() {
         return Err(Error::invalid("the page needs the name of a file").on_path(path.display()));
+    }
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        let message = "the page would replace what is no regular file";
+        return Err(Error::invalid(message).on_path(path.display()));
     }
     let dir = directory(path).canonicalize().map_err(|cause| refused(&cause, path))?;
     let settings = context.settings();

@@ -11,7 +11,7 @@ use rawsink::{
 };
 use serde::Serialize;
 
-use crate::{context::Context, exit::Failure, output};
+use crate::{exit::Failure, output};
 
 /// A cell, as JSON.
 #[derive(Serialize)]
@@ -38,9 +38,8 @@ struct Row<'a> {
 }
 
 /// Prints each cell.
-pub(super) fn print_cells(coverage: &Coverage, context: &Context<'_>) -> Result<(), Failure> {
+pub(super) fn print_cells(coverage: &Coverage) -> Result<(), Failure> {
     for (series, cells) in coverage.cells() {
-        let path = place(series, None);
         for cell in cells {
             let row = Row {
                 path: place(series, Some(cell.day)).to_string(),
@@ -58,7 +57,7 @@ pub(super) fn print_cells(coverage: &Coverage, context: &Context<'_>) -> Result<
                 unsealed_run_id: cell.unsealed,
                 drift: cell.drift,
             };
-            context.output.data(&row, &path)?;
+            output::record(&row)?;
         }
     }
     Ok(())

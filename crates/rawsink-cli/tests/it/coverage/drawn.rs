@@ -1,0 +1,188 @@
+//! Landings drawn at random: every cell is what the directory and the table hold, and a plan leads from
+//! there to a landing in which everything is validated.
+
+use std::{collections::BTreeSet, fs};
+
+use super::oracle::{Asked, Key, execute, expected};
+use crate::{
+    landing::Landing,
+    random::{Random, rounds},
+};
+
+const SERIES: [[&str; 3]; 5] = [
+    ["ads", "1", "a"],
+    ["ads", "1", "b c"],
+    ["ads", "o'brien & \"<!--\" $HOME", "a"],
+    ["bing", "1-2", "<script>\u{2028}q"],
+    // An expected customer of whom nothing is there.
+    ["bing", "1", "<script>\u{2028}q"],
+];
+const DAYS: [&str; 5] = ["2024-02-27", "2024-02-28", "2024-02-29", "2024-03-01", "2024-03-02"];
+const RUNS: [&str; 3] =
+    ["2024-03-03T00:00:00.000Z", "2024-03-03T00:00:00.000Z-again", "2024-03-04"];
+
+fn path([source, customer, query, day]: &Key) -> String {
+    format!("{source}/customer_id={customer}/query_name={query}/logical_date={day}")
+}
+
+/// What the oracle is told and the program is asked for.
+fn asked(
+    source: Option<&str>,
+    customers: &[&str],
+    queries: &[&str],
+    days: [Option<&str>; 2],
+) -> Asked {
+    let owned = |text: &str| text.to_owned();
+    let [since, until] = days.map(|day| day.map(owned));
+    Asked {
+        source: source.map(owned),
+        customers: customers.iter().copied().map(owned).collect(),
+        queries: queries.iter().copied().map(owned).collect(),
+        since,
+        until,
+    }
+}
+
+fn args(asked: &Asked) -> Vec<String> {
+    let mut args = vec!["coverage".to_owned()];
+    args.extend(asked.source.clone());
+    let joined = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(",");
+    let sets = [("--customers", joined(&asked.customers)), ("--queries", joined(&asked.queries))];
+    let days = [("--since", &asked.since), ("--until", &asked.until)];
+    let days = days.map(|(name, day)| (name, day.clone().unwrap_or_default()));
+    for (name, value) in sets.into_iter().chain(days).filter(|(_, value)| !value.is_empty()) {
+        args.extend([name.to_owned(), value]);
+    }
+    args
+}
+
+/// Lands one run of a partition, or a part of it, and judges it or not.
+fn draw_run(landing: &Landing, random: &mut Random, key: &Key, run: &str) {
+    let place = format!("{}/run_id={run}", path(key));
+    match random.below(6) {
+        0 | 1 => {}
+        2 => {
+            landing.file(&format!("data/raw/{place}/payload.jsonl"), "{}\n");
+        }
+        _ => {
+            landing.feed(["write", &place], "{}\n".repeat(1 + random.below(3) as usize)).exits(0);
+            match random.below(4) {
+                0 => {}
+                1 => drop(landing.rawsink(["validate", &place, "--strict"]).exits(1)),
+                _ => drop(landing.rawsink(["validate", &place])),
+            }
+        }
+    }
+}
+
+/// What happens to partitions besides landing and judging.
+fn mishap(landing: &Landing, random: &mut Random, key: &Key) {
+    let dir = landing.dir().join("data/raw").join(path(key));
+    let [source, customer, query, day] = key.clone().map(|part| part.replace('\'', "''"));
+    let row = format!(
+        "source = '{source}' AND customer_id = '{customer}' AND query_name = '{query}' AND logical_date = '{day}'"
+    );
+    match random.below(9) {
+        // All runs are gone, or one is, or its seal.
+        0 if dir.exists() => fs::remove_dir_all(dir).unwrap(),
+        1 | 2 => {
+            let run = dir.join(format!("run_id={}", RUNS[random.below(3) as usize]));
+            let _ = fs::remove_dir_all(run);
+        }
+        3 => {
+            let run = dir.join(format!("run_id={}", RUNS[random.below(3) as usize]));
+            let _ = fs::remove_file(run.join("metadata.json"));
+        }
+        // The record is gone, or was never followed by a run.
+        4 => execute(landing, &format!("DELETE FROM partition_state WHERE {row}")),
+        5 => drop(landing.rawsink(["state", "backfill", &path(key)])),
+        6 => drop(landing.rawsink(["state", "retry", &path(key)])),
+        _ => {}
+    }
+}
+
+fn drawn(random: &mut Random) -> Landing {
+    let landing = Landing::new();
+    landing.rawsink(["state", "init"]).exits(0);
+    for [source, customer, query] in &SERIES[..4] {
+        // A day in the middle of which nothing is known of any customer.
+        for day in DAYS.iter().filter(|day| **day != DAYS[2]) {
+            let key = [source, customer, query, day].map(|part| (*part).to_owned());
+            if random.below(5) > 0 {
+                for run in RUNS {
+                    draw_run(&landing, random, &key, run);
+                }
+                mishap(&landing, random, &key);
+            }
+        }
+    }
+    // Whatever was drawn: the last day of one of them is there.
+    let last =
+        SERIES[0].iter().chain([&DAYS[4]]).map(|part| (*part).to_owned()).collect::<Vec<_>>();
+    landing.feed(["write", &path(&last.try_into().unwrap()), "--run-id", "9"], "{}\n").exits(0);
+    landing
+}
+
+#[track_caller]
+fn check(landing: &Landing, asked: &Asked) {
+    let expected = expected(landing, asked);
+    let answer = landing.rawsink([args(asked), vec!["--json".to_owned()]].concat());
+    let cells = answer.json();
+    for (cell, expected) in cells.iter().zip(&expected.cells) {
+        assert_eq!(cell, expected, "{asked:?}");
+    }
+    assert_eq!(cells.len(), expected.cells.len(), "{asked:?}");
+    assert_eq!(answer.stderr, expected.summary, "{asked:?}");
+    answer.exits(expected.code);
+}
+
+/// Does what plans say, with a stub as the extractor, until none says anything.
+fn follow_plans(landing: &Landing, asked: &Asked) {
+    let plan = || landing.rawsink([args(asked), vec!["--plan".to_owned()]].concat()).stdout;
+    let mut rounds = 0;
+    loop {
+        let plan = plan();
+        if plan.is_empty() {
+            break;
+        }
+        rounds += 1;
+        // Set back, judged, landed, judged again.
+        assert!(rounds <= 4, "after {rounds} rounds there is still {plan}");
+        let lines = plan.lines().map(|line| match line.strip_prefix("# ") {
+            Some(line) => line.replace("EXTRACT", "echo '{}'"),
+            None => line.to_owned(),
+        });
+        landing.shell(&format!("set -eu\n{}", lines.collect::<Vec<_>>().join("\n"))).exits(0);
+    }
+}
+
+#[test]
+fn cells_are_what_the_directory_and_the_table_hold_and_plans_lead_to_a_whole_landing() {
+    let mut random = Random::seeded("coverage");
+    for _ in 0..rounds(2) {
+        let landing = drawn(&mut random);
+        let all = asked(None, &[], &[], [None; 2]);
+        check(&landing, &all);
+        let (one, other) = (DAYS[random.below(5) as usize], DAYS[random.below(5) as usize]);
+        let [since, until] = if one < other { [one, other] } else { [other, one] };
+        let names = asked(Some("ads"), &["1", "7"], &["a", "z"], [Some(since), Some(until)]);
+        check(&landing, &names);
+        check(
+            &landing,
+            &asked(
+                Some("bing"),
+                &["1", "1-2"],
+                &["<script>\u{2028}q"],
+                [Some("2024-02-26"), Some("2024-03-03")],
+            ),
+        );
+        check(&landing, &asked(Some("ads"), &[], &[], [None, Some("2024-03-05")]));
+        check(&landing, &asked(None, &[SERIES[2][1], "1"], &[], [None; 2]));
+        let whole = asked(Some("ads"), &["1", "2"], &["a", "b c"], [Some(DAYS[0]), Some(DAYS[4])]);
+        landing.rawsink(args(&whole)).exits(1);
+        follow_plans(&landing, &whole);
+        check(&landing, &whole);
+        let answer = landing.rawsink(args(&whole)).exits(0);
+        answer.says(&["20 validated, 0 sealed only, 0 unsealed, 0 failed, 0 missing"]);
+    }
+}

@@ -1,0 +1,223 @@
+//! What coverage has to say, worked out from the directory tree and the table themselves.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use serde_json::{Value, json};
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
+
+use crate::landing::Landing;
+
+/// Source, customer, query, day.
+pub(super) type Key = [String; 4];
+
+/// What a person asked for; `None` and empty sets leave it to what was seen.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    pub(super) source: Option<String>,
+    pub(super) customers: BTreeSet<String>,
+    pub(super) queries: BTreeSet<String>,
+    pub(super) since: Option<String>,
+    pub(super) until: Option<String>,
+}
+
+/// What the program has to answer.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) cells: Vec<Value>,
+    pub(super) code: i32,
+    pub(super) summary: String,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Record {
+    status: String,
+    current: Option<String>,
+    count: Option<i64>,
+    error: Option<String>,
+}
+
+/// Runs of a partition, each with whether it is sealed.
+type Runs = BTreeMap<String, bool>;
+
+/// Runs statements on the landing's database.
+pub(super) fn execute(landing: &Landing, sql: &str) {
+    on_database(landing, async |database| {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(database).await.unwrap();
+    });
+}
+
+fn on_database<T>(
+    landing: &Landing,
+    work: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> T,
+) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let path = landing.dir().join("data/state_store.db");
+        let options = SqliteConnectOptions::new().filename(path);
+        let mut database = options.connect().await.unwrap();
+        let answer = work(&mut database).await;
+        database.close().await.unwrap();
+        answer
+    })
+}
+
+type Columns =
+    (String, String, String, String, String, Option<String>, Option<i64>, Option<String>);
+
+fn records(landing: &Landing) -> BTreeMap<Key, Record> {
+    let rows: Vec<Columns> = on_database(landing, async |database| {
+        let sql = "SELECT source, customer_id, query_name, logical_date, status, current_run_id, \
+                   record_count, error_message FROM partition_state";
+        sqlx::query_as(sql).fetch_all(database).await.unwrap()
+    });
+    let record = |(source, customer, query, day, status, current, count, error)| {
+        ([source, customer, query, day], Record { status, current, count, error })
+    };
+    rows.into_iter().map(record).collect()
+}
+
+/// Every run of the tree, whatever it is asked for.
+fn tree(landing: &Landing) -> BTreeMap<Key, Runs> {
+    let mut found = BTreeMap::<Key, Runs>::new();
+    let below = |dir: &Path| -> Vec<(String, std::path::PathBuf)> {
+        let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let dirs = entries.filter(|path| path.is_dir());
+        let named = dirs.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path));
+        named.collect()
+    };
+    let value = |name: &str| name.split_once('=').map_or(name, |(_, value)| value).to_owned();
+    let mut level = vec![(Vec::<String>::new(), landing.dir().join("data/raw"))];
+    for _ in 0..5 {
+        let deeper = level.iter().flat_map(|(names, dir)| {
+            below(dir)
+                .into_iter()
+                .map(|(name, path)| ([names.as_slice(), &[value(&name)]].concat(), path))
+        });
+        level = deeper.collect();
+    }
+    for (names, dir) in level {
+        let (sealed, payload) = (dir.join("metadata.json"), dir.join("payload.jsonl"));
+        if sealed.exists() || payload.exists() {
+            let run = names[4].clone();
+            let key = names[..4].to_vec().try_into().unwrap();
+            found.entry(key).or_default().insert(run, sealed.exists());
+        }
+    }
+    found
+}
+
+/// Returns what coverage has to say of a landing.
+pub(super) fn expected(landing: &Landing, asked: &Asked) -> Expected {
+    let (records, tree) = (records(landing), tree(landing));
+    let is_asked = |[source, customer, query, day]: &&Key| {
+        asked.source.as_ref().is_none_or(|asked| asked == source)
+            && (asked.customers.is_empty() || asked.customers.contains(customer))
+            && (asked.queries.is_empty() || asked.queries.contains(query))
+            && asked.since.as_ref().is_none_or(|since| since <= day)
+            && asked.until.as_ref().is_none_or(|until| day <= until)
+    };
+    let seen: BTreeSet<&Key> = records.keys().chain(tree.keys()).filter(is_asked).collect();
+    let days = || seen.iter().map(|key| key[3].clone());
+    let first = asked.since.clone().or_else(|| days().min());
+    let last = asked.until.clone().or_else(|| days().max());
+    let days = match (first.clone().or(last.clone()), last.or(first)) {
+        (Some(first), Some(last)) => days_from(&first, &last),
+        _ => Vec::new(),
+    };
+    let mut series = BTreeSet::new();
+    for source in seen.iter().map(|key| &key[0]).chain(&asked.source) {
+        let of_source = || seen.iter().filter(|key| key[0] == *source);
+        let all = |asked: &BTreeSet<String>, level: usize| {
+            if asked.is_empty() {
+                of_source().map(|key| key[level].clone()).collect()
+            } else {
+                asked.clone()
+            }
+        };
+        for customer in all(&asked.customers, 1) {
+            for query in all(&asked.queries, 2) {
+                series.insert([source.clone(), customer.clone(), query]);
+            }
+        }
+    }
+    let mut cells = Vec::new();
+    for [source, customer, query] in &series {
+        for day in &days {
+            let key = [source, customer, query, day].map(Clone::clone);
+            cells.push(cell(&key, records.get(&key), tree.get(&key)));
+        }
+    }
+    answer(cells, series.len(), &days)
+}
+
+/// What the manual says of one partition.
+fn cell(key: &Key, record: Option<&Record>, runs: Option<&Runs>) -> Value {
+    let newest = |kind| {
+        let of_kind = runs.into_iter().flatten().filter(|(_, sealed)| **sealed == kind);
+        of_kind.map(|(run, _)| run.clone()).max()
+    };
+    let (sealed, unsealed) = (newest(true), newest(false));
+    let record = record.cloned();
+    let status = record.as_ref().map(|record| record.status.clone());
+    let Record { current, count, error, .. } = record.unwrap_or_default();
+    let is_readable =
+        current.as_ref().is_some_and(|run| runs.is_some_and(|runs| runs.get(run) == Some(&true)));
+    let (standing, run) = match status.as_deref() {
+        Some("success") if is_readable => ("validated", current.clone()),
+        Some("failed") if sealed.is_some() => ("failed", sealed.clone()),
+        _ if sealed.is_some() => ("sealed", sealed.clone()),
+        _ if unsealed.is_some() => ("unsealed", unsealed.clone()),
+        _ => ("missing", None),
+    };
+    let lost = status.as_deref() == Some("success") && current.is_some() && !is_readable;
+    let unknown = sealed.as_ref().is_some_and(|sealed| {
+        let told =
+            error.as_ref().is_some_and(|error| error.starts_with(&format!("run {sealed}: ")));
+        !told && current.as_ref().is_none_or(|current| current < sealed)
+    });
+    let [source, customer, query, day] = key;
+    json!({
+        "path": format!("{source}/customer_id={customer}/query_name={query}/logical_date={day}"),
+        "source": source, "customer_id": customer, "query_name": query, "logical_date": day,
+        "standing": standing, "run_id": run, "status": status, "current_run_id": current,
+        "record_count": count, "error_message": error, "sealed_run_id": sealed,
+        "unsealed_run_id": unsealed, "lost": lost, "unknown": unknown
+    })
+}
+
+fn answer(cells: Vec<Value>, rows: usize, days: &[String]) -> Expected {
+    let standing = |name: &str| cells.iter().filter(|cell| cell["standing"] == name).count();
+    let drift = |name: &str| cells.iter().filter(|cell| cell[name] == true).count();
+    let s = |count: usize| if count == 1 { "" } else { "s" };
+    let (missing, lost, unknown) = (standing("missing"), drift("lost"), drift("unknown"));
+    let mut summary = format!(
+        "{rows} row{} of {} day{}, {} to {}: {} validated, {} sealed only, {} unsealed, {} failed, {missing} missing\n",
+        s(rows),
+        days.len(),
+        s(days.len()),
+        days[0],
+        days[days.len() - 1],
+        standing("validated"),
+        standing("sealed"),
+        standing("unsealed"),
+        standing("failed"),
+    );
+    if lost + unknown > 0 {
+        summary += &format!(
+            "{lost} run{} with authority not in the storage, {unknown} sealed run{} unknown to the state\n",
+            s(lost),
+            s(unknown),
+        );
+    }
+    Expected { cells, code: i32::from(missing + lost > 0), summary }
+}
+
+fn days_from(first: &str, last: &str) -> Vec<String> {
+    let first: jiff::civil::Date = first.parse().unwrap();
+    let days = first.series(jiff::Span::new().days(1)).map(|day| day.to_string());
+    days.take_while(|day| day.as_str() <= last).collect()
+}
