@@ -51,6 +51,8 @@ fn a_row_says_which_days_are_what_and_the_exit_code_whether_something_is_missing
     landing.rawsink(["coverage", &of_day("03")]).exits(0);
     let landing = Landing::new();
     landing.rawsink(["coverage"]).exits(0).says(&["nothing is landed, and nothing expected"]);
+    let named = ["coverage", "google_ads", "--customers", "123", "--since", "2024-06-01"];
+    landing.rawsink(named).exits(2).one_error("Invalid");
 }
 
 #[test]

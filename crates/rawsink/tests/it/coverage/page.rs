@@ -2,29 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use rawsink::coverage::{Coverage, PageFacts};
+use rawsink::{
+    PartitionKey,
+    coverage::{Coverage, PageFacts, Scope},
+    store::Object,
+};
 use serde_json::Value;
+
+use super::cover;
+use crate::{
+    backend::{Backend, Memory},
+    databases::{Database, Sqlite},
+    sample::{path, run},
+};
+
+const PLACE: &str = "</script><script>alert(1)</script>";
+
+fn written(coverage: &Coverage) -> String {
+    let made = "2024-06-01T00:00:00Z".parse().unwrap();
+    let mut page = Vec::new();
+    coverage.write_page(&PageFacts { made, place: PLACE.to_owned() }, &mut page).unwrap();
+    String::from_utf8(page).unwrap()
+}
+
+/// The data of a page, in which no browser finds markup.
+fn carried(page: &str) -> Value {
+    let (_, data) = page.split_once("id=\"data\">").unwrap();
+    let (data, _) = data.split_once("</script>").unwrap();
+    assert!(!data.contains('<'), "{data}");
+    serde_json::from_str(data).unwrap()
+}
 
 /// Takes the data out of a page and reads them as its script does.
 #[track_caller]
 pub(super) fn says_the_same(coverage: &Coverage, told: &BTreeMap<String, String>) {
-    let facts = PageFacts {
-        made: "2024-06-01T00:00:00Z".parse().unwrap(),
-        place: "</script><script>alert(1)</script>".to_owned(),
-    };
-    let mut page = Vec::new();
-    coverage.write_page(&facts, &mut page).unwrap();
-    let page = String::from_utf8(page).unwrap();
+    let page = written(coverage);
     assert!(!page.contains("{{"), "every part is filled in");
     assert_eq!(page.matches("</script").count(), 2, "the data and the script");
     for address in ["http:", "https:", "//cdn", "@import", "url("] {
         assert!(!page.contains(address), "{address}");
     }
-    let (_, data) = page.split_once("id=\"data\">").unwrap();
-    let (data, _) = data.split_once("</script>").unwrap();
-    assert!(!data.contains('<'), "{data}");
-    let data: Value = serde_json::from_str(data).unwrap();
-    assert_eq!(data["place"], facts.place.as_str());
+    let data = carried(&page);
+    assert_eq!(data["place"], PLACE);
     assert_eq!(shown(&data), told.iter().map(|(path, text)| (path.clone(), short(text))).collect());
 }
 
@@ -81,4 +100,25 @@ fn shown(data: &Value) -> BTreeMap<String, String> {
         }
     }
     shown
+}
+
+#[tokio::test]
+async fn a_page_names_no_run_that_no_cell_is_about_and_tells_how_many_records_make_no_sense() {
+    let (backend, database) = (Memory::default(), Sqlite::new());
+    let key = PartitionKey::new("ads", "1", "q", "2024-06-01").unwrap();
+    for n in 1..=5 {
+        backend.tamper(&path(&key, &run(n)), Object::Seal, Some(b"{}")).await;
+    }
+    let record = |day: &str| {
+        format!(
+            "; INSERT INTO partition_state VALUES ('ads', '1', 'q', '{day}', 'success', '{}', 'v1', \
+             1, '2024-06-09T00:00:00Z', NULL, 1)",
+            run(2)
+        )
+    };
+    let sql = database.contract().to_owned() + &record("2024-06-01") + &record("2024-06-31");
+    database.execute(&sql).await;
+    let data = carried(&written(&cover(&backend, &database, &Scope::default()).await));
+    assert_eq!(data["runs"], serde_json::json!([run(2), run(5)]));
+    assert_eq!(data["faults"], 1);
 }

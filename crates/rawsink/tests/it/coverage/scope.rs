@@ -113,6 +113,8 @@ async fn what_cannot_be_expected_is_refused() {
     for (says, scope) in [
         ("which source \"1\" belongs to", changed(&|scope| scope.selection.source = None)),
         ("which days are expected", changed(&|scope| scope.selection.since = None)),
+        ("what is expected with \"1\"", changed(&|scope| scope.queries.clear())),
+        ("what is expected with \"q\"", changed(&|scope| scope.customers.clear())),
         (
             "is before 2024-05-31",
             changed(&|scope| {
@@ -137,7 +139,7 @@ async fn what_cannot_be_expected_is_refused() {
 #[tokio::test]
 async fn steps_lead_from_every_standing_to_a_validated_partition() {
     let (backend, database) = (Memory::default(), Sqlite::new());
-    let days: Vec<String> = (1..=8).map(|day| format!("2024-06-0{day}")).collect();
+    let days: Vec<String> = (1..=9).map(|day| format!("2024-06-0{day}")).collect();
     let record = |day: usize, status: &str, current: &str, reason: &str| {
         format!(
             "; INSERT INTO partition_state VALUES ('ads', '1', 'q', '{}', '{status}', {current}, \
@@ -153,9 +155,11 @@ async fn steps_lead_from_every_standing_to_a_validated_partition() {
         + &record(5, "failed", "NULL", &bad(1))
         + &record(6, "failed", "NULL", &bad(1))
         + &record(7, "failed", "NULL", &bad(1))
-        + &record(8, "success", &second, "NULL");
+        + &record(8, "success", &second, "NULL")
+        + &record(9, "success", &first, &bad(2));
     database.execute(&sql).await;
-    // Day 2 was landed again, day 7 after its failure; day 8's run is gone and an older one left.
+    // Day 2 was landed again, day 7 after its failure; day 8's run is gone and an older one left,
+    // day 9's, too, and a newer one has failed.
     for (day, n, object) in [
         (1, 1, Object::Seal),
         (2, 1, Object::Seal),
@@ -166,6 +170,7 @@ async fn steps_lead_from_every_standing_to_a_validated_partition() {
         (7, 1, Object::Seal),
         (7, 2, Object::Seal),
         (8, 1, Object::Seal),
+        (9, 2, Object::Seal),
     ] {
         land(&backend, n, ["ads", "1", "q", &days[day - 1]], object).await;
     }
@@ -184,10 +189,33 @@ async fn steps_lead_from_every_standing_to_a_validated_partition() {
         on(4, 4, Action::Land),
         on(5, 6, Action::Retry),
         on(7, 7, Action::Validate(&two)),
-        // An older run does not take the authority back.
+        // An older run does not take the authority back, and one that failed fails again.
         on(8, 8, Action::Land),
+        on(9, 9, Action::Land),
     ];
     assert_eq!(steps, expected);
     let tally = coverage.tally();
-    assert_eq!((tally.lost, tally.missing, tally.is_complete()), (1, 1, false));
+    assert_eq!((tally.lost, tally.missing, tally.is_complete()), (2, 1, false));
+}
+
+#[tokio::test]
+async fn what_is_lost_or_missing_is_not_complete_and_what_waits_is() {
+    let (backend, database) = (Memory::default(), Sqlite::new());
+    land(&backend, 1, ["ads", "1", "q", "2024-06-01"], Object::Payload).await;
+    land(&backend, 1, ["ads", "1", "q", "2024-06-02"], Object::Seal).await;
+    let complete = async |scope: &Scope| {
+        let tally = cover(&backend, &database, scope).await.tally();
+        (tally.missing, tally.lost, tally.is_complete())
+    };
+    assert_eq!(complete(&Scope::default()).await, (0, 0, true));
+    let until = Scope { selection: select(None, None, Some("2024-06-03")), ..Scope::default() };
+    assert_eq!(complete(&until).await, (1, 0, false));
+    let lost = format!(
+        "{}; INSERT INTO partition_state VALUES ('ads', '1', 'q', '2024-06-02', 'success', '{}', \
+         'v1', 1, '2024-06-09T00:00:00Z', NULL, 1)",
+        database.contract(),
+        run(2)
+    );
+    database.execute(&lost).await;
+    assert_eq!(complete(&Scope::default()).await, (0, 1, false));
 }
