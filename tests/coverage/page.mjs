@@ -1,10 +1,10 @@
 // Looks at coverage pages in headless Chromium: `make coverage-test`.
 //
-//   page.mjs DIR    reads small.html, large.html and hostile.html there and leaves screenshots beside them
+//   page.mjs DIR    reads small.html, large.html, hostile.html and empty.html there and leaves screenshots beside them
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
-import { statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -152,8 +152,12 @@ const tests = {
     assert.equal(await page.evaluate(() => grid.cursor.row), 41, "the end is the end");
     assert.ok(await page.evaluate(() => grid.rectangle(grid.cursor).y + grid.rowHeight <= grid.view.getBoundingClientRect().bottom));
     assert.ok((await text(page, "#details")).includes("keyword_view"));
+    const heard = await page.locator("#told").textContent();
+    const seen = await page.evaluate(() => model.cell(grid.cursor.row, grid.cursor.day));
+    assert.ok(heard.endsWith(`2024; customer ${seen.row.customer}; query ${seen.row.query}`), heard);
     await page.keyboard.press("Escape");
     assert.ok(await page.locator("#details").isHidden());
+    assert.equal(await page.locator("#told").textContent(), "", "nothing is said of no cell");
     const reached = [];
     await page.evaluate(() => document.activeElement.blur());
     for (let press = 0; press < 12; press++) {
@@ -162,6 +166,96 @@ const tests = {
     }
     for (const id of ["v", "m", "x", "customer", "query", "order", "reset", "grid"]) assert.ok(reached.includes(id), `${id}: ${reached}`);
     await close();
+  },
+
+  async "filters pass on what they say, and a day's bar follows them"() {
+    const { page, close } = await open("small.html");
+    const rows = (wanted) => page.evaluate((wanted) => model.rows.filter(({ letters }) => wanted.test(letters)).length, wanted);
+    await page.click('#standings [data-letter="u"]');
+    await page.click('#standings [data-letter="f"]');
+    assert.equal(await shown(page), `${await rows(/[uf]/i)} of 42 rows`, "either of two");
+    const dimmed = await page.evaluate(() => [..."vsufmVUFM"].filter((letter) => !model.isWanted(letter)).join(""));
+    assert.equal(dimmed, "vsmVM");
+    await page.focus("#grid");
+    for (let press = 0; press < 10; press++) {
+      await page.keyboard.press("n");
+      assert.match(await page.evaluate(() => model.shown[grid.cursor.row].letters[grid.cursor.day]), /[uf]/i);
+    }
+    await page.click("#reset");
+    await page.waitForFunction(() => model.shown.length === 42);
+    assert.equal(await page.locator('#standings [aria-pressed="true"]').count(), 0);
+    const customer = await page.evaluate(() => model.rows[40].customer);
+    await page.fill("#customer", ` ${customer.slice(3)} `);
+    assert.deepEqual(await page.evaluate(() => [...new Set(model.shown.map((row) => row.customer))]), [customer]);
+    const shares = await page.evaluate(() => model.openShares());
+    const open_ = await page.evaluate(() => model.days.map((_, day) =>
+      model.shown.filter(({ letters }) => letters[day].toLowerCase() !== "v").length / model.shown.length));
+    assert.deepEqual(shares, open_);
+    await close();
+  },
+
+  async "details stay on the screen at every width"() {
+    const { page, close } = await open("small.html");
+    for (const width of [320, 599, 624, 632, 640, 641, 645, 700]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.waitForTimeout(100);
+      const { x, y } = await find(page, "f");
+      await page.mouse.move(x, y);
+      const box = await page.locator("#details").boundingBox();
+      assert.ok(box.x >= 0 && box.y > 60 && box.x + box.width <= width && box.y + box.height <= 800, `${width}: ${JSON.stringify(box)}`);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `${width}: ${wide} pixels too wide`);
+      await page.mouse.move(1, 1);
+    }
+    await close();
+  },
+
+  async "it can be printed, in light colours, with the rows that are shown"() {
+    const { page, close } = await open("small.html", { colorScheme: "dark" });
+    await page.selectOption("#query", "ad_group");
+    const pieces = () => page.evaluate(() => [...document.querySelectorAll("#paper canvas")].map(({ width, height }) => [width, height]));
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    await page.emulateMedia({ media: "print", colorScheme: "dark" });
+    // 250 for the names, 11 a day; 62 for the days, 20 a row.
+    assert.deepEqual(await pieces(), [[250 + 76 * 11 + 10, 62 + 14 * 20 + 6]]);
+    const corner = await page.evaluate(() => [...document.querySelector("#paper canvas").getContext("2d").getImageData(1, 1, 1, 1).data]);
+    assert.deepEqual(corner, [255, 255, 255, 255]);
+    assert.ok(await page.locator("#paper canvas").isVisible() && await page.locator("#view").isHidden());
+    await page.screenshot({ path: path.join(dir, "print.png"), fullPage: true });
+    await page.emulateMedia({ media: "screen", colorScheme: "dark" });
+    await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+    assert.deepEqual(await pieces(), []);
+    assert.equal(await page.evaluate(() => grid.colours.panel), "#171e27");
+    await page.click("#reset");
+    await page.waitForFunction(() => model.shown.length === 42);
+    await page.pdf({ path: path.join(dir, "print.pdf"), preferCSSPageSize: true, printBackground: true });
+    await close();
+  },
+
+  async "a large grid is printed in part, and says so"() {
+    const { page, close } = await open("large.html");
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    assert.equal(await page.locator("#paper canvas").count(), 20);
+    assert.equal(await page.locator("#paper").textContent(), "4,500 more rows are not printed: filter them.");
+    await close();
+  },
+
+  async "records that make no sense, and nothing at all, are told of"() {
+    const hostile = readFileSync(path.join(dir, "hostile.html"), "utf8");
+    assert.equal(hostile.split('"faults":0').length, 2);
+    writeFileSync(path.join(dir, "faults.html"), hostile.replace('"faults":0', '"faults":2'));
+    const { page, close } = await open("faults.html");
+    assert.ok((await text(page, "#faults")).startsWith("2 records of the state make no sense."));
+    await page.screenshot({ path: path.join(dir, "one-cell.png") });
+    await close();
+    const empty = await open("empty.html");
+    assert.equal(await text(empty.page, "#empty"), "Nothing is landed, and nothing is expected.");
+    assert.equal(await text(empty.page, "#share"), "–");
+    assert.ok(await empty.page.locator("#faults").isHidden());
+    await empty.page.focus("#grid");
+    await empty.page.keyboard.press("n");
+    await empty.page.screenshot({ path: path.join(dir, "empty.png") });
+    await empty.close();
   },
 
   async "names and reasons are text, whatever they say"() {

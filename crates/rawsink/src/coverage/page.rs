@@ -17,8 +17,12 @@ use crate::{key::RunId, state::Series};
 
 const FRAME: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: [&str; 3] =
-    [include_str!("page/model.js"), include_str!("page/grid.js"), include_str!("page/page.js")];
+const SCRIPT: [&str; 4] = [
+    include_str!("page/model.js"),
+    include_str!("page/grid.js"),
+    include_str!("page/print.js"),
+    include_str!("page/page.js"),
+];
 
 /// What a page says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,11 +33,11 @@ fn a_page_never_lies_among_the_partitions() {
     for place in ["nowhere/page.html", "data", "data/.."] {
         landing.rawsink(["coverage", "--html", place]).exits(2).one_error("Invalid");
     }
-    // As root, a link or a device would give way to the page.
-    let (link, pipe) = (landing.dir().join("link"), landing.dir().join("pipe"));
+    // A link or, for root, even a device would give way to the page.
+    let (link, socket) = (landing.dir().join("link"), landing.dir().join("socket"));
     std::os::unix::fs::symlink("elsewhere.html", &link).unwrap();
-    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    for place in [link, pipe] {
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for place in [link, socket] {
         let answer = landing.rawsink(["coverage", "--html", place.to_str().unwrap()]).exits(2);
         assert!(answer.one_error("Invalid").contains("no regular file"), "{answer:#?}");
         fs::remove_file(place).unwrap();

@@ -5,6 +5,9 @@ const MONTHS = ["January", "February", "March", "April", "May", "June", "July", 
   "September", "October", "November", "December"];
 const WEEKDAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
+// The same limit as the style sheet's.
+const NARROW = matchMedia("(max-width: 640px)");
+
 // Draws one cell's sign: colour and shape each suffice to tell the standing.
 function sign(ctx, letter, x, y, w, h, colours) {
   const small = letter.toLowerCase();
@@ -53,7 +56,7 @@ function sign(ctx, letter, x, y, w, h, colours) {
   }
   if (small !== letter || letter === MARKED) {
     // A corner, set off from whatever is below it.
-    const corner = side * 0.52;
+    const corner = side * 0.62;
     ctx.beginPath();
     ctx.moveTo(x + w - corner, y);
     ctx.lineTo(x + w, y);
@@ -108,7 +111,7 @@ class Grid {
   layOut() {
     const { clientWidth: width, clientHeight: height } = this.view;
     const days = this.model.days.length;
-    this.narrow = width < 600;
+    this.narrow = NARROW.matches;
     this.top = 62;
     this.rowHeight = this.narrow ? 32 : 20;
     const least = this.narrow ? 128 : 250;
@@ -275,9 +278,9 @@ class Grid {
       const measure = (part) => this.ctx.measureText(part).width;
       fitted = text;
       if (measure(text) > room) {
-        let length = text.length;
-        while (length > 1 && measure(`${text.slice(0, length)}…`) > room) length -= 1;
-        fitted = `${text.slice(0, length)}…`;
+        const letters = [...text];
+        while (letters.length > 1 && measure(`${letters.join("")}…`) > room) letters.pop();
+        fitted = `${letters.join("")}…`;
       }
       this.fitted.set(key, fitted);
     }
@@ -304,9 +307,10 @@ class Grid {
     ctx.rect(left - 3, 0, this.width, top);
     ctx.clip();
     const shares = this.model.openShares();
+    this.drawMonths(seen);
     for (let day = seen.firstDay; day < seen.lastDay; day++) {
       const [x] = this.at(0, day, seen);
-      this.drawDay(day, x, day === seen.firstDay);
+      this.drawDate(day, x);
       const share = shares[day];
       const high = share > 0 ? Math.max(2, share * 18) : 1;
       ctx.fillStyle = share > 0 ? colours.muted : colours.line;
@@ -317,16 +321,29 @@ class Grid {
     ctx.fillRect(0, top - 3, this.width, 1);
   }
 
-  drawDay(day, x, first) {
-    const { ctx, colours, cellWidth } = this;
-    const [year, month, date] = this.model.days[day].split("-").map(Number);
-    const days = this.model.days.length;
-    if (date === 1 || (first && Number(this.model.days[Math.min(day + 5, days - 1)].slice(8)) > 5)) {
-      ctx.font = `600 12px ${this.font}`;
-      ctx.fillStyle = colours.ink;
-      const name = MONTHS[month - 1].slice(0, cellWidth * 28 < 240 ? 3 : undefined);
-      ctx.fillText(`${name} ${year}`, Math.max(x, this.left) + 1, 11);
+  // Names each month above its first day that is seen, as far as there is room until the next.
+  drawMonths(seen) {
+    const { ctx, colours, left, width } = this;
+    const { days } = this.model;
+    ctx.font = `600 12px ${this.font}`;
+    ctx.fillStyle = colours.ink;
+    for (let day = seen.firstDay, next; day < seen.lastDay; day = next) {
+      const [year, month] = days[day].split("-").map(Number);
+      next = day + 1;
+      while (next < seen.lastDay && Number(days[next].slice(5, 7)) === month) next += 1;
+      const x = Math.max(this.at(0, day, seen)[0], left) + 1;
+      const end = next < seen.lastDay ? this.at(0, next, seen)[0] - 6 : width;
+      const name = MONTHS[month - 1];
+      const short = name.slice(0, 3);
+      const names = [`${name} ${year}`, `${short} ${year}`, short];
+      const fitting = names.find((text) => x + ctx.measureText(text).width <= end);
+      if (fitting) ctx.fillText(fitting, x, 11);
     }
+  }
+
+  drawDate(day, x) {
+    const { ctx, colours, cellWidth } = this;
+    const date = Number(this.model.days[day].slice(8));
     const every = cellWidth >= 20 ? 1 : 7;
     const current = this.cursor?.day === day;
     const regular = every === 1 || (date % every === 1 && date <= 29);

@@ -11,14 +11,22 @@ function describe() {
   const of = (name) => model.values(name).length;
   const span = days.length === 0 ? "no days" : days.length === 1 ? days[0] :
     `${plural(days.length, "day", "days")}, ${days[0]} to ${days[days.length - 1]}`;
-  element("extent").textContent = [
+  const parts = [
     model.values("source").join(", "), plural(of("customer"), "customer", "customers"),
     plural(of("query"), "query", "queries"), span,
-  ].filter(Boolean).join(" · ");
+  ].filter(Boolean).map((text, at) => {
+    const part = document.createElement("span");
+    part.textContent = at > 0 ? `· ${text}` : text;
+    return part;
+  });
+  element("extent").append(...parts.flatMap((part) => [part, " "]));
+  element("faults").hidden = data.faults === 0;
+  element("faults").textContent = `${plural(data.faults, "record of the state makes", "records of the state make")} no sense. ` +
+    "Their cells show what the storage has, and nothing of the state.";
   // Not all is never shown as all.
-  const share = Math.floor((total.v / Math.max(1, total.all)) * 1000) / 10;
-  element("share").textContent = `${share} %`;
-  document.title = `Coverage: ${share} % validated`;
+  const share = total.all === 0 ? "–" : `${Math.floor((total.v / total.all) * 1000) / 10} %`;
+  element("share").textContent = share;
+  document.title = `Coverage: ${share} validated`;
   element("made").textContent = `${data.place}, compared ${data.made.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC")}`;
   for (const letter of LETTERS) {
     if (total[letter] === 0) continue;
@@ -83,6 +91,7 @@ function point(cell) {
   grid.cursor = cell;
   const details = element("details");
   details.hidden = !cell;
+  element("told").textContent = "";
   if (cell) {
     details.replaceChildren(...describeCell(model.cell(cell.row, cell.day)));
     if (!grid.narrow) place(details, grid.rectangle(cell));
@@ -99,6 +108,20 @@ function place(details, { x, y, width, height }) {
   details.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
 }
 
+const written = (day) => {
+  const date = new Date(`${day}T00:00:00Z`);
+  return `${WEEKDAYS[date.getUTCDay()]}, ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
+};
+const isLost = (cell) => cell.lost && `${cell.lost} has authority and cannot be read`;
+const isUnknown = (cell) => cell.unknown && cell.letter !== "s" && `${cell.unknown} is sealed and has no verdict`;
+
+// Says a cell to whoever hears the page.
+function tell(cell) {
+  const said = [STANDINGS[cell.letter].name, written(cell.day), `customer ${cell.row.customer}`,
+    `query ${cell.row.query}`, cell.reason, isLost(cell), isUnknown(cell)];
+  element("told").textContent = said.filter(Boolean).join("; ");
+}
+
 function describeCell(cell) {
   const make = (name, text, kind) => {
     const made = document.createElement(name);
@@ -106,18 +129,17 @@ function describeCell(cell) {
     if (kind) made.className = kind;
     return made;
   };
-  const date = new Date(`${cell.day}T00:00:00Z`);
   const heading = make("h2", "");
   heading.append(signCanvas(cell.letter, grid.colours), STANDINGS[cell.letter].name);
   const facts = document.createElement("dl");
   const fact = (name, value, kind) => value && facts.append(make("dt", name), make("dd", value, kind));
-  fact("Day", `${WEEKDAYS[date.getUTCDay()]}, ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`);
+  fact("Day", written(cell.day));
   fact("Customer", cell.row.customer);
   fact("Query", cell.row.query);
   fact("Run", cell.run, "run");
   fact("Reason", cell.reason);
-  fact("Lost", cell.lost && `${cell.lost} has authority and cannot be read`);
-  fact("Unknown", cell.unknown && cell.letter !== "s" && `${cell.unknown} is sealed and has no verdict`);
+  fact("Lost", isLost(cell));
+  fact("Unknown", isUnknown(cell));
   // A path may be broken behind its slashes.
   const path = document.createElement("code");
   for (const part of cell.path.split(/(?<=\/)/)) path.append(part, document.createElement("wbr"));
@@ -155,6 +177,7 @@ function onKey(event) {
   to = { row: within(to.row, model.shown.length), day: within(to.day, days) };
   grid.reveal(to);
   point(to);
+  tell(model.cell(to.row, to.day));
 }
 
 function onPointer(event) {
@@ -162,6 +185,14 @@ function onPointer(event) {
   const cell = grid.hit(event.clientX - box.left, event.clientY - box.top);
   const same = cell && grid.cursor && cell.row === grid.cursor.row && cell.day === grid.cursor.day;
   if (!same && (cell || grid.cursor)) point(cell);
+}
+
+// Takes the colours of the style sheet anew.
+function recolour() {
+  grid.restyle();
+  for (const button of document.querySelectorAll("#standings button")) {
+    button.querySelector("canvas").replaceWith(signCanvas(button.dataset.letter, grid.colours));
+  }
 }
 
 function wire() {
@@ -191,13 +222,13 @@ function wire() {
     }
     grid.scheduleDraw();
   }, { passive: true });
-  new ResizeObserver(() => grid.layOut()).observe(view);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    grid.restyle();
-    for (const button of document.querySelectorAll("#standings button")) {
-      button.querySelector("canvas").replaceWith(signCanvas(button.dataset.letter, grid.colours));
-    }
-  });
+  new ResizeObserver(() => {
+    grid.layOut();
+    if (grid.cursor) point(grid.cursor);
+  }).observe(view);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+  addEventListener("beforeprint", putOnPaper);
+  addEventListener("afterprint", takeOffPaper);
 }
 
 describe();
