@@ -119,6 +119,7 @@ class Grid {
     this.cellWidth = Math.min(26, Math.max(this.narrow ? 14 : 11, Math.floor(room)));
     // What the days leave goes to the names.
     this.left = Math.min(this.narrow ? 128 : 380, Math.max(least, width - 10 - days * this.cellWidth));
+    this.queryAt = this.narrow ? 10 : Math.max(112, Math.round(this.left * 0.36));
     this.width = width;
     this.height = height;
     const scale = window.devicePixelRatio || 1;
@@ -246,7 +247,7 @@ class Grid {
   }
 
   drawLabel(customer, query, begins, row, y) {
-    const { ctx, colours, rowHeight, left } = this;
+    const { ctx, colours, rowHeight, left, queryAt } = this;
     const open = Model.open(this.model.shown[row]);
     const middle = y + rowHeight / 2 + 0.5;
     const text = (shown, x, at, room, font, colour) => {
@@ -260,8 +261,8 @@ class Grid {
       text(customer, 10, y + 9.5, left - 22, bold, colours.ink);
       text(query, 10, y + 23, left - 30 - (open > 0 ? 8 * String(open).length : 0), `11px ${this.font}`, colours.muted);
     } else {
-      if (begins) text(customer, 12, middle, 94, bold, colours.ink);
-      text(query, 112, middle, left - 156, plain, colours.muted);
+      if (begins) text(customer, 12, middle, queryAt - 18, bold, colours.ink);
+      text(query, queryAt, middle, left - 44 - queryAt, plain, colours.muted);
     }
     if (open > 0) {
       ctx.textAlign = "right";
@@ -297,7 +298,7 @@ class Grid {
     if (!this.narrow) ctx.fillText("Customer", 12, 26);
     ctx.font = `12px ${this.font}`;
     ctx.fillStyle = colours.muted;
-    ctx.fillText(this.narrow ? "not validated" : "Query", this.narrow ? 10 : 112, this.narrow ? 48 : 26);
+    ctx.fillText(this.narrow ? "not validated" : "Query", this.queryAt, this.narrow ? 48 : 26);
     if (!this.narrow) {
       ctx.textAlign = "right";
       ctx.fillText("not validated", left - 12, 48);

@@ -14,9 +14,9 @@ function describe() {
   const parts = [
     model.values("source").join(", "), plural(of("customer"), "customer", "customers"),
     plural(of("query"), "query", "queries"), span,
-  ].filter(Boolean).map((text, at) => {
+  ].filter(Boolean).map((text, at, all) => {
     const part = document.createElement("span");
-    part.textContent = at > 0 ? `· ${text}` : text;
+    part.textContent = at < all.length - 1 ? `${text} ·` : text;
     return part;
   });
   element("extent").append(...parts.flatMap((part) => [part, " "]));
