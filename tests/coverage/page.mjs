@@ -194,6 +194,24 @@ const tests = {
     await close();
   },
 
+  async "sources are told apart"() {
+    const small = readFileSync(path.join(dir, "small.html"), "utf8");
+    // The first three rows of another source.
+    let rows = 0;
+    const two = small.replaceAll('["google_ads",', (found) => (rows++ < 3 ? '["bing",' : found));
+    writeFileSync(path.join(dir, "two.html"), two);
+    const { page, close } = await open("two.html");
+    assert.ok((await text(page, "#extent")).startsWith("bing, google_ads · 14 customers ·"));
+    await page.selectOption("#source", "bing");
+    assert.equal(await shown(page), "3 of 42 rows");
+    await page.selectOption("#source", "google_ads");
+    assert.equal(await shown(page), "39 of 42 rows");
+    await close();
+    const one = await open("small.html");
+    assert.ok(await one.page.locator("#source").isHidden(), "one source needs no choice");
+    await one.close();
+  },
+
   async "details stay on the screen at every width"() {
     const { page, close } = await open("small.html");
     for (const width of [320, 599, 624, 632, 640, 641, 645, 700]) {

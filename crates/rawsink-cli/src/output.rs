@@ -72,6 +72,11 @@ pub(crate) fn warning(text: impl fmt::Display) {
     say(format_args!("warning: {text}"));
 }
 
+/// Tells of a fault that one of many has; the command goes on.
+pub(crate) fn fault(text: impl fmt::Display) {
+    say(format_args!("fault: {text}"));
+}
+
 /// Says what went wrong.
 pub(crate) fn error(kind: Option<ErrorKind>, text: &str) {
     match kind {

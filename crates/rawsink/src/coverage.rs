@@ -2,7 +2,8 @@
 //!
 //! The state is read first and the storage after it, in one listing. A run that gets its verdict
 //! meanwhile then looks as if it had none; the other way round it would look lost. Memory grows with
-//! the partitions that are shown, some fifty bytes each, not with their runs.
+//! the partitions that are shown, some fifty bytes each, and with the runs and reasons that they tell
+//! of, each kept once; not with the runs that are older.
 //!
 //! Nothing is read but names, and nothing is changed.
 

@@ -86,7 +86,7 @@ struct Faults {
 
 impl Faults {
     fn tell(&mut self, error: &Error) {
-        output::note(format!("fault: {error}"));
+        output::fault(error);
         self.count += 1;
         self.gravest = gravest(self.gravest.into_iter().chain([error.kind()]));
     }

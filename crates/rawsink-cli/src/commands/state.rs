@@ -76,7 +76,7 @@ fn print(entry: &Entry, context: &Context<'_>) -> Result<(), Failure> {
 
 /// Tells of a record that makes no sense; the command goes on.
 pub(super) fn tell_fault(fault: &Error) {
-    output::note(format!("fault: {fault}"));
+    output::fault(fault);
 }
 
 /// Ends a command that met so many records which make no sense.

@@ -135,7 +135,7 @@ pub(crate) fn tell(validation: &Validation) {
         output::warning(format!("metadata: {warning}"));
     }
     for fault in &validation.faults {
-        output::note(format!("fault: {fault}"));
+        output::fault(fault);
     }
     let state = &validation.state;
     let authority = match (state.status, &state.current_run_id) {

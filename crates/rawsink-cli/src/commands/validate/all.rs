@@ -66,7 +66,7 @@ fn tell(judged: &Judged, context: &Context<'_>) -> Result<(), Failure> {
     match outcome {
         Ok(validation) => {
             for fault in &validation.faults {
-                output::note(format!("fault: {path}: {fault}"));
+                output::fault(format_args!("{path}: {fault}"));
             }
             // The rest is judged whether somebody reads on or not.
             super::print(key, run, validation, context)
