@@ -107,8 +107,9 @@ const tests = {
     await page.click('#standings [data-letter="x"]');
     assert.equal(await shown(page), `${drifting} of 42 rows`);
     await page.selectOption("#order", "worst");
-    const open_ = await page.evaluate(() => model.shown.map((row) => Model.open(row)));
+    const open_ = await page.evaluate(() => model.shown.map(({ letters }) => letters.replace(/v/gi, "").length));
     assert.deepEqual(open_, [...open_].sort((a, b) => b - a));
+    assert.deepEqual(await page.evaluate(() => model.shown.map((row) => Model.open(row))), open_);
     await close();
   },
 
@@ -125,6 +126,7 @@ const tests = {
       const told = await text(page, "#details");
       const path = `customer_id=${cell.customer}/query_name=${cell.query}/logical_date=${cell.day}`;
       for (const part of [name, more, cell.customer, path]) assert.ok(told.includes(part), `${letter}: ${told}`);
+      assert.equal(/^Run$/m.test(told), letter.toLowerCase() !== "m", told);
     }
     await page.mouse.move(5, 5);
     assert.ok(await page.locator("#details").isHidden());
@@ -177,10 +179,17 @@ const tests = {
     const dimmed = await page.evaluate(() => [..."vsufmVUFM"].filter((letter) => !model.isWanted(letter)).join(""));
     assert.equal(dimmed, "vsmVM");
     await page.focus("#grid");
-    for (let press = 0; press < 10; press++) {
+    // Once around, and each of them once.
+    const cells = await page.evaluate(() => model.shown.map(({ letters }) => letters).join("").replace(/[^uf]/gi, "").length);
+    const visited = new Set();
+    for (let press = 0; press < cells; press++) {
       await page.keyboard.press("n");
       assert.match(await page.evaluate(() => model.shown[grid.cursor.row].letters[grid.cursor.day]), /[uf]/i);
+      visited.add(await page.evaluate(() => `${grid.cursor.row} ${grid.cursor.day}`));
     }
+    assert.equal(visited.size, cells);
+    await page.keyboard.press("n");
+    assert.ok(visited.has(await page.evaluate(() => `${grid.cursor.row} ${grid.cursor.day}`)), "and then around again");
     await page.click("#reset");
     await page.waitForFunction(() => model.shown.length === 42);
     assert.equal(await page.locator('#standings [aria-pressed="true"]').count(), 0);
