@@ -226,8 +226,10 @@ const tests = {
     for (const width of [320, 599, 624, 632, 640, 641, 645, 700]) {
       await page.setViewportSize({ width, height: 800 });
       await page.waitForTimeout(100);
-      const { x, y } = await find(page, "f");
+      const { x, y, day, customer } = await find(page, "f");
       await page.mouse.move(x, y);
+      const told = await text(page, "#details code");
+      assert.ok(told.includes(`customer_id=${customer}/`) && told.endsWith(`=${day}`), `${width}: ${told}, not ${day}`);
       const box = await page.locator("#details").boundingBox();
       assert.ok(box.x >= 0 && box.y > 60 && box.x + box.width <= width && box.y + box.height <= 800, `${width}: ${JSON.stringify(box)}`);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);

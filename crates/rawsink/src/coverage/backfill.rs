@@ -59,14 +59,13 @@ fn action<'a>(cell: &Cell<'a>) -> Option<Action<'a>> {
     let lost = cell.drift.lost;
     match (cell.standing, cell.sealed, cell.unsealed) {
         (_, Some(run), _) if cell.drift.unknown => Some(Action::Validate(run)),
-        (Standing::Validated, ..) => None,
         (Standing::Missing, ..) => Some(Action::Land),
-        // The state knows a sealed run: it has failed, or is older than the lost one and gets no authority.
+        // It is older than the run that was lost, or has failed: it would get no authority.
         (Standing::Sealed, ..) if lost => Some(Action::Land),
         (Standing::Unsealed, ..) if lost && cell.run < cell.current => Some(Action::Land),
         (Standing::Sealed, Some(run), _) => Some(Action::Validate(run)),
         (Standing::Unsealed, _, Some(run)) => Some(Action::Restart(run)),
         (Standing::Failed, ..) => Some(Action::Retry),
-        (Standing::Sealed | Standing::Unsealed, ..) => None,
+        (Standing::Validated | Standing::Sealed | Standing::Unsealed, ..) => None,
     }
 }
