@@ -90,6 +90,7 @@ const tests = {
   async "filters leave the rows that pass"() {
     const { page, close } = await open("small.html");
     assert.equal(await shown(page), "42 rows");
+    assert.equal(await text(page, "#share"), "84.6 %", "2,701 of 3,192, and no more");
     const customer = await page.evaluate(() => model.rows[4].customer);
     await page.fill("#customer", customer.slice(0, 8));
     assert.equal(await shown(page), "3 of 42 rows");

@@ -56,6 +56,10 @@ fn args(asked: &Asked) -> Vec<String> {
     args
 }
 
+fn below(random: &mut Random, limit: u64) -> usize {
+    usize::try_from(random.below(limit)).unwrap()
+}
+
 /// Lands one run of a partition, or a part of it, and judges it or not.
 fn draw_run(landing: &Landing, random: &mut Random, key: &Key, run: &str) {
     let place = format!("{}/run_id={run}", path(key));
@@ -65,7 +69,7 @@ fn draw_run(landing: &Landing, random: &mut Random, key: &Key, run: &str) {
             landing.file(&format!("data/raw/{place}/payload.jsonl"), "{}\n");
         }
         _ => {
-            landing.feed(["write", &place], "{}\n".repeat(1 + random.below(3) as usize)).exits(0);
+            landing.feed(["write", &place], "{}\n".repeat(1 + below(random, 3))).exits(0);
             match random.below(4) {
                 0 => {}
                 1 => drop(landing.rawsink(["validate", &place, "--strict"]).exits(1)),
@@ -86,11 +90,11 @@ fn mishap(landing: &Landing, random: &mut Random, key: &Key) {
         // All runs are gone, or one is, or its seal.
         0 if dir.exists() => fs::remove_dir_all(dir).unwrap(),
         1 | 2 => {
-            let run = dir.join(format!("run_id={}", RUNS[random.below(3) as usize]));
+            let run = dir.join(format!("run_id={}", RUNS[below(random, 3)]));
             let _ = fs::remove_dir_all(run);
         }
         3 => {
-            let run = dir.join(format!("run_id={}", RUNS[random.below(3) as usize]));
+            let run = dir.join(format!("run_id={}", RUNS[below(random, 3)]));
             let _ = fs::remove_file(run.join("metadata.json"));
         }
         // The record is gone, or was never followed by a run.
@@ -163,7 +167,7 @@ fn cells_are_what_the_directory_and_the_table_hold_and_plans_lead_to_a_whole_lan
         let landing = drawn(&mut random);
         let all = asked(None, &[], &[], [None; 2]);
         check(&landing, &all);
-        let (one, other) = (DAYS[random.below(5) as usize], DAYS[random.below(5) as usize]);
+        let (one, other) = (DAYS[below(&mut random, 5)], DAYS[below(&mut random, 5)]);
         let [since, until] = if one < other { [one, other] } else { [other, one] };
         let names = asked(Some("ads"), &["1", "7"], &["a", "z"], [Some(since), Some(until)]);
         check(&landing, &names);

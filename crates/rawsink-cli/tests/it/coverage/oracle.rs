@@ -207,11 +207,12 @@ fn answer(cells: Vec<Value>, rows: usize, days: &[String]) -> Expected {
         standing("failed"),
     );
     if lost + unknown > 0 {
-        summary += &format!(
+        let drift = format!(
             "{lost} run{} with authority not in the storage, {unknown} sealed run{} unknown to the state\n",
             s(lost),
             s(unknown),
         );
+        summary.push_str(&drift);
     }
     Expected { cells, code: i32::from(missing + lost > 0), summary }
 }
