@@ -91,6 +91,12 @@ const tests = {
     const { page, close } = await open("small.html");
     assert.equal(await shown(page), "42 rows");
     assert.equal(await text(page, "#share"), "84.6 %", "2,701 of 3,192, and no more");
+    const letters = await page.evaluate(() => model.rows.map(({ letters }) => letters).join(""));
+    for (const letter of "vsufm") {
+      const count = letters.toLowerCase().split(letter).length - 1;
+      assert.equal(await text(page, `#standings [data-letter="${letter}"] b`), count.toLocaleString("en"), letter);
+    }
+    assert.equal(await text(page, '#standings [data-letter="x"] b'), String(letters.replace(/[a-z]/g, "").length));
     const customer = await page.evaluate(() => model.rows[4].customer);
     await page.fill("#customer", customer.slice(0, 8));
     assert.equal(await shown(page), "3 of 42 rows");
