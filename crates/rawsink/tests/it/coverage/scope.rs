@@ -91,6 +91,17 @@ async fn what_is_named_is_expected_and_nothing_else() {
         "ads/7/q/06-01 missing",
     ];
     assert_eq!(standings(&backend, &database, &scope).await, expected);
+    // Neither the customers nor the days of other queries are looked at, and the other way round.
+    let selection = select(Some("ads"), None, None);
+    let one = |customers: &[&str], queries: &[&str]| Scope {
+        selection: selection.clone(),
+        customers: names(customers),
+        queries: names(queries),
+    };
+    let query = standings(&backend, &database, &one(&[], &["q"])).await;
+    assert_eq!(query, ["ads/1/q/06-01 sealed"]);
+    let customer = standings(&backend, &database, &one(&["2"], &[])).await;
+    assert_eq!(customer, ["ads/2/r/06-03 unsealed"]);
     let (empty, mut scope) = (Memory::default(), scope);
     scope.selection.customer_id = Some("7".to_owned());
     assert_eq!(standings(&empty, &database, &scope).await.len(), 4, "all is missing");
