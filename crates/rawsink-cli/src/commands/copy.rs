@@ -231,10 +231,11 @@ impl Totals {
             output::note(format!("nothing is to be copied; {}", context.place()));
             return;
         }
+        let mut told = vec![format!("{copied} copied"), format!("{there} already there")];
         let more = [(missing, "missing"), (failed, "failed")];
         let more = more.iter().filter(|(count, _)| **count > 0);
-        let more: String = more.map(|(count, what)| format!(", {count} {what}")).collect();
-        output::note(format!("{copied} copied, {there} already there{more}"));
+        told.extend(more.map(|(count, what)| format!("{count} {what}")));
+        output::note(told.join(", "));
         if unsealed > 0 {
             output::note(format!("{unsealed} not sealed, and left out"));
         }

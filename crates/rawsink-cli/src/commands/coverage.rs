@@ -32,7 +32,7 @@ use crate::{
 #[command(after_help = "\
 Examples:
   rawsink coverage google_ads --since 2024-06-01 --until 2024-06-30
-  rawsink coverage google_ads --customers-file customers.txt --queries campaign,keyword --since 2024-06-01
+  rawsink coverage google_ads --customers-file ids.txt --queries campaign,ad
   rawsink coverage --json | jq -r 'select(.standing == \"missing\").path'
   rawsink coverage --plan > backfill.sh
   rawsink coverage --html coverage.html")]
