@@ -160,7 +160,7 @@ def test_all_that_is_wrong_is_named_at_once_before_anything_is_changed(host: Hos
         rawsink_bukcet="landing",
         rawsink_secrets_source="vault",
         rawsink_minio_enabled=True,
-        rawsink_minio_data_dir="/tmp/minio",
+        rawsink_minio_data_dir="/home/minio",
         rawsink_minio_address="a b:9000",
         rawsink_minio_binary_src="minio",
         rawsink_minio_unit_file="minio.service",

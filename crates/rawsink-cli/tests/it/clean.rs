@@ -92,10 +92,7 @@ fn an_age_that_is_none_and_one_that_is_too_low_for_a_bucket_are_invalid() {
     landing.rawsink(["clean", "--older-than", "soon"]).exits(2).says(&["\"soon\" is no time"]);
     landing.rawsink(["clean", "--older-than", "-1h"]).exits(2);
     let bucket = landing
-        .with("RAW_SINK", "object")
-        .with("RAW_SINK_ENDPOINT_URL", "http://127.0.0.1:1")
-        .with("RAW_SINK_BUCKET", "bucket")
-        .with("RAW_SINK_PREFIX", "p")
+        .in_bucket("http://127.0.0.1:1")
         .with("RAW_SINK_ACCESS_KEY_ID", "k")
         .with("RAW_SINK_SECRET_ACCESS_KEY", "s");
     let refused = bucket.rawsink(["clean", "--older-than", "59m", "--apply"]).exits(2);

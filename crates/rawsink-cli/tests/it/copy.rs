@@ -94,10 +94,7 @@ fn the_destination_is_read_from_a_file_and_the_environment_has_no_say() {
 #[test]
 fn a_bucket_and_its_path_are_read_as_those_of_the_environment_are() {
     let landing = Landing::new()
-        .with("RAW_SINK", "object")
-        .with("RAW_SINK_ENDPOINT_URL", "http://127.0.0.1:1")
-        .with("RAW_SINK_BUCKET", "bucket")
-        .with("RAW_SINK_PREFIX", "p")
+        .in_bucket("http://127.0.0.1:1")
         .with("RAW_SINK_ACCESS_KEY_ID", "k")
         .with("RAW_SINK_SECRET_ACCESS_KEY", "s");
     for (bucket, says) in [

@@ -24,10 +24,7 @@ fn complaints(findings: &[Value]) -> Vec<(&str, &str)> {
 /// Settings of a bucket that nobody may reach.
 fn bucket(endpoint: &str) -> Landing {
     Landing::new()
-        .with("RAW_SINK", "object")
-        .with("RAW_SINK_ENDPOINT_URL", endpoint)
-        .with("RAW_SINK_BUCKET", "landing")
-        .with("RAW_SINK_PREFIX", "raw")
+        .in_bucket(endpoint)
         .with("RAW_SINK_ACCESS_KEY_ID", "key")
         .with("RAW_SINK_SECRET_ACCESS_KEY", "canary-secret")
 }

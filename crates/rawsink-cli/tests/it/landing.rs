@@ -58,6 +58,14 @@ impl Landing {
         self
     }
 
+    /// Chooses a bucket at a server; the key is still to be given.
+    pub(crate) fn in_bucket(self, endpoint: &str) -> Self {
+        self.with("RAW_SINK", "object")
+            .with("RAW_SINK_ENDPOINT_URL", endpoint)
+            .with("RAW_SINK_BUCKET", "landing")
+            .with("RAW_SINK_PREFIX", "raw")
+    }
+
     /// Returns a variable that [`with`](Self::with) has set.
     pub(crate) fn var(&self, name: &str) -> &str {
         let set = self.vars.iter().rev().find(|(known, _)| *known == name);

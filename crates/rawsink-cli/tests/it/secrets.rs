@@ -84,11 +84,7 @@ fn by_file(landing: Landing) -> Landing {
 
 /// A landing in a bucket that is named, and not asked.
 fn bucket(landing: Landing) -> Landing {
-    landing
-        .with("RAW_SINK", "object")
-        .with("RAW_SINK_ENDPOINT_URL", "https://s3.example.org")
-        .with("RAW_SINK_BUCKET", "landing")
-        .with("RAW_SINK_PREFIX", "raw")
+    landing.in_bucket("https://s3.example.org")
 }
 
 #[track_caller]

@@ -57,10 +57,7 @@ fn g08_a_signal_before_the_first_row_leaves_nothing() {
 fn g08_a_signal_while_nobody_answers_ends_a_writer_at_once() {
     for (signal, code) in SIGNALS {
         let landing = Landing::new()
-            .with("RAW_SINK", "object")
-            .with("RAW_SINK_ENDPOINT_URL", "http://127.0.0.1:1")
-            .with("RAW_SINK_BUCKET", "landing")
-            .with("RAW_SINK_PREFIX", "raw")
+            .in_bucket("http://127.0.0.1:1")
             .with("RAW_SINK_ACCESS_KEY_ID", "id")
             .with("RAW_SINK_SECRET_ACCESS_KEY", "secret");
         let mut writer = writing(&landing, &[]);
