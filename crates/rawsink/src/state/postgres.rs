@@ -80,9 +80,18 @@ impl PostgresState {
         if let Some(found) = self.table(connection).await? {
             return Ok((found, Table::Found));
         }
-        let made = table::make(connection, self.connections.begin()).await?;
-        let found = self.table(connection).await?;
-        Ok((found.ok_or_else(|| Fault::table("was dropped just now"))?, made))
+        let made = match table::make(connection, self.connections.begin()).await {
+            Err(fault) if !fault.is_refusal() => return Err(fault),
+            made => made,
+        };
+        // How the server refuses the later of two depends on how far the other is: whoever finds the
+        // table now has lost nothing.
+        match (self.table(connection).await?, made) {
+            (Some(found), Ok(())) => Ok((found, Table::Made)),
+            (Some(found), Err(_)) => Ok((found, Table::Found)),
+            (None, Err(fault)) => Err(fault),
+            (None, Ok(())) => Err(Fault::table("was dropped just now")),
+        }
     }
 
     async fn make(&self) -> Result<Table, Fault> {

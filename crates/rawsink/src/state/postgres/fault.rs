@@ -28,7 +28,7 @@ impl Fault {
 
     /// Tells a commit that was refused from one of which nothing is known.
     pub(super) fn of_commit(fault: Self) -> Self {
-        if fault.code().is_some() { fault } else { Self::Commit(Box::new(fault)) }
+        if fault.is_refusal() { fault } else { Self::Commit(Box::new(fault)) }
     }
 
     /// Tells whether the server gave this change up in favour of another: it may pass now.
@@ -37,10 +37,9 @@ impl Fault {
         matches!(self.code(), Some("40001" | "40P01"))
     }
 
-    /// Tells whether a table could not be made because somebody else has made it.
-    pub(super) fn is_there_already(&self) -> bool {
-        // duplicate_table; unique_violation in the catalogue, where both began at once
-        matches!(self.code(), Some("42P07" | "23505"))
+    /// Tells whether the server answered, and refused.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.code().is_some()
     }
 
     /// Returns the SQLSTATE of a refusal.

@@ -4,7 +4,6 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::fault::Fault;
 use crate::state::{
-    Table,
     row::{COLUMNS, is_count},
     sql::Dialect,
 };
@@ -105,18 +104,14 @@ pub(super) async fn look(connection: &mut PgConnection) -> Result<Option<FoundTa
     Ok(Some(FoundTable { columns, uniqueness }))
 }
 
-/// Makes the table, unless somebody else is just making it.
-pub(super) async fn make(connection: &mut PgConnection, begin: String) -> Result<Table, Fault> {
+/// Makes the table.
+pub(super) async fn make(connection: &mut PgConnection, begin: String) -> Result<(), Fault> {
     let mut transaction = connection.begin_with(AssertSqlSafe(begin)).await?;
-    match sqlx::query(SCHEMA).execute(&mut *transaction).await.map_err(Fault::from) {
-        Ok(_) => {
-            transaction.commit().await?;
-            Ok(Table::Made)
-        }
-        Err(fault) if fault.is_there_already() => {
+    match sqlx::query(SCHEMA).execute(&mut *transaction).await {
+        Ok(_) => Ok(transaction.commit().await?),
+        Err(refused) => {
             transaction.rollback().await?;
-            Ok(Table::Found)
+            Err(refused.into())
         }
-        Err(fault) => Err(fault),
     }
 }

@@ -1,11 +1,13 @@
 //! Types, collations, constraints and triggers of other software.
 
+use std::sync::Arc;
+
 use rawsink::{
     ErrorKind,
     key::Selection,
-    state::{Change, Filter, Status, Table},
+    state::{Change, Filter, PartitionState, Status, Table},
 };
-use tokio::task::JoinSet;
+use tokio::{sync::Barrier, task::JoinSet};
 
 use super::{now, passed};
 use crate::{
@@ -96,6 +98,42 @@ async fn a_table_that_somebody_is_just_making_is_found() {
     assert_eq!(judged.unwrap().attempt_count, 1);
 }
 
+/// How the server refuses the later ones depends on how far the first is: the table, its type or
+/// its entry in a catalogue is there already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "parity: needs a PostgreSQL server"]
+async fn of_many_hosts_that_make_the_table_at_once_one_does_and_the_others_find_it() {
+    let database = Postgres::new().await;
+    for round in 0..60 {
+        let start = Arc::new(Barrier::new(8));
+        let mut hosts = JoinSet::new();
+        for _ in 0..8 {
+            let (state, start) = (database.patient_state(), Arc::clone(&start));
+            hosts.spawn(async move {
+                // So that it is connected already.
+                assert_eq!(state.get(&key()).await.unwrap(), None);
+                start.wait().await;
+                state.init().await.unwrap()
+            });
+        }
+        let found = hosts.join_all().await;
+        let made = found.iter().filter(|table| **table == Table::Made).count();
+        assert_eq!(made, 1, "round {round}: {found:?}");
+        database.execute("DROP TABLE partition_state").await;
+    }
+}
+
+/// A name that is taken by something else is no table that somebody has made.
+#[tokio::test]
+#[ignore = "parity: needs a PostgreSQL server"]
+async fn a_type_of_the_tables_name_is_a_refusal() {
+    let database = Postgres::new().await;
+    database.execute("CREATE DOMAIN partition_state AS text").await;
+    let refused = database.state().init().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+    assert!(refused.to_string().contains("type \"partition_state\" already exists"), "{refused}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "parity: needs a PostgreSQL server"]
 async fn g14_whatever_isolation_the_database_has_by_itself_no_update_is_lost() {
@@ -177,8 +215,7 @@ async fn a_record_that_the_database_silently_keeps_from_being_written_is_an_erro
 #[ignore = "parity: needs a PostgreSQL server"]
 async fn one_state_uses_few_connections_however_many_use_it() {
     let database = Postgres::new().await;
-    let state: std::sync::Arc<dyn rawsink::state::PartitionState> =
-        std::sync::Arc::from(database.patient_state());
+    let state: Arc<dyn PartitionState> = Arc::from(database.patient_state());
     state.init().await.unwrap();
     let mut tasks = JoinSet::new();
     for n in 0..24 {
