@@ -26,6 +26,7 @@
 //!
 //! The guarantees (G01 to G18) that the items below refer to stand in `docs/semantics.md`.
 
+mod bulk;
 pub mod clean;
 pub mod clock;
 pub mod config;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use rawsink::{
-    Error, ErrorKind, Metadata, RunId, Seal,
+    Error, Metadata, RunId, Seal,
     layout::Place,
     store::{ObjectInfo, RunObjects},
 };
@@ -52,15 +52,12 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
     let (key, run) = args.run.choose(context).await?;
     let path = Place::of_run(&key, &run).to_string();
     let found = context.sink.look(&key, &run).await?;
-    let (metadata, seal) = match (found.payload, found.seal) {
-        (None, None) => {
-            return Err(Error::new(ErrorKind::NotFound, "there is no such run").at(path).into());
-        }
-        (Some(_), None) => (None, None),
-        (_, Some(_)) => {
-            let (metadata, seal) = context.sink.metadata(&key, &run).await?;
-            (Some(metadata), seal)
-        }
+    let (metadata, seal) = if found.payload.is_some() && found.seal.is_none() {
+        (None, None)
+    } else {
+        // Where there is nothing the error says why: a store that is not there looks empty.
+        let (metadata, seal) = context.sink.metadata(&key, &run).await?;
+        (Some(metadata), seal)
     };
     let damaged = damage(&found, seal.as_ref()).map(|what| Error::corrupt(what).at(&path));
     let sealed = found.seal.is_some();

@@ -3,11 +3,11 @@
 use std::{future::Future, num::NonZeroUsize};
 
 use futures_util::stream::{BoxStream, StreamExt};
-use tokio::task::{JoinError, JoinHandle};
 
 use super::{Existing, Outcome, Progress, compare, copy};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    bulk::{self, Task},
+    error::{Error, Result},
     key::{PartitionKey, RunId},
     layout::Place,
     sink::{RawSink, Run},
@@ -24,9 +24,10 @@ pub struct Done {
 
 /// Copies runs, up to `jobs` at a time, each in a task of its own; they are done in any order.
 ///
-/// Goes on after an error of one run. Memory is bounded: that of so many readers and writers. Where
-/// `progress` says to stop, no run is begun any more and those under way end with `Closed`. Dropping the
-/// stream drops them, as dropping a writer does.
+/// Goes on after an error of one run; after 20 runs in a row where something else was broken no other
+/// is begun, and an error of the stream's own says so. Memory is bounded: that of so many readers and
+/// writers. Where `progress` says to stop, no run is begun any more and those under way end with
+/// `Closed`. Dropping the stream drops them, as dropping a writer does.
 pub fn copy_all(
     from: &RawSink,
     to: &RawSink,
@@ -67,30 +68,19 @@ fn all<F>(
 where
     F: Future<Output = Result<Outcome>> + Send + 'static,
 {
-    let started = runs.map(move |run| {
+    let step = move |run: Result<Run>| {
         let working = run.map(|run| {
-            let task = Task(tokio::spawn(work(run.key.clone(), run.run_id.clone())));
+            let task = Task::spawn(work(run.key.clone(), run.run_id.clone()));
             (run, task)
         });
-        async move {
-            let (run, mut task) = working?;
-            let outcome = (&mut task.0).await.unwrap_or_else(|cause| Err(broken_off(&cause)));
-            let outcome = outcome.map_err(|error| error.at(Place::of_run(&run.key, &run.run_id)));
-            Ok(Done { run, outcome })
-        }
-    });
-    started.buffer_unordered(jobs.get()).boxed()
+        async move { vec![finish(working).await] }
+    };
+    bulk::work(runs, jobs, step, |done| Some(done.outcome.as_ref().map(drop).map_err(Error::kind)))
 }
 
-/// A task that ends when nobody waits for it any more.
-struct Task(JoinHandle<Result<Outcome>>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-fn broken_off(cause: &JoinError) -> Error {
-    Error::new(ErrorKind::Internal, format!("a copy did not end: {cause}"))
+async fn finish(working: Result<(Run, Task<Result<Outcome>>)>) -> Result<Done> {
+    let (run, task) = working?;
+    let outcome = task.finish().await.flatten();
+    let outcome = outcome.map_err(|error| error.at(Place::of_run(&run.key, &run.run_id)));
+    Ok(Done { run, outcome })
 }

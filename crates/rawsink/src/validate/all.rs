@@ -7,24 +7,19 @@
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
 use futures_util::{
-    FutureExt, StreamExt,
-    future::{self, BoxFuture},
+    StreamExt, future,
     stream::{self, BoxStream},
 };
-use tokio::task::JoinHandle;
 
 use super::{Rules, Shard, Validation, validate};
 use crate::{
+    bulk::{self, Task},
     error::{Error, ErrorKind, Result},
     key::{PartitionKey, RunId, Selection},
     layout::Place,
     sink::{Landed, RawSink},
     state::{FIND_AT_ONCE, PartitionState, Record, due},
 };
-
-/// After so many runs in a row that could not be judged the rest is left: it is not they that are
-/// broken.
-const MAX_ERRORS_IN_A_ROW: usize = 20;
 
 /// What to judge, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +58,7 @@ pub struct Judged {
 /// Judges every sealed run of a selection that waits for a verdict ([`due`]), and records it.
 ///
 /// Streams what happens as it happens. A run that cannot be judged stops no other; an error of the
-/// stream itself (the listing, the state, 20 runs in a row that could not be judged) ends it. What
+/// stream itself (the listing, the state, 20 runs in a row that failed) ends it. What
 /// was not judged is found by the next call. Dropping the stream ends the work: what is being
 /// judged is given up, and waits.
 ///
@@ -80,14 +75,24 @@ pub fn validate_all(
     });
     let judge = Judge { sink: sink.clone(), state: state.clone(), rules };
     let finder = state.clone();
-    let events = landed
+    let steps = landed
         .chunks(FIND_AT_ONCE)
         .then(move |batch| compare(finder.clone(), batch))
-        .flat_map(stream::iter)
-        .map(move |step| judge.clone().take(step))
-        .buffer_unordered(jobs.get())
         .flat_map(stream::iter);
-    until_over(events.boxed())
+    let events = bulk::work(steps.boxed(), jobs, move |step| judge.clone().take(step), outcome);
+    let until_own_error = events.scan(false, |is_over, event| {
+        let next = (!*is_over).then_some(event);
+        *is_over = matches!(next, Some(Err(_)));
+        future::ready(next)
+    });
+    until_own_error.boxed()
+}
+
+fn outcome(event: &Event) -> Option<Result<(), ErrorKind>> {
+    match event {
+        Event::Compared(_) => None,
+        Event::Judged(judged) => Some(judged.outcome.as_ref().map(drop).map_err(Error::kind)),
+    }
 }
 
 /// What follows from a comparison.
@@ -131,12 +136,12 @@ struct Judge {
 }
 
 impl Judge {
-    fn take(self, step: Step) -> BoxFuture<'static, Vec<Result<Event>>> {
+    async fn take(self, step: Step) -> Vec<Result<Event>> {
         match step {
-            Step::Tell(event) => future::ready(vec![event]).boxed(),
+            Step::Tell(event) => vec![event],
             Step::Judge(key, sealed) => {
-                let task = Task(tokio::spawn(async move { self.partition(&key, &sealed).await }));
-                task.finish().boxed()
+                let task = Task::spawn(async move { self.partition(&key, &sealed).await });
+                task.finish().await.unwrap_or_else(|error| vec![Err(error)])
             }
         }
     }
@@ -171,43 +176,4 @@ impl Judge {
         }
         events
     }
-}
-
-/// A task that ends when nobody waits for it any more.
-struct Task(JoinHandle<Vec<Result<Event>>>);
-
-impl Task {
-    async fn finish(mut self) -> Vec<Result<Event>> {
-        let ended = (&mut self.0).await;
-        ended.unwrap_or_else(|cause| vec![Err(Error::new(ErrorKind::Internal, cause.to_string()))])
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Ends the stream after an error of its own, or after too many of its runs.
-fn until_over(events: BoxStream<'static, Result<Event>>) -> BoxStream<'static, Result<Event>> {
-    let state = Some((events, 0_usize));
-    let told = stream::unfold(state, |state| async move {
-        let (mut events, errors_in_a_row) = state?;
-        let event = events.next().await?;
-        let error = match &event {
-            Err(_) => return Some((vec![event], None)),
-            Ok(Event::Compared(_)) => return Some((vec![event], Some((events, errors_in_a_row)))),
-            Ok(Event::Judged(judged)) => judged.outcome.as_ref().err().map(Error::kind),
-        };
-        let Some(kind) = error else { return Some((vec![event], Some((events, 0)))) };
-        if errors_in_a_row + 1 < MAX_ERRORS_IN_A_ROW {
-            return Some((vec![event], Some((events, errors_in_a_row + 1))));
-        }
-        let message = format!(
-            "{MAX_ERRORS_IN_A_ROW} runs in a row could not be judged; the others were left"
-        );
-        Some((vec![event, Err(Error::new(kind, message))], None))
-    });
-    told.flat_map(stream::iter).boxed()
 }

@@ -9,7 +9,7 @@ use std::{
 /// What each module of the library may import, from the ground up: bytes (`store`) and words (`key`,
 /// `row`, `metadata`) do not know each other; `layout` joins them; `sink` and `state` do not know
 /// each other; whoever needs both stands on top.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("error", &[]),
     ("clock", &[]),
     ("key", &["error"]),
@@ -20,13 +20,14 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("layout", &["error", "key", "store"]),
     ("sink", &["clock", "config", "error", "key", "layout", "metadata", "row", "store"]),
     ("state", &["clock", "config", "error", "key"]),
-    ("validate", &["error", "key", "layout", "row", "sink", "state"]),
+    ("bulk", &["error"]),
+    ("validate", &["bulk", "error", "key", "layout", "row", "sink", "state"]),
     ("consume", &["error", "key", "layout", "sink", "state"]),
     ("manifest", &["consume", "error", "key", "layout", "sink", "state"]),
     ("coverage", &["error", "key", "layout", "sink", "state"]),
     ("verify", &["error", "key", "sink"]),
     ("clean", &["clock", "error", "layout", "sink", "store"]),
-    ("copy", &["error", "key", "layout", "metadata", "sink", "store"]),
+    ("copy", &["bulk", "error", "key", "layout", "metadata", "sink", "store"]),
     ("doctor", &["clock", "config", "error", "store"]),
 ];
 

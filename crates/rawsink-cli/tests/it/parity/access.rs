@@ -13,8 +13,21 @@ fn a_wrong_key_and_a_missing_bucket_are_named_and_no_secret_is_shown() {
     assert!(answer.one_error("Denied").contains("[request "), "{answer:?}");
     assert!(!format!("{answer:?}").contains("canary"), "{answer:?}");
     let missing = bucket().with("RAW_SINK_BUCKET", "no-such-bucket");
-    let answer = missing.feed(["write", PARTITION, "--run-id", RUN], "{}\n").exits(2);
-    assert!(answer.one_error("Invalid").contains("NoSuchBucket"), "{answer:?}");
+    let run = format!("{PARTITION}/run_id={RUN}");
+    for answer in [
+        missing.feed(["write", &run], "{}\n"),
+        // A HEAD is not told that it is the bucket that is missing.
+        missing.rawsink(["show", &run]),
+        missing.rawsink(["validate", &run]),
+    ] {
+        let answer = answer.exits(2);
+        let message = answer.one_error("Invalid");
+        assert!(message.contains("NoSuchBucket"), "{message}");
+        assert!(
+            message.contains(&format!("no-such-bucket at {}", var("RAW_SINK_ENDPOINT_URL"))),
+            "{message}"
+        );
+    }
 }
 
 #[test]

@@ -92,10 +92,14 @@ impl Client {
             // The answer to a HEAD has no code.
             None => status == Some(403) && *skew > SKEW_ALLOWED,
         });
-        let message = said.unwrap_or_else(|| match status {
+        let said = said.unwrap_or_else(|| match status {
             None => format!("{}: {}", self.endpoint_url, chain(error)),
             Some(_) => String::new(),
         });
+        let message = match code.as_deref() {
+            Some("NoSuchBucket") => format!("{said} ({} at {})", self.bucket, self.endpoint_url),
+            _ => said,
+        };
         let message = self.credentials.hidden_in(message);
         let untrusted = status.is_none() && connect::is_refused_handshake(error);
         Fault { status, code, message, request_id, skew, untrusted }

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use rawsink::{
-    ErrorKind, RawSink,
+    Error, ErrorKind, RawSink,
     copy::{Existing, Outcome, Progress, compare, copy_all},
     layout::Place,
     store::{Fault, FaultyStore, Object, Operation, Side, When},
@@ -20,7 +20,7 @@ use rawsink::{
 
 use super::{STORES, copied, foreign, on, stored};
 use crate::{
-    backend::{Backend, Directory, Meddling, Memory},
+    backend::{AnyStore, Backend, Directory, Meddling, Memory},
     sample::{customer, eventually, key, path, read, rows, run, seal},
 };
 
@@ -121,6 +121,47 @@ async fn a_run_that_cannot_be_looked_at_stops_no_other() {
     assert_eq!(there, [run(1), run(3), run(5)]);
     let failed = done.iter().flatten().filter(|done| done.outcome.is_err());
     assert_eq!(failed.map(|done| done.run.run_id.clone()).collect::<Vec<_>>(), [run(2)]);
+}
+
+/// Lands so many runs, and copies them three at a time to a store; returns how many were tried.
+async fn tried(runs: u64, to: FaultyStore<AnyStore>) -> (usize, Vec<Error>) {
+    let source = RawSink::new(Memory::default().store());
+    for n in 0..runs {
+        seal(&source, &customer(&format!("{n}")), &run(1), &rows("a", 1)).await.unwrap();
+    }
+    let (jobs, runs) = (NonZeroUsize::new(3).unwrap(), source.runs_below(&Place::top()));
+    let target = RawSink::new(to);
+    let copies = copy_all(&source, &target, runs, jobs, Existing::BySeal, on());
+    let (mut tried, mut errors) = (0, Vec::new());
+    for done in copies.collect::<Vec<_>>().await {
+        match done {
+            Ok(_) => tried += 1,
+            Err(error) => errors.push(error),
+        }
+    }
+    (tried, errors)
+}
+
+#[tokio::test]
+async fn an_outage_ends_the_work_and_finishes_what_is_under_way() {
+    let always = |kind| Fault {
+        operation: Operation::Complete,
+        side: Side::Before,
+        kind,
+        when: When::Always,
+    };
+    for kind in [ErrorKind::Unavailable, ErrorKind::Denied] {
+        let broken = FaultyStore::new(Memory::default().store(), [always(kind)], 0);
+        let (tried, errors) = tried(60, broken).await;
+        assert!((20..20 + 3).contains(&tried), "{tried} were tried");
+        let [end] = &errors[..] else { panic!("{errors:?}") };
+        assert_eq!(end.kind(), kind);
+        assert!(end.message().contains("20 runs in a row"), "{end}");
+    }
+    // Something about the runs themselves.
+    let taken = FaultyStore::new(Memory::default().store(), [always(ErrorKind::Conflict)], 0);
+    let (tried, errors) = tried(60, taken).await;
+    assert_eq!((tried, errors.len()), (60, 0), "{errors:?}");
 }
 
 /// A copy can be killed between the seal and its sync; the next one says "already there".
