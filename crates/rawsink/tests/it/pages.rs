@@ -103,3 +103,18 @@ fn every_reference_of_the_semantics_page_has_a_definition() {
     }
     assert_eq!(used, defined);
 }
+
+/// The example is compiled by the lints; lines may be broken otherwise there.
+#[test]
+fn the_readmes_code_is_the_examples() {
+    let flat = |text: &str| text.split_whitespace().collect::<String>();
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let (page, example) = (read("README.md"), flat(&read("crates/rawsink/examples/land.rs")));
+    let (_, code) = page.split_once("```rust\n").unwrap();
+    let (code, _) = code.split_once("```").unwrap();
+    let paragraphs: Vec<String> = code.split("\n\n").map(flat).collect();
+    assert_eq!(paragraphs.len(), 2, "imports, and what is done with them");
+    for paragraph in paragraphs {
+        assert!(example.contains(&paragraph), "not in examples/land.rs: {paragraph}");
+    }
+}
