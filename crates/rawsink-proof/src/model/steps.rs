@@ -42,6 +42,7 @@ impl World<'_> {
             Step::Begin => self.begin(w),
             Step::CreateUpload(opening) => self.upload_created(w, opening),
             Step::ListUploads(opening) => self.uploads_listed(w, opening),
+            Step::LookBeforeEnding(others) => self.looked_before_ending(w, others),
             Step::EndUploads(ending, todo, all) => self.upload_ended(w, ending, todo, all),
             Step::ListEnded(ending, all) => self.ended_listed(w, ending, all),
             Step::ListBefore => self.listed_before(w),

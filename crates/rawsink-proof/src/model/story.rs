@@ -140,6 +140,7 @@ fn describe(state: &State, writer: &Writer) -> String {
             let function = if ending == Ending::Own { "end_uploads" } else { "end_others" };
             format!("{function}: abort the upload of {of}")
         }
+        Step::LookBeforeEnding(_) => "end_others: HEAD seal".to_owned(),
         Step::ListEnded(..) => "end_uploads: list uploads".to_owned(),
         Step::ListBefore => "open_upload: list before the second try".to_owned(),
         Step::Part => "part: upload part".to_owned(),
@@ -165,7 +166,7 @@ fn result(before: &State, after: &State, w: u8, told: Option<Told>) -> String {
     let (was, is) = (&before.writers[usize::from(w)], &after.writers[usize::from(w)]);
     let what = match (was.step, is.step) {
         (Step::Begin, Step::CreateUpload(_)) => "a leftover",
-        (Step::ListUploads(_), Step::EndUploads(Ending::Others, ..)) => "earlier ones",
+        (Step::ListUploads(_), Step::LookBeforeEnding(_)) => "earlier ones",
         (Step::ListUploads(_), Step::EndUploads(Ending::Own, ..)) => "a later one",
         (Step::ListUploads(_), Step::Part) => "only mine",
         (_, Step::LookAtSeal(_, seen)) => match seen {
@@ -189,6 +190,7 @@ fn result(before: &State, after: &State, w: u8, told: Option<Told>) -> String {
         | (Step::ReadSeal, Step::SendList(Reason::LateEvidence) | Step::Sealed) => "mine",
         (Step::Head(..), Step::Failed | Step::Gone | Step::End(_)) => "not mine, or company",
         (Step::Begin, Step::Rows)
+        | (Step::LookBeforeEnding(_), Step::EndUploads(..))
         | (Step::ReadSeal, Step::Seal | Step::SendList(Reason::SealInDoubt)) => "nothing",
         (Step::ReadSeal, _) => "another's",
         _ => return String::new(),

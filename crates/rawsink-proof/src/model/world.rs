@@ -8,7 +8,7 @@ use super::{
     time::{Clock, Look, Marks},
     variant::Variant,
     words::{Bucket, Content, Name, Tag, Token},
-    writer::{Ending, Opening, Seen, Step, Told, Writer},
+    writer::{Opening, Seen, Step, Told, Writer},
 };
 use crate::server::Reply;
 
@@ -217,7 +217,7 @@ fn step_ids(step: Step) -> Ids {
         Step::CreateUpload(Opening::Second(seen)) | Step::ListUploads(Opening::Second(seen)) => {
             seen
         }
-        Step::EndUploads(Ending::Own | Ending::Others, _, all) | Step::ListEnded(_, all) => all,
+        Step::LookBeforeEnding(all) | Step::EndUploads(_, _, all) | Step::ListEnded(_, all) => all,
         _ => Ids::NONE,
     }
 }

@@ -108,6 +108,8 @@ pub enum Step {
     CreateUpload(Opening),
     /// Step 2: lists the uploads of the key.
     ListUploads(Opening),
+    /// Step 2: HEAD of the seal, before these uploads of others are ended.
+    LookBeforeEnding(Ids),
     /// Step 2: ends uploads: those still to do in this round, and all of the round.
     EndUploads(Ending, Ids, Ids),
     /// Step 2: lists the uploads, to see them ended.

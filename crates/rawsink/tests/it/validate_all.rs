@@ -171,9 +171,12 @@ async fn what_was_cut_off_is_judged_by_the_next_call_and_nothing_else(database: 
     assert!((20..=25).contains(&told.judged.len()), "{}", told.judged.len());
     let records = records(&*state).await;
     assert_eq!(records.len(), 30);
+    let judged_again = records.iter().filter(|(_, record)| record.attempt_count == 2).count();
+    let jobs = work().jobs.get();
+    assert!(judged_again <= jobs, "only where a commit was under way when it was cut off");
     for (id, record) in records {
-        // Whatever was given up when it was cut off had not been recorded, or had.
-        assert_eq!((record.status, record.attempt_count), (Status::Success, 1), "{id}");
+        assert_eq!(record.status, Status::Success, "{id}");
+        assert!((1..=2).contains(&record.attempt_count), "{id}: {record:?}");
     }
 }
 

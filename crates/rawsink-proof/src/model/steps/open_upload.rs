@@ -53,10 +53,16 @@ impl World<'_> {
         }
     }
 
-    /// Whoever was here earlier is superseded.
+    /// `end_others`: looks whether one of them has sealed.
     fn end_others(&mut self, w: u8, others: Ids) {
-        if others.is_empty() {
-            return self.go(w, Step::Part);
+        let next = if others.is_empty() { Step::Part } else { Step::LookBeforeEnding(others) };
+        self.go(w, next);
+    }
+
+    /// `end_others`: whoever was here earlier is superseded.
+    pub(super) fn looked_before_ending(&mut self, w: u8, others: Ids) {
+        if self.state.is_sealed() {
+            return self.fail(w, Told::AlreadySealed);
         }
         // An echo of an upload that this attempt ended before is nobody.
         let ended = self.writer(w).ended;

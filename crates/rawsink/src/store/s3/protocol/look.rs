@@ -46,8 +46,14 @@ impl Attempt {
     /// HEAD of the payload, then of the seal: another's seal ends the attempt.
     pub(super) async fn look(&self) -> Result<Seen> {
         let seen = self.look_at_payload().await?;
+        self.refuse_sealed().await?;
+        Ok(seen)
+    }
+
+    /// HEAD of the seal.
+    pub(super) async fn refuse_sealed(&self) -> Result<()> {
         let seal = self.answer(|requests| requests.head(&self.seal_key)).await?.value;
-        if seal.is_some() { Err(store::already_sealed()) } else { Ok(seen) }
+        if seal.is_some() { Err(store::already_sealed()) } else { Ok(()) }
     }
 
     pub(super) async fn look_at_payload(&self) -> Result<Seen> {
