@@ -86,13 +86,13 @@ pub(crate) async fn read_all(reader: &mut PartitionReader) -> Result<Vec<String>
     Ok(rows)
 }
 
-/// Waits until something that happens in the background has happened; panics after five seconds.
+/// Waits until something that happens in the background has happened; panics after thirty seconds.
 pub(crate) async fn eventually(mut happened: impl AsyncFnMut() -> bool) {
-    for _ in 0..5000 {
+    for _ in 0..30_000 {
         if happened().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("it did not happen within five seconds");
+    panic!("it did not happen within thirty seconds");
 }
