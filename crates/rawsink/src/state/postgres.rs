@@ -8,7 +8,11 @@ mod connect;
 mod fault;
 mod table;
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -18,7 +22,6 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
     query::Query,
 };
-use tokio::sync::OnceCell;
 
 use self::{
     connect::{Connections, within},
@@ -38,14 +41,21 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a change is tried again that lost against another one.
 const REPEATS: usize = 5;
 
+/// Leaves a record that another writer has added to it. Names the key, so that a table which has
+/// lost it is noticed.
+const ON_CONFLICT: &str = " ON CONFLICT (source, customer_id, query_name, logical_date) DO NOTHING";
+
 /// Keeps other writers from adding the same key, where no constraint does.
 const LOCK_TABLE: &str = "LOCK TABLE partition_state IN SHARE ROW EXCLUSIVE MODE";
+
+/// Makes a statement, with its parameters, for the table as it is.
+type Statement<'a> = dyn Fn(&FoundTable) -> (String, Vec<Option<String>>) + Sync + 'a;
 
 /// The state in one PostgreSQL database.
 pub struct PostgresState {
     connections: Connections,
     /// What is known of the table, once it is there.
-    table: OnceCell<FoundTable>,
+    table: Mutex<Option<Arc<FoundTable>>>,
 }
 
 impl PostgresState {
@@ -53,7 +63,7 @@ impl PostgresState {
     /// table where it is missing. Connects when it is used, at most four times at once.
     pub fn new(settings: &PostgresSettings) -> Self {
         let connections = Connections::new(settings.clone(), BUSY_TIMEOUT);
-        Self { connections, table: OnceCell::new() }
+        Self { connections, table: Mutex::default() }
     }
 
     /// Sets how long a server, or a record that others change, is waited for, before
@@ -65,18 +75,31 @@ impl PostgresState {
     }
 
     /// Returns what is known of the table; `None` where there is none.
-    async fn table(&self, connection: &mut PgConnection) -> Result<Option<&FoundTable>, Fault> {
-        if self.table.get().is_none()
-            && let Some(found) = table::look(connection).await?
-        {
-            // Another task may have been faster, and found the same.
-            let _ = self.table.set(found);
+    async fn table(&self, connection: &mut PgConnection) -> Result<Option<Arc<FoundTable>>, Fault> {
+        if let Some(known) = self.known_table().clone() {
+            return Ok(Some(known));
         }
-        Ok(self.table.get())
+        let found = table::look(connection).await?.map(Arc::new);
+        self.known_table().clone_from(&found);
+        Ok(found)
+    }
+
+    fn known_table(&self) -> MutexGuard<'_, Option<Arc<FoundTable>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether somebody has changed the table since it was looked at; it is looked at again
+    /// then. Nothing was done.
+    fn is_outdated(&self, fault: &Fault) -> bool {
+        let is_outdated = fault.is_of_another_table();
+        if is_outdated {
+            *self.known_table() = None;
+        }
+        is_outdated
     }
 
     /// Returns what is known of the table, which is made where it is missing.
-    async fn made(&self, connection: &mut PgConnection) -> Result<(&FoundTable, Table), Fault> {
+    async fn made(&self, connection: &mut PgConnection) -> Result<(Arc<FoundTable>, Table), Fault> {
         if let Some(found) = self.table(connection).await? {
             return Ok((found, Table::Found));
         }
@@ -106,7 +129,7 @@ impl PostgresState {
         let mut lease = self.connections.lease().await?;
         let read = async {
             let Some(table) = self.table(&mut lease.connection).await? else { return Ok(None) };
-            one(&mut lease.connection, sql::select_one(table), key).await
+            one(&mut lease.connection, sql::select_one(&*table), key).await
         };
         let found = within(self.connections.patience(), read).await?;
         self.connections.keep(lease);
@@ -116,14 +139,14 @@ impl PostgresState {
     /// Hands over all records of a statement, which is made for the table as it is.
     async fn read_each(
         &self,
-        statement: impl FnOnce(&FoundTable) -> (String, Vec<Option<String>>) + Send,
+        statement: &Statement<'_>,
         take: &mut (dyn FnMut(Result<Entry>) + Send),
     ) -> Result<(), Fault> {
         let mut lease = self.connections.lease().await?;
         let patience = self.connections.patience();
         let table = within(patience, self.table(&mut lease.connection)).await?;
         let Some(table) = table else { return Ok(()) };
-        let (sql, parameters) = statement(table);
+        let (sql, parameters) = statement(&table);
         let mut rows = bound(sql, parameters).fetch(&mut lease.connection);
         while let Some(row) = within(patience, rows.try_next()).await? {
             take(entry(&row).map_err(|error| error.on_path(self.connections.place())));
@@ -131,6 +154,19 @@ impl PostgresState {
         drop(rows);
         self.connections.keep(lease);
         Ok(())
+    }
+
+    /// The same, on the table as it is now.
+    async fn read_each_now(
+        &self,
+        statement: &Statement<'_>,
+        take: &mut (dyn FnMut(Result<Entry>) + Send),
+    ) -> Result<()> {
+        let mut read = self.read_each(statement, take).await;
+        if read.as_ref().is_err_and(|fault| self.is_outdated(fault)) {
+            read = self.read_each(statement, take).await;
+        }
+        read.map_err(|fault| self.error(fault))
     }
 
     async fn write(
@@ -157,10 +193,10 @@ impl PostgresState {
         let (table, _) = self.made(connection).await?;
         let begin = AssertSqlSafe(self.connections.begin());
         let mut transaction = connection.begin_with(begin).await?;
-        let select = sql::select_one(table) + " FOR UPDATE";
-        let mut insert = sql::insert(table);
+        let select = sql::select_one(&*table) + " FOR UPDATE";
+        let mut insert = sql::insert(&*table);
         match table.uniqueness {
-            Uniqueness::Kept => insert.push_str(" ON CONFLICT DO NOTHING"),
+            Uniqueness::Kept => insert.push_str(ON_CONFLICT),
             Uniqueness::Unknown => {
                 sqlx::query(LOCK_TABLE).execute(&mut *transaction).await?;
             }
@@ -168,7 +204,7 @@ impl PostgresState {
         for _ in 0..REPEATS {
             let previous = one(&mut transaction, select.clone(), key).await?;
             let Some(next) = change(previous.as_ref()) else { return Ok((transaction, None)) };
-            let sql = if previous.is_some() { sql::update(table) } else { insert.clone() };
+            let sql = if previous.is_some() { sql::update(&*table) } else { insert.clone() };
             let done = bound(sql, row::values(key, &next)?).execute(&mut *transaction).await?;
             if done.rows_affected() > 0 {
                 return Ok((transaction, Some(next)));
@@ -186,7 +222,11 @@ impl PartitionState for PostgresState {
     }
 
     async fn get(&self, key: &PartitionKey) -> Result<Option<Record>> {
-        self.read(key).await.map_err(|fault| self.error(fault))
+        let mut read = self.read(key).await;
+        if read.as_ref().is_err_and(|fault| self.is_outdated(fault)) {
+            read = self.read(key).await;
+        }
+        read.map_err(|fault| self.error(fault))
     }
 
     async fn find(&self, keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>> {
@@ -195,9 +235,9 @@ impl PartitionState for PostgresState {
         if keys.is_empty() {
             return Ok(entries);
         }
-        let statement = |table: &FoundTable| (sql::select_many(table, keys.len()), parameters);
-        let found = self.read_each(statement, &mut |found| entries.push(found)).await;
-        found.map_err(|fault| self.error(fault))?;
+        let statement =
+            |table: &FoundTable| (sql::select_many(table, keys.len()), parameters.clone());
+        self.read_each_now(&statement, &mut |found| entries.push(found)).await?;
         Ok(entries)
     }
 
@@ -210,7 +250,7 @@ impl PartitionState for PostgresState {
             let (sql, parameters) = sql::select_filtered(table, filter);
             (sql, parameters.into_iter().map(Some).collect())
         };
-        self.read_each(statement, take).await.map_err(|fault| self.error(fault))
+        self.read_each_now(&statement, take).await
     }
 
     async fn change(
@@ -223,7 +263,9 @@ impl PartitionState for PostgresState {
         let mut repeats = 0..REPEATS;
         loop {
             match self.write(key, &apply).await {
-                Err(fault) if fault.may_pass() && repeats.next().is_some() => {}
+                Err(fault)
+                    if (fault.may_pass() || self.is_outdated(&fault))
+                        && repeats.next().is_some() => {}
                 outcome => return outcome.map_err(|fault| self.error(fault)),
             }
         }

@@ -1,5 +1,6 @@
 //! What is true of a state in PostgreSQL alone.
 
+mod altered; // tables that somebody changes under a state that is at work
 mod losses; // servers that are not there, do not answer, or are gone in the middle
 mod rights; // passwords, roles and certificates
 mod tables; // types, collations, constraints and triggers

@@ -5,7 +5,7 @@
 
 use std::{
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,7 +24,8 @@ use crate::{
 /// At most so many connections at once.
 const MAX_CONNECTIONS: usize = 4;
 
-/// How much longer than the server we wait: it should be the one to give up.
+/// How much longer than the server we wait: it should be the one to give up. And how long a
+/// connection that was kept may take to show that it still leads there.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// Where connections come from and go back to.
@@ -72,11 +73,12 @@ impl Connections {
     /// Returns a connection that answers.
     pub(super) async fn lease(&self) -> Result<Lease<'_>, Fault> {
         let permit = self.permits.acquire().await.expect("the semaphore is never closed");
-        while let Some(mut connection) = self.take() {
-            // One that the server has closed meanwhile is replaced.
-            if within(self.patience(), connection.ping()).await.is_ok() {
+        if let Some(mut connection) = self.take() {
+            if within(MARGIN, connection.ping()).await.is_ok() {
                 return Ok(Lease { connection, _permit: permit });
             }
+            // Whatever has become of the server, the others lead there too.
+            self.idle().clear();
         }
         let options = self.options()?;
         let connection = within(self.patience(), options.connect()).await?;
@@ -85,11 +87,15 @@ impl Connections {
 
     /// Keeps a connection that is between transactions for the next call.
     pub(super) fn keep(&self, lease: Lease<'_>) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(lease.connection);
+        self.idle().push(lease.connection);
     }
 
     fn take(&self) -> Option<PgConnection> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.idle().pop()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<PgConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets everything that `sqlx` would take from libpq's variables, and reads the password anew.

@@ -2,7 +2,10 @@
 
 use std::{io, time::Duration};
 
-use sqlx::{error::DatabaseError, postgres::PgDatabaseError};
+use sqlx::{
+    error::DatabaseError,
+    postgres::{PgDatabaseError, PgSeverity},
+};
 
 use crate::error::{Error, ErrorKind, system_text};
 
@@ -27,8 +30,23 @@ impl Fault {
     }
 
     /// Tells a commit that was refused from one of which nothing is known.
+    ///
+    /// A connection that is ended has a code too: by the server, or by a pooler in between that lost
+    /// the server.
     pub(super) fn of_commit(fault: Self) -> Self {
-        if fault.is_refusal() { fault } else { Self::Commit(Box::new(fault)) }
+        let refused = fault.refusal().is_some_and(|refusal| {
+            // connection exceptions; statement_completion_unknown
+            let in_doubt = refusal.code().starts_with("08") || refusal.code() == "40003";
+            !in_doubt && refusal.severity() == PgSeverity::Error
+        });
+        if refused { fault } else { Self::Commit(Box::new(fault)) }
+    }
+
+    /// Tells whether the table is not what it was when it was looked at.
+    pub(super) fn is_of_another_table(&self) -> bool {
+        // undefined_table, undefined_column, undefined_function (no operator for such a type),
+        // datatype_mismatch, invalid_column_reference (no key that ON CONFLICT could use)
+        matches!(self.code(), Some("42P01" | "42703" | "42883" | "42804" | "42P10"))
     }
 
     /// Tells whether the server gave this change up in favour of another: it may pass now.
@@ -44,9 +62,12 @@ impl Fault {
 
     /// Returns the SQLSTATE of a refusal.
     fn code(&self) -> Option<&str> {
+        self.refusal().map(PgDatabaseError::code)
+    }
+
+    fn refusal(&self) -> Option<&PgDatabaseError> {
         let Self::Sqlx(cause) = self else { return None };
-        let refused = cause.as_database_error()?;
-        refused.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::code)
+        cause.as_database_error()?.try_downcast_ref()
     }
 }
 

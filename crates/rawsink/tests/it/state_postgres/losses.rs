@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     os::unix::net::UnixListener,
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,8 +14,11 @@ use rawsink::{
 };
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::timeout,
 };
 
 use super::{now, passed};
@@ -116,11 +120,16 @@ async fn a_record_that_somebody_holds_is_unavailable_and_the_others_are_not() {
 enum Commit {
     /// It arrives, and its answer does not.
     Arrives,
+    /// It arrives, and what answers is a pooler that has lost the server.
+    IsDoubted,
     /// It does not arrive.
     IsLost,
     /// It does not arrive, and the server is not told that the client is gone.
     Stalls,
 }
+
+/// What `PgBouncer` answers for a server that died: an error response.
+const LOST_SERVER: &[u8] = b"E\0\0\0\x30SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0";
 
 /// Carries bytes between a client and the server until the client commits; then hangs up.
 async fn proxy(server: PostgresSettings, commit: Commit) -> u16 {
@@ -144,6 +153,9 @@ async fn proxy(server: PostgresSettings, commit: Commit) -> u16 {
                     if is_commit {
                         // The server has answered, and nobody hears it.
                         assert!(server.read(&mut answered).await.unwrap() > 0);
+                        if commit == Commit::IsDoubted {
+                            client.write_all(LOST_SERVER).await.unwrap();
+                        }
                         return;
                     }
                 }
@@ -161,7 +173,7 @@ async fn proxy(server: PostgresSettings, commit: Commit) -> u16 {
 async fn a_change_whose_commit_was_not_answered_is_unknown_and_may_have_happened() {
     let database = Postgres::new().await;
     database.state().judge(&key(), &passed(1), now()).await.unwrap();
-    for (commit, attempts) in [(Commit::Arrives, 2), (Commit::IsLost, 2)] {
+    for (commit, attempts) in [(Commit::Arrives, 2), (Commit::IsLost, 2), (Commit::IsDoubted, 3)] {
         let port = proxy(database.settings(), commit).await;
         let settings = PostgresSettings { host: "127.0.0.1".into(), port, ..database.settings() };
         let lost = PostgresState::new(&settings).judge(&key(), &passed(1), now()).await;
@@ -191,4 +203,48 @@ async fn a_host_that_stands_still_in_the_middle_does_not_hold_up_the_others_for_
     eventually(async || !watch.texts(holds).await.is_empty()).await;
     assert_eq!(other.judge(&key(), &passed(1), now()).await.unwrap().attempt_count, 2);
     standing.abort();
+}
+
+/// Carries bytes to the server; connections from before a failover lead nowhere afterwards, and
+/// nobody is told.
+async fn failing_over(server: PostgresSettings) -> (u16, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (failover, failed_over) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = TcpStream::connect((&*server.host, server.port)).await.unwrap();
+            let is_new = *failed_over.borrow();
+            let mut failed_over = failed_over.clone();
+            tokio::spawn(async move {
+                let over = async { drop(failed_over.wait_for(|over| *over && !is_new).await) };
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut server) => return,
+                    () = over => {}
+                }
+                // Neither side hears that the other is gone.
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    (port, failover)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "parity: needs a PostgreSQL server"]
+async fn connections_that_lead_nowhere_since_a_failover_are_replaced_together() {
+    let database = Postgres::new().await;
+    let (port, failover) = failing_over(database.settings()).await;
+    let settings = PostgresSettings { host: "127.0.0.1".into(), port, ..database.settings() };
+    let state = Arc::new(PostgresState::new(&settings));
+    let mut at_once = JoinSet::new();
+    for id in 0..8 {
+        let (state, key) = (state.clone(), customer(&id.to_string()));
+        at_once.spawn(async move { state.judge(&key, &passed(1), now()).await.unwrap() });
+    }
+    at_once.join_all().await;
+    failover.send(true).unwrap();
+    let found = timeout(Duration::from_secs(20), state.get(&customer("1"))).await;
+    assert!(found.expect("less than waiting for each of them").unwrap().is_some());
 }
