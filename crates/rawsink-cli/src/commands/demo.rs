@@ -125,6 +125,12 @@ impl Demo<'_> {
                     Place::of_run(&extract.key, &self.run)
                 )));
             }
+            if validation.state.current_run_id.as_ref() != Some(&self.run) {
+                return Err(Failure::Refused(format!(
+                    "{}: a newer run has authority in this directory: name another one by --dir",
+                    Place::of_partition(&extract.key)
+                )));
+            }
         }
         self.say(&format!("   {} passed, 0 failed; this run has authority now\n", extracts.len()))
     }

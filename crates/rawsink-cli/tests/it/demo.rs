@@ -37,6 +37,19 @@ fn the_demo_tells_the_whole_story_and_can_be_run_again() {
 }
 
 #[test]
+fn a_demo_where_a_newer_run_has_authority_says_so() {
+    let landing = Landing::new();
+    let story = landing.rawsink(["demo"]).exits(0).stdout;
+    let commands = try_next(&story);
+    let partition = commands[1].split_whitespace().nth(2).unwrap();
+    let newer = format!("{partition} --run-id 2999-01-01T00:00:00.000Z");
+    let land = format!("echo '{{}}' | rawsink write {newer} --then-validate");
+    landing.shell(&format!("{}\n{land}", commands[0])).exits(0);
+    let answer = landing.rawsink(["demo"]).exits(1);
+    assert!(answer.stderr.contains("a newer run has authority in this directory"), "{answer:?}");
+}
+
+#[test]
 fn the_commands_that_the_demo_prints_work_as_printed() {
     for dir in ["plain", "try it's $HOME", "/absolute"] {
         let landing = Landing::new();
