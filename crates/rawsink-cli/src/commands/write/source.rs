@@ -121,6 +121,8 @@ impl Source {
             Error::new(ErrorKind::Unavailable, format!("cannot wait for the command: {cause}"))
         };
         let status = child.wait().await.map_err(lost)?;
+        // The group's id may become a stranger's as soon as nobody is in it.
+        self.group = self.group.filter(|group| test_kill_process_group(*group).is_ok());
         Ok(if status.success() {
             Ended::CommandSucceeded
         } else {
