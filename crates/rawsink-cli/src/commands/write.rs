@@ -3,7 +3,7 @@
 mod metadata;
 mod source;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use rawsink::{
@@ -12,6 +12,7 @@ use rawsink::{
     validate::{Gaps, Rules, Validation, validate},
 };
 use serde::Serialize;
+use tokio::time::timeout;
 
 use self::source::{Ended, Source};
 use crate::{
@@ -21,6 +22,9 @@ use crate::{
     progress::{self, Progress},
     signals::Signals,
 };
+
+/// How long an attempt that has just begun may take to be there, so that it can be taken back.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// Land rows in a partition and seal it
 ///
@@ -103,8 +107,7 @@ pub(crate) async fn run(args: Args, context: &Context<'_>) -> Result<Answer, Fai
 
     // From here on a signal ends the attempt in order.
     let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
-    let mut writer =
-        unless_interrupted(context.sink.write_partition(&key, &run), &mut signals).await?;
+    let mut writer = begin(context.sink.write_partition(&key, &run), &mut signals).await?;
     warn(&key, &run, &gaps);
     if let Err(failure) = args.fill(file, &mut writer, &mut signals).await {
         writer.abort().await;
@@ -249,6 +252,27 @@ async fn land(
         }
     }
     Ok(ended.unwrap_or(Ended::Input))
+}
+
+/// Begins the attempt. A signal lets it begin for another moment, so that what it has just made is
+/// taken back.
+async fn begin(
+    beginning: impl Future<Output = rawsink::Result<PartitionWriter>>,
+    signals: &mut Signals,
+) -> Result<PartitionWriter, Failure> {
+    tokio::pin!(beginning);
+    let signal = tokio::select! {
+        biased;
+        signal = signals.next() => signal,
+        begun = &mut beginning => return Ok(begun?),
+    };
+    tokio::select! {
+        begun = timeout(MOMENT, beginning) => if let Ok(Ok(writer)) = begun {
+            writer.abort().await;
+        },
+        _ = signals.next() => {}
+    }
+    Err(interrupted(signal))
 }
 
 /// Waits for what comes before the seal, or for a signal, whichever is first.
