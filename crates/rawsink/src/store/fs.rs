@@ -31,6 +31,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 pub(crate) use self::scratch::{DirectoryScratch, FileSystem, Taken};
 use self::{
+    attempt::Above,
     error::{FsError, joined},
     probe::Probe,
     upload::FsUpload,
@@ -51,6 +52,7 @@ const READ_BYTES: usize = 512 * 1024;
 #[derive(Debug, Clone)]
 pub struct FsStore {
     root: PathBuf,
+    above: Above,
     blocking: Blocking,
     probe: Probe,
 }
@@ -62,7 +64,8 @@ impl FsStore {
     /// `Invalid` for an empty path.
     pub fn new(root: impl AsRef<Path>) -> Result<Self> {
         let root = absolute(root.as_ref())?;
-        Ok(Self { root, blocking: Blocking::default(), probe: Probe::default() })
+        let (above, blocking, probe) = <(Above, Blocking, Probe)>::default();
+        Ok(Self { root, above, blocking, probe })
     }
 
     /// Sets where reading blocks.
@@ -93,9 +96,10 @@ impl Store for FsStore {
         if self.look(run).await?.seal.is_some() {
             return Err(super::already_sealed());
         }
-        let (root, dir, probe) = (self.root.clone(), self.dir(run), self.probe.clone());
-        let started =
-            spawn_blocking(move || attempt::Attempt::start(&root, &dir, attempt, probe)).await;
+        let (root, above) = (self.root.clone(), self.above.clone());
+        let (dir, probe) = (self.dir(run), self.probe.clone());
+        let start = move || attempt::Attempt::start(&root, above, &dir, attempt, probe);
+        let started = spawn_blocking(start).await;
         Ok(Box::new(FsUpload::new(joined(started)?)))
     }
 
@@ -110,8 +114,10 @@ impl Store for FsStore {
     }
 
     async fn sync(&self, run: &StorePath) -> Result<()> {
-        let (root, dir, probe) = (self.root.clone(), self.dir(run), self.probe.clone());
-        Ok(joined(spawn_blocking(move || attempt::sync_run(&root, &dir, &probe)).await)?)
+        let (root, above) = (self.root.clone(), self.above.clone());
+        let (dir, probe) = (self.dir(run), self.probe.clone());
+        let sync = move || attempt::sync_run(&root, &above, &dir, &probe);
+        Ok(joined(spawn_blocking(sync).await)?)
     }
 
     async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {

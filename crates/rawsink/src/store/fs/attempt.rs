@@ -3,7 +3,8 @@
 //! 1. Lock the run's directory; look for a seal; remove what dead attempts staged.
 //! 2. Write rows to a staging file, whose name starts with a dot and carries the token.
 //! 3. Sync it; look for a seal again; remove a leftover; link the payload (create-only); remove the
-//!    staging name; sync the run's directory and all directories above it.
+//!    staging name; sync the run's directory and all directories above it, those above the root's
+//!    parent once by each store.
 //! 4. Only then stage and sync the seal, link it (create-only), sync the directory, remove the name.
 //!
 //! Nothing is ever renamed over anything. A failed sync is never repeated: the attempt ends. An
@@ -14,6 +15,10 @@ use std::{
     io::Write,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -34,13 +39,19 @@ use crate::{
 
 const FILE_MODE: Mode = Mode::from_raw_mode(0o640);
 
+/// Whether a store has synced the directories above its root's parent.
+///
+/// Whoever meets a root cannot know whether its maker has synced them yet, so every process does it
+/// once by itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Above(Arc<AtomicBool>);
+
 /// An attempt that holds its run's lock.
 #[derive(Debug)]
 pub(super) struct Attempt {
     run: LockedRun,
     root: PathBuf,
-    /// Whether the root was not there before this attempt.
-    made_root: bool,
+    above: Above,
     token: WriterToken,
     probe: Probe,
     staging: File,
@@ -62,17 +73,21 @@ impl Attempt {
     /// Step 1, and an empty staging file.
     pub(super) fn start(
         root: &Path,
+        above: Above,
         dir: &Path,
         attempt: store::Attempt,
         probe: Probe,
     ) -> Result<Self, FsError> {
-        let made_root = !root.exists();
+        if !root.exists() {
+            // Somebody took it away, and what is above it will be new again.
+            above.0.store(false, Ordering::Release);
+        }
         let run = LockedRun::acquire(dir, &probe)?;
         let entered = enter(&run, &attempt, &probe);
         match entered {
             Ok(staging) => {
                 let (root, token) = (root.to_owned(), attempt.token);
-                Ok(Self { run, root, made_root, token, probe, staging, stage: Stage::Writing })
+                Ok(Self { run, root, above, token, probe, staging, stage: Stage::Writing })
             }
             Err(error) => {
                 if !probe.is_dead() {
@@ -103,8 +118,7 @@ impl Attempt {
         self.stage = Stage::PayloadLinked;
         self.link(Step::LinkPayload, &staging, Object::Payload)?;
         self.unlink(Step::UnlinkPayloadStaging, &staging)?;
-        sync_upwards(&self.root, &path, &self.probe)?;
-        if self.made_root { sync_above(&self.root) } else { Ok(()) }
+        sync_upwards(&self.root, &self.above, &path, &self.probe)
     }
 
     /// Step 4.
@@ -249,7 +263,12 @@ fn unlink(run: &LockedRun, probe: &Probe, step: Step, name: &str) -> Result<(), 
 
 /// Syncs the objects of a run, whoever wrote them, and then the directories; a run that is not there
 /// has nothing to sync.
-pub(super) fn sync_run(root: &Path, run: &Path, probe: &Probe) -> Result<(), FsError> {
+pub(super) fn sync_run(
+    root: &Path,
+    above: &Above,
+    run: &Path,
+    probe: &Probe,
+) -> Result<(), FsError> {
     let objects = [(Step::SyncPayload, Object::Payload), (Step::SyncSeal, Object::Seal)];
     for (step, object) in objects {
         let path = run.join(object.file_name());
@@ -258,15 +277,16 @@ pub(super) fn sync_run(root: &Path, run: &Path, probe: &Probe) -> Result<(), FsE
             probe.run(step, &path, || fs::fsync(fs::open(&path, flags, Mode::empty())?)),
         )?;
     }
-    absent_is_fine(sync_upwards(root, run, probe))
+    absent_is_fine(sync_upwards(root, above, run, probe))
 }
 
 fn absent_is_fine(outcome: Result<(), FsError>) -> Result<(), FsError> {
     outcome.or_else(|error| if error.is_absence() { Ok(()) } else { Err(error) })
 }
 
-/// Syncs a run's directory and every directory above it up to the root's parent, whoever made them.
-pub(super) fn sync_upwards(root: &Path, run: &Path, probe: &Probe) -> Result<(), FsError> {
+/// Syncs a run's directory and every directory above it, whoever made them: up to the root's parent
+/// each time, and the rest once.
+fn sync_upwards(root: &Path, above: &Above, run: &Path, probe: &Probe) -> Result<(), FsError> {
     let top = root.parent().unwrap_or(root);
     for (depth, dir) in run.ancestors().take_while(|dir| dir.starts_with(top)).enumerate() {
         let step = if depth == 0 { Step::SyncRunDirectory } else { Step::SyncAncestor };
@@ -278,23 +298,26 @@ pub(super) fn sync_upwards(root: &Path, run: &Path, probe: &Probe) -> Result<(),
             outcome => outcome?,
         }
     }
+    if !above.0.load(Ordering::Acquire) {
+        sync_above(root, probe)?;
+        // Only now: whoever comes meanwhile must not take it for done.
+        above.0.store(true, Ordering::Release);
+    }
     Ok(())
 }
 
-/// Syncs the directories above the root's parent up to where the file system is mounted, for an
-/// attempt that made the root and perhaps some of them. What is closed to us is synced as a whole.
-fn sync_above(root: &Path) -> Result<(), FsError> {
+/// Syncs the directories above the root's parent up to where the file system is mounted. What is
+/// closed to us is synced as a whole.
+fn sync_above(root: &Path, probe: &Probe) -> Result<(), FsError> {
     let top = root.parent().unwrap_or(root);
     let device = |dir: &Path| fs::stat(dir).map(|stat| stat.st_dev).ok();
     let home = device(top);
     for dir in top.ancestors().skip(1).take_while(|dir| device(dir) == home) {
-        match sync_directory(dir) {
-            Ok(()) => {}
-            Err(Errno::ACCESS) => {
-                let synced = open_directory(root).and_then(fs::syncfs);
-                return synced.map_err(|cause| FsError::new("sync", root, &cause.into()));
+        match probe.run(Step::SyncAbove, dir, || sync_directory(dir)) {
+            Err(error) if error.is(Errno::ACCESS) => {
+                return probe.run(Step::SyncAbove, root, || fs::syncfs(open_directory(root)?));
             }
-            Err(cause) => return Err(FsError::new("sync", dir, &cause.into())),
+            outcome => outcome?,
         }
     }
     Ok(())

@@ -6,7 +6,8 @@ mod order; // the steps of whole attempts
 mod races; // others act between the steps
 
 use std::{
-    path::PathBuf,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -62,6 +63,11 @@ impl Script {
         self.events.lock().unwrap().clone()
     }
 
+    /// How often a step was begun.
+    fn count(&self, wanted: Step) -> usize {
+        self.steps().into_iter().filter(|step| *step == wanted).count()
+    }
+
     /// The steps that were begun.
     fn steps(&self) -> Vec<Step> {
         let begun = self.events().into_iter().filter(|(_, moment)| *moment == Moment::Before);
@@ -108,6 +114,14 @@ impl World {
 
     fn root(&self) -> PathBuf {
         self.parent.path().join("raw")
+    }
+
+    /// How many directories are above the root's parent, up to where the file system is mounted.
+    fn above(&self) -> usize {
+        let device = |dir: &Path| std::fs::metadata(dir).unwrap().dev();
+        let parent = self.parent.path();
+        let same = |dir: &&Path| device(dir) == device(parent);
+        parent.ancestors().skip(1).take_while(same).count()
     }
 
     fn dir(&self) -> PathBuf {
@@ -172,7 +186,11 @@ fn seal_of(token: u128) -> String {
 
 /// One whole attempt, which ends as a sink ends it.
 async fn write(store: &FsStore, token: u128) -> Result<WriterToken> {
-    let mut upload = store.start(&run(), attempt(token)).await?;
+    write_run(store, &run(), token).await
+}
+
+async fn write_run(store: &FsStore, run: &StorePath, token: u128) -> Result<WriterToken> {
+    let mut upload = store.start(run, attempt(token)).await?;
     let text = payload_of(token);
     let (first, last) = text.split_at(20);
     let appended = upload.append(Bytes::from(first.to_owned())).await;

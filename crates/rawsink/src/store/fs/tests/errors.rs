@@ -19,8 +19,9 @@ fn expected(
     match step {
         // The seal stands and is durable.
         Step::UnlinkSealStaging => None,
-        // The whole file system is synced where the root's parent is closed.
+        // The whole file system is synced where the root's parent, or what is above it, is closed.
         Step::SyncAncestor if is_top && errno == Errno::ACCESS => None,
+        Step::SyncAbove if errno == Errno::ACCESS => None,
         Step::SyncSealedDirectory => Some(ErrorKind::Unknown),
         Step::LinkSeal if errno == Errno::IO || moment == Moment::After => Some(ErrorKind::Unknown),
         _ => Some(kind),

@@ -6,14 +6,17 @@ use super::*;
 const ANCESTORS: usize = 4 + 1 + 1;
 
 fn is_sync(step: Step) -> bool {
-    use Step::{SyncAncestor, SyncPayload, SyncRunDirectory, SyncSeal, SyncSealedDirectory};
-    matches!(step, SyncAncestor | SyncPayload | SyncRunDirectory | SyncSeal | SyncSealedDirectory)
+    use Step::{
+        SyncAbove, SyncAncestor, SyncPayload, SyncRunDirectory, SyncSeal, SyncSealedDirectory,
+    };
+    let files = matches!(step, SyncPayload | SyncSeal);
+    files || matches!(step, SyncRunDirectory | SyncSealedDirectory | SyncAncestor | SyncAbove)
 }
 
 #[tokio::test]
 async fn g02_the_payload_and_all_directories_are_synced_before_the_seal_appears() {
-    let script = Script::new(None);
-    write(&World::new(Before::Nothing).probed(script.clone()), 1).await.unwrap();
+    let (world, script) = (World::new(Before::Nothing), Script::new(None));
+    write(&world.probed(script.clone()), 1).await.unwrap();
     let start = [
         Step::MakeDirectories,
         Step::OpenDirectory,
@@ -41,16 +44,64 @@ async fn g02_the_payload_and_all_directories_are_synced_before_the_seal_appears(
         Step::SyncSealedDirectory,
         Step::UnlinkSealStaging,
     ];
-    let expected = [&start[..], &payload, &[Step::SyncAncestor; ANCESTORS], &seal].concat();
+    let above = vec![Step::SyncAbove; world.above()];
+    let expected = [&start[..], &payload, &[Step::SyncAncestor; ANCESTORS], &above, &seal].concat();
     assert_eq!(script.steps(), expected);
 }
 
 #[tokio::test]
 async fn g02_directories_are_synced_whoever_made_them() {
+    let (world, script) = (World::new(Before::DeadAttempt), Script::new(None));
+    write(&world.probed(script.clone()), 1).await.unwrap();
+    assert_eq!(script.count(Step::SyncAncestor), ANCESTORS);
+    assert_eq!(script.count(Step::SyncAbove), world.above());
+}
+
+#[tokio::test]
+async fn g02_what_is_above_a_root_that_another_is_just_making_is_synced_before_the_seal_appears() {
+    let world = World::new(Before::Nothing);
+    let first = world.fresh().start(&run().join("first"), attempt(1)).await.unwrap();
     let script = Script::new(None);
-    write(&World::new(Before::DeadAttempt).probed(script.clone()), 1).await.unwrap();
-    let synced = script.steps().into_iter().filter(|step| *step == Step::SyncAncestor).count();
-    assert_eq!(synced, ANCESTORS);
+    let second = world.probed(script.clone());
+    write(&second, 2).await.unwrap();
+    let steps = script.steps();
+    let sealed = steps.iter().position(|step| *step == Step::LinkSeal).unwrap();
+    let before = steps[..sealed].iter().filter(|step| **step == Step::SyncAbove).count();
+    assert_eq!(before, world.above());
+    drop(first);
+
+    write_run(&second.clone(), &run().join("second"), 3).await.unwrap();
+    second.sync(&run()).await.unwrap();
+    assert_eq!(script.count(Step::SyncAbove), before, "once by each store");
+}
+
+#[tokio::test]
+async fn g02_what_is_above_a_root_is_synced_by_whoever_only_syncs_a_run() {
+    let world = World::new(Before::Nothing);
+    write(&world.fresh(), 1).await.unwrap();
+    let script = Script::new(None);
+    let store = world.probed(script.clone());
+    store.sync(&run().join("absent")).await.unwrap();
+    store.sync(&run()).await.unwrap();
+    assert_eq!(script.count(Step::SyncAbove), world.above());
+    write_run(&store, &run().join("another"), 2).await.unwrap();
+    assert_eq!(script.count(Step::SyncAbove), world.above(), "once by each store");
+}
+
+#[tokio::test]
+async fn g02_what_is_above_the_root_is_synced_by_the_next_attempt_where_it_failed_or_is_new() {
+    let world = World::new(Before::Nothing);
+    let events = undisturbed(Before::Nothing).await;
+    let event = events.iter().rposition(|(step, _)| *step == Step::SyncAbove).unwrap();
+    let script = Script::new(Some(Fault { event, errno: Errno::IO, dies: false }));
+    let store = world.probed(script.clone());
+    write(&store, 1).await.unwrap_err();
+    write(&store, 2).await.unwrap();
+    assert_eq!(script.count(Step::SyncAbove), 2 * world.above());
+
+    std::fs::remove_dir_all(world.root()).unwrap();
+    write(&store, 3).await.unwrap();
+    assert_eq!(script.count(Step::SyncAbove), 3 * world.above());
 }
 
 #[tokio::test]
@@ -66,7 +117,7 @@ async fn a_failed_sync_is_never_repeated_and_ends_the_attempt() {
         assert_eq!(script.events().len(), event + 1, "nothing follows {step:?} {moment:?}");
         tried += 1;
     }
-    assert_eq!(tried, 2 * (4 + ANCESTORS));
+    assert_eq!(tried, 2 * (4 + ANCESTORS + World::new(Before::Nothing).above()));
 }
 
 #[tokio::test]
@@ -76,7 +127,8 @@ async fn syncing_a_run_syncs_its_files_before_its_directories() {
     let script = Script::new(None);
     world.probed(script.clone()).sync(&run()).await.unwrap();
     let run = [Step::SyncPayload, Step::SyncSeal, Step::SyncRunDirectory];
-    assert_eq!(script.steps(), [&run[..], &[Step::SyncAncestor; ANCESTORS]].concat());
+    let above = vec![Step::SyncAbove; world.above()];
+    assert_eq!(script.steps(), [&run[..], &[Step::SyncAncestor; ANCESTORS], &above].concat());
 
     for event in 0..script.events().len() {
         let script = Script::new(Some(Fault { event, errno: Errno::IO, dies: false }));
