@@ -19,7 +19,7 @@ use rustix::{
     io::Errno,
 };
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, Row, SqliteConnection,
+    AssertSqlSafe, ConnectOptions, Connection, Row, Sqlite, SqliteConnection, Transaction,
     error::DatabaseError,
     query::Query,
     sqlite::{SqliteConnectOptions, SqliteRow},
@@ -122,10 +122,7 @@ impl SqliteState {
     ) -> Result<Option<SqliteConnection>, sqlx::Error> {
         let mut connection = options.connect().await?;
         sqlx::query("BEGIN").execute(&mut connection).await?;
-        let found = sqlx::query("SELECT 1 FROM sqlite_master WHERE name = 'partition_state'")
-            .fetch_optional(&mut connection)
-            .await?;
-        Ok(found.map(|_| connection))
+        Ok(has_table(&mut connection).await?.then_some(connection))
     }
 
     /// Opens for writing and makes file and table where they are missing.
@@ -135,6 +132,21 @@ impl SqliteState {
         }
         let options = self.options().create_if_missing(true);
         options.connect().await.map_err(|cause| self.error(cause))
+    }
+
+    /// Begins a change: from now on nobody else makes one.
+    async fn begin<'lease>(
+        &self,
+        connection: &'lease mut SqliteConnection,
+    ) -> Result<Transaction<'lease, Sqlite>> {
+        connection.begin_with("BEGIN IMMEDIATE").await.map_err(|cause| self.error(cause))
+    }
+
+    /// Asks a table that is there for every column of the contract.
+    async fn found(&self, connection: &mut SqliteConnection) -> Result<Table> {
+        let nothing = sql::select_one(&Sql) + " AND 1 = 0";
+        self.run(connection, nothing, (0..KEY_COLUMNS).map(|_| None)).await?;
+        Ok(Table::Found)
     }
 
     fn options(&self) -> SqliteConnectOptions {
@@ -222,13 +234,17 @@ impl SqliteState {
 impl PartitionState for SqliteState {
     async fn init(&self) -> Result<Table> {
         if let Some(mut connection) = self.reader().await? {
-            let nothing = sql::select_one(&Sql) + " AND 1 = 0";
-            self.run(&mut connection, nothing, (0..KEY_COLUMNS).map(|_| None)).await?;
-            return Ok(Table::Found);
+            return self.found(&mut connection).await;
         }
         let mut connection = self.writer().await?;
-        let made = sqlx::query(SCHEMA).execute(&mut connection).await;
+        let mut transaction = self.begin(&mut connection).await?;
+        // Another may have made it since.
+        if has_table(&mut transaction).await.map_err(|cause| self.error(cause))? {
+            return self.found(&mut transaction).await;
+        }
+        let made = sqlx::query(SCHEMA).execute(&mut *transaction).await;
         made.map_err(|cause| self.error(cause))?;
+        transaction.commit().await.map_err(|cause| self.error(cause))?;
         Ok(Table::Made)
     }
 
@@ -263,8 +279,7 @@ impl PartitionState for SqliteState {
         now: Timestamp,
     ) -> Result<Option<Record>> {
         let mut connection = self.writer().await?;
-        let mut transaction =
-            connection.begin_with("BEGIN IMMEDIATE").await.map_err(|cause| self.error(cause))?;
+        let mut transaction = self.begin(&mut connection).await?;
         sqlx::query(SCHEMA).execute(&mut *transaction).await.map_err(|cause| self.error(cause))?;
         let previous = self.one(&mut transaction, key).await?;
         let next = change.apply(previous.as_ref(), now);
@@ -277,6 +292,11 @@ impl PartitionState for SqliteState {
         let _ = connection.close().await;
         Ok(next)
     }
+}
+
+async fn has_table(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let look = sqlx::query("SELECT 1 FROM sqlite_master WHERE name = 'partition_state'");
+    Ok(look.fetch_optional(connection).await?.is_some())
 }
 
 /// Tells whether a process died in the middle of a change, and who reads alone cannot roll it back:

@@ -7,7 +7,7 @@ use rawsink::{
     key::Selection,
     state::{Change, Filter, PartitionState, Status, Table},
 };
-use tokio::{sync::Barrier, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::{now, passed};
 use crate::{
@@ -96,31 +96,6 @@ async fn a_table_that_somebody_is_just_making_is_found() {
     let (key, verdict) = (key(), passed(1));
     let judged = beside(&database, database.contract(), state.judge(&key, &verdict, now())).await;
     assert_eq!(judged.unwrap().attempt_count, 1);
-}
-
-/// How the server refuses the later ones depends on how far the first is: the table, its type or
-/// its entry in a catalogue is there already.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "parity: needs a PostgreSQL server"]
-async fn of_many_hosts_that_make_the_table_at_once_one_does_and_the_others_find_it() {
-    let database = Postgres::new().await;
-    for round in 0..60 {
-        let start = Arc::new(Barrier::new(8));
-        let mut hosts = JoinSet::new();
-        for _ in 0..8 {
-            let (state, start) = (database.patient_state(), Arc::clone(&start));
-            hosts.spawn(async move {
-                // So that it is connected already.
-                assert_eq!(state.get(&key()).await.unwrap(), None);
-                start.wait().await;
-                state.init().await.unwrap()
-            });
-        }
-        let found = hosts.join_all().await;
-        let made = found.iter().filter(|table| **table == Table::Made).count();
-        assert_eq!(made, 1, "round {round}: {found:?}");
-        database.execute("DROP TABLE partition_state").await;
-    }
 }
 
 /// A name that is taken by something else is no table that somebody has made.
