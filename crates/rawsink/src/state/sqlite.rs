@@ -38,6 +38,9 @@ use crate::{
 /// How long a busy database is waited for, unless set otherwise.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How often the directory may vanish between making it and making the file in it.
+const MAX_STARTS: u32 = 100;
+
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS partition_state (
     source TEXT NOT NULL,
     customer_id TEXT NOT NULL,
@@ -127,11 +130,37 @@ impl SqliteState {
 
     /// Opens for writing and makes file and table where they are missing.
     async fn writer(&self) -> Result<SqliteConnection> {
-        if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            std::fs::create_dir_all(parent).map_err(|cause| unavailable(&cause, parent))?;
-        }
         let options = self.options().create_if_missing(true);
-        options.connect().await.map_err(|cause| self.error(cause))
+        for _ in 1..MAX_STARTS {
+            match self.open(&options).await {
+                // Whoever made the directory took it away again (as `doctor` does): start over.
+                Err(cause) if self.may_have_lost_directory(&cause) => {}
+                opened => return opened.map_err(|cause| self.error(cause)),
+            }
+        }
+        self.open(&options).await.map_err(|cause| self.error(cause))
+    }
+
+    async fn open(&self, options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+        std::fs::create_dir_all(self.directory())?;
+        options.connect().await
+    }
+
+    /// Tells whether a directory may have vanished in the middle of [`open`](Self::open). It may be
+    /// there again by now.
+    fn may_have_lost_directory(&self, cause: &sqlx::Error) -> bool {
+        use std::io::ErrorKind::{AlreadyExists, NotFound};
+        match cause {
+            sqlx::Error::Io(cause) => matches!(cause.kind(), NotFound | AlreadyExists),
+            // SQLITE_CANTOPEN does not say why
+            cause => code(cause) == Some(14) && !self.path.is_dir() && !self.is_closed_to_us(),
+        }
+    }
+
+    /// Returns the directory that the file is in.
+    fn directory(&self) -> &Path {
+        let parent = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        parent.unwrap_or(Path::new("."))
     }
 
     /// Begins a change: from now on nobody else makes one.
@@ -196,21 +225,19 @@ impl SqliteState {
     }
 
     fn error(&self, cause: sqlx::Error) -> Error {
-        let kind = match cause
-            .as_database_error()
-            .and_then(DatabaseError::code)
-            .as_deref()
-            .map(primary_code)
-        {
+        if let sqlx::Error::Io(cause) = &cause {
+            return unavailable(cause, self.directory());
+        }
+        let kind = match code(&cause) {
             _ if self.path.is_dir() => ErrorKind::Invalid,
             // SQLITE_PERM, SQLITE_READONLY, SQLITE_AUTH
-            Some(Some(3 | 8 | 23)) => ErrorKind::Denied,
+            Some(3 | 8 | 23) => ErrorKind::Denied,
             // SQLITE_CANTOPEN does not say why
-            Some(Some(14)) if self.is_closed_to_us() => ErrorKind::Denied,
+            Some(14) if self.is_closed_to_us() => ErrorKind::Denied,
             // SQLITE_CORRUPT, SQLITE_NOTADB
-            Some(Some(11 | 26)) => ErrorKind::Corrupt,
+            Some(11 | 26) => ErrorKind::Corrupt,
             // SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISMATCH: the table is not the contract's
-            Some(Some(1 | 19 | 20)) => ErrorKind::Invalid,
+            Some(1 | 19 | 20) => ErrorKind::Invalid,
             // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_IOERR and what has no number
             _ => ErrorKind::Unavailable,
         };
@@ -221,12 +248,11 @@ impl SqliteState {
 
     /// Tells whether this user may not read and write the file, or write the directory for it.
     fn is_closed_to_us(&self) -> bool {
-        let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
         let closed = |path: &Path, access| {
             matches!(fs::access(path, access), Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
         };
         closed(&self.path, Access::READ_OK | Access::WRITE_OK)
-            || closed(dir.unwrap_or(Path::new(".")), Access::WRITE_OK)
+            || closed(self.directory(), Access::WRITE_OK)
     }
 }
 
@@ -306,9 +332,10 @@ fn needs_recovery(cause: &sqlx::Error) -> bool {
     matches!(code.as_deref(), Some("264" | "776"))
 }
 
-/// Returns the primary result code of an extended one.
-fn primary_code(code: &str) -> Option<u32> {
-    code.parse::<u32>().ok().map(|code| code & 0xFF)
+/// Returns the primary result code.
+fn code(cause: &sqlx::Error) -> Option<u32> {
+    let extended = cause.as_database_error().and_then(DatabaseError::code)?;
+    extended.parse::<u32>().ok().map(|code| code & 0xFF)
 }
 
 fn unavailable(cause: &std::io::Error, path: &Path) -> Error {

@@ -1,11 +1,15 @@
 //! What is true of a state in an SQLite file alone: files, bytes, modes, logs.
 
-use std::fs;
+use std::{
+    fs,
+    sync::{Arc, Barrier},
+    thread,
+};
 
 use jiff::Timestamp;
 use rawsink::{
     ErrorKind,
-    state::{Filter, Outcome, PartitionState, SqliteState, Verdict},
+    state::{Filter, Outcome, PartitionState, SqliteState, Table, Verdict},
 };
 use tempfile::TempDir;
 
@@ -60,6 +64,31 @@ async fn a_verdict_makes_the_directories_above_the_database() {
     let path = folder.path().join("made/below/state.db");
     let made = SqliteState::new(&path).judge(&key(), &passed(1), now()).await.unwrap();
     assert_eq!(SqliteState::new(&path).get(&key()).await.unwrap(), Some(made));
+}
+
+/// As `doctor` does, which takes away again what it made.
+#[tokio::test]
+async fn a_directory_that_another_makes_and_takes_away_meanwhile_is_made_again() {
+    for round in 0..20 {
+        let folder = TempDir::new().unwrap();
+        let (outer, inner) = (folder.path().join("made"), folder.path().join("made/below"));
+        let state = SqliteState::new(inner.join("state.db"));
+        let start = Arc::new(Barrier::new(2));
+        let started = Arc::clone(&start);
+        let other = thread::spawn(move || {
+            started.wait();
+            // Fewer removals than the state has patience for.
+            for _ in 0..40 {
+                // Refused where the state was quicker.
+                let _ = fs::create_dir_all(&inner);
+                let _ = fs::remove_dir(&inner).and_then(|()| fs::remove_dir(&outer));
+            }
+        });
+        start.wait();
+        let made = state.init().await;
+        other.join().unwrap();
+        assert_eq!(made.unwrap(), Table::Made, "round {round}");
+    }
 }
 
 #[tokio::test]
