@@ -85,7 +85,7 @@ pub(super) async fn examine(
 ) -> Result<Diagnosis> {
     progress(checks::find("root"));
     let examined = spawn_blocking(move || {
-        let scratch = DirectoryScratch::make(&root, &token)?;
+        let mut scratch = DirectoryScratch::make(&root, &token)?;
         let observed = observe(&scratch);
         let place = scratch.path().display().to_string();
         Ok((observed, place, scratch.clear()))

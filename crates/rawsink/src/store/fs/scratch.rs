@@ -18,6 +18,9 @@ use rustix::{
 use super::{attempt, error::FsError, lock::DIRECTORY_MODE};
 use crate::{error::Result, store::WriterToken};
 
+/// How often another scratch may take a directory away between finding it and making one in it.
+const MAX_STARTS: u32 = 100;
+
 /// A directory that nobody else uses.
 #[derive(Debug)]
 pub(crate) struct DirectoryScratch {
@@ -55,23 +58,34 @@ impl DirectoryScratch {
     pub(crate) fn make(root: &Path, token: &WriterToken) -> Result<Self> {
         let root = super::absolute(root)?;
         let dir = root.join("_doctor").join(token.as_str());
-        let mut missing: Vec<PathBuf> =
-            dir.ancestors().take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
-        missing.reverse();
         let mut scratch = Self { root, dir, made: Vec::new() };
+        for _ in 1..MAX_STARTS {
+            match scratch.make_missing() {
+                // Another scratch took away a directory that it had made: start over.
+                Err(error) if error.is(Errno::NOENT) || error.is(Errno::EXIST) => {}
+                outcome => return Ok(outcome.map(|()| scratch)?),
+            }
+        }
+        Ok(scratch.make_missing().map(|()| scratch)?)
+    }
+
+    /// Makes the directories that are missing, or none.
+    fn make_missing(&mut self) -> Result<(), FsError> {
+        let mut missing: Vec<PathBuf> =
+            self.dir.ancestors().take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
+        missing.reverse();
         for dir in missing {
             match std::fs::DirBuilder::new().mode(DIRECTORY_MODE).create(&dir) {
                 // Somebody else made it, and keeps it.
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
                 Err(cause) => {
-                    let error = FsError::new("make a directory", &dir, &cause);
-                    scratch.clear();
-                    return Err(error.into());
+                    self.clear();
+                    return Err(FsError::new("make a directory", dir, &cause));
                 }
-                Ok(()) => scratch.made.push(dir),
+                Ok(()) => self.made.push(dir),
             }
         }
-        Ok(scratch)
+        Ok(())
     }
 
     /// Returns the root, absolute.
@@ -161,8 +175,9 @@ impl DirectoryScratch {
     }
 
     /// Takes away everything that was made; returns what could not be. A directory in which somebody
-    /// else put something stays, and is not counted.
-    pub(crate) fn clear(&self) -> Vec<String> {
+    /// else put something stays, and is not counted. From then on nothing is this scratch's any more:
+    /// another may make the same directories again.
+    pub(crate) fn clear(&mut self) -> Vec<String> {
         let mut left = Vec::new();
         if self.has_made(&self.dir) && self.dir.exists() {
             for name in self.names().unwrap_or_default() {
@@ -172,8 +187,8 @@ impl DirectoryScratch {
                 }
             }
         }
-        for dir in self.made.iter().rev() {
-            match std::fs::remove_dir(dir) {
+        for dir in std::mem::take(&mut self.made).into_iter().rev() {
+            match std::fs::remove_dir(&dir) {
                 Err(cause) if cause.kind() == io::ErrorKind::DirectoryNotEmpty => break,
                 Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
                     left.push(dir.display().to_string());

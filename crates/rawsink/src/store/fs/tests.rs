@@ -4,6 +4,7 @@ mod crashes; // the process dies at a step
 mod errors; // the system refuses a step
 mod order; // the steps of whole attempts
 mod races; // others act between the steps
+mod scratch; // the place for raw operations, and others beside it
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -20,7 +21,7 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::{
-    FsStore,
+    DirectoryScratch, FsStore,
     probe::{Hook, Moment, Probe, Step},
 };
 use crate::{
