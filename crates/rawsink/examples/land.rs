@@ -1,5 +1,5 @@
 //! Lands one partition as the README says:
-//! `RAW_SINK_ROOT=/tmp/raw cargo run --package rawsink --example land`.
+//! `RAW_SINK_ROOT=raw cargo run --package rawsink --example land`.
 
 use rawsink::{Metadata, PartitionKey, RawSink, RunId, config::Loaded};
 use serde_json::json;

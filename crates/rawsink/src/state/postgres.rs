@@ -41,10 +41,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a change is tried again that lost against another one.
 const REPEATS: usize = 5;
 
-/// Leaves a record that another writer has added to it. Names the key, so that a table which has
-/// lost it is noticed.
-const ON_CONFLICT: &str = " ON CONFLICT (source, customer_id, query_name, logical_date) DO NOTHING";
-
 /// Keeps other writers from adding the same key, where no constraint does.
 const LOCK_TABLE: &str = "LOCK TABLE partition_state IN SHARE ROW EXCLUSIVE MODE";
 
@@ -194,13 +190,13 @@ impl PostgresState {
         let begin = AssertSqlSafe(self.connections.begin());
         let mut transaction = connection.begin_with(begin).await?;
         let select = sql::select_one(&*table) + " FOR UPDATE";
-        let mut insert = sql::insert(&*table);
-        match table.uniqueness {
-            Uniqueness::Kept => insert.push_str(ON_CONFLICT),
+        let insert = match table.uniqueness {
+            Uniqueness::Kept => sql::insert_unless_there(&*table),
             Uniqueness::Unknown => {
                 sqlx::query(LOCK_TABLE).execute(&mut *transaction).await?;
+                sql::insert(&*table)
             }
-        }
+        };
         for _ in 0..REPEATS {
             let previous = one(&mut transaction, select.clone(), key).await?;
             let Some(next) = change(previous.as_ref()) else { return Ok((transaction, None)) };

@@ -25,6 +25,10 @@ pub(super) trait Dialect {
     }
 }
 
+fn key_columns() -> String {
+    COLUMNS[..KEY_COLUMNS].join(", ")
+}
+
 /// Reads all columns, in the order of [`COLUMNS`].
 fn select(dialect: &impl Dialect) -> String {
     let columns = COLUMNS.map(|column| dialect.read(column));
@@ -51,8 +55,14 @@ pub(super) fn select_many(dialect: &impl Dialect, keys: usize) -> String {
         format!("({})", values.collect::<Vec<_>>().join(", "))
     };
     let wanted = (0..keys).map(key).collect::<Vec<_>>().join(", ");
-    let columns = COLUMNS[..KEY_COLUMNS].join(", ");
+    let columns = key_columns();
     format!("{} WHERE ({columns}) IN (VALUES {wanted})", select(dialect))
+}
+
+/// Makes one record, unless one of its key is there; parameters: all columns. Names the key, so that
+/// a table which has lost it is noticed.
+pub(super) fn insert_unless_there(dialect: &impl Dialect) -> String {
+    format!("{} ON CONFLICT ({}) DO NOTHING", insert(dialect), key_columns())
 }
 
 /// Makes one record; parameters: all columns.
