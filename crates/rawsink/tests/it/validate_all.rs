@@ -1,6 +1,10 @@
 //! Judging every run that waits for a verdict, with others, cut off, and within a request budget.
 
-use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    sync::Arc,
+};
 
 use futures_util::StreamExt;
 use rawsink::{
@@ -163,8 +167,11 @@ async fn what_was_cut_off_is_judged_by_the_next_call_and_nothing_else(database: 
     let (sink, state) = (RawSink::new(MemoryStore::new()), state_of(database));
     land(&sink, 30).await;
     let mut events = validate_all(&sink, &state, &work());
+    let mut told_before = BTreeSet::new();
     for _ in 0..6 {
-        events.next().await.unwrap().unwrap();
+        if let Event::Judged(judged) = events.next().await.unwrap().unwrap() {
+            told_before.insert(judged.key.customer_id().to_owned());
+        }
     }
     drop(events);
     let told = judge(&sink, &state, &work()).await;
@@ -176,7 +183,8 @@ async fn what_was_cut_off_is_judged_by_the_next_call_and_nothing_else(database: 
     assert!(judged_again <= jobs, "only where a commit was under way when it was cut off");
     for (id, record) in records {
         assert_eq!(record.status, Status::Success, "{id}");
-        assert!((1..=2).contains(&record.attempt_count), "{id}: {record:?}");
+        let at_most = if told_before.contains(&id) { 1 } else { 2 };
+        assert!((1..=at_most).contains(&record.attempt_count), "{id}: {record:?}");
     }
 }
 
