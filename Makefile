@@ -1,13 +1,13 @@
-# Every gate under one name. `make help` lists them.
+# All build and test commands. `make help` lists them.
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline parity parity-ceph torture torture-ceph model simulate bench coverage-test deploy-test docs lint lint-workflows dist ci
+.PHONY: help demo test test-offline features compat parity parity-ceph torture torture-ceph model simulate bench coverage-test deploy-test docs lint lint-workflows dist ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: ## Build the program and go the whole way once, in ./rawsink-demo
+demo: ## Build the program and run its demo in ./rawsink-demo
 	$(CARGO) build --release --package rawsink-cli
 	target/release/rawsink demo --dir rawsink-demo
 
@@ -15,24 +15,30 @@ test: ## Run all tests; needs no network
 	$(CARGO) test --workspace --lib --bins --tests
 	$(CARGO) test --workspace --doc
 
-test-offline: ## Run all tests where there is no network, not even loopback
+test-offline: ## Run all tests without a network, not even loopback
 	$(CARGO) test --workspace --lib --bins --tests --no-run
 	scripts/without-network $(MAKE) test CARGO="$(CARGO) --offline"
 
-parity: ## Run the tests against a real object storage server and PostgreSQL; starts both on loopback unless named
+compat: ## Check compatibility with the released program in both directions; RELEASED=revision selects another
+	scripts/compat $(COMPAT)
+
+features: ## Check every feature of the library alone; test it without features and with the default ones
+	scripts/features
+
+parity: ## Run the tests against a real object storage server and PostgreSQL; starts both on loopback unless configured
 	scripts/parity
 
-parity-ceph: ## The same against a Ceph object gateway on loopback; installs Debian's packages where they are missing
+parity-ceph: ## Run the same tests against a Ceph object gateway on loopback; installs missing Debian packages
 	scripts/with-ceph scripts/parity
 
 torture: ## Kill, pause and race writers on MinIO for five minutes, then check every partition without the library
 	scripts/with-minio scripts/torture $(TORTURE)
 
-torture-ceph: ## The same on a Ceph object gateway, whose garbage is collected before the check
+torture-ceph: ## Run the same on a Ceph object gateway, with garbage collection before the check
 	scripts/with-ceph scripts/torture --grace 10 --seal-deadline 4 --seal-timeout 3 \
 		--before-check 'radosgw-admin gc process --include-all' $(TORTURE)
 
-model: ## Explore every interleaving of writers; takes minutes, and is written to docs/proof.md
+model: ## Explore every interleaving of writers and write docs/proof.md; takes minutes
 	$(CARGO) run --package rawsink-proof --bin model -- --page docs/proof.md
 
 simulate: ## Simulate the real code over SEEDS seeds (10,000); SEED=n replays one, line by line
@@ -40,16 +46,16 @@ simulate: ## Simulate the real code over SEEDS seeds (10,000); SEED=n replays on
 		$(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10000)) \
 		$(if $(UNBOUNDED),--unbounded) $(if $(LIE),--lie $(LIE))
 
-bench: ## Measure CPU, memory and requests beside floors in the same run; starts a MinIO unless a server is named
+bench: ## Measure CPU, memory and requests against floors; starts a MinIO unless a server is configured
 	scripts/with-minio $(CARGO) bench --package rawsink-cli --bench throughput
 
-coverage-test: ## Look at the coverage page in headless Chromium; needs Node.js, npm and chromium, takes a minute
+coverage-test: ## Test the coverage page in headless Chromium; needs Node.js, npm and chromium, takes a minute
 	scripts/coverage-test $(if $(KEEP),--keep)
 
-deploy-test: ## Lint the Ansible role and play it on this machine, with real Vault, SOPS and MinIO; installs them
+deploy-test: ## Lint the Ansible role and run it on this machine, with real Vault, SOPS and MinIO; installs them
 	deploy/ansible/tests/run
 
-docs: ## Write the generated pages, docs/cli.md and docs/configuration.md
+docs: ## Generate docs/cli.md and docs/configuration.md
 	UPDATE_DOCS=1 $(CARGO) test --package rawsink-cli --bin rawsink docs::
 
 lint: ## Check format, lints and documentation
@@ -57,10 +63,10 @@ lint: ## Check format, lints and documentation
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps
 
-lint-workflows: ## Check the workflow files of GitHub Actions; installs actionlint where it is missing
+lint-workflows: ## Check the workflow files of GitHub Actions; installs actionlint if missing
 	scripts/lint-workflows
 
 dist: ## Pack the program: dist/*.tar.gz with completions, manual pages and the licences of all crates; SHA256SUMS
 	scripts/dist
 
-ci: lint test-offline simulate ## All that must be green before a change lands
+ci: lint test-offline features simulate ## Run all checks that a change must pass

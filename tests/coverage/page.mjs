@@ -1,6 +1,6 @@
-// Looks at coverage pages in headless Chromium: `make coverage-test`.
+// Tests coverage pages in headless Chromium: `make coverage-test`.
 //
-//   page.mjs DIR    reads small.html, large.html, hostile.html and empty.html there and leaves screenshots beside them
+//   page.mjs DIR    reads small.html, large.html, hostile.html and empty.html in DIR and writes screenshots there
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -12,7 +12,7 @@ const dir = path.resolve(process.argv[2]);
 const { chromium } = createRequire(path.join(dir, "package.json"))("playwright-core");
 const DESKTOP = { width: 1280, height: 800 };
 const NARROW = { width: 390, height: 844 };
-// What nobody should wait longer for, and how far frames may be apart while it scrolls, on a busy machine without a GPU.
+// Maximum drawing time, and maximum time between frames while scrolling, on a busy machine without a GPU.
 const DRAWN_MS = 2000;
 const FRAME_MS = 34;
 
@@ -22,7 +22,7 @@ const browser = await chromium.launch({
     "--disable-component-update", "--disable-sync"],
 });
 
-// Opens a page; whatever it says, asks or requests beyond itself is a fault.
+// Opens a page; any console message, dialog or request is a fault.
 async function open(name, options = {}) {
   const context = await browser.newContext({ viewport: DESKTOP, ...options });
   const page = await context.newPage();
@@ -46,7 +46,7 @@ async function open(name, options = {}) {
 const text = (page, selector) => page.locator(selector).innerText();
 const shown = (page) => text(page, "#shown");
 
-// Where the first cell with a letter lies in the window.
+// Returns the position of the first cell with a letter in the window.
 const find = (page, letter) => page.evaluate((letter) => {
   const row = model.shown.findIndex(({ letters }) => letters.includes(letter));
   const cell = { row, day: model.shown[row].letters.indexOf(letter) };
@@ -103,7 +103,7 @@ const tests = {
     await page.selectOption("#query", "keyword_view");
     assert.equal(await shown(page), "1 of 42 rows");
     await page.fill("#customer", "nobody");
-    assert.equal(await text(page, "#empty"), "No row passes these filters.");
+    assert.equal(await text(page, "#empty"), "No row matches these filters.");
     await page.click("#reset");
     await page.waitForFunction(() => model.shown.length === 42);
     const missing = await page.evaluate(() => model.rows.filter(({ letters }) => /m/i.test(letters)).length);
@@ -120,13 +120,13 @@ const tests = {
     await close();
   },
 
-  async "a cell that is pointed at is told about"() {
+  async "hovering over a cell shows its details"() {
     const { page, close } = await open("small.html");
     for (const [letter, name, more] of [
-      ["v", "Validated", "T23:05:06.789Z"], ["s", "Sealed only", "waits to be validated"],
+      ["v", "Validated", "T23:05:06.789Z"], ["s", "Sealed only", "not validated yet"],
       ["u", "Unsealed", "without a seal"], ["f", "Failed", "line 17 is no JSON object"],
-      ["m", "Missing", "No run is there"], ["M", "Missing", "has authority and cannot be read"],
-      ["V", "Validated", "-again is sealed and has no verdict"],
+      ["m", "Missing", "No run exists"], ["M", "Missing", "has authority but cannot be read"],
+      ["V", "Validated", "-again is sealed but has no verdict"],
     ]) {
       const cell = await find(page, letter);
       await page.mouse.move(cell.x, cell.y);
@@ -140,7 +140,7 @@ const tests = {
     await close();
   },
 
-  async "all of it can be reached by keyboard"() {
+  async "the keyboard reaches everything"() {
     const { page, close } = await open("small.html");
     await page.focus("#grid");
     await page.keyboard.press("ArrowDown");
@@ -177,7 +177,7 @@ const tests = {
     await close();
   },
 
-  async "filters pass on what they say, and a day's bar follows them"() {
+  async "filters combine, and a day's bar follows them"() {
     const { page, close } = await open("small.html");
     const rows = (wanted) => page.evaluate((wanted) => model.rows.filter(({ letters }) => wanted.test(letters)).length, wanted);
     await page.click('#standings [data-letter="u"]');
@@ -186,7 +186,7 @@ const tests = {
     const dimmed = await page.evaluate(() => [..."vsufmVUFM"].filter((letter) => !model.isWanted(letter)).join(""));
     assert.equal(dimmed, "vsmVM");
     await page.focus("#grid");
-    // Once around, and each of them once.
+    // Cycles through each of them once.
     const cells = await page.evaluate(() => model.shown.map(({ letters }) => letters).join("").replace(/[^uf]/gi, "").length);
     const visited = new Set();
     for (let press = 0; press < cells; press++) {
@@ -210,7 +210,7 @@ const tests = {
     await close();
   },
 
-  async "sources are told apart"() {
+  async "sources are separate"() {
     const small = readFileSync(path.join(dir, "small.html"), "utf8");
     // The first three rows of another source.
     let rows = 0;
@@ -246,7 +246,7 @@ const tests = {
     await close();
   },
 
-  async "it can be printed, in light colours, with the rows that are shown"() {
+  async "it prints the shown rows in light colours"() {
     const { page, close } = await open("small.html", { colorScheme: "dark" });
     await page.selectOption("#query", "ad_group");
     const pieces = () => page.evaluate(() => [...document.querySelectorAll("#paper canvas")].map(({ width, height }) => [width, height]));
@@ -268,7 +268,7 @@ const tests = {
     await close();
   },
 
-  async "a large grid is printed in part, and says so"() {
+  async "a large grid is printed in part, with a note"() {
     const { page, close } = await open("large.html");
     await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
     assert.equal(await page.locator("#paper canvas").count(), 20);
@@ -276,16 +276,16 @@ const tests = {
     await close();
   },
 
-  async "records that make no sense, and nothing at all, are told of"() {
+  async "malformed records and an empty page are reported"() {
     const hostile = readFileSync(path.join(dir, "hostile.html"), "utf8");
     assert.equal(hostile.split('"faults":0').length, 2);
     writeFileSync(path.join(dir, "faults.html"), hostile.replace('"faults":0', '"faults":2'));
     const { page, close } = await open("faults.html");
-    assert.ok((await text(page, "#faults")).startsWith("2 records of the state make no sense."));
+    assert.ok((await text(page, "#faults")).startsWith("2 state records are malformed."));
     await page.screenshot({ path: path.join(dir, "one-cell.png") });
     await close();
     const empty = await open("empty.html");
-    assert.equal(await text(empty.page, "#empty"), "Nothing is landed, and nothing is expected.");
+    assert.equal(await text(empty.page, "#empty"), "No partition exists, and none is expected.");
     assert.equal(await text(empty.page, "#share"), "–");
     assert.ok(await empty.page.locator("#faults").isHidden());
     await empty.page.focus("#grid");
@@ -294,7 +294,7 @@ const tests = {
     await empty.close();
   },
 
-  async "names and reasons are text, whatever they say"() {
+  async "names and reasons are always text"() {
     const { page, close } = await open("hostile.html");
     const cell = await find(page, "s");
     await page.mouse.move(cell.x, cell.y);
@@ -309,7 +309,7 @@ const tests = {
     const { page, close } = await open("large.html");
     assert.equal(await shown(page), "5,000 rows");
     const drawn = Number(await page.evaluate(() => document.documentElement.dataset.drawn));
-    // From frame to frame while it scrolls: what is drawn and what the browser makes of it.
+    // Time between frames while scrolling, including the browser's work.
     const times = await page.evaluate(async () => {
       const frame = () => new Promise(requestAnimationFrame);
       const times = [];

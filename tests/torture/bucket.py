@@ -1,4 +1,4 @@
-"""The bucket as any other software sees it, by boto3; nothing of rawsink is in here."""
+"""The bucket as other software sees it, by boto3, without any rawsink code."""
 
 import os
 
@@ -9,7 +9,7 @@ TOKEN = "rawsink-writer"
 
 
 class Bucket:
-    """Objects below a prefix; keys are given and returned without it."""
+    """Objects below a prefix; keys are relative to it."""
 
     def __init__(self, prefix):
         self.prefix, self.name = f"{prefix}/", os.environ["RAW_SINK_BUCKET"]
@@ -28,7 +28,7 @@ class Bucket:
         )
 
     def list(self, below=""):
-        """Returns what can be seen of each object without reading it: tag, time to the millisecond, size."""
+        """Returns tag, time to the millisecond and size of each object, without reading it."""
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.name, Prefix=self.prefix + below, PaginationConfig={"PageSize": 1000}
         )
@@ -39,7 +39,7 @@ class Bucket:
         }
 
     def look(self, run):
-        """The same of the objects of one run, by their names."""
+        """Returns the same for the objects of one run, by name."""
         return {key.removeprefix(f"{run}/"): seen for key, seen in self.list(f"{run}/").items()}
 
     def get(self, key):
@@ -51,7 +51,7 @@ class Bucket:
         self.client.put_object(Bucket=self.name, Key=self.prefix + key, Body=body, Metadata={TOKEN: token or ""})
 
     def copy(self, run, other):
-        """Puts the objects of a run into another bucket, under the same keys."""
+        """Copies the objects of a run to another bucket, under the same keys."""
         for name in self.look(run):
             other.put(f"{run}/{name}", *self.get(f"{run}/{name}"))
 

@@ -1,6 +1,6 @@
-"""The independent check: reads every run by boto3 and compares it with its seal and with what its writers were told.
+"""The independent check: reads every run by boto3 and compares it with its seal and its writers' results.
 
-Knows the format of a seal and the promises, not the program. By itself, for a journal that torture.py left:
+Knows the format of a seal and the guarantees, not the program. Standalone, for a journal of torture.py:
 
     RAW_SINK_...=... check.py JOURNAL
 """
@@ -16,14 +16,14 @@ import botocore.exceptions
 from bucket import Bucket
 
 PAYLOAD, SEAL = "payload.jsonl", "metadata.json"
-# Who was told one of these can own the seal: `sealed` does, and the others were told nothing that forbids it.
+# A writer with one of these results can own the seal: `sealed` does, and the others may.
 MAY_OWN = {"sealed", "Unknown", "killed"}
 MAY_HAPPEN = MAY_OWN | {"AlreadySealed", "Conflict", "Unavailable", "terminated"}
 
 
 @dataclass(frozen=True)
 class Violation:
-    """What was promised and is not so; `what` names the kind of it."""
+    """A violated guarantee; `what` is its kind."""
 
     what: str
     run: str
@@ -48,7 +48,7 @@ def check(bucket, runs, workers=4):
 
 
 def check_run(bucket, run, objects):
-    """Checks one run; `objects` is what a listing shows of it now."""
+    """Checks one run; `objects` is its current listing."""
     path, writers = run["path"], run["writers"]
     told = [writer for writer in writers if writer["outcome"] == "sealed"]
     violations = [
@@ -111,7 +111,7 @@ def check_sealed(bucket, run, told, violated):
 
 
 def check_payload(payload, block, seal, violated):
-    """Compares a payload with the sums in its seal."""
+    """Compares a payload with the checksums in its seal."""
     if block["format"] != 1:
         violated("the seal's format is not known", block["format"])
     if len(payload) != block["payload_bytes"]:

@@ -1,13 +1,13 @@
-"""What befalls a run: who writes it, when, how much, and which signal meets each writer. All drawn from a seed."""
+"""Plans of runs: writers, times, sizes, and a signal for each writer, all drawn from a seed."""
 
 import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 MIB = 1 << 20
-# The part size of the writers, the least that servers take. One byte more takes a multipart upload.
+# The part size of the writers, the minimum of servers. One byte more needs a multipart upload.
 PART_BYTES = 5 * MIB
-# How often each kind of round is drawn.
+# Weights of the kinds of rounds.
 KINDS = {
     "alone": 24,
     "race of 2": 26,
@@ -22,18 +22,18 @@ LARGE_BYTES = [PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 6 * MIB, 8 * MIB, 12 
 
 @dataclass
 class Signal:
-    """A signal and when it comes: as a share of the time that a writer usually takes, plus seconds."""
+    """A signal and its time: a share of a writer's usual time, plus seconds."""
 
     name: str
     share: float
     seconds: float = 0.0
-    # How long the writer stands still after it, for STOP.
+    # Pause of the writer after STOP.
     pause_s: float = 0.0
 
 
 @dataclass
 class Attempt:
-    """One process that writes the run. Its name stands in each of its rows and in its metadata."""
+    """One process that writes the run. Its rows and its metadata contain its name."""
 
     writer: str
     rows: int
@@ -47,7 +47,7 @@ class Attempt:
 
 @dataclass
 class Plan:
-    """A run: attempts that live together, then attempts one after the other."""
+    """A run: concurrent attempts, then sequential ones."""
 
     number: int
     kind: str
@@ -63,7 +63,7 @@ class Plan:
         return f"torture/customer_id={self.number % 97}/query_name={query}/logical_date=2024-06-01/run_id={run}"
 
     def settling(self, turn):
-        """The attempt that has to seal a run which none of the others did."""
+        """Returns the attempt that has to seal a run left unsealed by the others."""
         return Attempt(f"{self.number}-settling-{turn}", rows=3, bytes=200)
 
 
@@ -101,7 +101,7 @@ class Planner:
             if plan.kind == "killed" or self.chance(0.5):
                 attempt.signal = self.signal("KILL")
         if self.chance(0.5):
-            # A restart that meets what its predecessors still have on the way.
+            # A restart that meets requests of its predecessors in flight.
             plan.together.append(self.attempt(plan, self.random.uniform(0.0, 1.0)))
         for _ in range(self.random.choice([1, 1, 2, 3])):
             plan.after.append(self.attempt(plan, self.near()))
@@ -129,7 +129,7 @@ class Planner:
         )
 
     def signal(self, name):
-        """Mostly while requests are under way, at times while a restart waits."""
+        """Mostly during requests, sometimes while a restart waits."""
         waiting = self.random.uniform(0.0, self.options.grace_s + 1.0) if self.chance(0.2) else 0.0
         return Signal(name, self.random.uniform(0.0, 1.0), waiting)
 
@@ -141,7 +141,7 @@ class Planner:
 
 
 def rows_of(attempt):
-    """The rows of an attempt as bytes; about as many bytes as planned, exactly so for a large one."""
+    """Returns the rows of an attempt: about the planned size, exactly for a large one."""
     lines = []
     for row in range(attempt.rows):
         lines.append(f'{{"writer":"{attempt.writer}","row":{row},"pad":"')

@@ -1,12 +1,12 @@
-"""A proxy that treats requests badly: it cuts, delays, repeats and denies them, before and after the server acted.
+"""A proxy that interrupts, delays, repeats and denies requests, before and after the server acts.
 
-It listens on two ports: what comes by the calm one is only measured. Fates are drawn by a seed, in the order in which
-requests arrive. It runs as a process of its own, so that nobody else's work delays it:
+It listens on two ports: requests on the calm one are only measured. Fates are drawn from a seed, in the order in which
+requests arrive. It runs as a separate process, so that no other work delays it:
 
     proxy.py UPSTREAM_PORT SEED SHARE LATEST_REQUEST_S LATEST_REPLY_S
 
-prints its two ports, and what it did when its standard input ends. SHARE is the share of requests that meet a fate; of
-those that decide a run it is twice that. A request may be late only within the writers' grace, a reply even longer.
+prints its two ports, and a summary when its standard input ends. SHARE is the share of requests with a fate; for
+those that decide a run it is doubled. A request is delayed at most by the writers' grace, a reply even longer.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-# How often each fate is drawn, among those that meet one.
+# Weights of the fates.
 FATES = {
     "lost before": 3,  # the request never reaches the server
     "half sent": 2,  # the server sees half of the request
     "late": 6,  # the request reaches the server late
     "lost after": 6,  # the server acts, and its reply never arrives
     "half answered": 2,  # half of the reply arrives
-    "reply late": 4,  # so late that others have overtaken its reader
+    "reply late": 4,  # so late that others have overtaken its writer
     "sent twice": 2,  # the second reply arrives
     "denied before": 2,  # 503 instead of acting
     "denied after": 3,  # 503 after acting
@@ -42,7 +42,7 @@ CHUNK = 1 << 18
 
 
 class Cut(Exception):
-    """One of the two sides is gone, or is to be."""
+    """One of the two sides is disconnected, or will be."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Request:
 
 @dataclass
 class Tally:
-    """What was done, and how long the slowest request of each operation took the server to apply."""
+    """Counts of requests and fates, and the slowest request of each operation."""
 
     requests: collections.Counter = field(default_factory=collections.Counter)
     fates: collections.Counter = field(default_factory=collections.Counter)
@@ -69,7 +69,7 @@ class Tally:
 
 
 def operation_of(method, target):
-    """Names what a request does, as far as the protocol tells such apart."""
+    """Returns the kind of a request in the protocol."""
     path, _, query = target.partition("?")
     names = {part.split("=")[0] for part in query.split("&")}
     if method == "PUT":
@@ -96,7 +96,7 @@ def header(head, name):
 
 
 async def pass_on(reader, count, take):
-    """Hands a body over in chunks."""
+    """Forwards a body in chunks."""
     while count > 0:
         chunk = await reader.read(min(count, CHUNK))
         if not chunk:
@@ -113,7 +113,7 @@ async def read_body(reader, count):
 
 
 async def pass_on_reply(reader, head, method, take):
-    """Hands over what follows the head of a reply."""
+    """Forwards the rest of a reply after its head."""
     status = int(head.split(b" ", 2)[1])
     if method == "HEAD" or status in (204, 304):
         return
@@ -128,7 +128,7 @@ async def pass_on_reply(reader, head, method, take):
 
 
 class Line:
-    """One connection of a client, and the one to the server behind it."""
+    """A client's connection, and its connection to the server."""
 
     def __init__(self, proxy, reader, writer, calm):
         self.proxy, self.reader, self.writer, self.calm = proxy, reader, writer, calm
@@ -167,7 +167,7 @@ class Line:
             await self.apply(request, fate)
 
     async def apply(self, request, fate):
-        """Lets the server act once it has the whole request, whether or not the sender is still there."""
+        """Lets the server act once it has the whole request, even if the sender is gone."""
         body = await read_body(self.reader, request.length)
         if fate == "late":
             await self.proxy.wait(self.proxy.latest_request_s)
@@ -195,7 +195,7 @@ class Line:
         return bytes(reply)
 
     async def forward(self, request, body, take):
-        """Sends a request to the server, its body from the client where there is none yet, and hands the reply over."""
+        """Sends a request to the server, with the client's body unless it is already read, and forwards the reply."""
         reader, writer = await self.to_server(request.head + (body or b""))
         if body is None:
             await pass_on(self.reader, request.length, self.send_on)
@@ -230,7 +230,7 @@ class Proxy:
         self.latest_request_s, self.latest_reply_s = latest_request_s, latest_reply_s
         self.random = random.Random(seed)
         self.tally = Tally()
-        # asyncio holds its tasks weakly.
+        # asyncio keeps only weak references to tasks.
         self.lines = set()
 
     def fate(self, request, calm):

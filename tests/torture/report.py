@@ -1,4 +1,4 @@
-"""What happened, as the tables of docs/compatibility.md."""
+"""The results, as the tables of docs/compatibility.md."""
 
 import collections
 
@@ -10,8 +10,8 @@ def of(args, runs, tally, lasted):
 
 
 def rounds_table(runs):
-    """A row a kind of round: in how many one, none or two of those who lived together were told sealed; and what all
-    writers of these runs were told, later ones too."""
+    """A row per kind of round: how often one, none or two concurrent writers sealed; and the results of all
+    writers of these runs, later ones too."""
     yield f"| round | rounds | one sealed | none | two | {' | '.join(OUTCOMES)} | other |"
     yield f"|---|{'---|' * (len(OUTCOMES) + 5)}"
     by_kind = collections.defaultdict(list)
@@ -36,7 +36,7 @@ def row(kind, runs):
 
 
 def facts(args, runs, tally, lasted):
-    """Lines with what was done to them, and whether the assumption of the grace was kept."""
+    """Lines with the fates, and whether the assumption about the grace held."""
     writers = sum(len(run["writers"]) for run in runs)
     yield f"{len(runs)} runs, {writers} writers, {lasted:.0f} s, seed {args.seed}"
     yield f"grace {args.grace:g} s, seal deadline {args.seal_deadline:g} s, seal timeout {args.seal_timeout:g} s"

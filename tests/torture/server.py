@@ -1,4 +1,4 @@
-"""What the server does when asked without the program: conditions on Complete; an abort that meets a Complete."""
+"""Tests of the server without the program: conditions on Complete; an abort during a Complete."""
 
 import concurrent.futures
 import time
@@ -7,7 +7,7 @@ import botocore.exceptions
 from check import PAYLOAD, check_run
 from tamper import copy_of
 
-# Uploads that are completed and ended at the same moment.
+# Uploads that are completed and aborted at the same moment.
 RACES = 20
 
 
@@ -23,7 +23,7 @@ class Upload:
         self.parts = {"Parts": [{"PartNumber": 1, "ETag": tag}]}
 
     def complete(self, **conditions):
-        """Returns whether the server says that it did."""
+        """Returns whether the server reports success."""
         return said_yes(self.client.complete_multipart_upload, **self.name, MultipartUpload=self.parts, **conditions)
 
     def abort(self):
@@ -39,7 +39,7 @@ def said_yes(request, **arguments):
 
 
 def honours_conditions_on_complete(bucket):
-    """Whether a Complete that may only create is refused where an object is."""
+    """Returns whether a create-only Complete is refused if an object exists."""
     key = "conditions"
     bucket.put(key, b"here", "first")
     refused = not Upload(bucket, key, b"second", "second").complete(IfNoneMatch="*")
@@ -48,10 +48,10 @@ def honours_conditions_on_complete(bucket):
 
 
 def abort_beside_complete(bucket, copies, runs, collect_garbage):
-    """Puts payloads of copies of sealed runs again, by uploads that are ended while they are completed.
+    """Rewrites payloads of copies of sealed runs, by uploads that are aborted during their Complete.
 
-    Returns how many were answered with two times yes, how many of these the check found whole at once, and how many it
-    found whole after the garbage collection.
+    Returns how many got two 2xx replies, how many of these the check found intact at once, and how many
+    after the garbage collection.
     """
     both = []
     with concurrent.futures.ThreadPoolExecutor(2) as pool:

@@ -1,4 +1,4 @@
-"""Shows that the check can fail: does to copies of sealed runs what must never happen, and expects it to be named."""
+"""Shows that the check can fail: tampers with copies of sealed runs and expects each violation to be reported."""
 
 import copy
 import hashlib
@@ -6,12 +6,12 @@ import json
 
 from check import PAYLOAD, SEAL, check_run
 
-# Each way, and the violation that has to be found.
+# Each way, and the expected violation.
 WAYS = []
 
 
 class Sealed:
-    """A copy of a sealed run with its record in the journal, to be tampered with."""
+    """A copy of a sealed run with its journal record, for tampering."""
 
     def __init__(self, bucket, run):
         self.bucket, self.run = bucket, run
@@ -23,7 +23,7 @@ class Sealed:
         return f"{self.run['path']}/{name}"
 
     def put_payload(self, payload):
-        """As it was never seen before, so that only its content can show it."""
+        """Removes earlier observations, so that only the content can show it."""
         self.run["seen"] = []
         self.payload = payload
         self.bucket.put(self.key(PAYLOAD), payload, self.token)
@@ -35,7 +35,7 @@ class Sealed:
         self.bucket.put(self.key(SEAL), json.dumps(seal).encode(), self.token)
 
     def tell(self, **changes):
-        """Lets one more writer have been told something."""
+        """Adds a writer with a result."""
         self.run["writers"].append(self.owner | changes)
 
 
@@ -126,13 +126,13 @@ def told_corrupt(sealed):
 
 
 def copy_of(run, bucket, copies):
-    """Copies a sealed run, and returns a record of the copy as of a run that was written there."""
+    """Copies a sealed run, and returns a record as if it was written there."""
     bucket.copy(run["path"], copies)
     return copy.deepcopy(run) | {"seen": [copies.look(run["path"])]}
 
 
 def unnoticed(bucket, copies, runs):
-    """Tampers with the copy of a sealed run in each way, and returns what the check did not name."""
+    """Tampers with a copy of a sealed run in each way, and returns the violations that the check missed."""
     fit = (
         run for run in runs if any(told["outcome"] == "sealed" and 3 <= told["rows"] < 100 for told in run["writers"])
     )

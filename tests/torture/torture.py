@@ -1,6 +1,6 @@
-"""Tortures the program on a real server: kills, pauses, races and a proxy that lies; then checks every partition.
+"""Tortures the program on a real server: kills, pauses, races and a faulty proxy; then checks every partition.
 
-The server is the one that the RAW_SINK_* variables name; all is kept below a prefix of its own in that bucket. See
+The RAW_SINK_* variables name the server; all objects stay below a new prefix in its bucket. See
 CONTRIBUTING.md; `make torture` and `make torture-ceph` run it.
 """
 
@@ -35,8 +35,8 @@ def arguments():
         parser.add_argument(name, type=kind, default=default, help=f"{text} [{default}]", metavar="N")
 
     parser.add_argument("--program", default="target/release/rawsink", help="the program to torture")
-    parser.add_argument("--journal", default="target/torture.jsonl", help="where to write what happened")
-    parser.add_argument("--before-check", metavar="COMMAND", help="run before the check: a server's garbage collection")
+    parser.add_argument("--journal", default="target/torture.jsonl", help="file for the journal")
+    parser.add_argument("--before-check", metavar="COMMAND", help="command to run before the check, such as a server's garbage collection")
     number("--seed", random.SystemRandom().randrange(1 << 32), "what is drawn; not how it interleaves", int)
     number("--minutes", 5.0, "start no round after this time")
     number("--rounds", 1 << 30, "start no more rounds than this", int)
@@ -61,13 +61,13 @@ def settings(args, prefix):
         "RAW_SINK_LEFTOVER_GRACE_S": f"{args.grace:g}",
         "RAW_SINK_SEAL_DEADLINE_S": f"{args.seal_deadline:g}",
         "RAW_SINK_SEAL_TIMEOUT_S": f"{args.seal_timeout:g}",
-        # A writer that cannot go on says so soon.
+        # A writer that cannot continue fails soon.
         "RAW_SINK_COMPLETE_DEADLINE_S": "60",
     }
 
 
 class Proxy:
-    """The proxy in a process of its own."""
+    """The proxy in a separate process."""
 
     def __init__(self, args):
         upstream = urllib.parse.urlsplit(os.environ["RAW_SINK_ENDPOINT_URL"])
@@ -80,12 +80,12 @@ class Proxy:
         self.ports = Ports(f"http://127.0.0.1:{calm}", f"http://127.0.0.1:{storm}")
 
     def end(self):
-        """Ends it and returns what it did."""
+        """Stops it and returns its summary."""
         return json.loads(self.process.communicate()[0])
 
 
 async def rounds(args, writers, write_down):
-    """Carries out rounds on all lanes until time is up or there are enough."""
+    """Runs rounds on all lanes until time is up or their number is reached."""
     numbers = iter(range(args.first, args.first + args.rounds))
     options = Options(args.seed, args.grace, args.large_share, args.enforced_share)
     end = time.monotonic() + args.minutes * 60
@@ -126,7 +126,7 @@ def torture(args):
     missed = tamper.unnoticed(bucket, Bucket(f"{prefix}-tampered"), runs)
     raced = Bucket(f"{prefix}-raced")
     both, at_once, later = server.abort_beside_complete(bucket, raced, runs, lambda: collect_garbage(args))
-    print(f"abort beside Complete: {both} of {server.RACES} both answered 2xx; whole {at_once} at once, {later} later")
+    print(f"abort during Complete: {both} of {server.RACES} both answered 2xx; whole {at_once} at once, {later} later")
     for line in [*map(str, violations), *(f"the check is blind: {one}" for one in missed)]:
         print(line)
     print(
@@ -144,7 +144,7 @@ def collect_garbage(args):
 def main():
     args = arguments()
     again = [arg for arg in sys.argv[1:] if not arg.startswith("--seed")]
-    print(f"torture: seed {args.seed}; again: {shlex.join([*again, '--seed', str(args.seed)])}", flush=True)
+    print(f"torture: seed {args.seed}; rerun: {shlex.join([*again, '--seed', str(args.seed)])}", flush=True)
     return torture(args)
 
 

@@ -1,4 +1,4 @@
-"""Runs the program as the plans say, and writes down what each writer was told."""
+"""Runs the program according to the plans, and records each writer's result."""
 
 import asyncio
 import contextlib
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import plans
 
-# No writer takes this long; one that does hangs.
+# Time limit of a writer; a slower one hangs.
 PATIENCE_S = 300
-# How often a run is written again that nobody has sealed.
+# Number of retries for an unsealed run.
 SETTLING_TURNS = 5
 
 
@@ -26,13 +26,13 @@ class Run:
     kind: str
     large: bool
     writers: list = field(default_factory=list)
-    # What was seen of the run's objects, from the first look that showed a seal on.
+    # Listings of the run's objects, from the first one with a seal.
     seen: list = field(default_factory=list)
 
 
 @dataclass
 class Ports:
-    """Where writers find the server: behind the proxy's two ports."""
+    """The server's URLs for writers: the proxy's two ports."""
 
     calm: str
     storm: str
@@ -41,11 +41,11 @@ class Ports:
 class Writers:
     def __init__(self, program, directory, ports, look):
         self.program, self.directory, self.ports, self.look = program, directory, ports, look
-        # How long a writer takes that is alone and that nothing befalls, by size.
+        # Time of an undisturbed single writer, by size.
         self.usual_s = {False: 0.1, True: 1.0}
 
     async def carry_out(self, plan):
-        """Goes through a plan until its run is sealed, and returns the record."""
+        """Executes a plan until its run is sealed, and returns the record."""
         run = Run(plan.path, plan.kind, plan.large)
         await asyncio.gather(*(self.attempt(run, attempt, "together") for attempt in plan.together))
         for attempt in plan.after:
@@ -111,7 +111,7 @@ class Writers:
 
     async def disturb(self, process, attempt, large):
         befalls = attempt.signal
-        # By its descriptor: the number of a process that has ended may be another's.
+        # By its descriptor: the id of an ended process may be reused.
         descriptor = os.pidfd_open(process.pid)
         try:
             await asyncio.sleep(befalls.share * self.usual_s[large] + befalls.seconds)
@@ -126,10 +126,10 @@ class Writers:
 
 
 def outcome(code, stdout, stderr):
-    """What a writer was told: `sealed`, the kind of its error, `killed`, or what is none of these."""
+    """Returns a writer's result: `sealed`, the kind of its error, `killed`, or anything else."""
     told = {"exit": code}
     if code in (0, -signal.SIGKILL) and stdout.endswith("}\n"):
-        # Killed behind its answer, it was told all the same.
+        # Killed after its result, it still got it.
         return told | {"outcome": "sealed", "token": json.loads(stdout)["writer"]}
     errors = [line for line in stderr.splitlines() if line.startswith("error")]
     text = errors[0] if errors else stderr[-2000:]

@@ -22,17 +22,23 @@ use clap::Subcommand;
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   P=google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01
-  extract | rawsink write $P
+  rawsink write $P -- extract --customer 123
   rawsink list google_ads
   rawsink validate $P --latest
   rawsink read $P --current
 
 Exit codes:
-  0 done · 1 the answer is no · 2 invalid · 3 not there, not sealed, sealed already or in conflict
-  4 denied or unsupported · 5 corrupt · 70 a bug · 75 try again later or outcome unknown
-  130, 143 ended by a signal";
+  0   success
+  1   the check failed
+  2   invalid argument, setting, row or metadata
+  3   not found, not sealed, already sealed, or conflict
+  4   permission denied or not supported
+  5   corrupt
+  70  bug in rawsink
+  75  temporary failure, or outcome unknown; try again
+  130, 143  interrupted by a signal";
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Write(write::Args),
@@ -54,7 +60,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Returns how many threads it needs: most do one thing at a time, beside their signals.
+    /// Returns the number of threads the command needs: one for signals and one for each job.
     pub(crate) fn threads(&self) -> usize {
         match self {
             Self::Validate(args) => args.jobs() + 1,

@@ -1,21 +1,18 @@
-//! What every command works with: settings, sink, state and output.
+//! The context of every command: configuration, sink, state and output.
 
 use std::sync::Arc;
 
 use rawsink::{
-    RawSink, Settings,
-    clock::{Notices, Surroundings},
-    config::Loaded,
-    state::{self, PartitionState},
-    store::Blocking,
+    Backend, Config, RawSink, env::Loaded, runtime::Runtime, state::PartitionState, store::Blocking,
 };
 
 use crate::{
     exit::Failure,
+    log,
     output::{self, Output},
 };
 
-/// The settings of this call and what they open.
+/// The configuration of this process, with the sink and the state that it opens.
 #[derive(Debug)]
 pub(crate) struct Context<'output> {
     pub(crate) loaded: Loaded,
@@ -25,7 +22,7 @@ pub(crate) struct Context<'output> {
 }
 
 impl<'output> Context<'output> {
-    /// Reads the environment; warns of what looks like a typing error.
+    /// Reads the environment and warns of likely typing errors.
     pub(crate) fn from_env(output: &'output Output) -> Result<Self, Failure> {
         let loaded = Loaded::from_env()?;
         for warning in &loaded.warnings {
@@ -34,41 +31,43 @@ impl<'output> Context<'output> {
         Self::new(loaded, output)
     }
 
-    /// Opens given settings.
+    /// Opens the sink and the state of a given configuration.
     pub(crate) fn new(mut loaded: Loaded, output: &'output Output) -> Result<Self, Failure> {
-        // A command that does many things at once has a thread for each.
-        loaded.settings.blocking = Blocking::Inline;
-        let surroundings = Surroundings {
-            notices: Notices::to(|sentence| output::note(sentence)),
-            ..Surroundings::default()
-        };
-        let sink = RawSink::open_in(&loaded.settings, surroundings)?;
-        let state = Arc::from(state::open(&loaded.settings)?);
+        log::init(&loaded.log, output.verbosity())?;
+        loaded.config.backend = inline(loaded.config.backend);
+        let sink = RawSink::open_in(&loaded.config, Runtime::default())?;
+        let state = loaded.config.open_state()?;
         Ok(Self { loaded, sink, state, output })
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.loaded.settings
+    pub(crate) fn config(&self) -> &Config {
+        &self.loaded.config
     }
 
-    /// Returns the root or prefix as it is configured; canonical paths may start with it.
+    /// Returns the configured root or prefix. Canonical paths on the command line may start with it.
     pub(crate) fn root(&self) -> String {
-        match &self.settings().object {
-            Some(object) => object.prefix.clone(),
-            None => self.settings().root.to_string_lossy().into_owned(),
-        }
+        self.config().backend.root()
     }
 
-    /// Says where no record was found: an empty state is easily another one than was meant.
+    /// Prints which state was read. An empty state often means the wrong database.
     pub(crate) fn note_empty_state(&self, what: &str) {
-        output::note(format!("{what}; RAW_SINK_STATE_URL={}", self.settings().state_url));
+        let state = self.config().state.as_ref().map(ToString::to_string).unwrap_or_default();
+        output::note(format!("{what}; RAW_SINK_STATE_URL={state}"));
     }
 
-    /// Returns where partitions lie, for a person.
+    /// Returns where partitions are stored, for a person.
     pub(crate) fn place(&self) -> String {
-        match &self.settings().object {
-            Some(object) => format!("{}/{}/{}", object.endpoint_url, object.bucket, object.prefix),
-            None => format!("RAW_SINK_ROOT={}", self.root()),
+        match &self.config().backend {
+            Backend::Directory(_) => format!("RAW_SINK_ROOT={}", self.root()),
+            backend => backend.to_string(),
         }
+    }
+}
+
+/// Sets file access to block the calling thread, because each job has its own thread.
+pub(crate) fn inline(backend: Backend) -> Backend {
+    match backend {
+        Backend::Directory(directory) => Backend::Directory(directory.blocking(Blocking::Inline)),
+        backend => backend,
     }
 }

@@ -1,18 +1,21 @@
-//! How a command ends: its answer, its failure, and the exit code of each.
+//! How a command ends: with success, a failed check or a failure, and the exit code of each.
 
 use std::{fmt, io, process::ExitCode};
 
 use rawsink::{Error, ErrorKind, error::system_text};
 
-use crate::output;
+use crate::{
+    hint::{Stage, hint},
+    output::{ErrorReport, Output},
+};
 
-/// What a command that worked answers.
+/// How a command that did its work ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// Done, or yes.
-    Yes,
-    /// The command worked and its answer is no.
-    No,
+pub(crate) enum Exit {
+    /// The work is done, and the check, if it was one, passed.
+    Success,
+    /// The command worked and the check failed.
+    CheckFailed,
 }
 
 /// Why a command ended early.
@@ -20,19 +23,51 @@ pub(crate) enum Answer {
 pub(crate) enum Failure {
     /// The library refused or failed.
     Library(Error),
-    /// The answer is no, for a reason that the library does not know.
-    Refused(String),
-    /// Nobody reads standard output any more.
+    /// The library refused or failed while rows were written.
+    Write {
+        error: Error,
+        /// The run.
+        place: Option<String>,
+        /// Whether something was sealed.
+        outcome: &'static str,
+        stage: Stage,
+    },
+    /// Errors were reported before this one, which has their gravest kind.
+    Summary(ErrorKind, String),
+    /// A check of the program failed.
+    CheckFailed {
+        /// The run or partition.
+        place: Option<String>,
+        message: String,
+    },
+    /// The reader of standard output has closed it.
     ClosedPipe,
-    /// Standard output cannot be written; what the command did before stays done.
-    Output(String),
-    /// A signal ended the command; its number, and what became of the work.
-    Signal(i32, String),
+    /// Standard output cannot be written; earlier work is kept.
+    Output {
+        /// The run or partition.
+        place: Option<String>,
+        message: String,
+    },
+    /// A signal ended the command.
+    Signal {
+        number: i32,
+        /// The run or partition.
+        place: Option<String>,
+        message: String,
+    },
 }
 
 impl Failure {
     pub(crate) fn internal(cause: &dyn fmt::Display) -> Self {
-        Self::Library(Error::new(ErrorKind::Internal, format!("the program cannot start: {cause}")))
+        Self::Library(Error::new(ErrorKind::Internal, format!("cannot start: {cause}")))
+    }
+
+    pub(crate) fn check_failed(message: impl Into<String>) -> Self {
+        Self::CheckFailed { place: None, message: message.into() }
+    }
+
+    pub(crate) fn signal(number: i32, message: impl Into<String>) -> Self {
+        Self::Signal { number, place: None, message: message.into() }
     }
 }
 
@@ -48,72 +83,102 @@ impl From<io::Error> for Failure {
         if cause.kind() == io::ErrorKind::BrokenPipe {
             return Self::ClosedPipe;
         }
-        Self::Output(format!("cannot write to standard output: {}", system_text(&cause)))
+        let message = format!("cannot write to standard output: {}", system_text(&cause));
+        Self::Output { place: None, message }
     }
 }
 
-/// The errors of a command that goes on after them and ends with the gravest.
+/// The errors of a command that continues after each and ends with the gravest.
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
+pub(crate) struct Errors {
     count: u64,
     gravest: Option<ErrorKind>,
+    last_hint: Option<String>,
 }
 
-impl Faults {
-    /// Tells of an error; the command goes on.
-    pub(crate) fn tell(&mut self, error: &Error) {
-        output::error(Some(error.kind()), &error.to_string());
+impl Errors {
+    /// Reports an error; the command continues. A hint is not repeated.
+    pub(crate) fn report(&mut self, error: &Error, output: &Output) {
+        let hint = hint(error, error.place(), Stage::NotWriting);
+        let is_new = output.is_json() || hint != self.last_hint;
+        let mut report = ErrorReport::new(error);
+        if is_new {
+            report = report.hint(hint.clone());
+        }
+        output.error(&report);
+        self.last_hint = hint;
         self.count += 1;
-        self.gravest = gravest(self.gravest.into_iter().chain([error.kind()]));
+        let kinds = self.gravest.into_iter().chain([error.kind()]);
+        self.gravest = kinds.max_by_key(|kind| gravity(*kind));
     }
 
-    /// Ends the command: an error of the gravest kind that says how many there were, if any.
-    pub(crate) fn end(self, what: &str) -> Result<Answer, Failure> {
-        let Some(kind) = self.gravest else { return Ok(Answer::Yes) };
-        let errors =
-            if self.count == 1 { "1 error".to_owned() } else { format!("{} errors", self.count) };
-        Err(Error::new(kind, format!("{what}: {errors}, see above")).into())
+    /// Ends the command: as `exit` says without errors, else with the gravest kind and their number.
+    pub(crate) fn finish(self, what: &str, exit: Exit) -> Result<Exit, Failure> {
+        let Some(kind) = self.gravest else { return Ok(exit) };
+        let errors = crate::progress::count(self.count, "error");
+        Err(Failure::Summary(kind, format!("{what}: {errors}, see above")))
     }
 }
 
-/// Says how a command ended and returns its exit code.
-pub(crate) fn report(outcome: Result<Answer, Failure>) -> ExitCode {
-    ExitCode::from(match outcome {
-        Ok(Answer::Yes) | Err(Failure::ClosedPipe) => 0,
-        Ok(Answer::No) => 1,
-        Err(Failure::Refused(message)) => {
-            output::error(None, &message);
-            1
+/// Reports how a command ended and returns its exit code.
+pub(crate) fn report(outcome: Result<Exit, Failure>, output: &Output) -> ExitCode {
+    let (report, code) = match outcome {
+        Ok(Exit::Success) | Err(Failure::ClosedPipe) => return ExitCode::SUCCESS,
+        Ok(Exit::CheckFailed) => return ExitCode::from(1),
+        Err(Failure::CheckFailed { place, message }) => {
+            (ErrorReport::plain(None, place.as_deref(), &message), 1)
         }
-        Err(Failure::Output(message)) => {
-            output::error(Some(ErrorKind::Unavailable), &message);
-            code(ErrorKind::Unavailable)
+        Err(Failure::Output { place, message }) => {
+            let kind = ErrorKind::Unavailable;
+            (ErrorReport::plain(Some(kind), place.as_deref(), &message), code(kind))
         }
-        Err(Failure::Signal(number, message)) => {
-            output::error(None, &message);
-            128 + u8::try_from(number).unwrap_or(0)
+        Err(Failure::Signal { number, place, message }) => {
+            let code = 128 + u8::try_from(number).unwrap_or(0);
+            (ErrorReport::plain(None, place.as_deref(), &message), code)
+        }
+        Err(Failure::Summary(kind, message)) => {
+            (ErrorReport::plain(Some(kind), None, &message), code(kind))
         }
         Err(Failure::Library(error)) => {
-            output::error(Some(error.kind()), &error.to_string());
-            if let Some(hint) = hint(error.kind()) {
-                output::hint(hint);
-            }
-            code(error.kind())
+            let hint = hint(&error, error.place(), Stage::NotWriting);
+            (ErrorReport::new(&error).hint(hint), code(error.kind()))
         }
-    })
+        Err(Failure::Write { error, place, outcome, stage }) => {
+            let place = place.as_deref().or(error.place());
+            let report = ErrorReport::of_write(&error, place, outcome);
+            (report.hint(hint(&error, place, stage)), code(error.kind()))
+        }
+    };
+    output.error(&report);
+    ExitCode::from(code)
 }
 
-/// Returns the kind of error of many that a person has to know first.
-pub(crate) fn gravest(kinds: impl IntoIterator<Item = ErrorKind>) -> Option<ErrorKind> {
-    kinds.into_iter().max_by_key(|kind| gravity(*kind))
+/// Prints help, or reports a malformed command line, and returns the exit code.
+///
+/// The command line could not be parsed, so `--json` is looked up among its words before `--`.
+pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
+    let is_json = std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
+    if error.use_stderr() && is_json {
+        let text = error.to_string();
+        let message = text.split("\n\n").next().unwrap_or_default();
+        let words: Vec<&str> = message.split_whitespace().collect();
+        let message = words.join(" ");
+        let message = message.strip_prefix("error: ").unwrap_or(&message);
+        let kind = ErrorKind::Invalid;
+        Output::new(true, 0).error(&ErrorReport::plain(Some(kind), None, message));
+    } else {
+        // A closed pipe ends the help early.
+        let _ = error.print();
+    }
+    ExitCode::from(if error.use_stderr() { code(ErrorKind::Invalid) } else { 0 })
 }
 
-/// Data first, then what somebody has to change, then what passes by itself.
+/// Ranks damaged data first, then errors that need a change, then temporary ones.
 fn gravity(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Corrupt => 7,
-        ErrorKind::Invalid => 4,
         ErrorKind::Denied | ErrorKind::Unsupported => 5,
+        ErrorKind::Invalid => 4,
         ErrorKind::Unknown => 3,
         ErrorKind::Unavailable => 2,
         ErrorKind::NotFound
@@ -140,46 +205,29 @@ fn code(kind: ErrorKind) -> u8 {
     }
 }
 
-fn hint(kind: ErrorKind) -> Option<&'static str> {
-    match kind {
-        ErrorKind::AlreadySealed => {
-            Some("a sealed run never changes; land the data again under a new --run-id")
-        }
-        ErrorKind::NotSealed => {
-            Some("its writer may still be at work; if not, write the same run again")
-        }
-        ErrorKind::Conflict => Some("wait for the other writer, or look with `rawsink show`"),
-        ErrorKind::Denied => Some(
-            "fix the permissions of the files, or the key and its policy; `rawsink config` shows what is used",
-        ),
-        ErrorKind::Corrupt => Some("do not use this partition before a person has looked at it"),
-        ErrorKind::Unavailable => Some("do the same again later; a writer with the same run id"),
-        ErrorKind::Unknown => {
-            Some("look with `rawsink show` or `rawsink state show`, or do the same again")
-        }
-        ErrorKind::Internal => Some("this is a bug; please report it with the command line"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_command_that_goes_on_ends_with_the_gravest_error() {
+    fn a_command_that_continues_after_errors_ends_with_the_gravest() {
         use ErrorKind::{Corrupt, Denied, Internal, Invalid, NotSealed, Unavailable};
+        let output = Output::new(false, 0);
         let order = [NotSealed, Unavailable, Invalid, Denied, Internal, Corrupt];
         for pair in order.windows(2) {
             for kinds in [[pair[0], pair[1]], [pair[1], pair[0]]] {
-                let mut faults = Faults::default();
+                let mut errors = Errors::default();
                 for kind in kinds {
-                    faults.tell(&Error::new(kind, "no"));
+                    errors.report(&Error::new(kind, "no"), &output);
                 }
-                let Err(Failure::Library(error)) = faults.end("it") else { panic!("{kinds:?}") };
-                assert_eq!((error.kind(), error.message()), (pair[1], "it: 2 errors, see above"));
+                let Err(Failure::Summary(kind, message)) = errors.finish("it", Exit::Success)
+                else {
+                    panic!("{kinds:?}")
+                };
+                assert_eq!((kind, message.as_str()), (pair[1], "it: 2 errors, see above"));
             }
         }
-        assert!(matches!(Faults::default().end("it"), Ok(Answer::Yes)));
+        let exit = Errors::default().finish("it", Exit::CheckFailed);
+        assert!(matches!(exit, Ok(Exit::CheckFailed)));
     }
 }

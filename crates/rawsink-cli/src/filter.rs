@@ -1,22 +1,22 @@
-//! How a command line names many logical partitions: a path as deep as wanted, and options.
+//! How a command line selects many logical partitions: a path prefix and options.
 
 use clap::Args;
-use rawsink::{Error, LogicalDate, key::Selection, layout::Place};
+use rawsink::{Error, LogicalDate, layout::Place, partition::Selection};
 
 use crate::{context::Context, exit::Failure, partition};
 
-/// Which logical partitions are meant.
+/// Selects logical partitions by path prefix and options.
 #[derive(Debug, Args)]
 pub(crate) struct FilterArgs {
-    /// Canonical path, as deep as wanted
-    #[arg(default_value = "")]
+    /// Path prefix at any level; empty selects everything
+    #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
 
     #[command(flatten)]
     components: ComponentArgs,
 }
 
-/// Which components, besides those that a path names.
+/// Selects by components that the path does not name.
 #[derive(Debug, Args)]
 pub(crate) struct ComponentArgs {
     /// Only this customer
@@ -39,14 +39,14 @@ pub(crate) struct ComponentArgs {
 impl FilterArgs {
     /// Returns the selection.
     ///
-    /// `Invalid` where path and options name the same level, or the path names a run.
+    /// `Invalid` if path and options name the same level, or the path names a run.
     pub(crate) fn selection(&self, context: &Context<'_>) -> Result<Selection, Failure> {
         self.components.selection(&self.prefix, context)
     }
 
-    /// Returns the place that the path names, which may be a run, and the selection.
+    /// Returns the place that the path names, possibly a run, and the selection.
     ///
-    /// `Invalid` where path and options name the same level.
+    /// `Invalid` if path and options name the same level.
     pub(crate) fn place_and_selection(
         &self,
         context: &Context<'_>,
@@ -58,7 +58,7 @@ impl FilterArgs {
 }
 
 impl ComponentArgs {
-    /// Tells whether none is given.
+    /// Reports whether no option is given.
     pub(crate) fn is_empty(&self) -> bool {
         let Self { customer, query, since, until } = self;
         customer.is_none() && query.is_none() && since.is_none() && until.is_none()
@@ -76,22 +76,23 @@ impl ComponentArgs {
     fn below(&self, place: &Place) -> Result<Selection, Failure> {
         let mut values = place.values().map(str::to_owned);
         let source = values.next();
-        let customer_id = one(values.next(), self.customer.clone(), "--customer")?;
-        let query_name = one(values.next(), self.query.clone(), "--query")?;
+        let customer_id = either(values.next(), self.customer.clone(), "--customer")?;
+        let query_name = either(values.next(), self.query.clone(), "--query")?;
         let day = values.next().map(|day| day.parse()).transpose()?;
         Ok(Selection {
             source,
             customer_id,
             query_name,
-            since: one(day, self.since, "--since")?,
-            until: one(day, self.until, "--until")?,
+            since: either(day, self.since, "--since")?,
+            until: either(day, self.until, "--until")?,
         })
     }
 }
 
-fn one<T>(named: Option<T>, option: Option<T>, name: &str) -> Result<Option<T>, Failure> {
+/// Returns the component that either the path or the option names.
+fn either<T>(named: Option<T>, option: Option<T>, name: &str) -> Result<Option<T>, Failure> {
     if named.is_some() && option.is_some() {
-        let message = format!("the path names that already; leave {name} out");
+        let message = format!("the path already names this level; remove {name}");
         return Err(Error::invalid(message).into());
     }
     Ok(named.or(option))

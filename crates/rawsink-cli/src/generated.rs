@@ -1,11 +1,11 @@
-//! What is generated from the command line's definition knows all of it.
+//! Tests that completions and manual pages contain every command and option.
 
 use clap::{Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use crate::Cli;
 
-/// Calls `each` with every command that is shown, and with the names of those above it.
+/// Calls `each` with every visible command and the names from the program down to it.
 fn walk(command: &Command, path: &[&str], each: &mut dyn FnMut(&[&str], &Command)) {
     let path: Vec<&str> = path.iter().copied().chain([command.get_name()]).collect();
     each(&path, command);
@@ -20,7 +20,7 @@ fn program() -> Command {
 }
 
 #[test]
-fn completions_of_each_shell_know_every_command_and_every_option() {
+fn completions_of_each_shell_contain_every_command_and_option() {
     for shell in Shell::value_variants() {
         let mut script = Vec::new();
         clap_complete::generate(*shell, &mut Cli::command(), "rawsink", &mut script);

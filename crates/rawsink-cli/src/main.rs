@@ -1,15 +1,18 @@
-//! The program `rawsink`: lands, seals, validates and reads raw API extracts.
+//! The program `rawsink`: writes, seals, validates and reads raw API extracts.
 //!
-//! It only shows what the library does and adds no rules of its own: one file a command, all
-//! printing in `output`, exit codes in `exit`.
+//! It calls the library and adds no rules: one file per command, all printing in `output`, exit codes
+//! in `exit`, hints in `hint`.
 
 mod commands;
 mod context;
 mod exit;
 mod filter;
+mod hint;
+mod log;
 mod output;
 mod partition;
 mod progress;
+mod shell;
 mod signals;
 
 use std::process::ExitCode;
@@ -19,55 +22,65 @@ use clap::{CommandFactory, Parser};
 use crate::{
     commands::Command,
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     output::Output,
 };
 
-/// The version; where `make dist` has built the program, with the commit.
+/// The version; a program built by `make dist` adds the commit.
 const VERSION: &str = match option_env!("RAWSINK_BUILD") {
     Some(build) if !build.is_empty() => build,
     _ => env!("CARGO_PKG_VERSION"),
 };
 
-/// A landing zone for raw API extracts: partitions that are sealed once and never change
+/// Store raw API extracts in partitions that are sealed once and never change
 #[derive(Debug, Parser)]
 #[command(name = "rawsink", version = VERSION, propagate_version = true, after_help = commands::EXAMPLES)]
 struct Cli {
-    /// Print data as one JSON object a line
+    /// Print data and errors as JSON, one object per line
     #[arg(long, global = true)]
     json: bool,
+
+    /// Log more: -v logs retries and decisions, -vv everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
 
     #[command(subcommand)]
     command: Command,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let output = Output::new(cli.json);
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::report_usage(&error),
+    };
+    let output = Output::new(cli.json, cli.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cli.command.threads())
         .enable_all()
         .build()
     {
         Ok(runtime) => runtime,
-        Err(cause) => return exit::report(Err(Failure::internal(&cause))),
+        Err(cause) => return exit::report(Err(Failure::internal(&cause)), &output),
     };
     let outcome = runtime.block_on(run(cli.command, &output));
-    // A thread may still wait for input that nobody wants any more; writers have ended by now.
+    // A thread may still block on input that is no longer needed; writers have stopped by now.
     runtime.shutdown_background();
-    exit::report(outcome)
+    exit::report(outcome, &output)
 }
 
-async fn run(command: Command, output: &Output) -> Result<Answer, Failure> {
+async fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     signals::survive_file_size_limit();
     match command {
         Command::Completions(args) => commands::completions::run(&args, Cli::command()),
         Command::ManPages(args) => commands::man_pages::run(&args, Cli::command()),
         Command::Demo(args) => commands::demo::run(&args, output).await,
+        Command::Write(args) => {
+            let context = Context::from_env(output).map_err(commands::write::nothing_sealed)?;
+            commands::write::run(args, &context).await
+        }
         command => {
             let context = Context::from_env(output)?;
             match command {
-                Command::Write(args) => commands::write::run(args, &context).await,
                 Command::Read(args) => commands::read::run(&args, &context).await,
                 Command::List(args) => commands::list::run(&args, &context).await,
                 Command::Show(args) => commands::show::run(&args, &context).await,
@@ -80,9 +93,10 @@ async fn run(command: Command, output: &Output) -> Result<Answer, Failure> {
                 Command::Coverage(args) => commands::coverage::run(&args, &context).await,
                 Command::Config(args) => commands::config::run(&args, &context),
                 Command::Doctor(args) => commands::doctor::run(&args, &context).await,
-                Command::Completions(_) | Command::ManPages(_) | Command::Demo(_) => {
-                    unreachable!("handled above")
-                }
+                Command::Completions(_)
+                | Command::ManPages(_)
+                | Command::Demo(_)
+                | Command::Write(_) => unreachable!("handled above"),
             }
         }
     }

@@ -1,38 +1,38 @@
-//! How a command line names a partition: its canonical path, and which run of it.
+//! How a command line names a partition or one of its runs.
 
 use std::iter;
 
 use clap::Args;
-use rawsink::{Error, ErrorKind, PartitionKey, RunId, consume, layout::Place};
+use rawsink::{Backend, Error, ErrorKind, PartitionKey, RunId, consume, layout::Place};
 
 use crate::{context::Context, exit::Failure};
 
 /// A logical partition or one of its runs.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Canonical path of a partition or run, as it stands in the storage
+    /// Canonical path of a partition or run, as in the storage
     partition: String,
 
     #[command(flatten)]
     pub(crate) choice: ChoiceArgs,
 }
 
-/// Which run, where the path names none.
+/// Selects a run if the path names only a partition.
 #[derive(Debug, Args)]
 pub(crate) struct ChoiceArgs {
-    /// Take the run that has authority in the state
+    /// Select the run with authority in the state
     #[arg(long, conflicts_with = "latest")]
     pub(crate) current: bool,
 
-    /// Take the newest sealed run, whatever the state says
+    /// Select the newest sealed run, regardless of the state
     #[arg(long)]
     latest: bool,
 }
 
 impl RunArgs {
-    /// Returns the run that is meant.
+    /// Returns the selected run.
     ///
-    /// Without a run and without a choice: `Invalid`, listing the runs that are there.
+    /// `Invalid`, with a list of the existing runs, if neither the path nor an option selects one.
     pub(crate) async fn choose(
         &self,
         context: &Context<'_>,
@@ -42,7 +42,7 @@ impl RunArgs {
 }
 
 impl ChoiceArgs {
-    /// Returns the run of a canonical path that is meant, as [`RunArgs::choose`].
+    /// Returns the selected run of a canonical path, like [`RunArgs::choose`].
     pub(crate) async fn choose(
         &self,
         path: &str,
@@ -53,7 +53,7 @@ impl ChoiceArgs {
         let run = match place.run() {
             Some(_) if self.current || self.latest => {
                 return Err(Error::invalid(
-                    "the path names a run already; leave --current and --latest out",
+                    "the path already names a run; remove --current and --latest",
                 )
                 .into());
             }
@@ -66,32 +66,33 @@ impl ChoiceArgs {
     }
 }
 
-/// Reads a path from the command line.
+/// Parses a path from the command line.
 pub(crate) fn parse(path: &str, context: &Context<'_>) -> Result<Place, Failure> {
     let root = context.root();
-    if !path.starts_with('/') || context.settings().object.is_some() {
+    if !path.starts_with('/') || !matches!(context.config().backend, Backend::Directory(_)) {
         return Ok(Place::parse(path, &root)?);
     }
     let absolute = std::path::absolute(&root).map_err(|cause| Failure::internal(&cause))?;
     Ok(Place::parse(path, &absolute.to_string_lossy())?)
 }
 
-/// Reads a path from the command line that names records of the state, as deep as wanted.
+/// Parses a path prefix from the command line that selects records of the state.
 pub(crate) fn parse_prefix(path: &str, context: &Context<'_>) -> Result<Place, Failure> {
     let place = parse(path, context)?;
     if place.run().is_some() {
-        let message = "the state knows logical partitions; leave the run out";
+        let message =
+            "the state has records of logical partitions only; remove run_id= from the path";
         return Err(Error::invalid(message).at(place).into());
     }
     Ok(place)
 }
 
-/// Returns the logical partition of a place that must have all four levels.
+/// Returns the logical partition of a place; `Invalid` unless the place has all four levels.
 pub(crate) fn partition_of(place: &Place) -> Result<PartitionKey, Failure> {
     let Some(key) = place.partition() else {
         let next = place.next_level().map_or("run_id", rawsink::layout::Level::name);
         let message =
-            format!("{:?} names no logical partition: {next} is missing", place.to_string());
+            format!("{:?} is not a logical partition: {next} is missing", place.to_string());
         return Err(Error::invalid(message).into());
     };
     Ok(key)
@@ -101,7 +102,7 @@ async fn latest(context: &Context<'_>, key: &PartitionKey) -> Result<RunId, Fail
     let runs = context.sink.list_runs(key).await?;
     let newest = runs.into_iter().rev().find(|run| run.sealed);
     let missing =
-        || Error::new(ErrorKind::NotFound, "no run is sealed").at(Place::of_partition(key));
+        || Error::new(ErrorKind::NotFound, "no sealed run exists").at(Place::of_partition(key));
     Ok(newest.ok_or_else(missing)?.run_id)
 }
 
@@ -109,15 +110,16 @@ async fn ambiguous(context: &Context<'_>, key: &PartitionKey) -> Result<Failure,
     let runs = context.sink.list_runs(key).await?;
     let place = Place::of_partition(key);
     if runs.is_empty() {
-        return Ok(Error::new(ErrorKind::NotFound, "no run is there").at(place).into());
+        return Ok(Error::new(ErrorKind::NotFound, "no run exists").at(place).into());
     }
     let paths = runs.iter().map(|run| {
         let sealed = if run.sealed { "sealed" } else { "not sealed" };
         format!("\n  {}  {sealed}", Place::of_run(&run.key, &run.run_id))
     });
-    let message: String =
-        iter::once("which run? Take --current, --latest, or one of these paths:".to_owned())
-            .chain(paths)
-            .collect();
+    let message: String = iter::once(
+        "the path names no run; add --current or --latest, or use one of these paths:".to_owned(),
+    )
+    .chain(paths)
+    .collect();
     Ok(Error::invalid(message).at(place).into())
 }

@@ -1,4 +1,4 @@
-//! Progress for a person who watches: rows, bytes and rate, on a terminal only.
+//! Progress on a terminal: rows, bytes and rate.
 
 use std::borrow::Cow;
 
@@ -6,14 +6,14 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, Progres
 
 use crate::output;
 
-/// A line that shows how far a command is; silent where nobody watches.
+/// A line with the progress of a command, shown on a terminal only.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
     counts: Counts,
 }
 
-/// What is counted besides bytes.
+/// The unit counted besides bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Counts {
     Nothing,
@@ -22,7 +22,7 @@ enum Counts {
 }
 
 impl Progress {
-    /// Shows rows and bytes of a stream whose length is not known.
+    /// Shows rows and bytes of a stream of unknown length.
     pub(crate) fn of_rows(verb: &'static str) -> Self {
         Self::new(
             None,
@@ -32,13 +32,13 @@ impl Progress {
         )
     }
 
-    /// Shows runs and bytes of which nobody knows how many there are.
+    /// Shows runs and bytes of an unknown number of runs.
     pub(crate) fn of_runs(verb: &'static str) -> Self {
         let template = "{spinner} {prefix} {msg}  {bytes}  {bytes_per_sec}  {elapsed}";
         Self::new(None, template, verb, Counts::Runs)
     }
 
-    /// Shows bytes of a payload whose length is known.
+    /// Shows bytes of a payload of known length.
     pub(crate) fn of_bytes(verb: &'static str, total: u64) -> Self {
         Self::new(
             Some(total),
@@ -50,7 +50,7 @@ impl Progress {
 
     fn new(total: Option<u64>, template: &str, verb: &'static str, counts: Counts) -> Self {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
-        if output::is_watched() {
+        if output::stderr_is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
         }
         bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
@@ -74,7 +74,7 @@ impl Drop for Progress {
     }
 }
 
-/// A line that shows what a command is about; silent where nobody watches.
+/// A line with the current step of a command, shown on a terminal only.
 #[derive(Debug)]
 pub(crate) struct Steps {
     bar: ProgressBar,
@@ -83,7 +83,7 @@ pub(crate) struct Steps {
 impl Steps {
     pub(crate) fn new(verb: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        if output::is_watched() {
+        if output::stderr_is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         let style = ProgressStyle::with_template("{spinner} {prefix}: {msg}  {elapsed}");
@@ -92,13 +92,13 @@ impl Steps {
         Self { bar }
     }
 
-    pub(crate) fn at(&self, step: impl Into<Cow<'static, str>>) {
+    pub(crate) fn show(&self, step: impl Into<Cow<'static, str>>) {
         self.bar.set_message(step);
         self.bar.tick();
     }
 
-    /// Lets something be printed that stays, above the line.
-    pub(crate) fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+    /// Prints above the line; the text stays.
+    pub(crate) fn print_above<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)
     }
 }

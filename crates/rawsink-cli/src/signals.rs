@@ -1,4 +1,4 @@
-//! Signals: SIGINT and SIGTERM end a writer in order; a file size limit is an error, not a death.
+//! Signals: SIGINT and SIGTERM stop a writer cleanly; SIGXFSZ becomes an error.
 
 use std::{
     io,
@@ -12,29 +12,29 @@ use rustix::process::Signal as Number;
 use signal_hook::flag;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that ask the program to end.
+/// The signals that stop the program.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// The last one that came, set by the handler itself: the runtime tells later.
-    came: Arc<AtomicUsize>,
+    /// The number of the last signal, set by the handler: the runtime delivers it later.
+    received: Arc<AtomicUsize>,
 }
 
 impl Signals {
     pub(crate) fn new() -> io::Result<Self> {
-        let came = Arc::new(AtomicUsize::new(0));
+        let received = Arc::new(AtomicUsize::new(0));
         for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
             let number = kind.as_raw_value();
             flag::register_usize(
                 number,
-                came.clone(),
+                received.clone(),
                 usize::try_from(number).unwrap_or_default(),
             )?;
         }
         let (interrupt, terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, came })
+        Ok(Self { interrupt, terminate, received })
     }
 
     /// Waits for the next signal and returns its number.
@@ -45,15 +45,15 @@ impl Signals {
         }
     }
 
-    /// Returns the signal that came already, even if nobody was told of it yet.
-    pub(crate) fn came(&self) -> Option<i32> {
-        i32::try_from(self.came.load(Ordering::SeqCst)).ok().filter(|number| *number != 0)
+    /// Returns the signal that has been received, even before [`next`](Self::next) returns it.
+    pub(crate) fn received(&self) -> Option<i32> {
+        i32::try_from(self.received.load(Ordering::SeqCst)).ok().filter(|number| *number != 0)
     }
 }
 
-/// Makes writing beyond a file size limit fail with an error: SIGXFSZ would end the program
-/// without a word. Commands that are started get the signal's default back.
+/// Handles SIGXFSZ, so that writing beyond a file size limit fails with an error instead of killing
+/// the program. Child processes get the default action back.
 pub(crate) fn survive_file_size_limit() {
-    // Where the handler cannot be set, the program ends by the signal as it would have anyway.
+    // Without the handler the signal kills the program, as it does by default.
     let _ = signal(SignalKind::from_raw(Number::XFSZ.as_raw()));
 }

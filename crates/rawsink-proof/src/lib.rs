@@ -1,13 +1,13 @@
-//! Shows that rawsink keeps its guarantees.
+//! Evidence that rawsink keeps its guarantees.
 //!
-//! | file | what it is |
+//! | module | contents |
 //! |---|---|
-//! | `server` | an S3 server as data, with the behaviours of real ones |
-//! | `model` | the protocol of one run as a state machine, every interleaving of which is explored |
-//! | `simulation` | the real code over the server, in virtual time, driven by a seed |
+//! | [`model`] | the protocol of one run as a state machine, explored in every interleaving |
+//! | [`simulation`] | the real code over a fake server in virtual time, driven by a seed |
+//!
+//! Both use the bucket of the crate `fake-s3`.
 
 pub mod model;
-pub mod server;
 pub mod simulation;
 #[cfg(test)]
 mod tests;

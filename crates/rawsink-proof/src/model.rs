@@ -1,32 +1,33 @@
-//! The protocol of one run on object storage as a state machine, every interleaving of which is
-//! explored.
+//! The protocol of one run on object storage as a state machine, explored in every interleaving.
 //!
-//! Several attempts at one run, alive together or one after the other, work on one
-//! [`server`](crate::server). A request is applied at any moment after it was sent, also after its
-//! sender gave up or died; answers get lost; attempts die, fail and are paused anywhere. The steps
-//! are those of the library's `store/s3/protocol.rs`, and are named as there.
+//! Several attempts at one run share one [`FakeBucket`]. They live at the same time or one after the
+//! other. The server applies a request at any moment after it was sent, also after its sender gave up
+//! or died. Answers get lost. Attempts die, fail and pause anywhere. The steps have the names of the
+//! library's `store/s3/protocol.rs`.
 //!
 //! | file | what it is |
 //! |---|---|
-//! | `configuration` | which attempts on which store, and what may go wrong how often |
-//! | `writer` | what an attempt knows and where it stands |
-//! | `steps` | what it does, step by step |
-//! | `network` | requests for whose answer nobody waits |
+//! | `configuration` | the attempts, the server, and the limits on faults |
+//! | `writer` | the state of an attempt |
+//! | `steps` | the steps of an attempt |
+//! | `network` | requests whose sender does not wait |
 //! | `time` | why time needs no numbers |
-//! | `clean` | `clean` beside writers |
-//! | `actions` | what can happen next |
-//! | `properties`, `lone` | what must hold |
-//! | `variant` | the protocol with a step left out, to see that it is missed |
-//! | `cases` | what is explored, and what has to be found |
-//! | `report`, `story` | the same in words |
+//! | `clean` | `clean` next to writers |
+//! | `actions` | the possible next events |
+//! | `properties`, `lone` | the guarantees |
+//! | `variant` | the protocol with a planted bug |
+//! | `cases` | the explorations and their expected results |
+//! | `counter_examples` | planted bugs and violated assumptions |
+//! | `report`, `story` | results and counter-examples as text |
 //!
-//! A read is applied and answered at one moment; so is a change for whose answer somebody waits. The
-//! moments between are no different from a writer that is slow before it sends.
+//! A read is applied and answered in one step. So is a change whose sender waits for the answer. A delay
+//! within such a step equals a delay before the request.
 
 mod actions;
 pub mod cases;
 mod clean;
 mod configuration;
+pub mod counter_examples;
 mod ids;
 mod lone;
 mod network;
@@ -44,89 +45,91 @@ mod writer;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use fake_s3::{FakeBucket, Stamp};
 use stateright::{Model, Property};
 
 pub use self::{
-    actions::Action,
-    configuration::{Configuration, Faults, Leftovers, Requests, Store, UploadOrder},
+    actions::ModelAction,
+    configuration::{
+        Configuration, FaultBudget, OnLeftover, RequestDelay, ServerKind, UploadOrder,
+    },
     properties::{G02, G03, G04, G05, G06, G07, G08, G09},
     variant::Variant,
-    world::State,
-    writer::{Told, Way},
+    world::ModelState,
+    writer::{PayloadWay, WriterResult},
 };
 use self::{
     lone::Tried,
-    network::{Flight, Network, Sent},
-    properties::Broken,
-    time::Clock,
-    words::Bucket,
-    world::{Cleaning, World},
-    writer::Writer,
+    network::{InFlight, Network, SentRequest},
+    time::ClockReading,
+    words::ModelBucket,
+    world::{CleanRun, NextState, Violations},
+    writer::ModelWriter,
 };
-use crate::server::{Moment, Server};
 
 /// The state machine of one configuration.
 #[derive(Debug)]
 pub struct Protocol {
     configuration: Configuration,
     tried: Tried,
-    /// Which outcomes were told, a bit each.
+    /// The results that attempts told, one bit each.
     told: AtomicU32,
 }
 
 impl Protocol {
-    /// Makes the state machine.
+    /// Creates the state machine.
     pub fn new(configuration: Configuration) -> Self {
         Self { configuration, tried: Tried::default(), told: AtomicU32::new(0) }
     }
 
-    /// Returns what attempts were told in the states explored so far.
-    pub fn told(&self) -> Vec<Told> {
+    /// Returns the results that attempts told in the explored states.
+    pub fn told(&self) -> Vec<WriterResult> {
         let told = self.told.load(Ordering::Relaxed);
-        Told::ALL.into_iter().filter(|kind| told & bit(*kind) != 0).collect()
+        WriterResult::ALL.into_iter().filter(|kind| told & bit(*kind) != 0).collect()
     }
 
-    fn initial(&self) -> State {
-        State {
-            bucket: Server::new(self.configuration.store.behaviour()),
+    fn initial(&self) -> ModelState {
+        ModelState {
+            bucket: FakeBucket::new(self.configuration.store.behaviour()),
             network: Network::default(),
-            writers: (0..self.configuration.writers).map(Writer::idle).collect(),
-            cleaning: Cleaning::No,
+            writers: (0..self.configuration.writers).map(ModelWriter::idle).collect(),
+            cleaning: CleanRun::No,
             faults: self.configuration.faults,
-            broken: Broken::default(),
+            broken: Violations::default(),
         }
     }
 
-    fn world(&self, state: &State) -> World<'_> {
-        let (state, clock, place) = (state.clone(), Clock::InTime, 0);
-        World { configuration: &self.configuration, state, clock, place, told: None }
+    fn world(&self, state: &ModelState) -> NextState<'_> {
+        let (state, clock, place) = (state.clone(), ClockReading::InTime, 0);
+        NextState { configuration: &self.configuration, state, clock, place, told: None }
     }
 
-    fn end_running(bucket: &mut Bucket, flight: Flight) {
-        if let Sent::Complete(_, id, _) = flight.sent {
-            bucket.end_complete(id.into(), Moment { time: 0, name: flight.sent.name() });
+    fn end_running(bucket: &mut ModelBucket, flight: InFlight) {
+        if let SentRequest::Complete(_, id, _) = flight.sent {
+            let stamp = Stamp { time: 0, name: flight.sent.name() };
+            let _ = bucket.end_complete(id.into(), stamp);
             network::close_ranks(bucket);
         }
     }
 }
 
-fn bit(told: Told) -> u32 {
-    1 << Told::ALL.iter().position(|kind| *kind == told).expect("it is one of all")
+fn bit(told: WriterResult) -> u32 {
+    1 << WriterResult::ALL.iter().position(|kind| *kind == told).expect("it is one of all")
 }
 
 impl Model for Protocol {
-    type State = State;
-    type Action = Action;
+    type State = ModelState;
+    type Action = ModelAction;
 
-    fn init_states(&self) -> Vec<State> {
+    fn init_states(&self) -> Vec<ModelState> {
         vec![self.initial()]
     }
 
-    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+    fn actions(&self, state: &ModelState, actions: &mut Vec<ModelAction>) {
         self.possible(state, actions);
     }
 
-    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+    fn next_state(&self, last: &ModelState, action: ModelAction) -> Option<ModelState> {
         let (mut next, told) = self.happens(last, action);
         next.broken = Self::broken(last, action, &next, told);
         if let Some(told) = told {

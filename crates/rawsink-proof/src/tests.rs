@@ -1,4 +1,4 @@
-//! The page of the guarantees says of each whether the model and the simulation look for it.
+//! The semantics page names the guarantees that the model and the simulation check.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -8,8 +8,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Returns the numbers that the auditor and the actors give what they find: `"G03: ...`.
-fn looked_for_in_the_simulation() -> BTreeSet<String> {
+/// Returns the numbers in the messages of auditor and actors: `"G03: ...`.
+fn checked_by_the_simulation() -> BTreeSet<String> {
     let (mut ahead, mut found) = (vec![root().join("src/simulation")], BTreeSet::new());
     while let Some(path) = ahead.pop() {
         if path.is_dir() {
@@ -29,9 +29,9 @@ fn looked_for_in_the_simulation() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_semantics_page_says_what_is_proven() {
+fn the_semantics_page_matches_the_proofs() {
     let page = fs::read_to_string(root().join("../../docs/semantics.md")).unwrap();
-    let simulated = looked_for_in_the_simulation();
+    let simulated = checked_by_the_simulation();
     let mut rows = 0;
     for row in page.lines().filter(|line| line.starts_with("| G")) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();

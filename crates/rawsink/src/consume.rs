@@ -1,9 +1,9 @@
-//! What a consumer does: ask the state, then read the run that has authority, and nothing else.
+//! Reading as a consumer: look up the run that has authority in the state, then read only that run.
 
 use crate::{
     error::{Error, ErrorKind, Result},
-    key::{PartitionKey, RunId},
     layout::Place,
+    partition::{PartitionKey, RunId},
     sink::{PartitionReader, RawSink},
     state::{PartitionState, Status},
 };
@@ -11,7 +11,7 @@ use crate::{
 /// Returns the run that has authority.
 ///
 /// # Errors
-/// `NotFound` where the status is not success.
+/// `NotFound` if the status is not success.
 pub async fn current_run(state: &dyn PartitionState, key: &PartitionKey) -> Result<RunId> {
     let found = state.get(key).await;
     let record = found.map_err(|error| error.at(Place::of_partition(key)))?;
@@ -23,11 +23,11 @@ pub async fn current_run(state: &dyn PartitionState, key: &PartitionKey) -> Resu
     Err(Error::new(ErrorKind::NotFound, message).at(Place::of_partition(key)))
 }
 
-/// Opens the run that has authority (G15). Writes nothing and scans nothing.
+/// Opens the run that has authority (G15). Writes nothing and lists nothing.
 ///
 /// # Errors
-/// `NotFound` where the status is not success; `Corrupt` where the authoritative run is not there
-/// or not sealed; what [`RawSink::open_partition`] answers.
+/// `NotFound` if the status is not success; `Corrupt` if the run that has authority does not exist
+/// or is not sealed; as [`RawSink::open_partition`].
 pub async fn open_current(
     sink: &RawSink,
     state: &dyn PartitionState,
@@ -37,11 +37,11 @@ pub async fn open_current(
     sink.open_partition(key, &run).await.map_err(|error| missing(error, key, &run))
 }
 
-/// Says what it means that a run is not there or not sealed which the state gives authority to.
-pub(crate) fn missing(error: Error, key: &PartitionKey, run: &RunId) -> Error {
+/// Turns `NotFound` and `NotSealed` into `Corrupt`, for a run that has authority in the state.
+pub fn missing(error: Error, key: &PartitionKey, run: &RunId) -> Error {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotSealed => Error::corrupt(format!(
-            "the state gives authority to a run that cannot be read: {}",
+            "the run that has authority in the state cannot be read: {}",
             error.message()
         ))
         .at(Place::of_run(key, run)),

@@ -1,29 +1,28 @@
-//! The one error type: what the caller should do (kind), what happened (message) and where.
+//! The error type: what the caller should do (kind), what happened (message) and where.
 //!
-//! Owns the kinds and the context. Must not know any backend: each store turns its own private
-//! errors into these by one `From`.
+//! Must not know any backend: each store converts its private errors with one `From`.
 
 use std::{error::Error as StdError, fmt, io};
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What the caller should do about an [`Error`].
+/// The kind of an [`Error`]: what the caller should do.
 ///
-/// Every kind but [`Unknown`](Self::Unknown) and [`Corrupt`](Self::Corrupt) means that the seal of
-/// the writer that got it is not there and will not appear (G06).
+/// After every kind but [`Unknown`](Self::Unknown) and [`Corrupt`](Self::Corrupt) the writer's seal
+/// does not exist and will not appear (G06).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// Fix the key, row, metadata or setting.
     Invalid,
-    /// Name another run: this one has neither payload nor seal, or nothing has authority.
+    /// Name another run: this one has neither payload nor seal, or no run has authority.
     NotFound,
-    /// Wait, or restart that run: it has a payload and no seal.
+    /// Wait, or restart the run: it has a payload but no seal.
     NotSealed,
     /// Use a new run id: this run is sealed and never changes.
     AlreadySealed,
-    /// Another writer of this run is or was at work: try again, or look at what is there.
+    /// Try again, or inspect the run: another writer of it is or was active.
     Conflict,
     /// Start a new writer: this one has ended.
     Closed,
@@ -31,18 +30,18 @@ pub enum ErrorKind {
     Denied,
     /// Change the endpoint, the file system or the mode.
     Unsupported,
-    /// Stop; a person should look: what is stored is not what was sealed.
+    /// Stop and inspect the run: its stored bytes differ from the sealed ones.
     Corrupt,
     /// Try later with the same run id.
     Unavailable,
-    /// The seal may be there or still appear: look, or write the same run again.
+    /// Check, or write the same run again: the seal may exist or still appear.
     Unknown,
     /// Report a bug.
     Internal,
 }
 
 impl ErrorKind {
-    /// Every kind, in the order of the documentation.
+    /// Every kind, in documentation order.
     pub const ALL: [Self; 12] = [
         Self::Invalid,
         Self::NotFound,
@@ -58,7 +57,7 @@ impl ErrorKind {
         Self::Internal,
     ];
 
-    /// Returns the kind's name as it stands in JSON output and in the documentation.
+    /// Returns the kind's name as used in JSON output and in the documentation.
     pub fn name(self) -> &'static str {
         match self {
             Self::Invalid => "Invalid",
@@ -83,10 +82,10 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// What went wrong, one word in size.
+/// An error, one word in size.
 ///
-/// `Display` is the place (partition, run or path) and the message: one line, but for messages that
-/// list several faults or runs. Causes further down are reached by [`source`](StdError::source).
+/// `Display` writes the place (partition, run or path) and the message. This is one line, unless
+/// the message lists several faults or runs. [`source`](StdError::source) returns the cause.
 pub struct Error(Box<Details>);
 
 #[derive(Debug)]
@@ -96,11 +95,12 @@ struct Details {
     place: Option<String>,
     path: Option<String>,
     writer: Option<String>,
+    setting: Option<&'static str>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
-    /// Makes an error of `kind`; `message` says what happened, in lower case, without a full stop.
+    /// Creates an error of `kind`. `message` is in lower case, without a full stop.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
         Self(Box::new(Details {
@@ -109,22 +109,23 @@ impl Error {
             place: None,
             path: None,
             writer: None,
+            setting: None,
             source: None,
         }))
     }
 
-    /// Makes an [`ErrorKind::Invalid`] error.
+    /// Creates an [`ErrorKind::Invalid`] error.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, message)
     }
 
-    /// Makes an [`ErrorKind::Corrupt`] error.
+    /// Creates an [`ErrorKind::Corrupt`] error.
     pub fn corrupt(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Corrupt, message)
     }
 
-    /// Adds the partition or run that was worked on, unless one is known already. The place above
-    /// all sources has no name and adds nothing.
+    /// Adds the partition or run, unless the error has one. The place above all sources has no name
+    /// and adds nothing.
     #[must_use]
     pub fn at(mut self, place: impl fmt::Display) -> Self {
         if self.0.place.is_none() {
@@ -133,28 +134,35 @@ impl Error {
         self
     }
 
-    /// Adds the path below the store (or of a file) that was touched, unless one is known already.
+    /// Adds the path of the file, or the path below the store, unless the error has one.
     #[must_use]
     pub fn on_path(mut self, path: impl fmt::Display) -> Self {
         self.0.path.get_or_insert_with(|| path.to_string());
         self
     }
 
-    /// Adds the token of the writer whose seal was seen or may still appear.
+    /// Adds the token of the writer whose seal exists or may still appear.
     #[must_use]
     pub fn by_writer(mut self, token: impl fmt::Display) -> Self {
         self.0.writer.get_or_insert_with(|| token.to_string());
         self
     }
 
-    /// Adds the error below this one.
+    /// Adds the configuration field that controls this, such as `max_row_bytes`.
+    #[must_use]
+    pub fn by_setting(mut self, field: &'static str) -> Self {
+        self.0.setting.get_or_insert(field);
+        self
+    }
+
+    /// Adds the cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source.get_or_insert(source.into());
         self
     }
 
-    /// Returns the same error with another kind, for a caller who knows better what to do.
+    /// Replaces the kind.
     #[must_use]
     pub fn with_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;
@@ -166,22 +174,29 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns what happened, without the place.
+    /// Returns the message, without the place.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// Returns the partition or run that was worked on, as its canonical path.
+    /// Returns the canonical path of the partition or run.
     pub fn place(&self) -> Option<&str> {
         self.0.place.as_deref()
     }
 
-    /// Returns the path that was touched.
+    /// Returns the path of the file, or the path below the store.
     pub fn path(&self) -> Option<&str> {
         self.0.path.as_deref()
     }
 
-    /// Returns the token of the writer whose seal was seen or may still appear.
+    /// Returns the configuration field that controls this, if there is one.
+    ///
+    /// The module `env` maps it to its environment variable.
+    pub fn setting(&self) -> Option<&'static str> {
+        self.0.setting
+    }
+
+    /// Returns the token of the writer whose seal exists or may still appear.
     pub fn writer(&self) -> Option<&str> {
         self.0.writer.as_deref()
     }
@@ -215,7 +230,42 @@ impl StdError for Error {
     }
 }
 
-/// Returns what the system says, in lower case and without its number.
+/// An illegal value of a configuration field.
+#[cfg(feature = "s3")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConfigFault {
+    /// The field's name.
+    pub(crate) field: &'static str,
+    /// The text that follows the name in a message: `is "x", not a valid bucket name`.
+    pub(crate) what: String,
+}
+
+#[cfg(feature = "s3")]
+impl ConfigFault {
+    /// Joins faults into one `Invalid` error that names each field.
+    pub(crate) fn join(faults: &[Self]) -> Error {
+        let text = |fault: &Self| format!("{} {}", fault.field, fault.what);
+        Error::invalid(faults.iter().map(text).collect::<Vec<_>>().join("; "))
+    }
+}
+
+/// Wraps an error as an I/O error; [`io::Error::get_ref`] returns it.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::Invalid => io::ErrorKind::InvalidInput,
+            ErrorKind::NotFound | ErrorKind::NotSealed => io::ErrorKind::NotFound,
+            ErrorKind::AlreadySealed => io::ErrorKind::AlreadyExists,
+            ErrorKind::Denied => io::ErrorKind::PermissionDenied,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::Corrupt => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Returns the system's text of an error, in lower case and without its number.
 pub fn system_text(cause: &io::Error) -> String {
     let text = cause.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
@@ -228,13 +278,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_one_word() {
+    fn an_error_is_one_word_in_size() {
         assert_eq!(size_of::<Error>(), size_of::<usize>());
         assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
     }
 
     #[test]
-    fn the_first_context_stays() {
+    fn the_first_context_is_kept() {
         let error = Error::invalid("no date").at("a/b").at("c").on_path("x").on_path("y");
         assert_eq!(error.to_string(), "a/b: no date (x)");
         assert_eq!(error.kind(), ErrorKind::Invalid);

@@ -1,4 +1,4 @@
-//! The one place where words become paths and paths become words.
+//! Converts names to paths and paths to names. No other module does.
 //!
 //! ```text
 //! <source>/customer_id=<id>/query_name=<name>/logical_date=<YYYY-MM-DD>/run_id=<run_id>/
@@ -6,23 +6,23 @@
 //!     metadata.json
 //! ```
 //!
-//! The same below a directory and below a bucket's prefix (specification, section 3).
+//! The layout is the same below a directory and below a bucket's prefix.
 
 use std::fmt;
 
 use crate::{
     error::{Error, Result},
-    key::{self, PartitionKey, RunId, Selection},
+    partition::{self, PartitionKey, RunId, Selection},
     store::{Object, StorePath},
 };
 
-/// Longest prefix and key together, in bytes, on every store (the limit of object storage).
+/// Longest prefix and key together, in bytes. Every store has this limit of object storage.
 pub const MAX_KEY_BYTES: usize = 1024;
 
-/// How a path looks, for who got it wrong.
-const FORM: &str = "SOURCE/customer_id=ID/query_name=NAME/logical_date=YYYY-MM-DD/run_id=RUN";
+/// The form of a path, for messages.
+const PATH_FORM: &str = "SOURCE/customer_id=ID/query_name=NAME/logical_date=YYYY-MM-DD/run_id=RUN";
 
-/// The levels of the layout above the runs, outermost first.
+/// A level of the layout. The order is outermost first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
     /// The upstream system.
@@ -41,7 +41,7 @@ impl Level {
     /// Every level, outermost first.
     pub const ALL: [Self; 5] = [Self::Source, Self::Customer, Self::Query, Self::Date, Self::Run];
 
-    /// Returns what a segment of this level starts with.
+    /// Returns the label that a segment of this level starts with.
     pub fn label(self) -> &'static str {
         match self {
             Self::Source => "",
@@ -52,7 +52,7 @@ impl Level {
         }
     }
 
-    /// Returns the level's name as it stands in messages and JSON.
+    /// Returns the level's name as used in messages and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Source => "source",
@@ -60,19 +60,22 @@ impl Level {
         }
     }
 
-    /// Checks that a value may stand at this level.
-    pub(crate) fn check(self, value: &str) -> Result<()> {
+    /// Checks that a value is legal at this level.
+    ///
+    /// # Errors
+    /// `Invalid` for a value that is not.
+    pub fn check(self, value: &str) -> Result<()> {
         match self {
-            Self::Source => key::check_source(value),
-            Self::Date => value.parse::<key::LogicalDate>().map(|_| ()),
-            _ => key::check_segment(self.name(), value, self.label().len()),
+            Self::Source => partition::check_source(value),
+            Self::Date => value.parse::<partition::LogicalDate>().map(|_| ()),
+            _ => partition::check_segment(self.name(), value, self.label().len()),
         }
     }
 }
 
-/// The name of a place in the layout: none, some or all of the five levels, from the outside.
+/// A place in the layout: none, some or all of the five levels, outermost first.
 ///
-/// `Display` is its canonical path.
+/// `Display` writes the canonical path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Place {
     values: Vec<String>,
@@ -98,35 +101,35 @@ impl Place {
         place
     }
 
-    /// Returns the deepest place that holds every partition of a selection.
-    pub fn around(selection: &Selection) -> Self {
+    /// Returns the innermost place that holds every partition of a selection.
+    pub fn enclosing(selection: &Selection) -> Self {
         let Selection { source, customer_id, query_name, since, until } = selection;
         let day = since.filter(|since| Some(*since) == *until).map(|day| day.to_string());
         let given = [source.clone(), customer_id.clone(), query_name.clone(), day];
         Self { values: given.into_iter().map_while(|value| value).collect() }
     }
 
-    /// Reads a canonical path, as it stands in a listing of the storage.
+    /// Parses a canonical path, such as one from a listing of the storage.
     ///
-    /// What stands above the source must be `root`, the configured root or prefix; a slash at the
-    /// end and one of the two object names below a run are ignored.
+    /// The part above the source must be `root`, the configured root or prefix, or missing. A
+    /// trailing slash and an object name below a run are ignored.
     ///
     /// # Errors
-    /// `Invalid`, naming the segment that is wrong.
+    /// `Invalid`, which names the wrong segment.
     pub fn parse(path: &str, root: &str) -> Result<Self> {
         let wrong =
-            |message: String| Error::invalid(format!("{path:?} is no partition path: {message}"));
+            |message: String| Error::invalid(format!("invalid partition path {path:?}: {message}"));
         let mut segments = below_root(path, root).map_err(wrong)?;
         if segments.len() == 6 && Object::from_file_name(segments[5]).is_some() {
             segments.pop();
         }
         if segments.len() > Level::ALL.len() {
-            return Err(wrong(format!("{:?} stands below the run", segments[5])));
+            return Err(wrong(format!("unexpected segment {:?} below the run", segments[5])));
         }
         let mut place = Self::top();
         for (segment, level) in segments.into_iter().zip(Level::ALL) {
             let expected = || {
-                wrong(format!("{segment:?} stands where {:?} is expected in {FORM}", level.label()))
+                wrong(format!("found {segment:?}, expected {:?} as in {PATH_FORM}", level.label()))
             };
             let value = segment.strip_prefix(level.label()).ok_or_else(expected)?;
             level.check(value).map_err(|error| wrong(error.message().to_owned()))?;
@@ -135,8 +138,7 @@ impl Place {
         Ok(place)
     }
 
-    /// Returns the place below this one that a directory name stands for; `None` for a name that
-    /// does not belong to the layout.
+    /// Returns the place of a directory below this one. `None` for a name outside the layout.
     pub fn child(&self, segment: &str) -> Option<Self> {
         let level = self.next_level()?;
         let value = segment.strip_prefix(level.label())?;
@@ -146,12 +148,12 @@ impl Place {
         Some(child)
     }
 
-    /// Returns the level of what stands directly below.
+    /// Returns the level directly below. `None` below a run.
     pub fn next_level(&self) -> Option<Level> {
         Level::ALL.get(self.values.len()).copied()
     }
 
-    /// Returns the values that are given, from the outside.
+    /// Returns the values of the levels, outermost first.
     pub fn values(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(String::as_str)
     }
@@ -162,14 +164,14 @@ impl Place {
         Some((Level::ALL[self.values.len() - 1], value))
     }
 
-    /// Returns the logical partition, when all its four levels are given.
+    /// Returns the logical partition, if the place has all of its four levels.
     #[expect(clippy::missing_panics_doc, reason = "every value was checked on its way in")]
     pub fn partition(&self) -> Option<PartitionKey> {
         let [source, customer, query, date, ..] = self.values.as_slice() else { return None };
         Some(PartitionKey::new(source, customer, query, date).expect("every value was checked"))
     }
 
-    /// Returns the run, when it is given.
+    /// Returns the run, if the place has one.
     #[expect(clippy::missing_panics_doc, reason = "every value was checked on its way in")]
     pub fn run(&self) -> Option<RunId> {
         self.values.get(4).map(|run| run.parse().expect("every value was checked"))
@@ -192,38 +194,37 @@ impl fmt::Display for Place {
 }
 
 /// Returns the path of a run's payload below a store's root.
-pub(crate) fn payload_path(key: &PartitionKey, run: &RunId) -> String {
+pub fn payload_path(key: &PartitionKey, run: &RunId) -> String {
     format!("{}/{}", Place::of_run(key, run), Object::Payload.file_name())
 }
 
-/// Returns the path of a run below a store's root whose prefix has `prefix_bytes` bytes.
+/// Returns the path of a run below the root of a store whose prefix has `prefix_bytes` bytes.
 ///
 /// # Errors
-/// `Invalid` where prefix and key would be longer than [`MAX_KEY_BYTES`].
+/// `Invalid` if prefix and key together are longer than [`MAX_KEY_BYTES`].
 pub(crate) fn run_path(key: &PartitionKey, run: &RunId, prefix_bytes: usize) -> Result<StorePath> {
     let path = Place::of_run(key, run).store_path();
     let longest = path.as_str().len() + 1 + Object::Payload.file_name().len();
     let slash = usize::from(prefix_bytes > 0);
     let total = prefix_bytes + slash + longest;
     if total > MAX_KEY_BYTES {
-        let message = format!(
-            "prefix and key have {total} bytes together, at most {MAX_KEY_BYTES} are possible"
-        );
+        let message =
+            format!("prefix and key have {total} bytes together, the limit is {MAX_KEY_BYTES}");
         return Err(Error::invalid(message).at(path));
     }
     Ok(path)
 }
 
-/// Cuts a path into segments and takes the root off.
+/// Splits a path into segments and removes the root.
 fn below_root<'path>(path: &'path str, root: &str) -> Result<Vec<&'path str>, String> {
-    let segments: Vec<&str> = cut(path).collect();
-    let root_segments: Vec<&str> = cut(root).collect();
+    let segments: Vec<&str> = split(path).collect();
+    let root_segments: Vec<&str> = split(root).collect();
     let at_root = segments.starts_with(&root_segments) && !root_segments.is_empty();
     let customer = segments.iter().position(|segment| segment.starts_with(Level::Customer.label()));
     let lead = match customer {
         Some(0) => return Err("the source is missing".to_owned()),
         Some(customer) => customer - 1,
-        // A path that ends above the customers, or that forgot their label.
+        // The path ends above the customers, or its customer has no label.
         None if at_root => root_segments.len(),
         None => 0,
     };
@@ -233,10 +234,10 @@ fn below_root<'path>(path: &'path str, root: &str) -> Result<Vec<&'path str>, St
     }
     let slash = if path.starts_with('/') { "/" } else { "" };
     let above = format!("{slash}{}", above.join("/"));
-    Err(format!("{above:?} stands above the source, the root is {root:?}"))
+    Err(format!("it starts with {above:?}, outside the root {root:?}"))
 }
 
-fn cut(path: &str) -> impl Iterator<Item = &str> {
+fn split(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty() && *segment != ".")
 }
 
@@ -248,7 +249,7 @@ mod tests {
     const RUN: &str = "google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01/run_id=2024-06-02T00:00:00.000Z";
 
     #[test]
-    fn the_path_is_the_specifications() {
+    fn a_run_has_its_canonical_path() {
         let key = PartitionKey::new("google_ads", "123", "campaign", "2024-06-01").unwrap();
         let run = "2024-06-02T00:00:00.000Z".parse().unwrap();
         assert_eq!(run_path(&key, &run, 3).unwrap().as_str(), RUN);
@@ -276,28 +277,28 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_path_names_what_is_wrong() {
-        for (path, says) in [
-            ("other/google_ads/customer_id=1", "\"other\" stands above the source"),
+    fn the_error_of_an_invalid_path_names_the_wrong_segment() {
+        for (path, text) in [
+            ("other/google_ads/customer_id=1", "it starts with \"other\", outside the root"),
             ("customer_id=1/query_name=q", "the source is missing"),
-            ("ads/customer_id=1/logical_date=2024-06-01", "where \"query_name=\" is expected"),
+            ("ads/customer_id=1/logical_date=2024-06-01", ", expected \"query_name=\""),
             ("ads/customer_id=", "customer_id \"\" is empty"),
             ("ads/customer_id=1/query_name=q/logical_date=2024-02-30", "is not a date"),
             (
                 "ads/customer_id=1/query_name=q/logical_date=2024-02-03/run_id=x/y",
-                "stands below the run",
+                "unexpected segment \"y\" below the run",
             ),
             ("_ads/customer_id=1", "starts with '_'"),
             (
                 "ads/123/campaign/2024-06-01",
-                "\"123\" stands where \"customer_id=\" is expected in SOURCE/customer_id=ID/",
+                "found \"123\", expected \"customer_id=\" as in SOURCE/customer_id=ID/",
             ),
-            ("/elsewhere/ads", "\"/\" stands above the source"),
-            ("ads/customer_id=1/../customer_id=2", "where \"query_name=\" is expected"),
+            ("/elsewhere/ads", "it starts with \"/\", outside the root"),
+            ("ads/customer_id=1/../customer_id=2", "found \"..\", expected \"query_name=\""),
         ] {
             let error = Place::parse(path, "raw").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid);
-            assert!(error.message().contains(says), "{error}");
+            assert!(error.message().contains(text), "{error}");
         }
     }
 
@@ -313,10 +314,10 @@ mod tests {
     }
 
     #[test]
-    fn the_place_around_a_selection_ends_where_a_component_is_open() {
+    fn the_place_enclosing_a_selection_ends_at_the_first_open_component() {
         let name = |text: &str| Some(text.to_owned());
         let day = |text: &str| text.parse().ok();
-        let around = |selection: &Selection| Place::around(selection).to_string();
+        let around = |selection: &Selection| Place::enclosing(selection).to_string();
         let mut selection = Selection { query_name: name("q"), ..Selection::default() };
         assert_eq!(around(&selection), "");
         selection.source = name("ads");
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn names_outside_the_layout_are_no_children() {
+    fn names_outside_the_layout_are_not_children() {
         let date = Place::parse("ads/customer_id=1/query_name=q", "").unwrap();
         assert!(date.child("logical_date=2024-02-30").is_none());
         assert!(date.child("date=2024-02-03").is_none());

@@ -1,7 +1,7 @@
-//! `RawSink`: partitions on top of any store.
+//! `RawSink`: writes and reads partitions in any store.
 //!
-//! Owns the order of an attempt (rows, payload, seal), the checks of rows and metadata, and the
-//! checks of what is read. Must not know which backend is below, nor anything of state.
+//! Defines the order of an attempt (rows, payload, seal) and checks rows, metadata and everything
+//! that is read. Must not know the backend or the state.
 
 mod copying;
 mod digest;
@@ -20,139 +20,115 @@ use bytes::Bytes;
 pub use self::{
     copying::CopyWriter,
     digest::PayloadSummary,
-    landed::Landed,
+    landed::LandedPartition,
     leftovers::RunLeftover,
     listing::Run,
     reader::{PartitionReader, Rows},
     writer::{PartitionWriter, Sealed},
 };
 use crate::{
-    clock::Surroundings,
-    config::{Settings, SinkKind},
-    error::{Error, Result},
-    key::{PartitionKey, RunId},
+    error::Result,
     layout,
-    metadata::{self, Metadata, Seal},
-    row::DEFAULT_MAX_ROW_BYTES,
-    store::{Attempt, FsStore, LeftoverPolicy, RunObjects, S3Store, Store, StorePath, WriterToken},
+    partition::{Metadata, PartitionKey, RunId, Seal, metadata, row::DEFAULT_MAX_ROW_BYTES},
+    runtime::Runtime,
+    store::{LeftoverPolicy, RunObjects, StartOptions, Store, StorePath, WriterToken},
 };
 
-/// Where partitions are landed and read, whatever backend is below (specification, section 2).
+/// Writes and reads partitions in any store.
 ///
 /// Cheap to clone; clones share the store.
 #[derive(Debug, Clone)]
 pub struct RawSink {
     store: Arc<dyn Store>,
     options: SinkOptions,
-    surroundings: Surroundings,
+    runtime: Runtime,
 }
 
-/// How a sink treats rows and leftovers.
-#[derive(Debug, Clone)]
+/// Limits of rows and the policy for leftovers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SinkOptions {
-    /// Longest row in bytes.
+    /// Length limit of a row, in bytes without its line feed.
     pub max_row_bytes: usize,
-    /// What to do about a payload that an earlier attempt left without a seal.
+    /// What to do with an unsealed payload of an earlier attempt.
     pub leftover: LeftoverPolicy,
-    /// Length of the prefix that the store puts before every key, in bytes.
-    pub prefix_bytes: usize,
 }
 
 impl Default for SinkOptions {
     fn default() -> Self {
-        Self {
-            max_row_bytes: DEFAULT_MAX_ROW_BYTES,
-            leftover: LeftoverPolicy::default(),
-            prefix_bytes: 0,
-        }
+        Self { max_row_bytes: DEFAULT_MAX_ROW_BYTES, leftover: LeftoverPolicy::default() }
+    }
+}
+
+impl SinkOptions {
+    /// Sets the length limit of a row, in bytes without its line feed; 16 MiB unless set.
+    #[must_use]
+    pub fn max_row_bytes(mut self, bytes: usize) -> Self {
+        self.max_row_bytes = bytes;
+        self
+    }
+
+    /// Sets what to do with an unsealed payload of an earlier attempt; it is replaced unless set.
+    #[must_use]
+    pub fn leftover(mut self, policy: LeftoverPolicy) -> Self {
+        self.leftover = policy;
+        self
     }
 }
 
 impl RawSink {
-    /// Makes a sink over a store, with the default options and the system's clock.
+    /// Creates a sink over a store, with the default options and the system's clock.
     pub fn new(store: impl Store) -> Self {
-        Self::with(Arc::new(store), SinkOptions::default(), Surroundings::default())
+        Self::with(Arc::new(store), SinkOptions::default(), Runtime::default())
     }
 
-    /// Makes a sink over a store.
-    pub fn with(store: Arc<dyn Store>, options: SinkOptions, surroundings: Surroundings) -> Self {
-        Self { store, options, surroundings }
-    }
-
-    /// Makes the sink that the settings select (specification, section 5). Touches nothing yet.
-    ///
-    /// # Errors
-    /// `Invalid` for settings that name no usable place.
-    pub fn open(settings: &Settings) -> Result<Self> {
-        Self::open_in(settings, Surroundings::default())
-    }
-
-    /// Makes the sink that the settings select, with a clock, tokens and notices of the caller's.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub fn open_in(settings: &Settings, surroundings: Surroundings) -> Result<Self> {
-        let (store, prefix_bytes) = match settings.sink {
-            SinkKind::Filesystem => {
-                let store = FsStore::new(&settings.root)?.blocking(settings.blocking);
-                (Arc::new(store) as Arc<dyn Store>, 0)
-            }
-            SinkKind::Object => {
-                let missing = || Error::invalid("the object sink needs the settings of its bucket");
-                let object = settings.object.as_ref().ok_or_else(missing)?;
-                (
-                    Arc::new(S3Store::new(object, surroundings.clone())?) as Arc<dyn Store>,
-                    object.prefix.len(),
-                )
-            }
-        };
-        let options = SinkOptions {
-            max_row_bytes: settings.max_row_bytes,
-            leftover: settings.leftover,
-            prefix_bytes,
-        };
-        Ok(Self::with(store, options, surroundings))
+    /// Creates a sink over a store.
+    pub fn with(store: Arc<dyn Store>, options: SinkOptions, runtime: Runtime) -> Self {
+        Self { store, options, runtime }
     }
 
     /// Starts writing a partition. Nothing is visible before [`PartitionWriter::finalize`].
     ///
-    /// An unsealed run is started again, whatever an earlier attempt left (G09).
+    /// Restarts an unsealed run, even with leftovers of earlier attempts (G09).
     ///
     /// # Errors
-    /// `AlreadySealed` where the run is sealed, before anything is extracted; `Conflict` where
-    /// another writer of this run is at work; `Invalid` for names that are too long together.
+    /// `AlreadySealed` if the run is sealed, before the caller extracts anything; `Conflict` if
+    /// another writer of the run is active; `Invalid` if prefix and key together are too long.
     pub async fn write_partition(
         &self,
         key: &PartitionKey,
         run: &RunId,
     ) -> Result<PartitionWriter> {
         let path = self.run_path(key, run)?;
-        let attempt = Attempt {
-            token: WriterToken::new(self.surroundings.tokens.next()),
+        let options = StartOptions {
+            token: WriterToken::new(self.runtime.tokens.next()),
             leftover: self.options.leftover,
-            now: self.surroundings.clock.now(),
+            now: self.runtime.clock.now(),
         };
-        let upload = self.store.start(&path, attempt).await.map_err(|error| error.at(&path))?;
+        let upload = self.store.start(&path, options).await.map_err(|error| error.at(&path))?;
         Ok(PartitionWriter::new(upload, key.clone(), run.clone(), self.options.max_row_bytes))
     }
 
     /// Opens a sealed run.
     ///
     /// # Errors
-    /// `NotFound` where nothing is there, `NotSealed` where only a payload is (G01), `Corrupt`
-    /// where the seal is unreadable, its payload missing or of another length, `Unsupported` where
-    /// newer software sealed.
+    /// `NotFound` for a run that does not exist. `NotSealed` for a payload without a seal (G01).
+    /// `Corrupt` for an unreadable seal, a missing payload or a payload of the wrong length.
+    /// `Unsupported` for a seal of newer software.
     pub async fn open_partition(&self, key: &PartitionKey, run: &RunId) -> Result<PartitionReader> {
         let path = self.run_path(key, run)?;
         let opened = PartitionReader::open(&*self.store, &path, self.options.max_row_bytes).await;
         opened.map_err(|error| error.at(&path))
     }
 
-    /// Returns what `metadata.json` of a sealed run says: the caller's metadata, and the seal block
-    /// where this software sealed. Looks at no payload, so that it answers for a damaged run, too.
+    /// Returns the caller's metadata of a sealed run, and the seal block if this software sealed
+    /// it.
+    ///
+    /// Does not read the payload, so it also works for a damaged run.
     ///
     /// # Errors
-    /// `NotFound`, `NotSealed`, `Corrupt` and `Unsupported` as [`open_partition`](Self::open_partition).
+    /// `NotFound`, `NotSealed`, `Corrupt` and `Unsupported` as
+    /// [`open_partition`](Self::open_partition).
     pub async fn metadata(
         &self,
         key: &PartitionKey,
@@ -163,35 +139,37 @@ impl RawSink {
         metadata::parse_sealed(&document).map_err(|error| error.at(&path))
     }
 
-    /// Returns `metadata.json` of a sealed run as it is stored, byte for byte; looks at no payload.
+    /// Returns the stored bytes of `metadata.json` of a sealed run. Does not read the payload.
     ///
     /// # Errors
-    /// `NotFound` and `NotSealed` as [`open_partition`](Self::open_partition); `Corrupt` for one that
-    /// is too long.
+    /// `NotFound` and `NotSealed` as [`open_partition`](Self::open_partition); `Corrupt` for a
+    /// document that is too long.
     pub async fn document(&self, key: &PartitionKey, run: &RunId) -> Result<Bytes> {
         let path = self.run_path(key, run)?;
         let read = PartitionReader::read_document(&*self.store, &path).await;
         read.map_err(|error| error.at(&path))
     }
 
-    /// Returns the run ids that have a payload or a seal, sealed or not, sorted by bytes.
+    /// Returns the ids of runs that have a payload or a seal, sorted byte by byte.
+    ///
+    /// A partition without runs is an empty list.
     ///
     /// # Errors
-    /// The store's; a partition that has no run is an empty list.
+    /// The store's.
     pub async fn list_partitions(&self, key: &PartitionKey) -> Result<Vec<RunId>> {
         Ok(self.list_runs(key).await?.into_iter().map(|run| run.run_id).collect())
     }
 
-    /// Returns what is there of a run: lengths and times of payload and seal.
+    /// Returns length and time of a run's payload and seal. A run that does not exist has neither.
     ///
     /// # Errors
-    /// The store's; nothing there is not an error.
+    /// The store's.
     pub async fn look(&self, key: &PartitionKey, run: &RunId) -> Result<RunObjects> {
         let path = self.run_path(key, run)?;
         self.store.look(&path).await.map_err(|error| error.at(&path))
     }
 
-    /// Makes a run durable, whoever wrote it.
+    /// Makes a run durable, regardless of its writer.
     ///
     /// # Errors
     /// The store's.
@@ -200,17 +178,17 @@ impl RawSink {
         self.store.sync(&path).await.map_err(|error| error.at(&path))
     }
 
-    /// Returns what the sink works with: its clock, tokens and notices.
-    pub fn surroundings(&self) -> &Surroundings {
-        &self.surroundings
+    /// Returns the sink's clock and tokens.
+    pub fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
-    /// Returns the longest row that is accepted, in bytes.
+    /// Returns the length limit of a row, in bytes.
     pub fn max_row_bytes(&self) -> usize {
         self.options.max_row_bytes
     }
 
     fn run_path(&self, key: &PartitionKey, run: &RunId) -> Result<StorePath> {
-        layout::run_path(key, run, self.options.prefix_bytes)
+        layout::run_path(key, run, self.store.prefix_bytes())
     }
 }

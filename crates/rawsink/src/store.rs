@@ -1,26 +1,30 @@
-//! What a backend must be able to do: bytes at paths, with the invariants as verbs.
+//! The interface of a backend: bytes at paths, with methods that preserve the invariants.
 //!
-//! There is no `put` and no `delete(path)`: a store starts an attempt at a run, makes its payload
-//! appear whole, makes its seal appear after it, once, and never touches a sealed run again.
-//! Must not know what partitions, metadata or state mean.
+//! There is no `put` and no `delete(path)`. A store starts an attempt at a run, creates its
+//! complete payload, then creates its seal once, and never touches a sealed run again. Must not
+//! know partitions, metadata or state.
 //!
-//! | store | what it is |
+//! | store | description |
 //! |---|---|
-//! | [`MemoryStore`] | the reference: exact, in memory, for tests and examples |
+//! | `MemoryStore` | the reference: exact, in memory, for tests and examples |
 //! | [`FsStore`] | a directory |
 //! | [`S3Store`] | a bucket of any S3-compatible object storage |
-//! | [`FaultyStore`] | any store, with faults injected before and after its operations |
+//! | `FaultyStore` | any store, with faults injected before and after its operations |
 
+#[cfg(feature = "test-util")]
 mod faulty;
-mod fs;
+pub mod fs;
 mod leftovers;
+#[cfg(feature = "test-util")]
 mod memory;
 mod path;
-#[cfg(not(feature = "simulation"))]
-mod s3;
-#[cfg(feature = "simulation")]
+#[cfg(feature = "unstable-raw")]
+#[doc(hidden)]
+pub mod raw;
+#[cfg(feature = "s3")]
 pub mod s3;
-pub(crate) mod scratch;
+#[cfg(any(feature = "s3", feature = "test-util"))]
+mod unsealed;
 
 use std::fmt;
 
@@ -29,18 +33,22 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
+#[cfg(feature = "s3")]
+pub use self::s3::S3Store;
+#[cfg(feature = "test-util")]
 pub use self::{
-    faulty::{Fault, FaultyStore, Operation, Side, When},
-    fs::FsStore,
-    leftovers::{Discarded, Leftover, LeftoverKind, Presence},
+    faulty::{FaultyStore, InjectedFault, Operation, Side, When},
     memory::MemoryStore,
-    path::StorePath,
-    s3::S3Store,
 };
-pub use crate::config::{Blocking, LeftoverPolicy};
+pub use self::{
+    fs::{Blocking, FsStore},
+    leftovers::{Discarded, Leftover, LeftoverKind, Presence},
+    path::StorePath,
+};
 use crate::{
-    clock::age,
     error::{Error, ErrorKind, Result},
+    internal::Internal,
+    runtime::age,
 };
 
 /// The two objects of a run.
@@ -67,12 +75,12 @@ impl Object {
     }
 }
 
-/// The random token of one writing attempt: 32 lower-case hex digits.
+/// The random token of one attempt: 32 lower-case hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WriterToken(String);
 
 impl WriterToken {
-    /// Makes a token of 128 random bits.
+    /// Creates a token of 128 random bits.
     pub fn new(random: u128) -> Self {
         Self(format!("{random:032x}"))
     }
@@ -89,14 +97,24 @@ impl fmt::Display for WriterToken {
     }
 }
 
-/// Who starts an attempt, and how.
+/// What to do with an unsealed payload of an earlier attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LeftoverPolicy {
+    /// Replace it with this attempt's payload (G09).
+    #[default]
+    Replace,
+    /// Fail with `Conflict`, so that a person decides.
+    Refuse,
+}
+
+/// The options of a new attempt.
 #[derive(Debug, Clone)]
-pub struct Attempt {
+pub struct StartOptions {
     /// The attempt's token.
     pub token: WriterToken,
-    /// What to do about a payload that an earlier attempt left.
+    /// What to do with an unsealed payload of an earlier attempt.
     pub leftover: LeftoverPolicy,
-    /// The time of the start.
+    /// The start time.
     pub now: Timestamp,
 }
 
@@ -105,25 +123,25 @@ pub struct Attempt {
 pub struct ObjectInfo {
     /// Length in bytes.
     pub bytes: u64,
-    /// When the object was last modified, as the store says.
+    /// Time of the last change, by the store's clock.
     pub modified: Timestamp,
 }
 
-/// What is there of a run.
+/// The objects of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunObjects {
-    /// The payload, when there is one.
+    /// The payload, if it exists.
     pub payload: Option<ObjectInfo>,
-    /// The seal, when there is one.
+    /// The seal, if it exists.
     pub seal: Option<ObjectInfo>,
 }
 
 /// One object found by [`Store::walk`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// The directory that holds it, below the store's root.
+    /// The object's directory, below the store's root.
     pub dir: StorePath,
-    /// Which of the two objects.
+    /// Payload or seal.
     pub object: Object,
     /// Its length and age.
     pub info: ObjectInfo,
@@ -131,9 +149,9 @@ pub struct Stored {
 
 /// An object's bytes, as a stream of chunks.
 pub struct Reading {
-    /// Length of the whole object in bytes, whatever offset was asked for.
+    /// Length of the whole object in bytes, independent of the offset.
     pub bytes: u64,
-    /// The chunks from the offset on, none of them empty.
+    /// The chunks from the offset on. None is empty.
     pub chunks: BoxStream<'static, Result<Bytes>>,
 }
 
@@ -143,57 +161,65 @@ impl fmt::Debug for Reading {
     }
 }
 
-/// Makes the bytes of the seal from the token of the attempt that seals.
+/// A function that returns the seal's bytes for the token of the sealing attempt.
 pub type SealDocument<'a> = dyn Fn(&WriterToken) -> Bytes + Send + Sync + 'a;
 
-/// The bytes below a sink.
+/// The storage of a sink.
 ///
-/// Names that start with a dot, empty directories and zero-byte objects whose name ends in a slash
-/// do not exist for any of these verbs.
+/// All methods ignore names that start with a dot, empty directories, and zero-byte objects whose
+/// name ends with a slash.
 #[async_trait]
-pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Returns what is there of a run; nothing there is not an error.
+pub trait Store: Internal + fmt::Debug + Send + Sync + 'static {
+    /// Returns the objects of a run. A run that does not exist has none.
     async fn look(&self, run: &StorePath) -> Result<RunObjects>;
 
     /// Starts an attempt at a run.
     ///
-    /// Nothing becomes visible. What dead attempts left is taken over or removed (G09).
+    /// Nothing becomes visible. Leftovers of dead attempts are replaced or deleted (G09).
     ///
     /// # Errors
-    /// `AlreadySealed` where a seal is there; `Conflict` where another writer of this run is at
-    /// work, or where a payload was left and the policy refuses it.
-    async fn start(&self, run: &StorePath, attempt: Attempt) -> Result<Box<dyn Upload>>;
+    /// `AlreadySealed` if a seal exists. `Conflict` if another writer of the run is active, or if
+    /// an unsealed payload exists and the policy refuses it.
+    async fn start(&self, run: &StorePath, options: StartOptions) -> Result<Box<dyn Upload>>;
 
     /// Opens an object from `offset` on.
     ///
     /// # Errors
-    /// `NotFound` when it is not there.
+    /// `NotFound` if it does not exist.
     async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading>;
 
-    /// Makes what is there of a run durable, whoever wrote it.
+    /// Makes the objects of a run durable, regardless of their writer.
     async fn sync(&self, run: &StorePath) -> Result<()>;
 
-    /// Returns the names directly below `dir` that hold a payload or a seal at any depth, sorted by bytes.
+    /// Returns the names directly below `dir` that hold a payload or a seal at any level, sorted
+    /// byte by byte.
     async fn children(&self, dir: &StorePath) -> Result<Vec<String>>;
 
-    /// Returns every payload and seal at any depth below `dir`, sorted by path, byte by byte. The stream
-    /// goes on after an error that hides only a part.
+    /// Streams every payload and seal at any level below `dir`, sorted by path byte by byte.
+    /// Continues after an error that hides only a part.
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>>;
 
-    /// Returns how this store knows that a writer of a run is at work.
+    /// Returns the length of the prefix of every path, in bytes.
+    fn prefix_bytes(&self) -> usize;
+
+    /// Returns how the store detects an active writer of a run.
     fn presence(&self) -> Presence;
 
-    /// Streams what attempts left at any depth below `dir`, with bounded memory. What a living writer
-    /// is using may be among it. The stream goes on after an error that hides only a part.
+    /// Streams the leftovers at any level below `dir`, with bounded memory.
+    ///
+    /// May include objects of an active writer. Continues after an error that hides only a part.
     fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>>;
 
-    /// Removes a leftover that is still as [`leftovers`](Self::leftovers) showed it.
+    /// Deletes a leftover that is still as [`leftovers`](Self::leftovers) returned it.
     ///
-    /// Looks again first: under the run's lock, taken without waiting, where there is one
-    /// ([`Presence::Lock`]); else as late as the server allows, and whoever calls has to know that no
-    /// writer of the run lives. An object of a sealed run is never touched (G03).
+    /// Checks it again first. With [`Presence::Lock`] this happens under the run's lock, without
+    /// waiting for it. With [`Presence::Age`] it happens as late as the server allows, and the
+    /// caller has to know that no writer of the run is active. An object of a sealed run is never
+    /// touched (G03).
     async fn discard(&self, leftover: &Leftover) -> Result<Discarded>;
 }
+
+impl Internal for std::sync::Arc<dyn Store> {}
 
 #[async_trait]
 impl Store for std::sync::Arc<dyn Store> {
@@ -201,8 +227,8 @@ impl Store for std::sync::Arc<dyn Store> {
         (**self).look(run).await
     }
 
-    async fn start(&self, run: &StorePath, attempt: Attempt) -> Result<Box<dyn Upload>> {
-        (**self).start(run, attempt).await
+    async fn start(&self, run: &StorePath, options: StartOptions) -> Result<Box<dyn Upload>> {
+        (**self).start(run, options).await
     }
 
     async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading> {
@@ -221,6 +247,10 @@ impl Store for std::sync::Arc<dyn Store> {
         (**self).walk(dir)
     }
 
+    fn prefix_bytes(&self) -> usize {
+        (**self).prefix_bytes()
+    }
+
     fn presence(&self) -> Presence {
         (**self).presence()
     }
@@ -234,61 +264,62 @@ impl Store for std::sync::Arc<dyn Store> {
     }
 }
 
-/// One attempt at a run: parts in order, then the payload whole, then the seal.
+/// One attempt at a run: parts in order, then the complete payload, then the seal.
 ///
-/// After an error the only call that makes sense is [`abort`](Self::abort). Dropping an upload is
-/// an abort that nobody waits for. A future of these calls that is dropped half-way leaves the
-/// attempt usable only for `abort`; dropped inside `seal`, it decides nothing.
+/// After an error, only [`abort`](Self::abort) may be called. Dropping an upload aborts it in the
+/// background. After the future of a call was dropped, only `abort` may be called. A seal whose
+/// future was dropped may still appear.
 #[async_trait]
-pub trait Upload: fmt::Debug + Send {
-    /// Returns how many bytes the next part should have, the last one apart.
+pub trait Upload: Internal + fmt::Debug + Send {
+    /// Returns the size of the next part, in bytes. The last part may be shorter.
     fn part_bytes(&self) -> usize;
 
-    /// Adds a part of [`part_bytes`](Self::part_bytes) or more: object storage refuses shorter ones,
-    /// though only when the payload is whole. It may still be on its way when this returns; a fault
-    /// then shows at a later call.
+    /// Adds a part of [`part_bytes`](Self::part_bytes) or more. Object storage refuses shorter
+    /// parts when the payload is completed. The part may still be in flight when this returns; a
+    /// later call then reports its fault.
     async fn append(&mut self, part: Bytes) -> Result<()>;
 
-    /// Adds the last part and makes the payload appear, whole and durable (G02).
+    /// Adds the last part and creates the payload, complete and durable (G02).
     ///
     /// # Errors
-    /// `AlreadySealed` or `Conflict` where another writer got there first.
+    /// `AlreadySealed` or `Conflict` if another writer was first.
     async fn complete(&mut self, last: Bytes) -> Result<()>;
 
-    /// Makes the seal appear, unless there is one, and returns the token that it carries (G03, G04).
+    /// Creates the seal, unless one exists, and returns its token (G03, G04).
     ///
     /// # Errors
-    /// `AlreadySealed` where another's seal is there. `Unknown` where the seal may be there or
-    /// still appear; any other kind means that it does not (G06).
+    /// `AlreadySealed` if another writer's seal exists. `Unknown` if the seal may exist or still
+    /// appear. After any other kind it does not (G06).
     async fn seal(self: Box<Self>, document: &SealDocument<'_>) -> Result<WriterToken>;
 
-    /// Ends the attempt and removes what it made visible (G08). Faults in doing so are not reported.
+    /// Aborts the attempt and deletes its visible objects (G08). Does not report faults.
     async fn abort(self: Box<Self>);
 }
 
-/// What every store says where a seal is there.
+/// The error of every store for a run that has a seal.
 fn already_sealed() -> Error {
     Error::new(ErrorKind::AlreadySealed, "the run is already sealed")
 }
 
-/// What every store says where an exclusive writer is alive.
-fn writer_at_work() -> Error {
-    Error::new(ErrorKind::Conflict, "another writer of this run is at work")
+/// The error of every store for a run that another writer has locked.
+fn writer_active() -> Error {
+    Error::new(ErrorKind::Conflict, "another writer of this run is active")
 }
 
-/// What every store says where a payload was left and the policy refuses it.
+/// The error of every store for an unsealed payload that the policy refuses.
 fn leftover_refused(left: ObjectInfo, now: Timestamp) -> Error {
     let (bytes, minutes) = (left.bytes, age(left.modified, now).as_secs() / 60);
     Error::new(
         ErrorKind::Conflict,
         format!(
             "an earlier attempt left a payload of {bytes} bytes, last modified {minutes} min ago, \
-             and RAW_SINK_LEFTOVER=refuse: use a new run id, or allow it to be replaced"
+             and leftovers are refused: use a new run id, or allow replacing it"
         ),
     )
+    .by_setting("leftover")
 }
 
-/// What every store says where an object is not there.
+/// The error of every store for an object that does not exist.
 fn object_missing(object: Object) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no {}", object.file_name()))
+    Error::new(ErrorKind::NotFound, format!("{} does not exist", object.file_name()))
 }

@@ -1,42 +1,32 @@
-//! Judging a run and recording the verdict: the only way to authority.
+//! Validates a run and records the verdict: the only way to authority.
 //!
 //! A run is read once, as a stream. It passes when its metadata agrees with its key, its run and
 //! its rows, every line is a JSON object, and length, SHA-256 and count agree with the seal.
-//! Missing contract fields are warnings, or faults when strict. `all` does so for every run that
-//! waits for a verdict.
-
-mod all;
-mod shard;
+//! Missing contract fields are warnings, or faults under strict rules.
 
 use serde::Serialize;
 
-pub use self::{
-    all::{Event, Judged, Work, validate_all},
-    shard::Shard,
-};
-
 use crate::{
     error::{Error, ErrorKind, Result},
-    key::{PartitionKey, RunId},
     layout::Place,
-    row,
+    partition::{PartitionKey, RunId, row},
     sink::{PartitionReader, RawSink},
     state::{Outcome, PartitionState, Record, Verdict},
 };
 
-/// How many faults a verdict names; the rest is counted.
+/// Maximum number of faults that a verdict names; the rest is counted.
 const MAX_NAMED: usize = 10;
 
-/// How a validator judges.
+/// The rules of a validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rules {
-    /// What missing contract fields of the metadata mean.
+    /// How to treat missing contract fields of the metadata.
     pub gaps: Gaps,
-    /// What a run means that is not there or not sealed.
+    /// How to treat a run that does not exist or is not sealed.
     pub missing: Missing,
 }
 
-/// What missing contract fields of the metadata mean.
+/// How to treat missing contract fields of the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Gaps {
     /// A warning.
@@ -46,42 +36,42 @@ pub enum Gaps {
     Refuse,
 }
 
-/// What a run means that is not there or not sealed.
+/// How to treat a run that does not exist or is not sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Missing {
-    /// No verdict on data: an error of the call, and the state stays as it is.
+    /// Return an error and do not change the state.
     #[default]
     Error,
-    /// A failure that is recorded.
+    /// Record a failure.
     Record,
 }
 
-/// A verdict, and the record as it is now.
+/// A verdict and the record after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Validation {
-    /// Every fault found, or the first of them and how many more; empty when the run passed.
+    /// The faults found, or the first ten and the number of the others; empty if the run passed.
     pub faults: Vec<String>,
-    /// What a complete metadata document would have and this one lacks.
+    /// Contract fields that the metadata lacks.
     pub warnings: Vec<String>,
-    /// Rows that were read.
+    /// Number of rows read.
     pub rows: u64,
-    /// The record of the logical partition after the verdict.
+    /// Record of the logical partition after the verdict.
     pub state: Record,
 }
 
 impl Validation {
-    /// Tells whether the run passed.
+    /// Returns whether the run passed.
     pub fn passed(&self) -> bool {
         self.faults.is_empty()
     }
 }
 
-/// Judges a run and records the verdict.
+/// Validates a run and records the verdict.
 ///
 /// # Errors
-/// `NotFound` and `NotSealed` unless the rules record them, `Unsupported` where newer software
-/// sealed, and the store's and the state's errors: then nothing was recorded.
-pub async fn validate(
+/// `NotFound` and `NotSealed` unless the rules record them, `Unsupported` if newer software sealed
+/// the run, and the errors of the store and the state. After an error nothing is recorded.
+pub async fn run(
     sink: &RawSink,
     state: &dyn PartitionState,
     key: &PartitionKey,
@@ -90,16 +80,17 @@ pub async fn validate(
 ) -> Result<Validation> {
     let Findings { faults, warnings, rows, schema_version } =
         examine(sink, key, run, rules).await?;
-    let faults = faults.shown();
+    let faults = faults.into_summary();
     let outcome = if faults.is_empty() {
-        // Authority is given to what survives a power failure, whoever wrote it.
+        // Another writer's run may not be durable yet; authority requires that it survives a power
+        // failure.
         sink.sync(key, run).await?;
         Outcome::Passed { schema_version, record_count: rows }
     } else {
         Outcome::Failed(faults.join("; "))
     };
     let verdict = Verdict { run_id: run.clone(), outcome };
-    let judged = state.judge(key, &verdict, sink.surroundings().clock.now()).await;
+    let judged = state.judge(key, &verdict, sink.runtime().clock.now()).await;
     let state = judged.map_err(|error| error.at(Place::of_run(key, run)))?;
     Ok(Validation { faults, warnings, rows, state })
 }
@@ -112,7 +103,7 @@ struct Findings {
     schema_version: Option<String>,
 }
 
-/// The first faults, and how many there are.
+/// The first faults, and the number of all.
 #[derive(Default)]
 struct Faults {
     named: Vec<String>,
@@ -127,13 +118,13 @@ impl Faults {
         }
     }
 
-    fn shown(self) -> Vec<String> {
+    fn into_summary(self) -> Vec<String> {
         let more = self.count - self.named.len();
-        let mut shown = self.named;
+        let mut summary = self.named;
         if more > 0 {
-            shown.push(format!("and {more} more"));
+            summary.push(format!("and {more} more"));
         }
-        shown
+        summary
     }
 }
 
@@ -147,7 +138,7 @@ async fn examine(
     let mut reader = match sink.open_partition(key, run).await {
         Ok(reader) => reader,
         Err(error) => {
-            let fault = fault_of(error, rules.missing)?;
+            let fault = as_data_fault(error, rules.missing)?;
             findings.faults.add(|| fault);
             return Ok(findings);
         }
@@ -155,10 +146,10 @@ async fn examine(
     findings.schema_version = reader.metadata().text("schema_version");
     findings.warnings = reader.metadata().gaps();
     if let Err(error) = examine_rows(&mut reader, &mut findings, sink.max_row_bytes()).await {
-        let fault = fault_of(error, rules.missing)?;
+        let fault = as_data_fault(error, rules.missing)?;
         findings.faults.add(|| fault);
     }
-    // Without a good end the rows are not all known, and their fault is named already.
+    // After a read error the row count is unknown, and that fault is already named.
     let counted = reader.summary().map(|summary| summary.record_count);
     let stated = || reader.metadata().integer("record_count").unwrap_or(findings.rows);
     for contradiction in reader.metadata().contradictions(key, run, counted.unwrap_or_else(stated))
@@ -190,8 +181,8 @@ async fn examine_rows(
     Ok(())
 }
 
-/// Returns what an error says about the data, or the error where it says nothing about it.
-fn fault_of(error: Error, missing: Missing) -> Result<String> {
+/// Returns the message of an error that is about the data, or the error if it is not.
+fn as_data_fault(error: Error, missing: Missing) -> Result<String> {
     match error.kind() {
         ErrorKind::Corrupt => Ok(error.message().to_owned()),
         ErrorKind::NotFound | ErrorKind::NotSealed if missing == Missing::Record => {

@@ -1,4 +1,4 @@
-//! The plain SDK: what the same requests and bytes cost without the product.
+//! The plain SDK: cost of the same requests and bytes without the product.
 
 use std::{
     fs::File,
@@ -29,12 +29,16 @@ use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
     orchestrator::HttpRequest,
 };
-use rawsink::config::{Addressing, Loaded, ObjectSettings};
+use rawsink::{
+    Backend,
+    env::Loaded,
+    store::s3::{Addressing, S3Config},
+};
 use tokio::task::JoinSet;
 
 use crate::checks::Checks;
 
-/// The bucket that the environment names, reached by the SDK as the product reaches it: the same
+/// The bucket of the environment, used by the SDK as by the product: the same
 /// connections, part size and number in flight, no checksum headers, no retries.
 pub(crate) struct Bucket {
     pub(crate) sdk: Client,
@@ -46,25 +50,26 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     pub(crate) fn from_env() -> Self {
-        let settings = settings();
-        let http = connections(&settings);
-        Self::new(&settings, http)
+        let config = config();
+        let http = connections(&config);
+        Self::new(&config, http)
     }
 
-    pub(crate) fn new(settings: &ObjectSettings, http: SharedHttpClient) -> Self {
-        let secret = |secret: &rawsink::config::Secret| secret.read().unwrap();
+    pub(crate) fn new(config: &S3Config, http: SharedHttpClient) -> Self {
+        let key = config.access_key();
+        let secret = |secret: &rawsink::secret::Secret| secret.read().unwrap();
         let credentials = Credentials::new(
-            secret(&settings.access_key_id),
-            secret(&settings.secret_access_key),
-            settings.session_token.as_ref().map(secret),
+            secret(&key.id),
+            secret(&key.secret),
+            key.session_token.as_ref().map(secret),
             None,
             "benchmark",
         );
-        let config = Config::builder()
+        let sdk = Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(settings.region.clone()))
-            .endpoint_url(&settings.endpoint_url)
-            .force_path_style(settings.addressing == Addressing::Path)
+            .region(Region::new(config.region().to_owned()))
+            .endpoint_url(config.endpoint_url())
+            .force_path_style(config.addressing() == Addressing::Path)
             .credentials_provider(credentials)
             .identity_cache(IdentityCache::no_cache())
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -73,15 +78,15 @@ impl Bucket {
             .http_client(http)
             .build();
         Self {
-            sdk: Client::from_conf(config),
-            name: settings.bucket.clone(),
-            prefix: settings.prefix.clone(),
-            part_bytes: settings.part_bytes,
-            in_flight: settings.uploads_in_flight,
+            sdk: Client::from_conf(sdk),
+            name: config.bucket().to_owned(),
+            prefix: config.prefix().to_owned(),
+            part_bytes: config.part_bytes(),
+            in_flight: config.uploads_in_flight(),
         }
     }
 
-    /// The object of the floors, outside what the product lists.
+    /// The object of the floors, outside the product's listings.
     fn key(&self) -> String {
         format!("{}-floor/payload.jsonl", self.prefix)
     }
@@ -123,7 +128,7 @@ impl Bucket {
         }
     }
 
-    /// Deletes what the benchmark made: below its prefix, or all of it.
+    /// Deletes the objects of the benchmark: below its prefix, or all of them.
     pub(crate) async fn clear(self, what: Clear) {
         let prefix = match what {
             Clear::Runs => format!("{}/", self.prefix),
@@ -142,23 +147,26 @@ impl Bucket {
     }
 }
 
-/// How much is deleted.
+/// The objects to delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Clear {
-    /// What the product wrote.
+    /// The objects of the product.
     Runs,
     /// The object of the floors too.
     Everything,
 }
 
-pub(crate) fn settings() -> ObjectSettings {
-    Loaded::from_env().unwrap().settings.object.expect("RAW_SINK=object was set")
+pub(crate) fn config() -> S3Config {
+    match Loaded::from_env().unwrap().config.backend {
+        Backend::Bucket(bucket) => *bucket,
+        _ => panic!("RAW_SINK=object was not set"),
+    }
 }
 
-/// Connections as the product makes them.
-pub(crate) fn connections(settings: &ObjectSettings) -> SharedHttpClient {
+/// Connections like the product's.
+pub(crate) fn connections(config: &S3Config) -> SharedHttpClient {
     let mut trust = TrustStore::empty().with_native_roots(true);
-    if let Some(path) = &settings.ca_file {
+    if let Some(path) = config.ca_file() {
         trust = trust.with_pem_certificate(std::fs::read(path).unwrap());
     }
     let pool = ConnectionPool::builder()

@@ -1,12 +1,12 @@
-//! What a floor does with the bytes that it moves.
+//! The work of a floor on its bytes.
 
 use sha2::{Digest, Sha256};
 
-/// Checks rows and takes the SHA-256, as far as it was asked to.
+/// Checks rows and computes the SHA-256, as requested.
 pub(crate) struct Checks {
     json: bool,
     sha256: Option<Sha256>,
-    /// The beginning of a row that was cut by the end of a chunk.
+    /// The beginning of a row that continues in the next chunk.
     open_row: Vec<u8>,
     rows: u64,
 }
@@ -31,10 +31,10 @@ impl Checks {
         for end in memchr::memchr_iter(b'\n', chunk) {
             if start == 0 && !self.open_row.is_empty() {
                 self.open_row.extend_from_slice(&chunk[..end]);
-                rawsink::row::check(&self.open_row, usize::MAX).unwrap();
+                rawsink::partition::row::check(&self.open_row, usize::MAX).unwrap();
                 self.open_row.clear();
             } else {
-                rawsink::row::check(&chunk[start..end], usize::MAX).unwrap();
+                rawsink::partition::row::check(&chunk[start..end], usize::MAX).unwrap();
             }
             start = end + 1;
             self.rows += 1;
@@ -42,7 +42,7 @@ impl Checks {
         self.open_row.extend_from_slice(&chunk[start..]);
     }
 
-    /// Ends the work, which the compiler must not leave out.
+    /// Ends the work, which the compiler must not optimise away.
     pub(crate) fn finish(self) {
         std::hint::black_box((self.sha256.map(Digest::finalize), self.rows));
     }

@@ -1,4 +1,4 @@
-//! CPU time of the commands beside their floors.
+//! CPU time of the commands and their floors.
 
 use crate::{
     budget::{CPU_RATIO, judge},
@@ -6,7 +6,7 @@ use crate::{
     measure::Usage,
 };
 
-/// A command of the program and what it is compared with.
+/// A command of the program and its floors.
 struct Case {
     sink: Sink,
     name: &'static str,
@@ -16,7 +16,7 @@ struct Case {
 
 struct Floor {
     name: &'static str,
-    /// Most of the command's CPU time as a multiple of this floor's.
+    /// Maximum CPU time of the command as a multiple of this floor's.
     budget: Option<f64>,
 }
 
@@ -29,7 +29,7 @@ const READ: &[&str] = &["read", PARTITION, "--latest"];
 const VERIFY: &[&str] = &["verify", PARTITION, "--latest"];
 const VALIDATE: &[&str] = &["validate", PARTITION, "--latest"];
 
-/// The commands that read come behind the one that writes what they read.
+/// Reading commands come after the one that writes their data.
 const CASES: [Case; 8] = [
     Case {
         sink: Sink::Filesystem,
@@ -84,7 +84,7 @@ const CASES: [Case; 8] = [
     },
 ];
 
-/// Prints the table for rows of so many bytes.
+/// Prints the table for rows of `bytes` bytes.
 pub(crate) fn table(lab: &Lab, sinks: &[Sink], bytes: u64) {
     println!(
         "| sink | command | CPU s/GiB | floor | CPU s/GiB | ratio | budget | verdict |\n|---|---|---|---|---|---|---|---|"
@@ -113,12 +113,12 @@ pub(crate) fn table(lab: &Lab, sinks: &[Sink], bytes: u64) {
     }
 }
 
-/// Runs a command and its floors in turn, and returns the least of each.
+/// Runs a command and its floors in turn, and returns the minimum of each.
 fn rounds(case: &Case, lab: &Lab) -> Vec<Usage> {
     let mut least: Vec<Usage> = Vec::new();
     for _ in 0..lab.rounds {
         if case.name == "write" {
-            // Another round needs the space; those who read want one run.
+            // Another round needs the space; readers need one run.
             lab.clear(case.sink);
             lab.warm_page_cache();
         }

@@ -1,4 +1,4 @@
-//! What has to be done at the very least, with the same crates and the same chunks.
+//! The minimum work, with the same crates and the same chunks.
 
 use std::{
     fs::File,
@@ -10,7 +10,7 @@ use crate::{bucket::Bucket, checks::Checks};
 
 const CHUNK_BYTES: usize = 512 * 1024;
 
-/// Goes once through the rows of a file, or of the bucket, and does what `name` lists.
+/// Reads the rows of a file or of the bucket once and does the work that `name` lists.
 pub(crate) fn run(name: &str, file: &Path) {
     let work: Vec<&str> = name.split('+').collect();
     let mut checks = Checks::of(&work);

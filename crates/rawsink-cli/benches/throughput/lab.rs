@@ -1,16 +1,16 @@
-//! Where the benchmark works: a directory, a prefix of a bucket, and the children that are measured.
+//! The benchmark's place: a directory, a prefix of a bucket, and the measured children.
 
 use std::path::Path;
 
 use crate::measure::{Usage, measure};
 
-/// The partition that every command is given.
+/// The partition of every command.
 pub(crate) const PARTITION: &str =
     "ads/customer_id=123/query_name=campaign/logical_date=2024-06-01";
 /// The file of the rows, in the directory.
 pub(crate) const ROWS: &str = "rows.jsonl";
 
-/// Which sink a command works on.
+/// The sink of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sink {
     Filesystem,
@@ -46,7 +46,7 @@ impl<'dir> Lab<'dir> {
         Self { dir, rounds, variables: variables.into() }
     }
 
-    /// Returns the same place for children that see one more variable.
+    /// Returns the same place for children with one more variable.
     pub(crate) fn with(&self, name: &'static str, value: &str) -> Self {
         let mut other = self.clone();
         other.variables.push((name, value.to_owned()));
@@ -58,7 +58,7 @@ impl<'dir> Lab<'dir> {
         self.child(sink, env!("CARGO_BIN_EXE_rawsink"), arguments)
     }
 
-    /// Measures this benchmark as a child of its own.
+    /// Measures this benchmark as its own child.
     pub(crate) fn own(&self, sink: Sink, arguments: &[&str]) -> Usage {
         self.child(sink, std::env::current_exe().unwrap().to_str().unwrap(), arguments)
     }
@@ -75,14 +75,14 @@ impl<'dir> Lab<'dir> {
     pub(crate) fn clear(&self, sink: Sink) {
         match sink {
             Sink::Filesystem => {
-                // The first time there is nothing.
+                // Missing the first time.
                 let _ = std::fs::remove_dir_all(self.dir.join("data"));
             }
             Sink::Object => drop(self.own(sink, &["clear", "runs"])),
         }
     }
 
-    /// Deletes what the floors left, too.
+    /// Deletes the objects of the floors too.
     pub(crate) fn clear_everything(&self, sink: Sink) {
         self.clear(sink);
         if sink == Sink::Object {
@@ -90,10 +90,10 @@ impl<'dir> Lab<'dir> {
         }
     }
 
-    /// Takes as much page cache as a command will, and gives it back.
+    /// Allocates as much page cache as a command will, and frees it.
     ///
-    /// On a virtual machine the first use of a page is paid to the host, which can cost more than
-    /// the whole command and falls on whoever comes first.
+    /// On a virtual machine the host has to provide a page at its first use, which can cost more than
+    /// the whole command and affects only the first one.
     pub(crate) fn warm_page_cache(&self) {
         let (from, to) = (self.dir.join(ROWS), self.dir.join("warm"));
         let mut warm = std::fs::File::create(&to).unwrap();

@@ -1,4 +1,4 @@
-//! CPU, memory and requests of the program beside floors measured in the same run.
+//! CPU, memory and requests of the program and of floors, measured in the same run.
 //!
 //! `make bench` prints the tables of `docs/performance.md`. Machines are shared and noisy, so
 //! figures are ratios: every command runs in turn with its floor, several rounds, and the least
@@ -72,7 +72,7 @@ fn run() {
     println!("\nLoad average at the end: {}", load());
 }
 
-/// Prints how long commands take that have next to nothing to do.
+/// Prints the time of commands with almost no work.
 fn starts(lab: &Lab) {
     println!("\n| start | least wall time | budget | verdict |\n|---|---|---|---|");
     for arguments in [&["--help"][..], &["list"], &["list", PARTITION]] {
@@ -84,13 +84,13 @@ fn starts(lab: &Lab) {
     }
 }
 
-/// Runs a child's work on a runtime like the program's.
+/// Runs a child's work on the program's kind of runtime.
 fn on_runtime(work: impl Future<Output = ()>) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(2).enable_all().build().unwrap().block_on(work);
 }
 
-/// Returns a size that the environment may change.
+/// Returns a size, which the environment can override.
 fn amount(variable: &str, default: u32) -> u32 {
     std::env::var(variable).map_or(default, |given| given.parse().unwrap())
 }

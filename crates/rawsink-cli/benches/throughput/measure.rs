@@ -1,7 +1,7 @@
 //! CPU time, peak memory and wall time of one child process.
 //!
 //! The system counts the resources of all children together, so each command runs below a
-//! process of its own that has no other child.
+//! separate process without other children.
 
 use std::{
     path::Path,
@@ -11,7 +11,7 @@ use std::{
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// What a process used.
+/// Resources used by a process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
     pub(crate) cpu_s: f64,
@@ -24,7 +24,7 @@ impl Usage {
         Self {
             cpu_s: self.cpu_s.min(other.cpu_s),
             wall_s: self.wall_s.min(other.wall_s),
-            // Memory is a promise: the most counts.
+            // Memory has a limit: the maximum applies.
             peak_mib: self.peak_mib.max(other.peak_mib),
         }
     }
@@ -35,7 +35,7 @@ impl Usage {
     }
 }
 
-/// Runs a command in `dir`, with variables of its own, below a measuring process.
+/// Runs a command in `dir`, with its own variables, below a measuring process.
 pub(crate) fn measure(dir: &Path, variables: &[(&str, String)], command: &[&str]) -> Usage {
     let own = std::env::current_exe().unwrap();
     let output = Command::new(own)
@@ -52,7 +52,7 @@ pub(crate) fn measure(dir: &Path, variables: &[(&str, String)], command: &[&str]
     Usage { cpu_s: figures[0], wall_s: figures[1], peak_mib: figures[2] }
 }
 
-/// The measuring process: runs the command and prints what it used.
+/// The measuring process: runs the command and prints its resources.
 pub(crate) fn child(command: &[&str]) {
     let start = Instant::now();
     let (program, arguments) = command.split_first().unwrap();

@@ -1,4 +1,4 @@
-//! Peak memory of the commands, whatever the payload's size.
+//! Peak memory of the commands, for any payload size.
 
 use crate::{
     budget::{PEAK_MIB, judge},
@@ -8,7 +8,7 @@ use crate::{
 
 const COMMANDS: [&str; 4] = ["write", "read", "verify", "validate"];
 
-/// Prints the table for payloads of so many MiB.
+/// Prints the table for payloads of these sizes in MiB.
 pub(crate) fn table(lab: &Lab, sinks: &[Sink], sizes_mib: &[u64]) {
     let mut peaks = vec![Vec::new(); sinks.len() * COMMANDS.len()];
     for mib in sizes_mib {

@@ -1,4 +1,4 @@
-//! Many small partitions in one process, beside the same requests by the plain SDK.
+//! Many small partitions in one process, compared with the same requests by the plain SDK.
 
 use std::sync::{
     Arc,
@@ -8,10 +8,12 @@ use std::sync::{
 use aws_sdk_s3::{config::SharedHttpClient, primitives::ByteStream};
 use rawsink::{
     Metadata, PartitionKey, RawSink, RunId,
-    clock::Surroundings,
-    config::{CompleteConditions, ObjectSettings},
+    runtime::Runtime,
     sink::SinkOptions,
-    store::S3Store,
+    store::{
+        S3Store,
+        s3::{CompleteConditions, S3Config},
+    },
 };
 use tokio::task::JoinSet;
 
@@ -25,7 +27,7 @@ use crate::{
 
 const ROWS: u64 = 10;
 const IN_FLIGHT: usize = 16;
-/// Where a child leaves how many requests it made.
+/// The file for a child's number of requests.
 const REQUESTS: &str = "requests";
 
 /// Prints the table.
@@ -60,7 +62,7 @@ pub(crate) fn table(lab: &Lab, partitions: u32) {
     }
 }
 
-/// Runs the library and the plain SDK in turn: the least of each, and their requests.
+/// Runs the library and the plain SDK in turn; returns the minimum of each, and their requests.
 fn rounds(lab: &Lab, partitions: u32) -> ([Usage; 2], [f64; 2]) {
     let (mut least, mut requests) = ([None::<Usage>; 2], [0.0; 2]);
     for _ in 0..lab.rounds {
@@ -75,14 +77,14 @@ fn rounds(lab: &Lab, partitions: u32) -> ([Usage; 2], [f64; 2]) {
     (least.map(Option::unwrap), requests)
 }
 
-/// The child: writes the partitions one way and leaves the number of requests in a file.
+/// The child: writes the partitions one way and the number of requests to a file.
 pub(crate) fn child(way: &str, partitions: u32) {
-    let settings = bucket::settings();
-    let counted = Counted::new(bucket::connections(&settings));
+    let config = bucket::config();
+    let counted = Counted::new(bucket::connections(&config));
     let http = SharedHttpClient::new(counted.clone());
     match way {
-        "library" => crate::on_runtime(by_library(settings, http, partitions)),
-        _ => crate::on_runtime(by_plain_sdk(settings, http, partitions)),
+        "library" => crate::on_runtime(by_library(config, http, partitions)),
+        _ => crate::on_runtime(by_plain_sdk(config, http, partitions)),
     }
     std::fs::write(REQUESTS, counted.requests().to_string()).unwrap();
 }
@@ -91,9 +93,9 @@ fn run() -> RunId {
     "2024-06-02T04:05:06.789Z".parse().unwrap()
 }
 
-async fn by_library(settings: ObjectSettings, http: SharedHttpClient, partitions: u32) {
-    let store = S3Store::with_connector(&settings, Surroundings::default(), http).unwrap();
-    let sink = RawSink::with(Arc::new(store), SinkOptions::default(), Surroundings::default());
+async fn by_library(config: S3Config, http: SharedHttpClient, partitions: u32) {
+    let store = S3Store::with_connector(&config, Runtime::default(), http).unwrap();
+    let sink = RawSink::with(Arc::new(store), SinkOptions::default(), Runtime::default());
     all(partitions, move |n| {
         let sink = sink.clone();
         async move {
@@ -109,9 +111,9 @@ async fn by_library(settings: ObjectSettings, http: SharedHttpClient, partitions
     .await;
 }
 
-async fn by_plain_sdk(settings: ObjectSettings, http: SharedHttpClient, partitions: u32) {
-    let bucket = Arc::new(Bucket::new(&settings, http));
-    let look_once_more = settings.complete_conditions == CompleteConditions::Ignored;
+async fn by_plain_sdk(config: S3Config, http: SharedHttpClient, partitions: u32) {
+    let bucket = Arc::new(Bucket::new(&config, http));
+    let look_once_more = config.complete_conditions() == CompleteConditions::Ignored;
     all(partitions, move |n| {
         let bucket = bucket.clone();
         async move { requests_of(&bucket, n, look_once_more).await }
@@ -144,7 +146,7 @@ fn payload(n: u32) -> String {
     (first..first + ROWS).map(rows::row).collect()
 }
 
-/// Does a piece of work for each number below `count`, several at a time.
+/// Runs a piece of work for each number below `count`, several in parallel.
 async fn all<F>(count: u32, work: impl Fn(u32) -> F + Clone + Send + 'static)
 where
     F: Future<Output = ()> + Send,

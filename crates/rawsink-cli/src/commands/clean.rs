@@ -6,24 +6,26 @@ use futures_util::StreamExt;
 use indicatif::HumanBytes;
 use jiff::{Span, SpanRelativeTo};
 use rawsink::{
-    clean::{Fate, Payloads, Planned, Rules, execute, plan},
     layout::Place,
     store::{Discarded, LeftoverKind, Presence},
 };
+use rawsink_ops::clean::{CleanPolicy, Fate, Payloads, Planned, execute, plan};
 use serde::Serialize;
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure, Faults},
+    exit::{Errors, Exit, Failure},
     output, partition,
 };
 
-/// Show what dead writers left, and remove it
+/// List and remove leftovers of crashed writers
 ///
-/// Leftovers are payloads without a seal, open uploads and staging files. Without --apply nothing is
-/// removed. Sealed runs and whatever is younger than the age are never touched, nor in a directory
-/// what a living writer holds. A payload without a seal in a bucket is only shown: write its run
-/// again, which takes it over. Goes on after an error; the exit code is that of the gravest.
+/// Leftovers are payloads without a seal, open uploads and staging files. Without --apply this command
+/// removes nothing. It never removes sealed runs, leftovers younger than AGE, or files that a running
+/// writer has locked. In a bucket it only lists payloads without a seal: write the run again to replace
+/// one.
+///
+/// After an error the command continues with the next leftover and exits with the gravest code.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -31,19 +33,19 @@ Examples:
   rawsink clean google_ads/customer_id=123 --older-than 7d --apply
   rawsink clean --apply --json")]
 pub(crate) struct Args {
-    /// Canonical path, as deep as wanted
-    #[arg(default_value = "")]
+    /// Path prefix at any level; empty selects everything
+    #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
 
-    /// Leave alone what showed life within this time, such as 90m, 24h or 7d; in a bucket at least 1h
+    /// Keep anything modified within this age (90m, 24h, 7d); at least 1h in a bucket
     #[arg(long, value_name = "AGE", default_value = "24h", value_parser = age)]
     older_than: Duration,
 
-    /// Remove what the plan says
+    /// Remove the listed leftovers
     #[arg(long)]
     apply: bool,
 
-    /// Remove payloads without a seal from a bucket, too; you state that no writer of these runs lives
+    /// Also remove payloads without a seal from a bucket; only safe when no writer is active
     #[arg(long)]
     payloads_too: bool,
 }
@@ -62,7 +64,7 @@ struct Line<'a> {
     error: Option<String>,
 }
 
-/// What the command came across.
+/// Numbers of leftovers by outcome.
 #[derive(Debug, Default)]
 struct Totals {
     removable: u64,
@@ -73,29 +75,29 @@ struct Totals {
     young: u64,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let place = partition::parse(&args.prefix, context)?;
     let payloads = if args.payloads_too { Payloads::Everywhere } else { Payloads::UnderLock };
-    let rules = Rules { older_than: args.older_than, payloads };
+    let rules = CleanPolicy { older_than: args.older_than, payloads };
     let mut planned = plan(&context.sink, &place, rules)?;
-    let (mut totals, mut faults) = (Totals::default(), Faults::default());
+    let (mut totals, mut errors) = (Totals::default(), Errors::default());
     while let Some(planned) = planned.next().await {
         match planned {
-            Ok(planned) => deal_with(&planned, args, context, &mut totals, &mut faults).await?,
-            Err(error) => faults.tell(&error),
+            Ok(planned) => process(&planned, args, context, &mut totals, &mut errors).await?,
+            Err(error) => errors.report(&error, context.output),
         }
     }
-    totals.tell(args, context);
-    faults.end("what is left behind could not be listed or removed in full")
+    totals.print(args, context);
+    errors.finish("not all leftovers could be listed or removed", Exit::Success)
 }
 
-/// Removes one leftover, where that is wanted, and prints what became of it.
-async fn deal_with(
+/// Removes one leftover if `--apply` is given, and prints the outcome.
+async fn process(
     planned: &Planned,
     args: &Args,
     context: &Context<'_>,
     totals: &mut Totals,
-    faults: &mut Faults,
+    errors: &mut Errors,
 ) -> Result<(), Failure> {
     let bytes = planned.leftover.found.bytes;
     match planned.fate {
@@ -117,7 +119,7 @@ async fn deal_with(
     let outcome = match execute(&context.sink, planned).await {
         Ok(outcome) => outcome.unwrap_or(Discarded::Changed),
         Err(error) => {
-            faults.tell(&error);
+            errors.report(&error, context.output);
             return print(planned, "failed", Some(error.to_string()), context);
         }
     };
@@ -143,37 +145,39 @@ fn print(
     let text = format!("{path}\t{kind}\t{bytes} bytes\t{hours}h{minutes:02}m\t{outcome}");
     let (name, modified) = (found.name.as_str(), found.modified);
     let line = Line { path: &path, kind, name, bytes, modified, age_s, outcome, error };
-    // Whoever reads no more wants no less removed.
-    Ok(context.output.answer(&line, text)?)
+    // A closed pipe does not stop the removal.
+    Ok(context.output.data_if_read(&line, text)?)
 }
 
 impl Totals {
-    fn tell(&self, args: &Args, context: &Context<'_>) {
+    fn print(&self, args: &Args, context: &Context<'_>) {
         let Self { removable, removed, kept, shown, young, .. } = self;
         let bytes = HumanBytes(self.bytes);
         if args.apply {
-            output::note(format!("{removed} removed, {bytes}; {kept} left where they are"));
+            output::note(format!("{removed} removed, {bytes}; {kept} kept"));
         } else if *removable > 0 {
-            output::note(format!("{removable} would be removed, {bytes}; --apply does it"));
+            output::note(format!(
+                "{removable} would be removed, {bytes}; add --apply to remove them"
+            ));
         } else if *shown == 0 {
-            output::note(format!("nothing is to be removed; {}", context.place()));
+            output::note(format!("nothing to remove; {}", context.place()));
         }
         if *young > 0 {
-            output::note(format!("{young} younger than the age are left alone"));
+            output::note(format!("{young} kept because they are younger than --older-than"));
         }
         if *shown > 0 && context.sink.presence() == Presence::Age {
             let payload = LeftoverKind::Payload.name();
             output::note(format!(
-                "{shown} of the kind {payload} are only shown: write their runs again, which takes \
-                 them over, or remove them by --payloads-too when no writer of them lives"
+                "{shown} of kind {payload} are only listed: write their runs again to replace them, \
+                 or add --payloads-too if no writer is active"
             ));
         }
     }
 }
 
-/// Reads a time with its unit.
+/// Parses an age with its unit.
 fn age(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time such as 90m, 24h or 7d");
+    let wrong = || format!("{text:?} is not an age such as 90m, 24h or 7d");
     let span: Span = text.parse().map_err(|_| wrong())?;
     let time = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     Duration::try_from(time).map_err(|_| wrong())

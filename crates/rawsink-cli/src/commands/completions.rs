@@ -3,11 +3,11 @@
 use clap_complete::Shell;
 
 use crate::{
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     output,
 };
 
-/// Print the completions of a shell
+/// Print shell completions
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -17,9 +17,9 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args, mut program: clap::Command) -> Result<Answer, Failure> {
+pub(crate) fn run(args: &Args, mut program: clap::Command) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, "rawsink", &mut script);
     output::text(&script)?;
-    Ok(Answer::Yes)
+    Ok(Exit::Success)
 }

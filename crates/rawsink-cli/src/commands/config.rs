@@ -1,21 +1,21 @@
 //! `rawsink config`
 
-use rawsink::config::Origin;
+use rawsink::{Backend, env::Origin};
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     output,
 };
 
-/// Show the effective settings and where each came from
+/// Print the effective settings and the origin of each
 ///
-/// Settings come from environment variables alone. Variables that look like settings and are not
-/// known are warned about.
+/// Settings come from environment variables only. The command warns of unknown variables that start
+/// with `RAW_SINK_`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
-pub(crate) fn run(_args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) fn run(_args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     for setting in &context.loaded.effective {
         let origin = match setting.origin {
             Origin::Default => "default",
@@ -24,8 +24,8 @@ pub(crate) fn run(_args: &Args, context: &Context<'_>) -> Result<Answer, Failure
         };
         context.output.data(setting, format!("{}={}\t{origin}", setting.name, setting.value))?;
     }
-    if let Some(object) = &context.settings().object {
-        output::note(format!("the endpoint's provider: {}", object.provider.name));
+    if let Backend::Bucket(bucket) = &context.config().backend {
+        output::note(format!("provider of the endpoint: {}", bucket.provider().name));
     }
-    Ok(Answer::Yes)
+    Ok(Exit::Success)
 }

@@ -15,37 +15,38 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use rawsink::{
-    Error, RawSink, Result, Settings,
-    config::{Loaded, SinkKind},
-    copy::{Done, Existing, Outcome, compare_all, copy_all},
-    layout::Place,
-    sink::Run,
+    Backend, Config, RawSink, Result, env::Loaded, layout::Place, sink::Run, store::fs::FsConfig,
 };
+use rawsink_ops::copy::{self, Copied, CopyOutcome};
 use serde::Serialize;
 
 use crate::{
-    context::Context,
-    exit::{Answer, Failure, Faults},
+    context::{self, Context},
+    exit::{Errors, Exit, Failure},
     filter::FilterArgs,
     output,
     progress::Progress,
     signals::Signals,
 };
 
-/// Copy sealed runs to another sink, byte for byte
+const INTERRUPTED: &str = "interrupted by a signal; run the same command to resume";
+
+/// Copy sealed runs byte for byte to another sink
 ///
-/// Payload and metadata.json with its seal stay as they are; the bytes are compared with the seal on
-/// the way. A run that is there already and is the same is fine, another one of its name is exit code
-/// 5. Cut off, the same command goes on. Goes on after an error of one run; the exit code is that of
-/// the gravest.
+/// The payload and metadata.json with its seal do not change. The command compares the bytes with the
+/// seal while it copies. It skips a run that already exists with the same bytes, and exits with code 5
+/// if the bytes differ. Rerun the command to resume an interrupted copy.
+///
+/// After an error the command continues with the next run and exits with the gravest code.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   rawsink copy --to-env /etc/rawsink/store.env
   rawsink copy google_ads --since 2024-06-01 --to-root /mnt/backup --jobs 8
-  rawsink copy google_ads/customer_id=123 --to-bucket archive/raw --dry-run
+  rawsink copy google_ads/customer_id=123 --to-env archive.env --dry-run
 
-FILE holds NAME=VALUE lines, quoted as for sh or systemd; the environment has no say in it.")]
+FILE has NAME=VALUE lines, quoted as for sh or systemd. For the destination, environment variables
+are ignored.")]
 pub(crate) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
@@ -53,44 +54,36 @@ pub(crate) struct Args {
     #[command(flatten)]
     to: Destination,
 
-    /// Copy so many runs at a time; memory is this times that of one writer
+    /// Copy up to N runs in parallel; memory grows with N
     #[arg(long, value_name = "N", default_value = "4")]
     jobs: NonZeroUsize,
 
-    /// Print what is missing there, and copy nothing
+    /// Print the missing runs and copy nothing
     #[arg(long)]
     dry_run: bool,
-
-    /// Read runs that are there already again, in both sinks, and compare every byte
-    #[arg(long)]
-    reread: bool,
 }
 
-/// Where the runs go.
+/// The destination of the runs.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct Destination {
-    /// The sink that the `RAW_SINK_*` variables in this file name
+    /// Copy to the sink that the `RAW_SINK_*` variables in this file configure
     #[arg(long = "to-env", value_name = "FILE")]
     env: Option<PathBuf>,
 
-    /// A directory
+    /// Copy to this directory
     #[arg(long = "to-root", value_name = "DIR")]
     root: Option<PathBuf>,
-
-    /// Another bucket, or prefix in it, of the endpoint and key that are configured
-    #[arg(long = "to-bucket", value_name = "BUCKET[/PREFIX]")]
-    bucket: Option<String>,
 }
 
 impl Args {
-    /// Returns how many runs are copied at a time.
+    /// Returns the number of runs to copy in parallel.
     pub(crate) fn jobs(&self) -> usize {
         self.jobs.get()
     }
 }
 
-/// What became of a run, as JSON.
+/// The outcome of a run, as JSON.
 #[derive(Serialize)]
 struct Line<'a> {
     path: &'a str,
@@ -100,7 +93,7 @@ struct Line<'a> {
     error: Option<String>,
 }
 
-/// What the command came across.
+/// Numbers of runs by outcome.
 #[derive(Debug, Default)]
 struct Totals {
     copied: u64,
@@ -110,15 +103,14 @@ struct Totals {
     unsealed: Arc<AtomicU64>,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let to = args.to.open(context)?;
-    let existing = if args.reread { Existing::ReadAgain } else { Existing::BySeal };
     let mut totals = Totals::default();
-    let runs = chosen(args, context, totals.unsealed.clone())?;
+    let runs = selected(args, context, totals.unsealed.clone())?;
     let (stop, bar) = (Arc::new(AtomicBool::new(false)), Arc::new(Progress::of_runs("copying")));
     let (finished, bytes) = (Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
     let mut done = if args.dry_run {
-        compare_all(&context.sink, &to, runs, args.jobs, existing)
+        copy::compare_runs(&context.sink, &to, runs, args.jobs)
     } else {
         let (stop, bar, finished) = (stop.clone(), bar.clone(), finished.clone());
         let progress = move |more| {
@@ -127,59 +119,55 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
             let stopped = stop.load(Ordering::Relaxed);
             if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        copy_all(&context.sink, &to, runs, args.jobs, existing, Arc::new(progress))
+        copy::runs(&context.sink, &to, runs, args.jobs, Arc::new(progress))
     };
     let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
-    let (mut faults, mut ended_by) = (Faults::default(), None);
+    let (mut errors, mut stopped_by) = (Errors::default(), None);
     loop {
         let next = tokio::select! {
             next = done.next() => next,
             number = signals.next() => {
-                let goes_on = "run the same command to go on";
-                if ended_by.is_some() || args.dry_run {
-                    return Err(Failure::Signal(number, format!("ended by a signal; {goes_on}")));
+                if stopped_by.is_some() || args.dry_run {
+                    return Err(Failure::signal(number, INTERRUPTED));
                 }
-                output::note("ending the copies under way; a second signal does not wait for them");
+                output::note("stopping: aborting the current copies; a second signal stops immediately");
                 stop.store(true, Ordering::Relaxed);
-                ended_by = Some(number);
+                stopped_by = Some(number);
                 continue;
             }
         };
         match next {
             None => break,
-            Some(Err(error)) => faults.tell(&error),
+            Some(Err(error)) => errors.report(&error, context.output),
             Some(Ok(done)) => {
                 finished.fetch_add(1, Ordering::Relaxed);
-                print(&done, &mut totals, &mut faults, context)?;
+                print(&done, &mut totals, &mut errors, context)?;
             }
         }
     }
     drop((done, bar));
-    totals.tell(context);
-    match ended_by {
-        Some(number) => {
-            let message = "ended by a signal; run the same command to go on".to_owned();
-            Err(Failure::Signal(number, message))
-        }
-        None => faults.end("not everything was copied"),
+    totals.print(context);
+    match stopped_by {
+        Some(number) => Err(Failure::signal(number, INTERRUPTED)),
+        None => errors.finish("not all runs were copied", Exit::Success),
     }
 }
 
-/// Streams the sealed runs that are meant, and counts those that are not sealed.
-fn chosen(
+/// Streams the selected sealed runs and counts the unsealed ones.
+fn selected(
     args: &Args,
     context: &Context<'_>,
     unsealed: Arc<AtomicU64>,
 ) -> Result<BoxStream<'static, Result<Run>>, Failure> {
     let (place, selection) = args.filter.place_and_selection(context)?;
     if let (Some(key), Some(run_id)) = (place.partition(), place.run()) {
-        // Named outright, it is an error where it is not there or not sealed.
+        // A run named by its path must exist and be sealed; copying it reports an error otherwise.
         let run = Run { key, run_id, payload_bytes: None, sealed: true };
         let runs = selection.contains(&run.key).then_some(Ok(run));
         return Ok(stream::iter(runs).boxed());
     }
-    let runs = context.sink.runs_below(&Place::around(&selection)).filter(move |run| {
-        let chosen = match run {
+    let runs = context.sink.runs_below(&Place::enclosing(&selection)).filter(move |run| {
+        let is_copied = match run {
             Ok(run) if !selection.contains(&run.key) => false,
             Ok(run) if !run.sealed => {
                 unsealed.fetch_add(1, Ordering::Relaxed);
@@ -187,31 +175,31 @@ fn chosen(
             }
             _ => true,
         };
-        std::future::ready(chosen)
+        std::future::ready(is_copied)
     });
     Ok(runs.boxed())
 }
 
 fn print(
-    Done { run, outcome }: &Done,
+    Copied { run, outcome }: &Copied,
     totals: &mut Totals,
-    faults: &mut Faults,
+    errors: &mut Errors,
     context: &Context<'_>,
 ) -> Result<(), Failure> {
     let path = Place::of_run(&run.key, &run.run_id).to_string();
     let (outcome, error) = match outcome {
         Ok(outcome) => {
             let count = match outcome {
-                Outcome::Copied => &mut totals.copied,
-                Outcome::AlreadyThere => &mut totals.there,
-                Outcome::Missing => &mut totals.missing,
+                CopyOutcome::Copied => &mut totals.copied,
+                CopyOutcome::AlreadyThere => &mut totals.there,
+                CopyOutcome::Missing => &mut totals.missing,
             };
             *count += 1;
             (outcome.name(), None)
         }
         Err(error) => {
             totals.failed += 1;
-            faults.tell(error);
+            errors.report(error, context.output);
             ("failed", Some(error.to_string()))
         }
     };
@@ -219,62 +207,46 @@ fn print(
     let size = payload_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes} bytes"));
     let text = format!("{path}\t{outcome}\t{size}");
     let line = Line { path: &path, outcome, payload_bytes, error };
-    // Whoever reads no more wants no less copied.
-    Ok(context.output.answer(&line, text)?)
+    // A closed pipe does not stop the copies.
+    Ok(context.output.data_if_read(&line, text)?)
 }
 
 impl Totals {
-    fn tell(&self, context: &Context<'_>) {
+    fn print(&self, context: &Context<'_>) {
         let Self { copied, there, missing, failed, unsealed } = self;
         let unsealed = unsealed.load(Ordering::Relaxed);
         if copied + there + missing + failed + unsealed == 0 {
-            output::note(format!("nothing is to be copied; {}", context.place()));
+            output::note(format!("nothing to copy; {}", context.place()));
             return;
         }
-        let mut told = vec![format!("{copied} copied"), format!("{there} already there")];
+        let mut parts = vec![format!("{copied} copied"), format!("{there} already there")];
         let more = [(missing, "missing"), (failed, "failed")];
         let more = more.iter().filter(|(count, _)| **count > 0);
-        told.extend(more.map(|(count, what)| format!("{count} {what}")));
-        output::note(told.join(", "));
+        parts.extend(more.map(|(count, what)| format!("{count} {what}")));
+        output::note(parts.join(", "));
         if unsealed > 0 {
-            output::note(format!("{unsealed} not sealed, and left out"));
+            output::note(format!("{unsealed} skipped because they are not sealed"));
         }
     }
 }
 
 impl Destination {
     fn open(&self, context: &Context<'_>) -> Result<RawSink, Failure> {
-        let configured = context.settings();
-        let settings = match (&self.env, &self.root, &self.bucket) {
-            (Some(file), ..) => {
+        let config = match (&self.env, &self.root) {
+            (Some(file), _) => {
                 let loaded = Loaded::from_file(file)?;
                 for warning in &loaded.warnings {
                     output::warning(format!("{}: {warning}", file.display()));
                 }
-                Settings { blocking: configured.blocking, ..loaded.settings }
+                let backend = context::inline(loaded.config.backend.clone());
+                Config::new(backend).options(loaded.config.options)
             }
-            (_, Some(root), _) => Settings {
-                sink: SinkKind::Filesystem,
-                root: root.clone(),
-                object: None,
-                ..configured.clone()
-            },
-            (_, _, Some(bucket)) => in_bucket(configured, bucket)?,
-            (None, None, None) => unreachable!("one of them is required"),
+            (None, Some(root)) => {
+                Config::new(context::inline(Backend::Directory(FsConfig::new(root))))
+                    .options(context.config().options.clone())
+            }
+            (None, None) => unreachable!("one of them is required"),
         };
-        Ok(RawSink::open_in(&settings, context.sink.surroundings().clone())?)
+        Ok(RawSink::open_in(&config, context.sink.runtime().clone())?)
     }
-}
-
-/// Returns the settings of another bucket, or another prefix.
-fn in_bucket(configured: &Settings, bucket: &str) -> Result<Settings, Failure> {
-    let Some(object) = &configured.object else {
-        let message = "--to-bucket takes endpoint and key from the environment, which names a \
-                       directory; take --to-env";
-        return Err(Error::invalid(message).into());
-    };
-    let (name, path) = bucket.split_once('/').unwrap_or((bucket, ""));
-    let object =
-        object.in_bucket(name, Some(path).filter(|path| !path.trim_matches('/').is_empty()))?;
-    Ok(Settings { object: Some(object), ..configured.clone() })
 }

@@ -7,27 +7,26 @@ mod table;
 
 use std::path::PathBuf;
 
-use rawsink::{
-    Clock, SystemClock,
-    coverage::{Coverage, PageFacts, Tally, coverage},
-};
+use rawsink::{Clock, SystemClock};
+use rawsink_ops::coverage::{Coverage, PageFacts, Tally, coverage};
 
 use self::expected::ExpectedArgs;
-use super::state::{end, tell_fault};
+use super::state::MALFORMED;
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Errors, Exit, Failure},
     filter::FilterArgs,
     output, progress,
 };
 
-/// Show what is there of every customer, query and day, and what is missing
+/// Show existing and missing partitions
 ///
-/// Compares the state with the storage: sealed and validated, sealed only, unsealed, failed, missing;
-/// and where they contradict each other. Expected is every customer with every query of its source,
-/// on every day from the first to the last that was seen, unless options say so. Reads no payload and
-/// changes nothing. Exit code 1 means that something is missing, or that a run which has authority is
-/// not in the storage.
+/// The command compares the state with the storage. For each customer, query and day it prints
+/// validated, sealed, unsealed, failed or missing, and where state and storage disagree. By default it
+/// expects every customer with every query of its source on every day between the first and the last
+/// day with data. It reads no payload and changes nothing.
+///
+/// Exit code 1 means that a partition is missing, or that a run with authority is not in the storage.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,16 +42,16 @@ pub(crate) struct Args {
     #[command(flatten)]
     expected: ExpectedArgs,
 
-    /// Print what is to be done, as commands; what has to be extracted stands in comments
+    /// Print the commands that fill the gaps; extractions are comments
     #[arg(long)]
     plan: bool,
 
-    /// Write one page that shows the grid in a browser, without any network
+    /// Write an HTML page that shows the grid and works offline
     #[arg(long, value_name = "FILE", conflicts_with = "plan")]
     html: Option<PathBuf>,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let scope = args.expected.scope(args.filter.selection(context)?)?;
     let made = SystemClock.now();
     if let Some(path) = &args.html {
@@ -71,17 +70,18 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
         table::print_rows(&coverage)?;
     }
     let tally = coverage.tally();
-    tell(&coverage, &tally, context);
-    coverage.faults().iter().for_each(tell_fault);
-    end(coverage.faults().len())?;
-    Ok(if tally.is_complete() { Answer::Yes } else { Answer::No })
+    print_summary(&coverage, &tally, context);
+    let mut errors = Errors::default();
+    coverage.faults().iter().for_each(|fault| errors.report(fault, context.output));
+    let exit = if tally.is_complete() { Exit::Success } else { Exit::CheckFailed };
+    errors.finish(MALFORMED, exit)
 }
 
-/// Tells a person the sum.
-fn tell(coverage: &Coverage, tally: &Tally, context: &Context<'_>) {
+/// Prints the totals for a person.
+fn print_summary(coverage: &Coverage, tally: &Tally, context: &Context<'_>) {
     let (rows, days) = (coverage.rows().len(), coverage.days());
     let (Some(since), Some(until)) = (days.first(), days.last()) else {
-        output::note(format!("nothing is landed, and nothing expected; {}", context.place()));
+        output::note(format!("no partitions exist and none are expected; {}", context.place()));
         return;
     };
     let Tally { validated, sealed, unsealed, failed, missing, lost, unknown } = *tally;
@@ -94,7 +94,7 @@ fn tell(coverage: &Coverage, tally: &Tally, context: &Context<'_>) {
     if lost + unknown > 0 {
         let (lost, unknown) = (count(lost, "run"), count(unknown, "sealed run"));
         output::note(format!(
-            "{lost} with authority not in the storage, {unknown} unknown to the state"
+            "{lost} with authority missing in the storage, {unknown} without a record in the state"
         ));
     }
 }

@@ -6,50 +6,52 @@ mod tree;
 use std::{io::Cursor, path::PathBuf};
 
 use rawsink::{
-    Clock, Error, ErrorKind, Metadata, RunId, SystemClock, config::Loaded, consume, layout::Place,
+    Clock, Error, ErrorKind, Metadata, RunId, SystemClock, consume, env::Loaded, layout::Place,
     validate,
 };
 
 use self::sample::Extract;
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     output,
     output::Output,
     progress,
+    shell::quoted,
 };
 
-/// Go the whole way once, on a built-in sample: land, seal, refuse, validate, read
+/// Run the full workflow on built-in sample data
 ///
-/// Lands an extract in the shape of the Google Ads API's search results in a directory of its own,
-/// on the embedded defaults, whatever the environment says. May be run again: it lands a new run.
+/// The demo writes, seals, validates and reads sample results in the format of the Google Ads API. It
+/// works in its own directory with default settings and ignores environment variables. Each call writes
+/// a new run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   rawsink demo
   rawsink demo --dir try-it")]
 pub(crate) struct Args {
-    /// Directory to work in; kept afterwards
+    /// Directory for the data of the demo; it is kept
     #[arg(long, value_name = "DIR", default_value = "rawsink-demo")]
     dir: PathBuf,
 }
 
-pub(crate) async fn run(args: &Args, output: &Output) -> Result<Answer, Failure> {
-    let context = Context::new(settings(args)?, output)?;
+pub(crate) async fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
+    let context = Context::new(load(args)?, output)?;
     let extracts = sample::extracts()?;
     let run = RunId::at(SystemClock.now());
     let demo = Demo { context: &context, run };
-    demo.land(&extracts).await?;
+    demo.write(&extracts).await?;
     demo.refuse(&extracts).await?;
     demo.validate(&extracts).await?;
     demo.consume(&extracts).await?;
     demo.show_tree(args).await?;
     demo.show_next(&extracts, args)?;
-    Ok(Answer::Yes)
+    Ok(Exit::Success)
 }
 
-/// The settings of the demo: everything below its directory.
-fn settings(args: &Args) -> Result<Loaded, Failure> {
+/// Returns the settings of the demo: raw data and state below its directory.
+fn load(args: &Args) -> Result<Loaded, Failure> {
     let text = |path: PathBuf| path.into_os_string().into_string().map_err(|_| ());
     Ok(Loaded::from_vars([
         ("RAW_SINK_ROOT".to_owned(), text(args.dir.join("raw"))),
@@ -66,9 +68,9 @@ struct Demo<'a> {
 }
 
 impl Demo<'_> {
-    async fn land(&self, extracts: &[Extract]) -> Result<(), Failure> {
-        self.say(&format!(
-            "1. Land {} extracts as run {} and seal each\n",
+    async fn write(&self, extracts: &[Extract]) -> Result<(), Failure> {
+        self.print(&format!(
+            "1. Write {} extracts as run {} and seal each\n",
             extracts.len(),
             self.run
         ))?;
@@ -81,8 +83,8 @@ impl Demo<'_> {
             rows += sealed.payload.record_count;
             bytes += sealed.payload.payload_bytes;
         }
-        self.say(&format!(
-            "   {}, each partition with its SHA-256 in its seal\n",
+        self.print(&format!(
+            "   {}; each seal holds the SHA-256 of its payload\n",
             progress::amount(rows, bytes)
         ))
     }
@@ -97,13 +99,13 @@ impl Demo<'_> {
             .build()?)
     }
 
-    /// Shows that a sealed run is refused before anything is extracted.
+    /// Shows that a write to a sealed run is refused before the extraction starts.
     async fn refuse(&self, extracts: &[Extract]) -> Result<(), Failure> {
         let first = &extracts[0];
-        self.say("\n2. Try to land the first one again under the same run id\n")?;
+        self.print("\n2. Try to write the first extract again with the same run id\n")?;
         match self.context.sink.write_partition(&first.key, &self.run).await {
             Err(error) if error.kind() == ErrorKind::AlreadySealed => {
-                self.say(&format!("   refused: {}\n", error.message()))
+                self.print(&format!("   refused: {}\n", error.message()))
             }
             Err(error) => Err(error.into()),
             Ok(_) => Err(Error::new(ErrorKind::Internal, "a sealed run was not refused").into()),
@@ -111,33 +113,32 @@ impl Demo<'_> {
     }
 
     async fn validate(&self, extracts: &[Extract]) -> Result<(), Failure> {
-        self.say("\n3. Validate: read every row, record the verdict in the state\n")?;
+        self.print("\n3. Validate: read every row and record the result in the state\n")?;
         for extract in extracts {
             let Context { sink, state, .. } = self.context;
             let rules =
                 validate::Rules { gaps: validate::Gaps::Refuse, ..validate::Rules::default() };
-            let validation =
-                validate::validate(sink, &**state, &extract.key, &self.run, rules).await?;
+            let validation = validate::run(sink, &**state, &extract.key, &self.run, rules).await?;
             if !validation.passed() {
                 let why = validation.faults.join("; ");
-                return Err(Failure::Refused(format!(
-                    "{} failed: {why}",
-                    Place::of_run(&extract.key, &self.run)
-                )));
+                return Err(Failure::CheckFailed {
+                    place: Some(Place::of_run(&extract.key, &self.run).to_string()),
+                    message: format!("the validation failed: {why}"),
+                });
             }
             if validation.state.current_run_id.as_ref() != Some(&self.run) {
-                return Err(Failure::Refused(format!(
-                    "{}: a newer run has authority in this directory: name another one by --dir",
-                    Place::of_partition(&extract.key)
-                )));
+                return Err(Failure::CheckFailed {
+                    place: Some(Place::of_partition(&extract.key).to_string()),
+                    message: "a newer run has authority; use another --dir".to_owned(),
+                });
             }
         }
-        self.say(&format!("   {} passed, 0 failed; this run has authority now\n", extracts.len()))
+        self.print(&format!("   {} passed, 0 failed; this run now has authority\n", extracts.len()))
     }
 
     async fn consume(&self, extracts: &[Extract]) -> Result<(), Failure> {
-        self.say(
-            "\n4. Read back as a consumer does: ask the state, read the run that has authority\n",
+        self.print(
+            "\n4. Read as a consumer: look up the run with authority in the state, then read it\n",
         )?;
         let mut rows = 0;
         for extract in extracts {
@@ -148,50 +149,41 @@ impl Demo<'_> {
                 read.extend_from_slice(&chunk);
             }
             if read != extract.payload {
-                return Err(Error::corrupt("the rows read are not the rows landed").into());
+                return Err(Error::corrupt("the rows read differ from the rows written").into());
             }
             rows += reader.summary().map_or(0, |summary| summary.record_count);
         }
-        self.say(&format!("   {}, byte for byte what was landed\n", progress::rows(rows)))
+        self.print(&format!("   {}, identical to the rows written\n", progress::rows(rows)))
     }
 
     async fn show_tree(&self, args: &Args) -> Result<(), Failure> {
-        self.say(&format!("\n5. What is there now, below {}\n", args.dir.display()))?;
+        self.print(&format!("\n5. The files below {}\n", args.dir.display()))?;
         let tree = tree::draw(&self.context.sink).await?;
-        self.say(&tree)
+        self.print(&tree)
     }
 
     fn show_next(&self, extracts: &[Extract], args: &Args) -> Result<(), Failure> {
         let raw = quoted(&args.dir.join("raw").display().to_string());
         let state = quoted(&format!("sqlite:{}", args.dir.join("state_store.db").display()));
         let partition = Place::of_partition(&extracts[0].key);
-        self.say(&format!(
-            "\nTry next, with the program in your PATH:\n\
+        self.print(&format!(
+            "\nTry next, with rawsink in your PATH:\n\
              \x20 export RAW_SINK_ROOT={raw} RAW_SINK_STATE_URL={state}\n\
              \x20 rawsink read {partition} --current | head -n 1\n\
              \x20 rawsink show {partition} --current\n\
              \x20 rawsink state list\n\
-             \x20 echo '{{\"n\":1}}' | rawsink write my_api/customer_id=1/query_name=first/logical_date=2024-06-01\n"
+             \x20 rawsink write my_api/customer_id=1/query_name=first/logical_date=2024-06-01 \\\n\
+             \x20   --set api_version=v1 --set query_hash=none -- echo '{{\"n\":1}}'\n"
         ))
     }
 
-    /// Tells the story: to standard output, or beside it where that is for JSON.
-    fn say(&self, text: &str) -> Result<(), Failure> {
+    /// Prints a step to standard output, or to standard error with `--json`.
+    fn print(&self, text: &str) -> Result<(), Failure> {
         let output = self.context.output;
         if output.is_json() {
             output::note(text.trim_end());
             return Ok(());
         }
         Ok(output::text(text.as_bytes())?)
-    }
-}
-
-/// Quotes a word for a shell where that is needed.
-fn quoted(word: &str) -> String {
-    let plain = |character: char| character.is_alphanumeric() || "/._-:".contains(character);
-    if word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }

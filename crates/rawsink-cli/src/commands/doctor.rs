@@ -1,21 +1,23 @@
 //! `rawsink doctor`
 
-use rawsink::doctor::{Diagnosis, Doctor, Finding, Guarantee, Outcome, Soundness, checks::Check};
+use rawsink_ops::doctor::{
+    Diagnosis, Doctor, Finding, Guarantee, Severity, Soundness, checks::Check,
+};
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     output,
     progress::Steps,
     signals::Signals,
 };
 
-/// Find out what the configured store really does, and which guarantees it can keep
+/// Test the store and report which guarantees it supports
 ///
-/// Works in a scratch place of its own below the root or prefix, `_doctor/`, and takes it away
-/// again. Takes some seconds and some hundred small requests. Exit code 1 means that a guarantee
-/// cannot be kept, or could not be judged; what to set stands in the last line. `docs/doctor.md`
-/// explains every finding.
+/// The command works below `_doctor/` in the root or prefix and cleans up afterwards. It takes a few
+/// seconds and sends a few hundred small requests. Exit code 1 means that a guarantee is not supported
+/// or could not be tested; the last line names the setting that helps. `docs/doctor.md` explains every
+/// finding.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -23,21 +25,21 @@ Examples:
   rawsink doctor --json | jq -r 'select(.outcome == \"fault\").finding'")]
 pub(crate) struct Args {}
 
-pub(crate) async fn run(_args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(_args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
-    let doctor = Doctor::new(context.settings(), context.sink.surroundings().clone())?;
+    let doctor = Doctor::new(context.config(), context.sink.runtime().clone())?;
     let diagnosis = examine(&doctor, &mut signals).await?;
     for finding in &diagnosis.findings {
         context.output.data(finding, text(finding))?;
     }
-    context.output.answer(&diagnosis, conclusion(&diagnosis))?;
-    Ok(if diagnosis.soundness == Soundness::Sound { Answer::Yes } else { Answer::No })
+    context.output.data_if_read(&diagnosis, conclusion(&diagnosis))?;
+    Ok(if diagnosis.soundness == Soundness::Sound { Exit::Success } else { Exit::CheckFailed })
 }
 
-/// Examines; a signal ends that in order, so that nothing is left in the store.
+/// Runs the checks. The first signal stops them and cleans up the store.
 async fn examine(doctor: &Doctor, signals: &mut Signals) -> Result<Diagnosis, Failure> {
     let steps = Steps::new("examining");
-    let progress = |check: &'static Check| steps.at(check.asked);
+    let progress = |check: &'static Check| steps.show(check.asked);
     let examination = doctor.examine(&progress);
     tokio::pin!(examination);
     let mut stopped_by = None;
@@ -46,10 +48,10 @@ async fn examine(doctor: &Doctor, signals: &mut Signals) -> Result<Diagnosis, Fa
             diagnosis = &mut examination => break diagnosis,
             signal = signals.next() => {
                 if stopped_by.replace(signal).is_some() {
-                    let left = "ended by a second signal; scratch objects may be left below _doctor/";
-                    return Err(Failure::Signal(signal, left.to_owned()));
+                    let left = "interrupted by a second signal; test objects may remain below _doctor/";
+                    return Err(Failure::signal(signal, left));
                 }
-                output::note("ending in order; a second signal quits at once");
+                output::note("stopping and cleaning up; a second signal stops immediately");
                 doctor.stop();
             }
         }
@@ -59,21 +61,21 @@ async fn examine(doctor: &Doctor, signals: &mut Signals) -> Result<Diagnosis, Fa
         (Some(signal), diagnosis) => {
             let left = diagnosis.map(|diagnosis| diagnosis.leftovers);
             let left = match left {
-                Ok(left) if left.is_empty() => "nothing is left in the store".to_owned(),
-                Ok(left) => format!("left in the store: {}", left.join(", ")),
+                Ok(left) if left.is_empty() => "the store is clean".to_owned(),
+                Ok(left) => format!("remaining in the store: {}", left.join(", ")),
                 Err(error) => error.to_string(),
             };
-            Err(Failure::Signal(signal, format!("ended by a signal; {left}")))
+            Err(Failure::signal(signal, format!("interrupted by a signal; {left}")))
         }
     }
 }
 
-/// One line, and one more for each thing to do.
+/// Returns one line for the finding and one for each action.
 fn text(finding: &Finding) -> String {
     let Finding { check, outcome, seen, set, advice } = finding;
     let mut first = format!("{:<9}{:<22}{seen}", outcome.name(), check.id);
-    if *outcome > Outcome::Note && !check.guarantees.is_empty() {
-        first = format!("{first} ({})", listed(check.guarantees));
+    if *outcome > Severity::Note && !check.guarantees.is_empty() {
+        first = format!("{first} ({})", joined(check.guarantees));
     }
     let set = set.as_ref().map(|set| format!("set {set}"));
     let actions = set.iter().chain(advice).map(|action| format!("{:31}-> {action}", ""));
@@ -83,18 +85,19 @@ fn text(finding: &Finding) -> String {
 fn conclusion(diagnosis: &Diagnosis) -> String {
     let Diagnosis { soundness, store, kept, undetermined, broken, set, .. } = diagnosis;
     let mut lines = vec![String::new(), format!("{:<9}{store}", soundness.name())];
-    let guarantees = [("keeps", kept), ("not judged", undetermined), ("cannot keep", broken)];
+    let guarantees =
+        [("supports", kept), ("not tested", undetermined), ("does not support", broken)];
     for (what, guarantees) in guarantees.into_iter().filter(|(_, listed)| !listed.is_empty()) {
-        lines.push(format!("{:9}{what} {}", "", listed(guarantees)));
+        lines.push(format!("{:9}{what} {}", "", joined(guarantees)));
     }
     match set {
         Some(set) => lines.push(format!("{:9}set {set}", "")),
         None if broken.is_empty() => {}
-        None => lines.push(format!("{:9}no setting helps", "")),
+        None => lines.push(format!("{:9}no setting changes that", "")),
     }
     lines.join("\n")
 }
 
-fn listed<'g>(guarantees: impl IntoIterator<Item = &'g Guarantee>) -> String {
+fn joined<'g>(guarantees: impl IntoIterator<Item = &'g Guarantee>) -> String {
     guarantees.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

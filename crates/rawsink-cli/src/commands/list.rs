@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     output, partition,
 };
 
-/// List what is there: sources, customers, queries, dates or runs
+/// List the paths directly below a prefix
 ///
-/// Prints the canonical paths directly below PREFIX that hold a payload or a seal. Runs are listed
-/// sealed or not.
+/// These are sources, customers, queries, dates or runs. The command prints the canonical path of each
+/// one that has a payload or a seal, and whether a run is sealed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -21,11 +21,11 @@ Examples:
   rawsink list ads/customer_id=123
   rawsink list ads --runs --json")]
 pub(crate) struct Args {
-    /// Canonical path, as deep as wanted; nothing for the sources
-    #[arg(default_value = "")]
+    /// Path prefix at any level; empty lists the sources
+    #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
 
-    /// List all runs at any depth below PREFIX
+    /// List all runs below PREFIX
     #[arg(long)]
     runs: bool,
 }
@@ -47,7 +47,7 @@ struct ListedRun<'a> {
     payload_bytes: Option<u64>,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let place = partition::parse(&args.prefix, context)?;
     let mut found = 0_u64;
     match place.partition() {
@@ -77,9 +77,9 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
     if found == 0 {
         let below =
             if args.prefix.is_empty() { String::new() } else { format!(" below {}", args.prefix) };
-        output::note(format!("nothing is landed{below}; {}", context.place()));
+        output::note(format!("no runs exist{below}; {}", context.place()));
     }
-    Ok(Answer::Yes)
+    Ok(Exit::Success)
 }
 
 fn print_place(place: &Place, context: &Context<'_>) -> Result<(), Failure> {

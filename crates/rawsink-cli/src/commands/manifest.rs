@@ -4,27 +4,26 @@ use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
 use futures_util::StreamExt;
-use rawsink::{
-    Error, ErrorKind,
-    manifest::{current_runs, payloads},
-};
+use rawsink_ops::manifest::{current_runs, payloads};
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure, gravest},
+    exit::{Errors, Exit, Failure},
     filter::FilterArgs,
     output,
-    progress::count,
 };
 
-/// So many seals are read at a time.
-const AT_ONCE: NonZeroUsize = NonZeroUsize::new(16).expect("sixteen is not zero");
+const INCOMPLETE: &str = "not all payloads could be listed";
 
-/// Print where the payloads lie that consumers read, for DuckDB, Spark or Polars
+/// The number of seals to read in parallel.
+const PARALLEL_READS: NonZeroUsize = NonZeroUsize::new(16).expect("sixteen is not zero");
+
+/// List the URIs of current payloads
 ///
-/// One JSON object a line for each partition whose status is success: its key, run, URI, bytes, rows
-/// and SHA-256. The state says which these are; nothing is listed. A payload that cannot be found
-/// is named on standard error; the others are printed all the same.
+/// The command prints one JSON object per line for each partition with status success: its key, run,
+/// URI, bytes, rows and SHA-256. It reads the partitions from the state and does not list the storage.
+/// A missing payload is reported on standard error and does not stop the others. DuckDB, Spark and
+/// Polars can read the list.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,30 +33,30 @@ pub(crate) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
 
-    /// How each payload is printed
+    /// Format of each payload
     #[arg(long, value_enum, default_value = "json")]
     format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// One JSON object, which needs a look at each seal
+    /// One JSON object; reads each seal
     Json,
-    /// The URI alone, from the state alone
+    /// The URI only; reads no seal
     Uri,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
-    let root_uri = context.settings().root_uri()?;
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
+    let root_uri = context.config().backend.uri()?;
     let found = current_runs(&*context.state, &args.filter.selection(context)?).await?;
     if found.is_empty() {
         context.note_empty_state("no run has authority");
     }
-    let (mut runs, mut faults) = (Vec::with_capacity(found.len()), Faults::default());
+    let (mut runs, mut errors) = (Vec::with_capacity(found.len()), Errors::default());
     for current in found {
         match current {
             Ok(current) => runs.push(current),
-            Err(error) => faults.tell(&error),
+            Err(error) => errors.report(&error, context.output),
         }
     }
     if args.format == Format::Uri {
@@ -65,35 +64,14 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
             let uri = current.uri(&root_uri);
             context.output.data(&uri, &uri)?;
         }
-        return faults.answer();
+        return errors.finish(INCOMPLETE, Exit::Success);
     }
-    let mut payloads = payloads(&context.sink, &root_uri, runs, AT_ONCE);
+    let mut payloads = payloads(&context.sink, &root_uri, runs, PARALLEL_READS);
     while let Some(payload) = payloads.next().await {
         match payload {
             Ok(payload) => output::record(&payload)?,
-            Err(error) => faults.tell(&error),
+            Err(error) => errors.report(&error, context.output),
         }
     }
-    faults.answer()
-}
-
-/// What could not be found.
-#[derive(Default)]
-struct Faults {
-    count: u64,
-    gravest: Option<ErrorKind>,
-}
-
-impl Faults {
-    fn tell(&mut self, error: &Error) {
-        output::fault(error);
-        self.count += 1;
-        self.gravest = gravest(self.gravest.into_iter().chain([error.kind()]));
-    }
-
-    fn answer(self) -> Result<Answer, Failure> {
-        let Some(kind) = self.gravest else { return Ok(Answer::Yes) };
-        let partitions = count(self.count, "partition");
-        Err(Error::new(kind, format!("{partitions} could not be printed")).into())
-    }
+    errors.finish(INCOMPLETE, Exit::Success)
 }

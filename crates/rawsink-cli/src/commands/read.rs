@@ -6,16 +6,16 @@ use rawsink::layout::Place;
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     output,
     partition::RunArgs,
     progress::Progress,
 };
 
-/// Print the rows of a sealed run, checked against its seal
+/// Print the rows of a sealed run and check them against its seal
 ///
-/// Rows come to standard output byte for byte. Length, SHA-256 and number of rows are compared
-/// while they stream: exit code 5 means that what was printed is not what was sealed.
+/// The command copies the payload to standard output and compares its length, SHA-256 and number of
+/// rows with the seal. Exit code 5 means that the printed rows differ from the sealed rows.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,14 +27,14 @@ pub(crate) struct Args {
     run: RunArgs,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let (key, run) = args.run.choose(context).await?;
     let mut reader = if args.run.choice.current {
         rawsink::consume::open_current(&context.sink, &*context.state, &key).await?
     } else {
         context.sink.open_partition(&key, &run).await?
     };
-    let mut stdout = output::bulk()?;
+    let mut stdout = output::unbuffered()?;
     let progress = Progress::of_bytes("reading", reader.payload_bytes());
     let mut read_bytes = 0;
     while let Some(chunk) =
@@ -44,5 +44,5 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
         read_bytes += chunk.len() as u64;
         progress.set(0, read_bytes);
     }
-    Ok(Answer::Yes)
+    Ok(Exit::Success)
 }

@@ -11,14 +11,13 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     partition::RunArgs,
 };
 
-/// Show what is there of a run: sizes, metadata and seal
+/// Show the sizes, metadata and seal of a run
 ///
-/// Works for runs that are not sealed, too, to see what an attempt left. Reads no rows; `verify`
-/// does.
+/// The run may be unsealed. The command reads no rows; use `verify` to compare them with the seal.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,7 +29,7 @@ pub(crate) struct Args {
     run: RunArgs,
 }
 
-/// What is there of a run, as JSON.
+/// The objects of a run, as JSON.
 #[derive(Serialize)]
 struct Shown {
     path: String,
@@ -48,14 +47,14 @@ struct ShownObject {
     modified: String,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let (key, run) = args.run.choose(context).await?;
     let path = Place::of_run(&key, &run).to_string();
     let found = context.sink.look(&key, &run).await?;
     let (metadata, seal) = if found.payload.is_some() && found.seal.is_none() {
         (None, None)
     } else {
-        // Where there is nothing the error says why: a store that is not there looks empty.
+        // Without any object this error gives the reason: a missing store looks like an empty one.
         let (metadata, seal) = context.sink.metadata(&key, &run).await?;
         (Some(metadata), seal)
     };
@@ -64,16 +63,16 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Fa
     let (payload, metadata_json) = (found.payload.map(shown), found.seal.map(shown));
     let shown = Shown { path, run_id: run, sealed, payload, metadata_json, metadata, seal };
     context.output.data(&shown, text(&shown)?)?;
-    damaged.map_or(Ok(Answer::Yes), |error| Err(error.into()))
+    damaged.map_or(Ok(Exit::Success), |error| Err(error.into()))
 }
 
-/// Says what can be seen to be wrong without reading the payload.
+/// Returns the damage that is visible without reading the payload.
 fn damage(found: &RunObjects, seal: Option<&Seal>) -> Option<String> {
     let Some(payload) = found.payload else {
-        return found.seal.map(|_| "the run is sealed and its payload is missing".to_owned());
+        return found.seal.map(|_| "the run is sealed, but its payload is missing".to_owned());
     };
     let sealed = seal.filter(|seal| seal.payload_bytes != payload.bytes)?;
-    Some(format!("the payload has {} bytes, {} were sealed", payload.bytes, sealed.payload_bytes))
+    Some(format!("the payload has {} bytes, the seal says {}", payload.bytes, sealed.payload_bytes))
 }
 
 fn shown(info: ObjectInfo) -> ShownObject {

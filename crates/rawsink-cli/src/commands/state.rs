@@ -7,19 +7,18 @@ mod list;
 mod retry;
 mod show;
 
-use rawsink::{Error, key::RunId, layout::Place, state::Entry};
+use rawsink::{layout::Place, partition::RunId, state::Entry};
 use serde::Serialize;
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
-    output,
+    exit::{Exit, Failure},
 };
 
-/// Show what the state says about partitions, and change it as an operator
+/// Show and change the records of partitions
 ///
-/// Verdicts come from `rawsink validate` alone. What an operator may change: what failed is to be
-/// tried again, and what is missing is to be landed. No command touches raw data.
+/// Only `rawsink validate` records results. An operator can mark failed partitions for another try and
+/// missing partitions as pending. These commands never change raw data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -35,6 +34,9 @@ enum StateCommand {
     Backfill(backfill::Args),
 }
 
+/// The summary of a command that met malformed records.
+pub(super) const MALFORMED: &str = "some records of the state are malformed";
+
 /// A record, as JSON: the columns of the table.
 #[derive(Serialize)]
 struct Row<'a> {
@@ -47,7 +49,7 @@ struct Row<'a> {
     record: &'a rawsink::state::Record,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     match &args.command {
         StateCommand::Init(args) => init::run(args, context).await,
         StateCommand::Show(args) => show::run(args, context).await,
@@ -72,18 +74,4 @@ fn print(entry: &Entry, context: &Context<'_>) -> Result<(), Failure> {
     let error =
         record.error_message.as_ref().map(|message| format!("\t{message}")).unwrap_or_default();
     Ok(context.output.data(&row, format!("{path}\t{}\t{run}{error}", record.status))?)
-}
-
-/// Tells of a record that makes no sense; the command goes on.
-pub(super) fn tell_fault(fault: &Error) {
-    output::fault(fault);
-}
-
-/// Ends a command that met so many records which make no sense.
-pub(super) fn end(faults: usize) -> Result<Answer, Failure> {
-    match faults {
-        0 => Ok(Answer::Yes),
-        1 => Err(Error::corrupt("1 record of the state makes no sense").into()),
-        _ => Err(Error::corrupt(format!("{faults} records of the state make no sense")).into()),
-    }
 }

@@ -9,28 +9,30 @@ use rawsink::{
     Error, PartitionKey, RunId,
     layout::Place,
     state::Status,
-    validate::{Gaps, Missing, Rules, Shard, Validation, validate},
+    validate::{self, Gaps, Rules, Validation},
 };
+use rawsink_ops::validate::Shard;
 use serde::Serialize;
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     filter::ComponentArgs,
     output,
     partition::ChoiceArgs,
     progress,
 };
 
-/// Judge sealed runs and record the verdicts in the state
+/// Validate sealed runs and record the results in the state
 ///
-/// Reads every row once. A run that passes gets authority, unless a newer run has it; exit code 1
-/// means that the run failed, and that this was recorded. A run that is not there or not sealed is
-/// exit code 3 and changes nothing.
+/// The command reads every row once. A run that passes gets authority unless a newer run has it. Exit
+/// code 1 means that the run failed and that the failure is recorded. Exit code 3 means that the run
+/// does not exist or is not sealed; the state does not change.
 ///
-/// With --all every sealed run below PATH that waits for a verdict is judged: those newer than the
-/// last one judged, oldest first, and all where the state is pending. What cannot be judged stops no
-/// other, and waits for the next call, as does everything when the call is cut off.
+/// With --all the command validates every pending run below PATH, oldest first: all sealed runs of
+/// pending partitions, and runs newer than the last validated one. A run that cannot be validated does
+/// not block the others; the next call tries it again. Rerun the command to resume after an
+/// interruption.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,48 +42,41 @@ Examples:
   rawsink validate --all
   rawsink validate --all ads --since 2024-06-01 --jobs 8 --shard 2/8")]
 pub(crate) struct Args {
-    /// Canonical path of a partition or run; with --all as deep as wanted, or none
+    /// Canonical path of a partition or run; with --all an optional path prefix
     #[arg(required_unless_present = "all")]
     path: Option<String>,
 
     #[command(flatten)]
     choice: ChoiceArgs,
 
-    /// Fail a run whose metadata lacks a field of the contract
+    /// Fail runs whose metadata lacks a recommended field
     #[arg(long)]
     strict: bool,
 
-    /// Record a failure for a run that is not there or not sealed
-    #[arg(long, conflicts_with = "all")]
-    record_missing: bool,
-
-    /// Judge every sealed run that waits for a verdict
+    /// Validate all pending runs
     #[arg(long, conflicts_with_all = ["current", "latest"])]
     all: bool,
 
     #[command(flatten)]
     components: ComponentArgs,
 
-    /// With --all: judge so many partitions at once
+    /// With --all: validate up to N partitions in parallel
     #[arg(long, value_name = "N", default_value = "4", value_parser = jobs_parser())]
     jobs: NonZeroUsize,
 
-    /// With --all: judge only this share, the I-th of N, so that hosts do not repeat each other
+    /// With --all: validate only shard I of N, to split the work between hosts
     #[arg(long, value_name = "I/N", requires = "all")]
     shard: Option<Shard>,
 }
 
 impl Args {
-    /// Returns how many partitions are judged at once.
+    /// Returns the number of partitions to validate in parallel.
     pub(crate) fn jobs(&self) -> usize {
         if self.all { self.jobs.get() } else { 1 }
     }
 
     fn rules(&self) -> Rules {
-        Rules {
-            gaps: if self.strict { Gaps::Refuse } else { Gaps::Warn },
-            missing: if self.record_missing { Missing::Record } else { Missing::Error },
-        }
+        Rules { gaps: if self.strict { Gaps::Refuse } else { Gaps::Warn }, ..Rules::default() }
     }
 }
 
@@ -91,30 +86,31 @@ fn jobs_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
         .map(|jobs| NonZeroUsize::new(usize::from(jobs)).expect("the range begins with one"))
 }
 
-/// The verdict, as JSON.
+/// The result, as JSON.
 #[derive(Serialize)]
-struct Judged<'a> {
+struct ValidatedRun<'a> {
     path: &'a str,
     passed: bool,
     #[serde(flatten)]
     validation: &'a Validation,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let path = args.path.as_deref().unwrap_or_default();
     if args.all {
         return all::run(args, path, context).await;
     }
     if !args.components.is_empty() {
-        let message = "--customer, --query, --since and --until go with --all";
+        let message = "--customer, --query, --since and --until need --all";
         return Err(Error::invalid(message).into());
     }
     let (key, run) = args.choice.choose(path, context).await?;
-    let validation = validate(&context.sink, &*context.state, &key, &run, args.rules()).await?;
-    // To the person first: standard output may be full.
-    tell(&validation);
+    let validation =
+        validate::run(&context.sink, &*context.state, &key, &run, args.rules()).await?;
+    // The notes come first, because standard output may be full.
+    print_notes(&validation);
     print(&key, &run, &validation, context)?;
-    Ok(if validation.passed() { Answer::Yes } else { Answer::No })
+    Ok(if validation.passed() { Exit::Success } else { Exit::CheckFailed })
 }
 
 fn print(
@@ -124,18 +120,18 @@ fn print(
     context: &Context<'_>,
 ) -> Result<(), Failure> {
     let (path, passed) = (Place::of_run(key, run).to_string(), validation.passed());
-    let judged = Judged { path: &path, passed, validation };
+    let record = ValidatedRun { path: &path, passed, validation };
     let text = format!("{path}\t{}", if passed { "passed" } else { "failed" });
-    Ok(context.output.answer(&judged, text)?)
+    Ok(context.output.data_if_read(&record, text)?)
 }
 
-/// Tells a person what a validation found and what it changed.
-pub(crate) fn tell(validation: &Validation) {
+/// Prints what a validation found and changed, for a person.
+pub(crate) fn print_notes(validation: &Validation) {
     for warning in &validation.warnings {
         output::warning(format!("metadata: {warning}"));
     }
     for fault in &validation.faults {
-        output::fault(fault);
+        output::validation_fault(fault);
     }
     let state = &validation.state;
     let authority = match (state.status, &state.current_run_id) {
@@ -143,5 +139,5 @@ pub(crate) fn tell(validation: &Validation) {
         _ => "no run has authority".to_owned(),
     };
     let rows = progress::rows(validation.rows);
-    output::note(format!("read {rows}; the status is {}, {authority}", state.status));
+    output::note(format!("read {rows}; status {}, {authority}", state.status));
 }

@@ -1,21 +1,19 @@
 //! `rawsink verify`
 
-use rawsink::{
-    layout::Place,
-    verify::{Covered, Verified, verify},
-};
+use rawsink::layout::Place;
+use rawsink_ops::verify::{self, Covered, Verified};
 use serde::Serialize;
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     partition::RunArgs,
     progress,
 };
 
-/// Compare a run's stored bytes with its seal
+/// Compare the stored bytes of a run with its seal
 ///
-/// Reads the payload once; prints and changes nothing of it. A difference is exit code 5.
+/// The command reads the payload once and changes nothing. Exit code 5 means that they differ.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +24,7 @@ pub(crate) struct Args {
     run: RunArgs,
 }
 
-/// What was compared, as JSON.
+/// The result, as JSON.
 #[derive(Serialize)]
 struct Compared {
     path: String,
@@ -34,21 +32,19 @@ struct Compared {
     verified: Verified,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let (key, run) = args.run.choose(context).await?;
-    let verified = verify(&context.sink, &key, &run).await?;
+    let verified = verify::run(&context.sink, &key, &run).await?;
     let path = Place::of_run(&key, &run).to_string();
-    let agreed = match verified.covered {
-        Covered::Seal => "agree with the seal",
+    let result = match verified.covered {
+        Covered::Seal => "match the seal",
         Covered::RecordCount => {
-            "agree with record_count; other software sealed, so there is no length or SHA-256"
+            "match record_count; the seal of other software has no length or SHA-256"
         }
-        Covered::Nothing => {
-            "could be read; other software sealed and nothing says what they should be"
-        }
+        Covered::Nothing => "are readable; the seal of other software has nothing to compare with",
     };
     let amount = progress::amount(verified.found.record_count, verified.found.payload_bytes);
-    let text = format!("{path}\t{amount} {agreed}");
+    let text = format!("{path}\t{amount} {result}");
     context.output.data(&Compared { path, verified }, text)?;
-    Ok(Answer::Yes)
+    Ok(Exit::Success)
 }

@@ -7,9 +7,9 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use rawsink::{
-    Error, PartitionKey, PartitionWriter, RunId, Sealed,
+    Error, ErrorKind, Metadata, PartitionKey, PartitionWriter, RunId, Sealed,
     layout::Place,
-    validate::{Gaps, Rules, Validation, validate},
+    validate::{self, Gaps, Rules, Validation},
 };
 use serde::Serialize;
 use tokio::time::timeout;
@@ -17,62 +17,62 @@ use tokio::time::timeout;
 use self::source::{Ended, Source};
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
+    hint::Stage,
     output, partition,
     progress::{self, Progress},
     signals::Signals,
 };
 
-/// How long an attempt that has just begun may take to be there, so that it can be taken back.
-const MOMENT: Duration = Duration::from_secs(2);
+/// How long an attempt may take to begin after a signal, so that it can be cleaned up.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Land rows in a partition and seal it
+/// Write rows to a partition and seal it
 ///
-/// Rows are one JSON object a line. They come from FILE, from a COMMAND's standard output, or from
-/// standard input. The run is sealed only at a clean end: every row right, the command's exit
-/// status 0, the number of rows as expected. Otherwise nothing is visible.
+/// Rows are JSON objects, one per line. They come from the standard output of COMMAND, from FILE, or
+/// from standard input. The run is sealed only if every row is valid, COMMAND exits with 0, and the
+/// number of rows is as expected. Otherwise readers see nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   P=google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01
-  extract | rawsink write $P --expect-records 42
-  rawsink write $P rows.jsonl --set api_version=v21
   rawsink write $P -- extract --customer 123
+  rawsink write $P rows.jsonl --set api_version=v21
+  extract | rawsink write $P --expect-records 42
 
-A pipe hides an extractor that dies: its end looks like the end of the rows. Prefer `-- COMMAND`, or give
---expect-records.")]
+In a pipe, a crashed extractor looks like end of file. Use `-- COMMAND`, or add --expect-records.")]
 pub(crate) struct Args {
-    /// Canonical path of a partition or run, as it stands in the storage
+    /// Canonical path of a partition or run, as in the storage
     partition: String,
 
-    /// File with the rows; `-` or nothing for standard input
+    /// File with the rows; `-` or nothing reads standard input
     #[arg(conflicts_with = "command")]
     file: Option<PathBuf>,
 
-    /// Command whose standard output is the rows; sealed only when it exits 0
+    /// Command that prints the rows; the run is sealed only if it exits with 0
     #[arg(last = true)]
     command: Vec<OsString>,
 
-    /// Run id, shared by all partitions of one execution [default: now]
+    /// Run id, shared by all partitions of one execution [default: the current time]
     #[arg(long, value_name = "ID")]
     run_id: Option<String>,
 
-    /// Refuse to seal any other number of rows
+    /// Seal only this number of rows
     #[arg(long, value_name = "N")]
     expect_records: Option<u64>,
 
-    /// Seal a partition without rows that came from standard input or a file
+    /// Seal the run even if standard input or the file has no rows
     #[arg(long)]
     allow_empty: bool,
 
     #[command(flatten)]
     metadata: metadata::MetadataArgs,
 
-    /// Refuse metadata that lacks a field of the contract, before anything is extracted
+    /// Require all recommended metadata fields before the extraction starts
     #[arg(long)]
     strict: bool,
 
-    /// Validate the run after it was sealed and record the verdict
+    /// Validate the sealed run and record the result
     #[arg(long)]
     then_validate: bool,
 }
@@ -88,43 +88,74 @@ struct Written<'a> {
     validation: Option<&'a Validation>,
 }
 
-pub(crate) async fn run(args: Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: Args, context: &Context<'_>) -> Result<Exit, Failure> {
     if args.command.is_empty() && std::env::args_os().next_back().is_some_and(|last| last == "--") {
-        return Err(Error::invalid("there is no command behind --").into());
+        return Err(nothing_sealed(Error::invalid("no command follows --").into()));
     }
-    let now = context.sink.surroundings().clock.now();
-    let (key, run) = args.target(context, now)?;
-    let prepared = args.metadata.prepare(&key, &run, now)?;
-    let gaps = prepared.gaps()?;
-    if args.strict && !gaps.is_empty() {
-        return Err(Error::invalid(format!("metadata: {}", gaps.join("; ")))
-            .at(Place::of_run(&key, &run))
-            .into());
-    }
-    // A file is opened before anything is made for it, a command started only after that.
-    let file =
-        if args.command.is_empty() { Some(Source::input(args.file.as_deref())?) } else { None };
+    let now = context.sink.runtime().clock.now();
+    let (key, run) = args.target(context, now).map_err(nothing_sealed)?;
+    let path = Place::of_run(&key, &run);
+    let (writer, metadata, mut signals) = args
+        .write(context, &key, &run, now)
+        .await
+        .map_err(|failure| conclude(failure, Some(&path), Sealing::NotBegun))?;
+    let sealed = seal(writer.finalize(metadata), &mut signals)
+        .await
+        .map_err(|failure| conclude(failure, Some(&path), Sealing::Begun))?;
+    args.report(context, &key, &run, &sealed, &mut signals)
+        .await
+        .map_err(|failure| conclude(failure, Some(&path), Sealing::Done))
+}
 
-    // From here on a signal ends the attempt in order.
-    let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
-    let mut writer = begin(context.sink.write_partition(&key, &run), &mut signals).await?;
-    warn(&key, &run, &gaps);
-    if let Err(failure) = args.fill(file, &mut writer, &mut signals).await {
-        writer.abort().await;
-        return Err(failure);
+/// How far sealing had come when a failure ended the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sealing {
+    NotBegun,
+    Begun,
+    Done,
+}
+
+/// Adds to a failure that nothing was sealed, before the run is known.
+pub(crate) fn nothing_sealed(failure: Failure) -> Failure {
+    conclude(failure, None, Sealing::NotBegun)
+}
+
+/// Adds the run to a failure, and whether it is sealed.
+fn conclude(failure: Failure, run: Option<&Place>, sealing: Sealing) -> Failure {
+    let place = run.map(ToString::to_string);
+    let by_progress = match sealing {
+        Sealing::NotBegun => "nothing was sealed",
+        Sealing::Begun => "the run may be sealed",
+        Sealing::Done => "the run is sealed",
+    };
+    let with_outcome = |message: String| format!("{message}; {by_progress}");
+    match failure {
+        Failure::Library(error) => {
+            let outcome = match error.kind() {
+                _ if sealing == Sealing::Done => by_progress,
+                // With all other kinds the library guarantees that this writer sealed nothing (G06).
+                ErrorKind::Unknown | ErrorKind::Corrupt => "the run may be sealed",
+                ErrorKind::AlreadySealed => "this command sealed nothing",
+                _ => "nothing was sealed",
+            };
+            let stage = if sealing == Sealing::Done { Stage::AfterSeal } else { Stage::BeforeSeal };
+            Failure::Write { error, place, outcome, stage }
+        }
+        Failure::CheckFailed { message, .. } => {
+            Failure::CheckFailed { place, message: with_outcome(message) }
+        }
+        Failure::Output { message, .. } => {
+            Failure::Output { place, message: with_outcome(message) }
+        }
+        Failure::Signal { number, message, .. } => {
+            Failure::Signal { number, place, message: with_outcome(message) }
+        }
+        failure => failure,
     }
-    let metadata = prepared.finish(writer.record_count())?;
-    let complete = unless_interrupted(writer.complete_payload(&metadata), &mut signals).await;
-    if let Err(failure) = complete {
-        writer.abort().await;
-        return Err(failure);
-    }
-    let sealed = decide(writer.finalize(metadata), &mut signals).await?;
-    args.report(context, &key, &run, &sealed, &mut signals).await
 }
 
 impl Args {
-    /// Returns which run of which partition is to be written.
+    /// Returns the partition and the run to write.
     fn target(
         &self,
         context: &Context<'_>,
@@ -134,16 +165,52 @@ impl Args {
         let key = partition::partition_of(&place)?;
         let given = self.run_id.as_deref().map(str::parse).transpose()?;
         match (place.run(), given) {
-            (Some(in_path), Some(given)) if in_path != given => {
-                Err(Error::invalid(format!("the path names run {in_path}, --run-id names {given}"))
-                    .into())
-            }
+            (Some(in_path), Some(given)) if in_path != given => Err(Error::invalid(format!(
+                "the path names run {in_path}, but --run-id is {given}"
+            ))
+            .into()),
             (Some(run), _) | (None, Some(run)) => Ok((key, run)),
             (None, None) => Ok((key, RunId::at(now))),
         }
     }
 
-    /// Streams all rows into the writer, and checks that they ended well.
+    /// Writes all rows and completes the payload. Only the seal is missing afterwards.
+    ///
+    /// Returns the writer, the finished metadata, and the signals of this process.
+    async fn write(
+        &self,
+        context: &Context<'_>,
+        key: &PartitionKey,
+        run: &RunId,
+        now: Timestamp,
+    ) -> Result<(PartitionWriter, Metadata, Signals), Failure> {
+        let prepared = self.metadata.prepare(key, run, now)?;
+        let gaps = prepared.gaps()?;
+        if self.strict && !gaps.is_empty() {
+            return Err(Error::invalid(format!("metadata: {}", gaps.join("; "))).into());
+        }
+        // A file is opened before the attempt begins; a command starts only after that.
+        let file =
+            if self.command.is_empty() { Some(Source::input(self.file.as_deref())?) } else { None };
+
+        // From here on a signal stops the attempt cleanly.
+        let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
+        let mut writer = begin(context.sink.write_partition(key, run), &mut signals).await?;
+        warn(key, run, &gaps);
+        if let Err(failure) = self.fill(file, &mut writer, &mut signals).await {
+            writer.abort().await;
+            return Err(failure);
+        }
+        let metadata = prepared.finish(writer.record_count())?;
+        let complete = unless_interrupted(writer.complete_payload(&metadata), &mut signals).await;
+        if let Err(failure) = complete {
+            writer.abort().await;
+            return Err(failure);
+        }
+        Ok((writer, metadata, signals))
+    }
+
+    /// Streams all rows into the writer and checks how the source ended.
     async fn fill(
         &self,
         file: Option<Source>,
@@ -155,12 +222,12 @@ impl Args {
             None => Source::command(&self.command)?,
         };
         if source.is_terminal() {
-            output::note("reading rows from the terminal; end with Ctrl-D");
+            output::note("reading rows from the terminal; press Ctrl-D to end");
         }
-        let progress = Progress::of_rows("landing");
+        let progress = Progress::of_rows("writing");
         let landing =
             writer.write_payload_from(source.take_rows()?, |rows, bytes| progress.set(rows, bytes));
-        let ended = match land(landing, &mut source, signals).await {
+        let ended = match wait_for_rows(landing, &mut source, signals).await {
             Ok(ended) => ended,
             Err(failure) => {
                 source.terminate().await;
@@ -168,8 +235,8 @@ impl Args {
             }
         };
         drop(progress);
-        // A signal that ended the extractor, too, looks like a clean end of its rows.
-        let outcome = match signals.came() {
+        // A signal may have stopped the extractor too, which looks like a clean end of its rows.
+        let outcome = match signals.received() {
             Some(signal) => Err(interrupted(signal)),
             None => self.check_end(&ended, writer.record_count()),
         };
@@ -180,13 +247,16 @@ impl Args {
     }
 
     fn check_end(&self, ended: &Ended, rows: u64) -> Result<(), Failure> {
-        let refused = |why: String| Err(Failure::Refused(format!("{why}; nothing was sealed")));
+        let refused = |why: String| Err(Failure::check_failed(why));
         match (ended, self.expect_records) {
             (Ended::CommandFailed(how), _) => refused(format!("the command {how}")),
-            (_, Some(expected)) if expected != rows => refused(format!("{expected} rows were expected, {rows} came")),
-            (Ended::Input, None) if rows == 0 && !self.allow_empty => {
-                refused("no rows came (a dead extractor looks just like that; --allow-empty seals an empty partition)".to_owned())
+            (_, Some(expected)) if expected != rows => {
+                refused(format!("expected {expected} rows, got {rows}"))
             }
+            (Ended::Input, None) if rows == 0 && !self.allow_empty => refused(
+                "got no rows, which may be a crashed extractor (--allow-empty seals an empty run)"
+                    .to_owned(),
+            ),
             _ => Ok(()),
         }
     }
@@ -198,19 +268,16 @@ impl Args {
         run: &RunId,
         sealed: &Sealed,
         signals: &mut Signals,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Exit, Failure> {
         let rules =
             Rules { gaps: if self.strict { Gaps::Refuse } else { Gaps::Warn }, ..Rules::default() };
         let validation = if self.then_validate {
-            let unsure = |signal| {
-                Failure::Signal(
-                    signal,
-                    "ended by a signal; the run is sealed and was not validated".to_owned(),
-                )
+            let interrupted = |signal| {
+                Failure::signal(signal, "interrupted by a signal; the run was not validated")
             };
             Some(tokio::select! {
-                validated = validate(&context.sink, &*context.state, key, run, rules) => validated.map_err(Failure::from),
-                signal = signals.next() => Err(unsure(signal)),
+                validated = validate::run(&context.sink, &*context.state, key, run, rules) => validated.map_err(Failure::from),
+                signal = signals.next() => Err(interrupted(signal)),
             })
         } else {
             None
@@ -218,19 +285,19 @@ impl Args {
         let path = Place::of_run(key, run).to_string();
         let passed = validation.as_ref().and_then(|outcome| outcome.as_ref().ok());
         let record = Written { path: path.clone(), run_id: run, sealed, validation: passed };
-        // What was sealed is reported even where the validation could not be made, and first to the
-        // person: standard output may be full.
+        // The seal is reported even if the validation failed. The note comes first, because standard
+        // output may be full.
         let amount = progress::amount(sealed.payload.record_count, sealed.payload.payload_bytes);
         output::note(format!("sealed {amount}"));
-        context.output.answer(&record, &path)?;
-        let Some(validation) = validation.transpose()? else { return Ok(Answer::Yes) };
-        super::validate::tell(&validation);
-        Ok(if validation.passed() { Answer::Yes } else { Answer::No })
+        context.output.data_if_read(&record, &path)?;
+        let Some(validation) = validation.transpose()? else { return Ok(Exit::Success) };
+        super::validate::print_notes(&validation);
+        Ok(if validation.passed() { Exit::Success } else { Exit::CheckFailed })
     }
 }
 
-/// Waits until the rows have ended and the command has, or until there is a reason to give up.
-async fn land(
+/// Waits until rows and command have ended, or until the command fails or a signal arrives.
+async fn wait_for_rows(
     landing: impl Future<Output = rawsink::Result<u64>>,
     source: &mut Source,
     signals: &mut Signals,
@@ -239,7 +306,7 @@ async fn land(
     tokio::pin!(landing);
     loop {
         match ended {
-            // What it started may hold its output open for long.
+            // A child of the command may keep the pipe open for a long time.
             Some(Ended::CommandFailed(_)) => break,
             Some(_) if landed => break,
             _ => {}
@@ -254,8 +321,7 @@ async fn land(
     Ok(ended.unwrap_or(Ended::Input))
 }
 
-/// Begins the attempt. A signal lets it begin for another moment, so that what it has just made is
-/// taken back.
+/// Begins the attempt. After a signal it waits briefly for the attempt to begin, to clean it up.
 async fn begin(
     beginning: impl Future<Output = rawsink::Result<PartitionWriter>>,
     signals: &mut Signals,
@@ -267,7 +333,7 @@ async fn begin(
         begun = &mut beginning => return Ok(begun?),
     };
     tokio::select! {
-        begun = timeout(MOMENT, beginning) => if let Ok(Ok(writer)) = begun {
+        begun = timeout(BEGIN_TIMEOUT, beginning) => if let Ok(Ok(writer)) = begun {
             writer.abort().await;
         },
         _ = signals.next() => {}
@@ -275,7 +341,7 @@ async fn begin(
     Err(interrupted(signal))
 }
 
-/// Waits for what comes before the seal, or for a signal, whichever is first.
+/// Waits for work before the seal, or for a signal.
 async fn unless_interrupted<T>(
     work: impl Future<Output = rawsink::Result<T>>,
     signals: &mut Signals,
@@ -288,37 +354,37 @@ async fn unless_interrupted<T>(
 }
 
 fn interrupted(signal: i32) -> Failure {
-    Failure::Signal(signal, "ended by a signal; nothing was sealed".to_owned())
+    Failure::signal(signal, "interrupted by a signal")
 }
 
-/// Waits for the outcome of sealing: a first signal waits with it, a second one gives up.
-async fn decide(
+/// Waits for the outcome of sealing. Only a second signal interrupts it.
+async fn seal(
     sealing: impl Future<Output = rawsink::Result<Sealed>>,
     signals: &mut Signals,
 ) -> Result<Sealed, Failure> {
     tokio::pin!(sealing);
     tokio::select! {
         outcome = &mut sealing => return Ok(outcome?),
-        _ = signals.next() => output::note("sealing has begun: waiting for its outcome (a second signal gives up)"),
+        _ = signals.next() => output::note("sealing has begun; waiting for the outcome (a second signal stops immediately)"),
     }
     tokio::select! {
         outcome = &mut sealing => Ok(outcome?),
-        signal = signals.next() => Err(Failure::Signal(signal, "outcome unknown: the seal may be there".to_owned())),
+        signal = signals.next() => Err(Failure::signal(signal, "interrupted by a second signal")),
     }
 }
 
-/// Warns of what may be a mistake, once it is clear that the run can be written.
+/// Warns of likely mistakes, after the attempt has begun.
 fn warn(key: &PartitionKey, run: &RunId, gaps: &[String]) {
     if !run.is_canonical() {
         output::warning(format!(
-            "run id {:?} is not YYYY-MM-DDTHH:MM:SS.mmmZ, so it may not sort by time: of the \
-             runs that pass validation, the one that sorts last keeps authority",
+            "run id {:?} is not YYYY-MM-DDTHH:MM:SS.mmmZ and may not sort by time; the run that \
+             sorts last gets authority",
             run.as_str()
         ));
     }
     if key.customer_id().contains('-') {
         output::warning(format!(
-            "customer_id {:?} has hyphens; the norm is without",
+            "customer_id {:?} has hyphens; the usual form has none",
             key.customer_id()
         ));
     }

@@ -1,4 +1,4 @@
-//! What dead writers left: shown, and removed when that is said.
+//! Leftovers of crashed writers: listed, and deleted on request.
 
 use std::{
     fs::File,
@@ -12,7 +12,7 @@ use crate::{
     running::{Running, until_staged},
 };
 
-/// Makes a file in a run's directory that was last changed so many hours ago.
+/// Creates a file in a run's directory that was modified `hours` hours ago.
 fn left(landing: &Landing, run: &str, name: &str, hours: u64) {
     let path = landing.file(&format!("data/raw/{}/{name}", run_path(run)), "{\"left\":1}\n");
     let time = SystemTime::now() - Duration::from_secs(hours * 3600 + 60);
@@ -29,7 +29,7 @@ fn landing() -> Landing {
 }
 
 #[test]
-fn a_plan_shows_what_would_go_and_removes_nothing() {
+fn a_plan_lists_leftovers_and_deletes_nothing() {
     let landing = landing();
     let before = landing.snapshot();
     let plan = landing.rawsink(["clean"]).exits(0);
@@ -39,15 +39,15 @@ fn a_plan_shows_what_would_go_and_removes_nothing() {
         run_path("sealed")
     );
     assert_eq!(plan.stdout, expected);
-    plan.says(&["2 would be removed, 22 B; --apply does it", "1 younger than the age"]);
+    plan.says(&["2 would be removed, 22 B; add --apply", "1 kept because they are younger"]);
     assert_eq!(landing.snapshot(), before);
     let older = landing.rawsink(["clean", "--older-than", "7d"]).exits(0);
     assert_eq!(older.stdout, "");
-    older.says(&["nothing is to be removed", "3 younger"]);
+    older.says(&["nothing to remove", "3 kept because they are younger"]);
 }
 
 #[test]
-fn g03_applied_it_removes_what_it_showed_and_no_object_of_a_sealed_run() {
+fn g03_apply_deletes_the_listed_leftovers_and_no_sealed_object() {
     let landing = landing();
     let done = landing.rawsink(["clean", "--apply", "--json"]).exits(0);
     let lines = done.json();
@@ -61,17 +61,17 @@ fn g03_applied_it_removes_what_it_showed_and_no_object_of_a_sealed_run() {
         assert_eq!((line["outcome"].as_str(), line["bytes"].as_u64()), (Some("removed"), Some(11)));
         assert!(line["age_s"].as_u64() > Some(100_000) && line["modified"].is_string());
     }
-    done.says(&["2 removed, 22 B; 0 left where they are"]);
+    done.says(&["2 removed, 22 B; 0 kept"]);
     assert!(!landing.run_dir("old").exists() && landing.payload("young").exists());
     landing.rawsink(["verify", &run_path("sealed")]).exits(0);
     assert_eq!(landing.rawsink(["clean", "--apply"]).exits(0).stdout, "");
-    // A path names how much is cleaned.
+    // A path limits the cleanup.
     let args = ["clean", &run_path("young"), "--older-than", "60m", "--apply"];
     assert!(landing.rawsink(args).exits(0).stdout.ends_with("\tremoved\n"));
 }
 
 #[test]
-fn g18_what_a_living_writer_stages_is_left_alone_and_what_a_killed_one_left_goes() {
+fn g18_staging_files_of_live_writers_stay_and_of_killed_ones_go() {
     let landing = Landing::new();
     let mut writer = Running::start(landing.command(["write", PARTITION, "--run-id", "alive"]));
     writer.feed(&b"{\"pad\":\"0123456789\"}\n".repeat(200_000));
@@ -87,14 +87,14 @@ fn g18_what_a_living_writer_stages_is_left_alone_and_what_a_killed_one_left_goes
 }
 
 #[test]
-fn an_age_that_is_none_and_one_that_is_too_low_for_a_bucket_are_invalid() {
+fn a_malformed_age_and_one_too_low_for_a_bucket_are_invalid() {
     let landing = Landing::new();
-    landing.rawsink(["clean", "--older-than", "soon"]).exits(2).says(&["\"soon\" is no time"]);
+    landing.rawsink(["clean", "--older-than", "soon"]).exits(2).says(&["\"soon\" is not an age"]);
     landing.rawsink(["clean", "--older-than", "-1h"]).exits(2);
     let bucket = landing
         .in_bucket("http://127.0.0.1:1")
         .with("RAW_SINK_ACCESS_KEY_ID", "k")
         .with("RAW_SINK_SECRET_ACCESS_KEY", "s");
     let refused = bucket.rawsink(["clean", "--older-than", "59m", "--apply"]).exits(2);
-    assert!(refused.one_error("Invalid").contains("younger than 1 h"), "{}", refused.stderr);
+    assert!(refused.one_error("Invalid").contains("minimum age is 1 h"), "{}", refused.stderr);
 }

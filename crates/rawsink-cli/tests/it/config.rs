@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::landing::{Landing, PARTITION, PROGRAM};
 
 #[test]
-fn config_shows_each_value_and_where_it_came_from() {
+fn config_shows_each_value_and_its_origin() {
     let landing = Landing::new();
     let text = landing.rawsink(["config"]).exits(0).stdout;
     for line in [
@@ -30,7 +30,7 @@ fn config_shows_each_value_and_where_it_came_from() {
 }
 
 #[test]
-fn every_fault_is_reported_at_once_and_nothing_is_done() {
+fn all_faults_are_reported_together_and_nothing_is_done() {
     let landing = Landing::new()
         .with("RAW_SINK", "s3")
         .with("RAW_SINK_LEFTOVER", "keep")
@@ -51,7 +51,7 @@ fn every_fault_is_reported_at_once_and_nothing_is_done() {
 }
 
 #[test]
-fn a_bucket_without_settings_is_one_error_that_lists_all_that_are_missing() {
+fn a_bucket_without_settings_is_one_error_that_lists_them_all() {
     let landing = Landing::new().with("RAW_SINK", "object").with("RAW_SINK_BUKET", "landing");
     for args in [&["config"][..], &["list"], &["write", PARTITION, "--", "touch", "extracted"]] {
         let answer = landing.rawsink(args).exits(2);
@@ -70,7 +70,7 @@ fn a_bucket_without_settings_is_one_error_that_lists_all_that_are_missing() {
 }
 
 #[test]
-fn unknown_variables_are_warned_about_with_the_nearest_name() {
+fn unknown_variables_are_warnings_with_the_nearest_name() {
     let landing = Landing::new().with("RAW_SINK_RÖOT", "x").with("RAW_SINK_ROOTS", "/elsewhere");
     let answer = landing.feed(["write", PARTITION, "--run-id", "r"], "{}\n").exits(0);
     answer.says(&["warning: RAW_SINK_ROOTS is not a setting; did you mean RAW_SINK_ROOT?"]);
@@ -93,7 +93,7 @@ fn the_root_and_the_state_may_be_anywhere() {
     assert_eq!(files.len(), 3, "{files:?}");
 }
 
-/// Returns the names under `Commands:` of a help text.
+/// Returns the names under `Commands:` in a help text.
 pub(crate) fn commands(help: &str) -> Vec<String> {
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let listed = listed.take_while(|line| line.starts_with("  "));
@@ -145,7 +145,7 @@ fn completions_of_each_shell_know_the_commands() {
 }
 
 #[test]
-fn manual_pages_are_written_for_whoever_packs_the_program() {
+fn manual_pages_are_generated() {
     let landing = Landing::new();
     landing.rawsink(["man-pages", "."]).exits(0);
     let pages = landing.files();
@@ -157,7 +157,7 @@ fn manual_pages_are_written_for_whoever_packs_the_program() {
 }
 
 #[test]
-fn a_command_line_that_is_not_understood_is_exit_2_with_a_pointer_to_the_help() {
+fn an_invalid_command_line_is_exit_2_with_a_pointer_to_the_help() {
     let landing = Landing::new();
     for args in [&["wirte"][..], &["write"], &["list", "--all"], &["state"], &[]] {
         let answer = landing.rawsink(args).exits(2);

@@ -1,9 +1,9 @@
-//! What is covered, as the program shows it.
+//! The `coverage` command.
 
-mod drawn; // landings drawn at random, beside an oracle
-mod oracle; // what coverage has to say, worked out from the tree and the table
-mod page; // the page: whole, in its place, and harmless
-mod plan; // what is to be done, pasted into a shell
+mod drawn; // random landings, compared with an oracle
+mod oracle; // the expected coverage, computed from tree and table
+mod page; // the page: complete, in its place, and harmless
+mod plan; // the plan, pasted into a shell
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ fn of_day(day: &str) -> String {
 }
 
 #[test]
-fn a_row_says_which_days_are_what_and_the_exit_code_whether_something_is_missing() {
+fn a_row_shows_the_status_of_each_day_and_the_exit_code_shows_gaps() {
     let landing = landing();
     let answer = landing.rawsink(["coverage"]).exits(0);
     let expected = format!(
@@ -42,7 +42,7 @@ fn a_row_says_which_days_are_what_and_the_exit_code_whether_something_is_missing
     assert_eq!(answer.stdout, expected);
     answer.says(&[
         "1 row of 4 days, 2024-06-01 to 2024-06-04: 1 validated, 1 sealed only, 1 unsealed, 1 failed, 0 missing",
-        "0 runs with authority not in the storage, 1 sealed run unknown to the state",
+        "0 runs with authority missing in the storage, 1 sealed run without a record in the state",
     ]);
     let answer = landing.rawsink(["coverage", "--until", "2024-06-06"]).exits(1);
     assert!(answer.stdout.ends_with(", missing 2024-06-05..2024-06-06\n"), "{answer:#?}");
@@ -50,22 +50,22 @@ fn a_row_says_which_days_are_what_and_the_exit_code_whether_something_is_missing
     assert!(answer.stdout.contains("keyword\tmissing 2024-06-01..2024-06-04\n"), "{answer:#?}");
     landing.rawsink(["coverage", &of_day("03")]).exits(0);
     let landing = Landing::new();
-    landing.rawsink(["coverage"]).exits(0).says(&["nothing is landed, and nothing expected"]);
+    landing.rawsink(["coverage"]).exits(0).says(&["no partitions exist and none are expected"]);
     let named = ["coverage", "google_ads", "--customers", "123", "--since", "2024-06-01"];
     landing.rawsink(named).exits(2).one_error("Invalid");
 }
 
 #[test]
-fn a_run_with_authority_that_is_gone_is_told_of() {
+fn a_lost_authoritative_run_is_reported() {
     let landing = landing();
     std::fs::remove_dir_all(landing.run_dir(RUN)).unwrap();
     let answer = landing.rawsink(["coverage"]).exits(1);
     assert!(answer.stdout.contains("\tmissing 2024-06-01 (lost), "), "{answer:#?}");
-    answer.says(&["1 run with authority not in the storage"]);
+    answer.says(&["1 run with authority missing in the storage"]);
 }
 
 #[test]
-fn a_cell_as_json_says_what_state_and_storage_hold() {
+fn a_json_cell_shows_state_and_storage() {
     let landing = landing();
     let cells = landing.rawsink(["coverage", "--json"]).exits(0).json();
     assert_eq!(cells.len(), 4);
@@ -97,7 +97,7 @@ fn a_cell_as_json_says_what_state_and_storage_hold() {
 }
 
 #[test]
-fn customers_come_from_a_file_and_are_expected_whether_they_were_seen_or_not() {
+fn customers_from_a_file_are_expected_even_if_never_seen() {
     let landing = landing();
     landing.file("customers.txt", "456\n\n  123 \n");
     let args = ["coverage", "google_ads", "--customers-file", "customers.txt"];
@@ -113,7 +113,7 @@ fn customers_come_from_a_file_and_are_expected_whether_they_were_seen_or_not() {
 }
 
 #[test]
-fn a_record_that_makes_no_sense_is_named_and_the_rest_is_covered() {
+fn a_malformed_record_is_named_and_the_rest_is_covered() {
     let landing = landing();
     let path = landing.dir().join("data/state_store.db");
     let mut database = std::fs::read(&path).unwrap();
@@ -122,7 +122,7 @@ fn a_record_that_makes_no_sense_is_named_and_the_rest_is_covered() {
     std::fs::write(path, database).unwrap();
     let answer = landing.rawsink(["coverage"]).exits(5);
     assert_eq!(answer.stdout.lines().count(), 1, "{answer:#?}");
-    answer.says(&["2024-06-31", "1 record of the state makes no sense"]);
+    answer.says(&["2024-06-31", "some records of the state are malformed: 1 error, see above"]);
 }
 
 #[test]

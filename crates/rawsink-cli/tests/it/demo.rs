@@ -1,27 +1,27 @@
-//! The demo, and the commands that it ends with.
+//! The demo, and the commands that it suggests.
 
 use crate::{
     landing::{Landing, answer},
     namespace,
 };
 
-/// Returns the lines behind "Try next", as a script.
+/// Returns the lines after "Try next", as a script.
 fn try_next(story: &str) -> Vec<String> {
     let lines = story.lines().skip_while(|line| !line.starts_with("Try next")).skip(1);
     lines.map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
 #[test]
-fn the_demo_tells_the_whole_story_and_can_be_run_again() {
+fn the_demo_shows_every_step_and_can_be_rerun() {
     let landing = Landing::new();
     for _ in 0..2 {
         let answer = landing.rawsink(["demo", "--dir", "try it"]).exits(0);
         assert_eq!(answer.stderr, "");
         for told in [
-            "Land 18 extracts",
+            "Write 18 extracts",
             "refused: the run is already sealed",
             "18 passed, 0 failed",
-            "byte for byte",
+            "identical to the rows written",
             "below try it",
             "   google_ads/\n     customer_id=1234567890/\n       query_name=",
             "payload.jsonl ",
@@ -37,7 +37,7 @@ fn the_demo_tells_the_whole_story_and_can_be_run_again() {
 }
 
 #[test]
-fn a_demo_where_a_newer_run_has_authority_says_so() {
+fn a_demo_reports_a_newer_run_with_authority() {
     let landing = Landing::new();
     let story = landing.rawsink(["demo"]).exits(0).stdout;
     let commands = try_next(&story);
@@ -46,7 +46,7 @@ fn a_demo_where_a_newer_run_has_authority_says_so() {
     let land = format!("echo '{{}}' | rawsink write {newer} --then-validate");
     landing.shell(&format!("{}\n{land}", commands[0])).exits(0);
     let answer = landing.rawsink(["demo"]).exits(1);
-    assert!(answer.stderr.contains("a newer run has authority in this directory"), "{answer:?}");
+    assert!(answer.stderr.contains("a newer run has authority; use another --dir"), "{answer:?}");
 }
 
 #[test]
@@ -65,6 +65,7 @@ fn the_commands_that_the_demo_prints_work_as_printed() {
             assert!(answer.stdout.contains(shown), "no {shown:?} in {}", answer.stdout);
         }
         assert!(!answer.stderr.contains("error"), "{answer:#?}");
+        assert!(!answer.stderr.contains("warning"), "{answer:#?}");
         let records =
             landing.shell(&format!("{}\nrawsink state list --status success", commands[0]));
         assert_eq!(records.exits(0).stdout.lines().count(), 18);
@@ -73,7 +74,7 @@ fn the_commands_that_the_demo_prints_work_as_printed() {
 }
 
 #[test]
-fn the_demo_works_on_the_defaults_whatever_the_environment_says() {
+fn the_demo_uses_the_defaults_in_any_environment() {
     let landing = Landing::new()
         .with("RAW_SINK", "nonsense")
         .with("RAW_SINK_ROOT", "/nowhere/raw")
@@ -89,18 +90,19 @@ fn the_demo_needs_no_network() {
     let demo = landing.command(["demo"]);
     command.arg(demo.get_program()).args(demo.get_args()).current_dir(landing.dir());
     let answer = answer(command, b"").exits(0);
-    assert!(answer.stdout.contains("byte for byte"), "{answer:#?}");
+    assert!(answer.stdout.contains("identical to the rows written"), "{answer:#?}");
 }
 
 #[test]
-fn the_demo_keeps_standard_output_for_json_when_that_is_asked_for() {
+fn with_json_the_demo_prints_only_json_to_standard_output() {
     let landing = Landing::new();
-    let answer = landing.rawsink(["demo", "--json"]).exits(0).says(&["byte for byte"]);
+    let answer =
+        landing.rawsink(["demo", "--json"]).exits(0).says(&["identical to the rows written"]);
     answer.json();
 }
 
 #[test]
-fn a_demo_that_has_no_place_is_a_clear_error() {
+fn a_demo_without_a_usable_directory_is_an_error() {
     let landing = Landing::new();
     landing.file("taken", "");
     landing.rawsink(["demo", "--dir", "taken"]).exits(2).one_error("Invalid");

@@ -1,4 +1,4 @@
-//! Disks that are full, limited, forbidden or not there: one clear error, nothing visible.
+//! Disks that are full, limited, forbidden or missing: one clear error, nothing visible.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ fn large() -> String {
     "{\"filler\":\"0123456789abcdef0123456789abcdef\"}\n".repeat(100_000)
 }
 
-/// A landing on a small disk; the current directory cannot be named from outside its namespace.
+/// Returns a landing on a small disk.
 fn on(disk: &SmallDisk) -> Landing {
     let root = disk.path().join("data/raw").to_str().unwrap().to_owned();
     Landing::at(disk.path()).with("RAW_SINK_ROOT", root)
@@ -31,7 +31,7 @@ fn write(landing: &Landing, rows: &str) -> Answer {
     landing.feed(["write", PARTITION, "--run-id", RUN], rows)
 }
 
-/// Asserts one line of error and one hint, apart from warnings.
+/// Asserts one error line and one hint, besides warnings.
 #[track_caller]
 fn assert_clear(answer: &Answer, kind: &str, said: &str) {
     let error = answer.one_error(kind);
@@ -44,12 +44,12 @@ fn assert_clear(answer: &Answer, kind: &str, said: &str) {
 }
 
 #[test]
-fn g08_a_full_disk_is_one_clear_error_and_writing_goes_on_when_there_is_space_again() {
+fn g08_a_full_disk_is_one_clear_error_and_writing_works_with_space_again() {
     let Some(disk) = SmallDisk::mount("size=2m") else { return };
     let landing = on(&disk);
     let answer = write(&landing, &large()).exits(75);
     assert_clear(&answer, "Unavailable", "no space left on device");
-    answer.says(&["hint: do the same again later; a writer with the same run id"]);
+    answer.says(&["hint: run the same command again later"]);
     landing.assert_nothing_of(RUN);
     assert_eq!(landing.files(), Vec::<String>::new());
     write(&landing, ROWS).exits(0);
@@ -105,10 +105,10 @@ fn g08_with_any_number_of_free_inodes_a_run_is_sealed_or_nothing_is_visible() {
 }
 
 #[test]
-fn g08_a_file_size_limit_is_one_clear_error_and_no_death() {
+fn g08_a_file_size_limit_is_one_clear_error_and_no_crash() {
     let landing = Landing::new();
     landing.file("rows.jsonl", large());
-    // In blocks of 512 or 1024 bytes, as the shell likes: the rows have more, the seal has less.
+    // In blocks of 512 or 1024 bytes, depending on the shell: the rows are larger, the seal is smaller.
     let limited =
         |file| format!("ulimit -f 512 && exec rawsink write {PARTITION} {file} --run-id {RUN}");
     let answer = landing.shell(&limited("rows.jsonl")).exits(75);
@@ -137,7 +137,7 @@ fn g08_a_directory_without_permission_is_one_clear_error_and_nothing_is_visible(
     let below = Denied::below(landing.dir());
     let answer = below.rawsink(&["write", PARTITION, "--run-id", RUN]).exits(4);
     assert_clear(&answer, "Denied", "permission denied");
-    answer.says(&["hint: fix the permissions", "`rawsink config`"]);
+    answer.says(&["hint: run \"rawsink config\" to see"]);
     assert_eq!(landing.files(), Vec::<String>::new());
 }
 
@@ -157,7 +157,7 @@ fn g08_a_run_directory_without_permission_is_one_clear_error() {
 }
 
 #[test]
-fn a_payload_that_may_not_be_read_is_denied_and_no_verdict() {
+fn an_unreadable_payload_is_denied_and_gets_no_verdict() {
     let landing = Landing::new();
     landing.land(RUN, ROWS);
     let denied = Denied::below(landing.dir());
@@ -173,7 +173,7 @@ fn a_payload_that_may_not_be_read_is_denied_and_no_verdict() {
 }
 
 #[test]
-fn a_directory_that_may_not_be_read_hides_no_other_from_clean_and_copy() {
+fn an_unreadable_directory_hides_no_other_from_clean_and_copy() {
     let landing = Landing::new();
     for run in ["a", "b", "c"] {
         landing.land(run, ROWS).exits(0);
@@ -192,7 +192,7 @@ fn a_directory_that_may_not_be_read_hides_no_other_from_clean_and_copy() {
     assert_eq!(paths, [run_path("a"), run_path("c")]);
     clean.says(&["error[Denied]", &run_path("b"), "1 error"]);
     let copy = denied.rawsink(&["copy", "--to-root", "there"]).exits(4);
-    copy.says(&["error[Denied]", &run_path("b"), "2 copied", "not everything was copied: 1 error"]);
+    copy.says(&["error[Denied]", &run_path("b"), "2 copied", "not all runs were copied: 1 error"]);
     for run in ["a", "c"] {
         let there = landing.dir().join("there").join(run_path(run));
         assert_eq!(fs::read_to_string(there.join("payload.jsonl")).unwrap(), ROWS);
@@ -201,7 +201,7 @@ fn a_directory_that_may_not_be_read_hides_no_other_from_clean_and_copy() {
 }
 
 #[test]
-fn a_state_database_that_may_not_be_written_is_denied() {
+fn a_read_only_state_database_is_denied() {
     let landing = Landing::new();
     landing.land(RUN, ROWS);
     let denied = Denied::below(landing.dir());
@@ -219,7 +219,7 @@ fn a_state_database_that_may_not_be_written_is_denied() {
 }
 
 #[test]
-fn a_consumer_needs_no_permission_to_write_anywhere() {
+fn a_consumer_needs_no_write_permission() {
     let landing = Landing::new();
     landing.land(RUN, ROWS);
     landing.rawsink(["validate", &run_path(RUN)]).exits(0);
@@ -267,7 +267,7 @@ fn a_file_in_the_way_of_a_directory_is_a_clear_error() {
 }
 
 #[test]
-fn a_root_that_is_not_there_is_made() {
+fn a_missing_root_is_created() {
     let landing = Landing::new().with("RAW_SINK_ROOT", "not/there/yet");
     write(&landing, ROWS).exits(0);
     assert_eq!(landing.rawsink(["read", &run_path(RUN)]).exits(0).stdout, ROWS);
@@ -277,9 +277,9 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// The program as a user who may read a directory and not write it.
+/// The program as a user that can read a directory and not write it.
 ///
-/// Root ignores permissions, so it becomes nobody for this.
+/// Root ignores permissions, so it becomes `nobody`.
 struct Denied {
     dir: PathBuf,
     program: PathBuf,
@@ -290,20 +290,20 @@ impl Denied {
     fn below(dir: &Path) -> Self {
         set_mode(dir, 0o555);
         let dir = dir.to_owned();
-        let reachable = nobody("test").args(["-x", PROGRAM]).status().unwrap().success();
+        let reachable = as_nobody("test").args(["-x", PROGRAM]).status().unwrap().success();
         if reachable {
             return Self { dir, program: PROGRAM.into(), _copy: None };
         }
         let copy = TempDir::new().unwrap();
         set_mode(copy.path(), 0o755);
         let program = copy.path().join("rawsink");
-        // By another process: a file that this one has open for writing could not be executed.
+        // By another process: a file that this one has open for writing cannot be executed.
         assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
         Self { dir, program, _copy: Some(copy) }
     }
 
     fn rawsink(&self, args: &[&str]) -> Answer {
-        let mut command = nobody(&self.program);
+        let mut command = as_nobody(&self.program);
         command.args(args).current_dir(&self.dir);
         answer(command, ROWS.as_bytes())
     }
@@ -311,12 +311,12 @@ impl Denied {
 
 impl Drop for Denied {
     fn drop(&mut self) {
-        // So that a user who is not root can remove it.
+        // So that a user other than root can delete it.
         set_mode(&self.dir, 0o755);
     }
 }
 
-fn nobody(program: impl AsRef<std::ffi::OsStr>) -> Command {
+fn as_nobody(program: impl AsRef<std::ffi::OsStr>) -> Command {
     if !geteuid().is_root() {
         return Command::new(program);
     }
@@ -326,9 +326,12 @@ fn nobody(program: impl AsRef<std::ffi::OsStr>) -> Command {
 }
 
 #[test]
-fn a_link_that_leads_nowhere_is_named() {
+fn a_dangling_link_is_named() {
     let landing = Landing::new();
     std::os::unix::fs::symlink("/nowhere/at/all", landing.dir().join("data")).unwrap();
     let answer = landing.feed(["write", PARTITION, "--run-id", RUN], "{}\n").exits(2);
-    assert!(answer.one_error("Invalid").contains("leads nowhere"), "{answer:?}");
+    assert!(
+        answer.one_error("Invalid").contains("the target of a symbolic link does not exist"),
+        "{answer:?}"
+    );
 }

@@ -1,4 +1,4 @@
-//! kill -9 of a writer at any moment: its run is sealed and whole, or can be written again.
+//! kill -9 of a writer at any moment: its run is sealed and complete, or can be rewritten.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use crate::{
     running::Running,
 };
 
-/// What became of the runs whose writers were killed.
+/// Results of the runs with killed writers.
 #[derive(Debug, Default)]
 struct Outcomes {
     ended_before: u64,
@@ -25,13 +25,13 @@ struct Outcomes {
 }
 
 #[test]
-fn g09_a_killed_writer_of_a_few_rows_leaves_a_whole_run_or_one_that_can_be_written_again() {
+fn g09_a_killed_writer_of_a_few_rows_leaves_a_sealed_or_writable_run() {
     let outcomes = campaign("kill, a few rows", rounds(200), 20);
     assert_both(&outcomes);
 }
 
 #[test]
-fn g09_a_killed_writer_of_many_parts_leaves_a_whole_run_or_one_that_can_be_written_again() {
+fn g09_a_killed_writer_of_many_parts_leaves_a_sealed_or_writable_run() {
     let outcomes = campaign("kill, many parts", rounds(200).div_ceil(4), 40_000);
     assert_both(&outcomes);
 }
@@ -50,22 +50,22 @@ fn campaign(name: &str, rounds: u64, rows: u64) -> Outcomes {
     let mut outcomes = Outcomes::default();
     for round in 0..rounds {
         let writer = Victim::new(&landing, &format!("run-{round:04}"), rows);
-        // Half of the kills aim at the end, where payload and seal appear.
+        // Half of the kills aim at the end, when payload and seal appear.
         let span = u64::try_from(typical.as_micros()).unwrap();
         let aimed = random.below(2) == 0;
         let moment = if aimed { span * 3 / 4 + random.below(span / 2) } else { random.below(span) };
         let ended = writer.killed_after(Duration::from_micros(moment));
         if aimed {
-            // The machine is busier at times: the aim follows it.
+            // The machine's load varies: the aim follows it.
             typical = if ended { typical * 97 / 100 } else { typical * 103 / 100 };
         }
-        writer.judge(ended, &mut outcomes);
+        writer.check(ended, &mut outcomes);
     }
     println!("{name}: {outcomes:?} (a writer takes {typical:?})");
     outcomes
 }
 
-/// Returns how long a writer takes that nobody disturbs.
+/// Returns how long an undisturbed writer takes.
 fn typical_time(landing: &Landing, rows: u64) -> Duration {
     let mut times: Vec<Duration> = (0..5)
         .map(|sample| {
@@ -102,16 +102,16 @@ impl<'a> Victim<'a> {
         ["write", PARTITION, &self.file, "--run-id", &self.run]
     }
 
-    /// Starts the writer, kills it, and tells whether it had ended before.
+    /// Starts the writer, kills it, and returns whether it had ended before.
     fn killed_after(&self, moment: Duration) -> bool {
         let mut writer = Running::start(self.landing.command(self.args()));
-        // The moment is the point: no condition is waited for.
+        // The kill has a random moment: no condition is awaited.
         thread::sleep(moment);
         writer.child().kill().unwrap();
         writer.child().wait().unwrap().success()
     }
 
-    fn judge(&self, ended: bool, outcomes: &mut Outcomes) {
+    fn check(&self, ended: bool, outcomes: &mut Outcomes) {
         let staged = self.staging_files().len();
         let sealed = self.landing.metadata(&self.run).exists();
         match (ended, sealed, self.landing.payload(&self.run).exists(), staged) {

@@ -1,4 +1,4 @@
-//! A directory to land in, and the program's answers in it.
+//! A working directory, and results of the program in it.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ pub(crate) const PARTITION: &str =
     "google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01";
 /// The run of most tests.
 pub(crate) const RUN: &str = "2024-06-02T00:00:00.000Z";
-/// No command of a test takes this long; one that does hangs.
+/// Time limit of a command; a slower one hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The canonical path of a run of [`PARTITION`].
@@ -28,12 +28,12 @@ pub(crate) fn run_path(run: &str) -> String {
     format!("{PARTITION}/run_id={run}")
 }
 
-/// Makes text of many lines, one for each number below `count`.
+/// Returns text of `count` lines, one for each number.
 pub(crate) fn lines(count: u64, line: impl Fn(u64) -> String) -> String {
     (0..count).map(|number| line(number) + "\n").collect::<Vec<_>>().concat()
 }
 
-/// A working directory of its own, with the default settings: `data/raw` and `data/state_store.db`.
+/// A working directory with the default settings: `data/raw` and `data/state_store.db`.
 #[derive(Debug)]
 pub(crate) struct Landing {
     _temp: Option<TempDir>,
@@ -47,7 +47,7 @@ impl Landing {
         Self { dir: temp.path().to_owned(), _temp: Some(temp), vars: Vec::new() }
     }
 
-    /// A landing in a directory that somebody else made and removes.
+    /// Returns a landing in a directory that the caller owns.
     pub(crate) fn at(dir: &Path) -> Self {
         Self { dir: dir.to_owned(), _temp: None, vars: Vec::new() }
     }
@@ -58,7 +58,7 @@ impl Landing {
         self
     }
 
-    /// Chooses a bucket at a server; the key is still to be given.
+    /// Selects a bucket at a server; the key has to be set separately.
     pub(crate) fn in_bucket(self, endpoint: &str) -> Self {
         self.with("RAW_SINK", "object")
             .with("RAW_SINK_ENDPOINT_URL", endpoint)
@@ -94,7 +94,7 @@ impl Landing {
         self.run_dir(run).join("metadata.json")
     }
 
-    /// Returns a command in this directory, free of the settings around the test.
+    /// Returns a command in this directory, without the settings of the test's environment.
     pub(crate) fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
@@ -106,7 +106,7 @@ impl Landing {
         command
     }
 
-    /// Returns the program with arguments, ready to be started.
+    /// Returns the program with arguments, ready to start.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = self.command_of(PROGRAM);
         command.args(args);
@@ -164,7 +164,7 @@ impl Landing {
         found
     }
 
-    /// Asserts that nothing of a run of [`PARTITION`] is there, not even its directory.
+    /// Asserts that nothing of a run of [`PARTITION`] exists, not even its directory.
     #[track_caller]
     pub(crate) fn assert_nothing_of(&self, run: &str) {
         assert!(!self.run_dir(run).exists(), "left: {:?}", self.files());
@@ -172,7 +172,7 @@ impl Landing {
     }
 }
 
-/// What can be seen of a file or directory, so that a change of any kind is seen.
+/// The observable facts of a file or directory, to detect any change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Facts {
     content: Option<Vec<u8>>,
@@ -198,7 +198,7 @@ fn gather(top: &Path, dir: &Path, found: &mut BTreeMap<String, Facts>) {
     }
 }
 
-/// What a command answered.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: Option<i32>,
@@ -221,7 +221,7 @@ impl Answer {
         self
     }
 
-    /// Asserts that standard error says all of these.
+    /// Asserts that standard error contains all of these texts.
     #[track_caller]
     pub(crate) fn says(self, texts: &[&str]) -> Self {
         for text in texts {
@@ -230,7 +230,7 @@ impl Answer {
         self
     }
 
-    /// Asserts that there is one line of error of this kind, and returns it.
+    /// Asserts exactly one error line of this kind, and returns it.
     #[track_caller]
     pub(crate) fn one_error(&self, kind: &str) -> &str {
         let errors: Vec<&str> =
@@ -248,7 +248,7 @@ impl Answer {
     }
 }
 
-/// Runs a command to its end, with a limit of time.
+/// Runs a command to its end, with a time limit.
 #[track_caller]
 pub(crate) fn answer(command: Command, input: &[u8]) -> Answer {
     let mut command = assert_cmd::Command::from_std(command);

@@ -1,62 +1,38 @@
-//! What the program promises, shown from the outside: every test runs real processes.
+//! Tests of the program's public behaviour: every test runs real processes.
 //!
-//! One binary, one module for each subject. Random tests print their seed and take it back from
-//! `RAWSINK_TEST_SEED`. Tests that need a mount or network namespace fail where there is none, unless
+//! One binary, one module per subject. Random tests print their seed and read it from
+//! `RAWSINK_TEST_SEED`. Tests that need a mount or network namespace fail without one, unless
 //! `RAWSINK_TEST_NO_NAMESPACES` is set.
 
-#![expect(clippy::unwrap_used, reason = "a test ends at the first answer that it did not expect")]
+#![expect(clippy::unwrap_used, reason = "a test ends at the first unexpected answer")]
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests take their knobs from the environment and wait with a limit of real time"
+    reason = "tests read settings from the environment and wait with a real time limit"
 )]
-#![expect(clippy::print_stdout, reason = "seeds and outcomes are for whoever reads a failure")]
+#![expect(clippy::print_stdout, reason = "seeds and outcomes help to read a failure")]
 
-mod clean; // what dead writers left: shown, and removed when that is said
+mod clean; // leftovers of crashed writers: listed, and deleted on request
 mod config; // settings with their origins, help, completions
-mod copy; // runs copied to another sink, killed and repeated
-mod coverage; // what is covered: rows, cells, plan, page
-mod demo; // the demo, and the commands that it ends with
-mod disk; // disks that are full, limited, forbidden or not there
-mod doctor; // what an examination answers, and that it leaves nothing
+mod copy; // runs copied to another sink, killed and rerun
+mod coverage; // coverage: rows, cells, plan, page
+mod demo; // the demo, and the commands that it suggests
+mod disk; // disks that are full, limited, forbidden or missing
+mod doctor; // results of an examination, and its cleanup
+mod errors; // errors with and without --json
 mod kill; // kill -9 of a writer at any moment
-mod landing; // a directory to land in, and the program's answers in it
-mod manifest; // what consumers read, and where it lies
+mod landing; // a working directory, and results of the program in it
+mod manifest; // payloads for consumers, and their locations
 mod memory; // peak memory of writing and reading
-mod namespace; // mounts and networks that only one test sees
+mod namespace; // mounts and networks for one test
 mod parity; // against a real object storage server: `make parity`
 mod postgres; // a state in PostgreSQL: `make parity`
 mod race; // processes that race for one run
 mod random; // reproducible random numbers
-mod read; // read, show, verify, validate and list, on runs whole and broken
-mod running; // the program while it runs: feeding it, waiting, signals
-mod secrets; // secrets stand in nothing that is printed, and not in the process list
+mod read; // read, show, verify, validate and list, on intact and damaged runs
+mod released; // data of a released program, read by today's program
+mod running; // the running program: input, waiting, signals
+mod secrets; // no output and no process list contains a secret
 mod signals; // SIGTERM and SIGINT in the middle of a stream
-mod state; // the state as the program shows it
-mod validate_all; // validate --all: what is judged, by whom, and how it ends
+mod state; // the state commands
+mod validate_all; // validate --all: selection, concurrency, exit codes
 mod write; // landing rows: sources, refusals, metadata, names
-
-use std::{fs, path::Path};
-
-/// Returns the `.rs` files below `dir` whose parent module does not name them.
-fn forgotten(dir: &Path, parent: &Path) -> Vec<String> {
-    let listed = fs::read_to_string(parent).unwrap();
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(forgotten(&path, &path.with_extension("rs")));
-        } else if path != parent && path.extension().is_some_and(|extension| extension == "rs") {
-            let line = format!("mod {};", path.file_stem().unwrap().to_str().unwrap());
-            if !listed.lines().any(|known| known.starts_with(&line)) {
-                found.push(path.display().to_string());
-            }
-        }
-    }
-    found
-}
-
-#[test]
-fn every_file_of_this_folder_is_a_module_of_this_binary() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    assert_eq!(forgotten(&folder, &folder.join("main.rs")), Vec::<String>::new());
-}

@@ -1,4 +1,4 @@
-//! `manifest`: what consumers read, and where it lies.
+//! `manifest`: payloads for consumers, and their locations.
 
 use std::{collections::BTreeMap, env, fs, process::Command};
 
@@ -21,7 +21,7 @@ fn other(customer: &str) -> String {
 }
 
 #[test]
-fn the_manifest_names_each_payload_that_has_authority_and_nothing_else() {
+fn the_manifest_lists_exactly_the_authoritative_payloads() {
     let landing = Landing::new();
     landing.land(RUN, "{\"n\":1}\n{\"n\":2}\n");
     landing.feed(["write", &other("4"), "--run-id", RUN], "{}\n").exits(0);
@@ -51,7 +51,7 @@ fn the_manifest_names_each_payload_that_has_authority_and_nothing_else() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_and_hides_nothing() {
+fn an_unreadable_run_is_named_and_hides_no_other() {
     let landing = Landing::new();
     landing.land(RUN, "{}\n");
     landing.feed(["write", &other("4"), "--run-id", RUN], "{}\n").exits(0);
@@ -59,18 +59,17 @@ fn what_cannot_be_read_is_named_and_hides_nothing() {
     fs::remove_file(landing.metadata(RUN)).unwrap();
     let answer = landing.rawsink(["manifest"]).exits(5);
     assert_eq!(answer.json().len(), 1);
-    answer.one_error("Corrupt");
     answer.says(&[
-        "fault: ",
-        &run_path(RUN),
-        "the state gives authority to a run that cannot be read",
+        &format!("error[Corrupt]: {}: ", run_path(RUN)),
+        "error[Corrupt]: not all payloads could be listed: 1 error, see above",
+        "the run that has authority in the state cannot be read",
     ]);
-    // Nothing is looked at: the state alone says which these are.
+    // No object is read: the state alone determines the list.
     let answer = landing.rawsink(["manifest", "--format", "uri"]).exits(0);
     assert_eq!(answer.stdout.lines().count(), 2);
 }
 
-/// Lands, validates and lets DuckDB count what the manifest names: as many rows as were validated.
+/// Asserts that DuckDB counts the validated rows in the payloads of the manifest.
 fn counted_by_duckdb(landing: &Landing) {
     let mut expected = BTreeMap::new();
     for (customer, rows) in [("1", 3), ("2", 0), ("3", 20_000), ("caf\u{e9} 100%+1", 7)] {
@@ -80,7 +79,7 @@ fn counted_by_duckdb(landing: &Landing) {
         expected.insert(customer.to_owned(), rows);
     }
     landing.rawsink(["validate", "--all"]).exits(0);
-    // A newer run that nobody judged is nobody's to read.
+    // A newer run without a verdict is not listed.
     landing.feed(["write", &other("1"), "--run-id", NEWER], "{}\n").exits(0);
     let manifest = landing.rawsink(["manifest"]).exits(0);
     landing.file("manifest.jsonl", &manifest.stdout);

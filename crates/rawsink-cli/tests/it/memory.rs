@@ -13,11 +13,11 @@ use crate::{
 const MIB: u64 = 1024 * 1024;
 const SMALL: u64 = 32 * MIB;
 const LARGE: u64 = 256 * MIB;
-/// What a writer or reader may need at its peak.
+/// Maximum peak memory of a writer or reader.
 const BUDGET: u64 = 64 * MIB;
-/// What counts as growth.
+/// The minimum difference that is growth.
 const NOISE: u64 = 8 * MIB;
-/// The last bytes, which are handed over only after the measurement.
+/// The last bytes, transferred only after the measurement.
 const REST: u64 = MIB;
 
 /// Returns 1 MiB of rows of about 300 bytes.
@@ -36,14 +36,14 @@ fn rows() -> Vec<u8> {
     rows
 }
 
-/// Returns the most memory that a process, still alive, ever had.
+/// Returns the peak memory of a live process.
 fn peak(process: &mut Running) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it is alive");
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// Writes so many bytes and returns the writer's peak before its last row.
+/// Writes `bytes` bytes and returns the writer's peak before its last row.
 fn peak_of_writing(landing: &Landing, bytes: u64) -> u64 {
     let rows = rows();
     let mut writer = Running::start(landing.command(["write", PARTITION, "--run-id", RUN]));

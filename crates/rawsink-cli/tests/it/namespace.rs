@@ -1,4 +1,4 @@
-//! Mounts and networks that only one test sees, and that end with it.
+//! Mounts and networks for one test, which end with it.
 
 use std::{
     env,
@@ -12,10 +12,10 @@ use tempfile::TempDir;
 
 const SKIP: &str = "RAWSINK_TEST_NO_NAMESPACES";
 
-/// Returns `unshare` for a namespace, as whoever runs the tests can use it.
+/// Returns `unshare` for a namespace, with the rights of the current user.
 ///
-/// `None` only where the environment says that there are none; a test that cannot run must not pass
-/// by itself.
+/// `None` only if the environment disables namespaces; a test that cannot run must not pass
+/// silently.
 pub(crate) fn unshare(kind: &str) -> Option<Command> {
     if env::var_os(SKIP).is_some() {
         println!("NOT TESTED: {SKIP} is set");
@@ -62,12 +62,12 @@ impl SmallDisk {
         Some(Self { holder, _mount_point: mount_point, seen_at })
     }
 
-    /// Returns the directory, as everybody can reach it.
+    /// Returns the directory's path outside the namespace.
     pub(crate) fn path(&self) -> &Path {
         &self.seen_at
     }
 
-    /// Fills the disk but for `free` bytes.
+    /// Fills the disk except for `free` bytes.
     pub(crate) fn fill_but(&self, free: u64) {
         let ballast = self.path().join("ballast");
         let mut file = std::fs::File::create(ballast).unwrap();
@@ -76,7 +76,7 @@ impl SmallDisk {
         file.set_len(full - free).unwrap();
     }
 
-    /// Gives all space back.
+    /// Frees all space.
     pub(crate) fn empty(&self) {
         std::fs::remove_file(self.path().join("ballast")).unwrap();
     }
@@ -84,7 +84,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // The namespace, and the mount in it, end with its only process.
+        // Namespace and mount end with the only process.
         drop(self.holder.stdin.take());
         let _ = self.holder.wait();
     }

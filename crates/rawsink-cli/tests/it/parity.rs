@@ -1,17 +1,17 @@
 //! The program against a real object storage server.
 //!
-//! `make parity` names the server and runs these. Every test works below a prefix of its own. What
-//! is in the bucket is asked by `curl`, which shares no code with the program.
+//! `make parity` names the server and runs these. Every test uses its own prefix. The
+//! bucket's content is read by `curl`, which shares no code with the program.
 
-mod access; // keys and buckets that are wrong, secrets from files
-mod cleaning; // what dead writers left, and nothing of the living
-mod client; // what lies in the bucket, asked by curl
+mod access; // wrong keys and buckets, secrets from files
+mod cleaning; // leftovers of crashed writers are deleted, data of live writers is kept
+mod client; // the bucket's content, read by curl
 mod copies; // to the bucket and back
-mod defaults; // one round with the settings that nobody changed
-mod doctor; // an examination of the server, whole and cut off
+mod defaults; // one round with the default settings
+mod doctor; // an examination of the server, complete and interrupted
 mod kills; // kill -9 of a writer at any moment
 mod listing; // a thousand runs
-mod minio; // what needs the MinIO that `make parity` starts
+mod minio; // tests that need the MinIO that `make parity` starts
 mod races; // processes that race for one run
 mod whole_way; // the commands, as on a directory
 
@@ -20,15 +20,15 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use rawsink::config::VARIABLES;
+use rawsink::env::VARIABLES;
 
 use self::client::Client;
 use crate::landing::{Landing, lines, run_path};
 
-/// The least size of a part that servers take.
+/// The minimum part size of servers.
 const PART: &str = "5MiB";
 
-/// A landing zone in the bucket that the environment names, below a prefix of its own.
+/// Returns a landing in the bucket of the environment, with its own prefix.
 pub(crate) fn bucket() -> Landing {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -44,17 +44,17 @@ fn var(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `make parity`"))
 }
 
-/// The key of a run's payload, below the landing's prefix.
+/// Returns the key of a run's payload, below the landing's prefix.
 fn payload_of(run: &str) -> String {
     format!("{}/payload.jsonl", run_path(run))
 }
 
-/// The key of a run's seal, below the landing's prefix.
+/// Returns the key of a run's seal, below the landing's prefix.
 fn seal_of(run: &str) -> String {
     format!("{}/metadata.json", run_path(run))
 }
 
-/// About `mib` MiB of rows that carry `name`.
+/// Returns about `mib` MiB of rows that contain `name`.
 fn rows(name: &str, mib: u64) -> String {
     lines(mib * 1024, |row| format!("{{\"name\":\"{name}\",\"row\":{row},\"pad\":\"{:0980}\"}}", 0))
 }

@@ -1,4 +1,4 @@
-//! Processes that race: exactly one seals a run and its rows are what is read; no verdict is lost.
+//! Racing processes: exactly one seals a run, its rows are read; no verdict is lost.
 
 use std::{collections::BTreeMap, fs, thread};
 
@@ -8,7 +8,7 @@ use crate::{
     running::{Running, until_staged},
 };
 
-/// Starts one writer a rival for one run, each with rows of its own, and returns who won how.
+/// Starts `rivals` writers of one run with different rows, and counts how each ended.
 fn race(landing: &Landing, run: &str, rivals: usize, rows: u64, ways: &mut Ways) {
     let rows_of = |rival: usize| lines(rows, |row| format!("{{\"rival\":{rival},\"row\":{row}}}"));
     let files: Vec<String> = (0..rivals).map(|rival| format!("rows-{rival}.jsonl")).collect();
@@ -55,22 +55,22 @@ fn races(name: &str, rounds: u64, rivals: usize, rows: u64) {
 }
 
 #[test]
-fn g04_of_two_processes_that_race_for_one_run_exactly_one_seals() {
+fn g04_exactly_one_of_two_racing_processes_seals() {
     races("two rivals", rounds(60), 2, 10);
 }
 
 #[test]
-fn g04_of_three_processes_that_race_for_one_run_exactly_one_seals() {
+fn g04_exactly_one_of_three_racing_processes_seals() {
     races("three rivals", rounds(60), 3, 10);
 }
 
 #[test]
-fn g05_with_large_payloads_what_is_read_is_the_winners_too() {
+fn g05_readers_get_the_winners_large_payload() {
     races("three rivals, large", rounds(60).div_ceil(8), 3, 150_000);
 }
 
 #[test]
-fn a_second_writer_of_a_run_that_is_being_written_is_refused_before_it_extracts() {
+fn a_second_writer_of_a_run_is_refused_before_extraction() {
     let landing = Landing::new();
     let mut first = Running::start(landing.command(["write", PARTITION, "--run-id", RUN]));
     until_staged(&landing.run_dir(RUN), 0);
@@ -114,8 +114,8 @@ fn g14_validators_in_many_processes_lose_no_update() {
     validators(&Landing::new());
 }
 
-/// Lets eight processes at a time validate: all of them one partition, by turns three others. The
-/// counts of attempts have to be exact.
+/// Lets eight processes validate in parallel: all of them one partition, in turn three others. The
+/// attempt counts have to be exact.
 pub(crate) fn validators(landing: &Landing) {
     const PROCESSES: usize = 8;
     const TIMES: usize = 6;

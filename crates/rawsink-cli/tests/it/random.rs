@@ -1,4 +1,4 @@
-//! Random numbers that a seed repeats.
+//! Reproducible random numbers.
 
 use std::{env, time::SystemTime};
 
@@ -7,7 +7,7 @@ use std::{env, time::SystemTime};
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Takes the seed from `RAWSINK_TEST_SEED`, or a new one, and prints it.
+    /// Uses the seed from `RAWSINK_TEST_SEED` or a new one, and prints it.
     pub(crate) fn seeded(test: &str) -> Self {
         let seed = env::var("RAWSINK_TEST_SEED").ok().map_or_else(
             || {
@@ -30,7 +30,7 @@ impl Random {
     }
 }
 
-/// Returns how many rounds a random test makes: `RAWSINK_TEST_ROUNDS`, or its own number.
+/// Returns the number of rounds of a random test: `RAWSINK_TEST_ROUNDS` or its default.
 pub(crate) fn rounds(default: u64) -> u64 {
     env::var("RAWSINK_TEST_ROUNDS")
         .map_or(default, |text| text.parse().expect("RAWSINK_TEST_ROUNDS is a number"))

@@ -1,8 +1,8 @@
 //! Reading back: `read`, `show`, `verify`, `validate` and `list`.
 
-mod choice; // which run is meant, and what there is to choose from
-mod damage; // payloads and seals that are not what was sealed
-mod foreign; // partitions that other software sealed
+mod choice; // the choice of a run
+mod damage; // changed payloads and seals
+mod foreign; // partitions sealed by other software
 mod listing; // `list` at every level
 
 use std::io::{BufRead, BufReader, Read};
@@ -20,7 +20,7 @@ fn many_rows() -> String {
 }
 
 #[test]
-fn a_closed_pipe_ends_reading_quietly() {
+fn a_closed_pipe_stops_reading_quietly() {
     let landing = Landing::new();
     landing.land(RUN, many_rows());
     for args in [&["read", PARTITION, "--latest"][..], &["read", &run_path(RUN), "--json"]] {
@@ -38,7 +38,7 @@ fn a_closed_pipe_ends_reading_quietly() {
 }
 
 #[test]
-fn a_verdict_that_nobody_reads_is_still_the_exit_code() {
+fn an_unread_verdict_still_sets_the_exit_code() {
     let landing = Landing::new();
     landing.land(RUN, "{}\n");
     for (args, code) in [(&["--strict"][..], 1), (&[], 0)] {
@@ -52,7 +52,7 @@ fn a_verdict_that_nobody_reads_is_still_the_exit_code() {
 }
 
 #[test]
-fn a_reader_that_is_interrupted_ends_at_once_and_changes_nothing() {
+fn an_interrupted_reader_stops_at_once_and_changes_nothing() {
     let landing = Landing::new();
     landing.land(RUN, many_rows());
     let before = landing.snapshot();
@@ -78,7 +78,7 @@ fn large_rows_are_read_byte_for_byte() {
 }
 
 #[test]
-fn an_output_that_is_full_is_an_error() {
+fn a_full_output_is_an_error() {
     let landing = Landing::new();
     landing.land(RUN, "{}\n");
     let answer = landing.shell(&format!("rawsink read {} > /dev/full", run_path(RUN))).exits(75);

@@ -1,4 +1,4 @@
-//! The program while it runs: feeding it, waiting for what it does, sending it signals.
+//! The running program: input, waiting, signals.
 
 use std::{
     fs,
@@ -16,14 +16,14 @@ use nix::{
 
 use crate::landing::{Answer, PATIENCE};
 
-/// A process that is killed when the test is over, however it is over.
+/// A process that is killed at the end of the test.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Option<Child>,
 }
 
 impl Running {
-    /// Starts a command with all three standard streams in our hands.
+    /// Starts a command with pipes for all three standard streams.
     pub(crate) fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { child: Some(command.spawn().unwrap()) }
@@ -41,7 +41,7 @@ impl Running {
         self.child().stdin.as_mut().unwrap()
     }
 
-    /// Writes to its standard input and leaves that open.
+    /// Writes to its standard input and keeps it open.
     pub(crate) fn feed(&mut self, input: &[u8]) {
         self.stdin().write_all(input).unwrap();
     }
@@ -51,7 +51,7 @@ impl Running {
         kill(pid, signal).unwrap();
     }
 
-    /// Waits for its end while its standard input stays open, and returns its answer.
+    /// Waits for its end with open standard input, and returns its result.
     #[track_caller]
     pub(crate) fn end(mut self) -> Answer {
         let stdin = self.child().stdin.take();
@@ -60,7 +60,7 @@ impl Running {
         Answer::of(self.child.take().unwrap().wait_with_output().unwrap())
     }
 
-    /// Closes its standard input and returns its answer.
+    /// Closes its standard input and returns its result.
     pub(crate) fn finish(mut self) -> Answer {
         Answer::of(self.child.take().unwrap().wait_with_output().unwrap())
     }
@@ -69,7 +69,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // It may have ended by itself.
+            // It may have ended already.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -86,7 +86,7 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until the staging files of a run's directory hold at least so many bytes.
+/// Waits until the staging files of a run's directory hold at least `bytes` bytes.
 #[track_caller]
 pub(crate) fn until_staged(run_dir: &Path, bytes: u64) {
     until("rows are staged", || staged(run_dir).is_some_and(|staged| staged >= bytes));
@@ -103,7 +103,7 @@ fn staged(run_dir: &Path) -> Option<u64> {
     found
 }
 
-/// Waits for a file in which a command wrote its process id.
+/// Waits for a file with a command's process id.
 #[track_caller]
 pub(crate) fn pid_in(path: &Path) -> Pid {
     let mut pid = None;
@@ -115,7 +115,7 @@ pub(crate) fn pid_in(path: &Path) -> Pid {
     Pid::from_raw(pid.unwrap())
 }
 
-/// Tells whether a process is there and has not ended (one that waits to be reaped has ended).
+/// Returns whether a process exists and has not ended (a zombie has ended).
 pub(crate) fn is_alive(pid: Pid) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with(['Z', 'X']))

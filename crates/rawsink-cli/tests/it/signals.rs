@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT in the middle of a stream: the attempt ends in order, nothing is visible.
+//! SIGTERM and SIGINT in the middle of a stream: a clean abort, nothing is visible.
 
 use std::{
     io::{BufRead, BufReader},
@@ -28,8 +28,8 @@ fn writing(landing: &Landing, more: &[&str]) -> Running {
 
 /// Asserts that nothing is visible and that the same run can be written now.
 #[track_caller]
-fn assert_ended_in_order(landing: &Landing, answer: Answer, code: i32) {
-    let answer = answer.exits(code).says(&["ended by a signal; nothing was sealed"]);
+fn assert_clean_abort(landing: &Landing, answer: Answer, code: i32) {
+    let answer = answer.exits(code).says(&["interrupted by a signal; nothing was sealed"]);
     assert_eq!(answer.stdout, "");
     landing.assert_nothing_of(RUN);
     assert!(!landing.dir().join("data/raw").exists() || !has_files(landing), "files are left");
@@ -49,12 +49,12 @@ fn g08_a_signal_before_the_first_row_leaves_nothing() {
         let mut writer = writing(&landing, &[]);
         until_staged(&landing.run_dir(RUN), 0);
         writer.signal(signal);
-        assert_ended_in_order(&landing, writer.end(), code);
+        assert_clean_abort(&landing, writer.end(), code);
     }
 }
 
 #[test]
-fn g08_a_signal_while_nobody_answers_ends_a_writer_at_once() {
+fn g08_a_signal_stops_a_writer_of_an_unreachable_server_at_once() {
     for (signal, code) in SIGNALS {
         let landing = Landing::new()
             .in_bucket("http://127.0.0.1:1")
@@ -63,9 +63,9 @@ fn g08_a_signal_while_nobody_answers_ends_a_writer_at_once() {
         let mut writer = writing(&landing, &[]);
         let mut told = String::new();
         BufReader::new(writer.child().stderr.as_mut().unwrap()).read_line(&mut told).unwrap();
-        assert!(told.contains("trying again"), "{told}");
+        assert!(told.contains("retrying"), "{told}");
         writer.signal(signal);
-        writer.end().exits(code).says(&["ended by a signal; nothing was sealed"]);
+        writer.end().exits(code).says(&["interrupted by a signal; nothing was sealed"]);
     }
 }
 
@@ -77,7 +77,7 @@ fn g08_a_signal_in_the_middle_of_standard_input_leaves_nothing() {
         writer.feed("{\"some\":\"rows\"}\n".repeat(300_000).as_bytes());
         until_staged(&landing.run_dir(RUN), 3 * MIB as u64);
         writer.signal(signal);
-        assert_ended_in_order(&landing, writer.end(), code);
+        assert_clean_abort(&landing, writer.end(), code);
     }
 }
 
@@ -89,18 +89,18 @@ fn g08_a_signal_in_the_middle_of_100_mib_leaves_nothing() {
     let feeder = thread::spawn(move || {
         use std::io::Write;
         let rows = format!("{{\"row\":\"{}\"}}\n", "x".repeat(289)).repeat(MIB / 300);
-        // Ends when the writer has ended and nobody reads any more.
+        // Ends when the writer has ended and the pipe has no reader.
         while stdin.write_all(rows.as_bytes()).is_ok() {}
     });
     until_staged(&landing.run_dir(RUN), 100 * MIB as u64);
     writer.signal(Signal::SIGTERM);
     let answer = writer.end();
     feeder.join().unwrap();
-    assert_ended_in_order(&landing, answer, 143);
+    assert_clean_abort(&landing, answer, 143);
 }
 
 #[test]
-fn g08_a_signal_in_the_middle_of_a_command_ends_the_command_too() {
+fn g08_a_signal_during_a_command_stops_the_command_too() {
     for (signal, code) in SIGNALS {
         for script in ["exec yes '{}'", "echo '{}'; exec sleep 30"] {
             let landing = Landing::new();
@@ -112,13 +112,13 @@ fn g08_a_signal_in_the_middle_of_a_command_ends_the_command_too() {
             writer.signal(signal);
             let answer = writer.end();
             assert!(!is_alive(command), "the command is still running");
-            assert_ended_in_order(&landing, answer, code);
+            assert_clean_abort(&landing, answer, code);
         }
     }
 }
 
 #[test]
-fn a_signal_while_the_command_closes_its_output_and_goes_on_ends_it_too() {
+fn a_signal_stops_a_command_that_has_closed_its_output() {
     let landing = Landing::new();
     let script = "echo '{}'; exec >&-; echo $$ > pid; exec sleep 30";
     let mut writer = writing(&landing, &["--", "sh", "-c", script]);
@@ -126,11 +126,11 @@ fn a_signal_while_the_command_closes_its_output_and_goes_on_ends_it_too() {
     writer.signal(Signal::SIGTERM);
     let answer = writer.end();
     assert!(!is_alive(command), "the command is still running");
-    assert_ended_in_order(&landing, answer, 143);
+    assert_clean_abort(&landing, answer, 143);
 }
 
 #[test]
-fn a_command_that_ignores_the_signal_is_killed_in_the_end() {
+fn a_command_that_ignores_the_signal_is_killed() {
     let landing = Landing::new();
     let script = "trap '' TERM; echo '{}'; echo $$ > pid; while :; do sleep 0.1; done";
     let mut writer = writing(&landing, &["--", "sh", "-c", script]);
@@ -140,11 +140,11 @@ fn a_command_that_ignores_the_signal_is_killed_in_the_end() {
     let answer = writer.end();
     assert!(!is_alive(command), "the command is still running");
     assert!(start.elapsed().as_secs() >= 2, "the command had no time to end by itself");
-    assert_ended_in_order(&landing, answer, 143);
+    assert_clean_abort(&landing, answer, 143);
 }
 
 #[test]
-fn a_command_sees_signals_and_size_limits_as_if_it_was_started_alone() {
+fn a_command_inherits_signals_and_size_limits_unchanged() {
     let landing = Landing::new();
     let args = ["write", PARTITION, "--run-id", RUN, "--"];
     let status = "grep -E '^Sig(Blk|Ign)' /proc/self/status | sed 's/.*/{\"is\":\"&\"}/; s/\\t//'";
@@ -157,21 +157,21 @@ fn a_command_sees_signals_and_size_limits_as_if_it_was_started_alone() {
     assert_eq!(masks(&through), masks(&alone));
 }
 
-/// Returns the masks of blocked and ignored signals, but for SIGINT and SIGQUIT: whoever runs the
-/// tests in the background may ignore these.
+/// Returns the masks of blocked and ignored signals, except SIGINT and SIGQUIT: the caller of the
+/// tests may ignore these in the background.
 fn masks(rows: &str) -> Vec<u64> {
     let masks = rows.lines().map(|row| row.trim_end_matches("\"}").rsplit(':').next().unwrap());
     masks.map(|mask| u64::from_str_radix(mask, 16).unwrap() & !0b110).collect()
 }
 
-/// A terminal sends Ctrl-C to everybody in the foreground at once: the extractor dies of it, and
-/// the end of its rows must not look like a clean one.
+/// A terminal sends Ctrl-C to the whole foreground group: the extractor dies, and
+/// the end of its rows must not look like a normal end.
 #[test]
-fn g08_a_signal_to_the_whole_group_never_seals_what_the_extractor_had_got_so_far() {
+fn g08_a_signal_to_the_whole_group_never_seals_partial_output() {
     for (number, code) in SIGNALS {
         for _ in 0..30 {
             let landing = Landing::new();
-            // As in the foreground, also where whoever runs the tests ignores SIGINT.
+            // As in the foreground, even if the caller of the tests ignores SIGINT.
             let mut extractor = landing.command_of("env");
             extractor.args(["--default-signal=INT", "sh", "-c", "echo '{}'; exec sleep 100"]);
             extractor.stdout(Stdio::piped());
@@ -189,7 +189,7 @@ fn g08_a_signal_to_the_whole_group_never_seals_what_the_extractor_had_got_so_far
     }
 }
 
-/// A service manager signals rawsink; a command that ends well on SIGTERM has not got all its rows.
+/// A service manager signals rawsink; a command that exits 0 on SIGTERM lacks rows.
 #[test]
 fn g08_a_command_that_exits_0_on_a_signal_is_not_sealed() {
     let script = "trap 'exit 0' TERM; echo '{}'; while :; do sleep 0.01; done";
@@ -198,12 +198,12 @@ fn g08_a_command_that_exits_0_on_a_signal_is_not_sealed() {
         let mut writer = writing(&landing, &["--", "sh", "-c", script]);
         until_staged(&landing.run_dir(RUN), 0);
         writer.signal(Signal::SIGTERM);
-        assert_ended_in_order(&landing, writer.end(), 143);
+        assert_clean_abort(&landing, writer.end(), 143);
     }
 }
 
 #[test]
-fn what_a_command_leaves_behind_when_it_ends_by_a_signal_is_ended_too() {
+fn processes_left_by_a_signalled_command_are_stopped_too() {
     let landing = Landing::new();
     let deaf = "(trap '' TERM; exec sleep 40) & echo $! > pid";
     let script = format!("{deaf}; trap 'exit 0' TERM; echo '{{}}'; while :; do sleep 0.1; done");
@@ -215,15 +215,15 @@ fn what_a_command_leaves_behind_when_it_ends_by_a_signal_is_ended_too() {
     let answer = writer.end();
     assert!(start.elapsed().as_secs() < 20, "waited for the child's child");
     assert!(!is_alive(left), "the child's child is still running");
-    assert_ended_in_order(&landing, answer, 143);
+    assert_clean_abort(&landing, answer, 143);
 }
 
 #[test]
-fn what_a_command_started_is_ended_with_it_and_keeps_nobody_waiting() {
+fn processes_started_by_a_command_are_stopped_with_it() {
     let landing = Landing::new();
     let script = "echo '{}'; sleep 60 & echo $! > pid; exit 3";
     let answer = landing.rawsink(["write", PARTITION, "--run-id", RUN, "--", "sh", "-c", script]);
-    assert!(answer.exits(1).stderr.contains("exited 3"));
+    assert!(answer.exits(1).stderr.contains("exited with 3"));
     assert!(!is_alive(pid_in(&landing.dir().join("pid"))), "the child's child is still running");
     landing.assert_nothing_of(RUN);
 }

@@ -1,4 +1,4 @@
-//! `validate --all`: what is judged, by whom, and how it ends.
+//! `validate --all`: selection, concurrency, exit codes.
 
 use std::{
     io::{BufRead, BufReader},
@@ -13,7 +13,7 @@ use crate::{
     running::Running,
 };
 
-/// Puts a run there as other software would seal it; its metadata says that it has one row.
+/// Stores a run as other software would seal it; its metadata declares one row.
 fn put(landing: &Landing, customer: &str, day: u32, rows: &str) {
     let path = path(customer, day);
     landing.file(&format!("data/raw/{path}/payload.jsonl"), rows);
@@ -24,7 +24,7 @@ fn path(customer: &str, day: u32) -> String {
     format!("ads/customer_id={customer}/query_name=q/logical_date=2024-06-{day:02}/run_id={RUN}")
 }
 
-fn judged(answer: &Answer) -> Vec<(String, bool)> {
+fn verdicts(answer: &Answer) -> Vec<(String, bool)> {
     let mut judged: Vec<_> = answer
         .json()
         .iter()
@@ -43,7 +43,7 @@ fn attempts(landing: &Landing) -> Vec<u64> {
 }
 
 #[test]
-fn every_verdict_is_a_line_and_the_exit_code_is_the_gravest() {
+fn every_verdict_is_a_line_and_the_exit_code_is_the_worst() {
     let landing = Landing::new();
     assert_eq!(landing.rawsink(["validate", "--all"]).exits(0).stdout, "");
     for (customer, rows) in [("1", "{}\n"), ("2", "{}\n{}\n"), ("3", "{}\n")] {
@@ -51,28 +51,30 @@ fn every_verdict_is_a_line_and_the_exit_code_is_the_gravest() {
     }
     let answer = landing.rawsink(["validate", "--all", "--json"]).exits(1);
     let expected = [(path("1", 1), true), (path("2", 1), false), (path("3", 1), true)];
-    assert_eq!(judged(&answer), expected);
+    assert_eq!(verdicts(&answer), expected);
     assert!(answer.json()[0]["state"]["attempt_count"] == 1, "{answer:?}");
     answer.says(&[
-        &format!("fault: {}: the payload's record_count is 2", path("2", 1)),
-        "3 partitions compared, 3 runs judged: 2 passed, 1 failed (3 with warnings)",
+        &format!("fault: {}: the payload has 2 rows", path("2", 1)),
+        "3 partitions compared, 3 runs validated: 2 passed, 1 failed (3 with warnings)",
     ]);
     let again = landing.rawsink(["validate", "--all"]).exits(0);
     assert_eq!(again.stdout, "");
-    again.says(&["3 partitions compared, 0 runs judged"]);
-    // What newer software sealed cannot be judged: that is graver than a run that failed.
+    again.says(&["3 partitions compared, 0 runs validated"]);
+    // A run sealed by newer software cannot be validated: this is worse than a failed run.
     put(&landing, "4", 1, "not a row\n");
     put(&landing, "5", 1, "{}\n");
     landing.file(&format!("data/raw/{}/metadata.json", path("5", 1)), r#"{"_seal":{"format":2}}"#);
     let answer = landing.rawsink(["validate", "--all"]).exits(4);
     assert_eq!(answer.stdout, format!("{}\tfailed\n", path("4", 1)));
-    answer.one_error("Unsupported");
-    answer.says(&[&format!("not judged: {}: ", path("5", 1)), "1 run could not be judged"]);
+    answer.says(&[
+        &format!("error[Unsupported]: {}: ", path("5", 1)),
+        "error[Unsupported]: not all runs were validated: 1 error, see above",
+    ]);
     assert_eq!(attempts(&landing), [1, 1, 1, 1]);
 }
 
 #[test]
-fn only_what_is_selected_is_judged() {
+fn only_selected_runs_are_validated() {
     let landing = Landing::new();
     for customer in ["1", "2"] {
         for day in 1..=3 {
@@ -88,13 +90,13 @@ fn only_what_is_selected_is_judged() {
         (&[], vec![]),
     ] {
         let answer = landing.rawsink([&["validate", "--all", "--json"], args].concat()).exits(0);
-        let paths: Vec<_> = judged(&answer).into_iter().map(|(path, _)| path).collect();
+        let paths: Vec<_> = verdicts(&answer).into_iter().map(|(path, _)| path).collect();
         assert_eq!(paths, expected, "{args:?}");
     }
 }
 
 #[test]
-fn a_call_that_names_too_little_or_too_much_changes_nothing() {
+fn a_call_with_too_few_or_too_many_arguments_changes_nothing() {
     let landing = Landing::new();
     put(&landing, "1", 1, "{}\n");
     let run = path("1", 1);
@@ -104,7 +106,6 @@ fn a_call_that_names_too_little_or_too_much_changes_nothing() {
         &["validate", &run, "--shard", "1/2"],
         &["validate", "--all", &run],
         &["validate", "--all", "--latest"],
-        &["validate", "--all", "--record-missing"],
         &["validate", "--all", "--jobs", "0"],
         &["validate", "--all", "--shard", "3/2"],
         &["validate", "--all", "ads/customer_id=1", "--customer", "1"],
@@ -114,8 +115,8 @@ fn a_call_that_names_too_little_or_too_much_changes_nothing() {
     assert_eq!(states(&landing), [] as [Value; 0]);
 }
 
-/// Lets eight processes judge sixty partitions at once, each its share; then twice as many all of
-/// them. The counts of attempts have to be exact.
+/// Lets eight processes validate sixty partitions in parallel, one shard each; then sixteen all of
+/// them. The attempt counts have to be exact.
 pub(crate) fn processes(landing: &Landing) {
     for customer in 0..20 {
         for day in 1..=3 {
@@ -125,7 +126,7 @@ pub(crate) fn processes(landing: &Landing) {
     let all = |shard: Option<usize>| {
         let shard = shard.map(|number| format!("--shard={number}/8"));
         let args = ["validate", "--all", "--json"].map(str::to_owned).into_iter().chain(shard);
-        judged(&Running::start(landing.command(args)).finish().exits(0))
+        verdicts(&Running::start(landing.command(args)).finish().exits(0))
     };
     let together = |sharded: bool| {
         thread::scope(|scope| {
@@ -151,7 +152,7 @@ pub(crate) fn processes(landing: &Landing) {
 }
 
 #[test]
-fn g14_processes_that_judge_everything_at_once_lose_no_update() {
+fn g14_processes_that_validate_all_in_parallel_lose_no_update() {
     processes(&Landing::new());
 }
 
@@ -170,7 +171,7 @@ fn a_signal_leaves_the_rest_for_the_next_call() {
         stdout.read_line(&mut first).unwrap();
         running.signal(signal);
         let told = 1 + stdout.lines().count();
-        running.end().exits(code).says(&["ended by a signal; 120 partitions compared"]);
+        running.end().exits(code).says(&["interrupted by a signal; 120 partitions compared"]);
         assert!(told < 120, "it was over before the signal");
         let recorded = states(&landing).len();
         assert!((told..=told + 4).contains(&recorded), "{told} told, {recorded} recorded");

@@ -1,9 +1,9 @@
-//! `rawsink write`: the main path, and what is said about it.
+//! `rawsink write`: the main path and its output.
 
-mod metadata; // what metadata is given, kept, refused
+mod metadata; // metadata: given, kept, refused
 mod names; // names of partitions and runs, from the command line to the disk
 mod rows; // which lines are rows
-mod sources; // standard input, files, commands, and how they end
+mod sources; // standard input, files, commands, and their end
 
 use std::fs;
 
@@ -14,11 +14,11 @@ use crate::landing::{Landing, PARTITION, RUN, run_path};
 
 const ROWS: &str = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n";
 
-/// The pipe of the manual.
+/// The pipe from the manual.
 const PIPE: &str = r#"seq 3 | sed 's/.*/{"n":&}/' | rawsink write google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01 --run-id 2024-06-02T00:00:00.000Z"#;
 
 #[test]
-fn a_pipe_lands_exactly_the_layout_of_the_specification() {
+fn a_pipe_creates_exactly_the_specified_layout() {
     let landing = Landing::new();
     let answer = landing.shell(PIPE).exits(0).says(&["sealed 3 rows, 24 B"]);
     assert_eq!(answer.stdout, format!("{}\n", run_path(RUN)));
@@ -54,7 +54,7 @@ fn a_pipe_lands_exactly_the_layout_of_the_specification() {
 }
 
 #[test]
-fn g03_the_same_pipe_again_is_refused_and_changes_neither_a_byte_nor_a_time_stamp() {
+fn g03_repeating_the_pipe_is_refused_and_changes_no_byte_or_time_stamp() {
     let landing = Landing::new();
     landing.shell(PIPE).exits(0);
     let before = landing.snapshot();
@@ -62,13 +62,13 @@ fn g03_the_same_pipe_again_is_refused_and_changes_neither_a_byte_nor_a_time_stam
     let error = answer.one_error("AlreadySealed");
     assert!(error.contains(&run_path(RUN)) && error.contains("already sealed"), "{error}");
     assert_eq!(answer.stdout, "");
-    answer.says(&["hint: ", "--run-id"]);
+    answer.says(&["hint: ", "a new run id"]);
     landing.shell(&PIPE.replace("seq 3", "seq 4")).exits(3);
     assert!(landing.snapshot() == before, "something changed: {:?}", landing.files());
 }
 
 #[test]
-fn a_landed_run_is_read_back_by_path_as_latest_and_after_validation_as_current() {
+fn a_sealed_run_is_read_by_path_as_latest_and_once_validated_as_current() {
     let landing = Landing::new();
     landing.shell(PIPE).exits(0);
     let read = |with: &[&str]| landing.rawsink([&["read", PARTITION], with].concat());
@@ -81,10 +81,10 @@ fn a_landed_run_is_read_back_by_path_as_latest_and_after_validation_as_current()
 }
 
 #[test]
-fn then_validate_gives_authority_in_one_go() {
+fn then_validate_gives_authority_in_one_call() {
     let landing = Landing::new();
     let args = ["write", PARTITION, "--run-id", RUN, "--then-validate"];
-    let answer = landing.feed(args, ROWS).exits(0).says(&["status is success"]);
+    let answer = landing.feed(args, ROWS).exits(0).says(&["status success"]);
     assert_eq!(answer.stdout, format!("{}\n", run_path(RUN)));
     assert_eq!(landing.rawsink(["read", PARTITION, "--current"]).exits(0).stdout, ROWS);
 }
@@ -102,7 +102,7 @@ fn g12_writing_alone_changes_no_state() {
 }
 
 #[test]
-fn the_answer_as_json_is_one_line_with_path_run_and_sums() {
+fn the_json_result_is_one_line_with_path_run_and_checksums() {
     let landing = Landing::new();
     let args = ["write", PARTITION, "--run-id", RUN, "--json"];
     let answer = landing.feed(args, ROWS).exits(0).json();
@@ -139,7 +139,7 @@ fn without_a_run_id_the_run_is_named_after_the_time() {
 }
 
 #[test]
-fn an_output_that_nobody_takes_does_not_undo_the_seal() {
+fn an_unread_output_does_not_undo_the_seal() {
     let landing = Landing::new();
     let script = format!("echo '{{}}' | rawsink write {PARTITION} --run-id {RUN} > /dev/full");
     let answer = landing.shell(&script);

@@ -1,4 +1,4 @@
-//! Explores the protocol's state machine and says what was found, in Markdown.
+//! Explores the state machine of the protocol and reports the results in Markdown.
 
 use std::{
     fmt::Write as _,
@@ -12,30 +12,31 @@ use std::{
 use clap::Parser;
 use rawsink_proof::model::{
     Variant,
-    cases::{self, Outside, Size},
+    cases::{self, ExplorationSize},
+    counter_examples::{self, OutsideAssumption},
     report,
 };
 
-/// The lines of the page between which the rest is written.
+/// The lines of the page that enclose the generated text.
 const FROM: &str = "<!-- What follows is written by `make model`. -->\n";
 const TO: &str = "<!-- Here it ends. -->\n";
 
-/// Explore every interleaving of writers of one run, on stores of every kind
+/// Explore every interleaving of the writers of one run on every kind of server
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only what takes seconds
+    /// Explore only what takes seconds
     #[arg(long)]
     small: bool,
-    /// Only explorations whose row has this text, such as "ruining"
+    /// Explore only the rows that contain this text, such as "ruining"
     #[arg(long)]
     only: Option<String>,
-    /// Only the counter-example of this broken variant, step by step
+    /// Print the counter-example of this broken variant, step by step
     #[arg(long, value_parser = variant)]
     variant: Option<Variant>,
-    /// Write what was found into this page
+    /// Write the results into this page
     #[arg(long, conflicts_with_all = ["small", "only", "variant"])]
     page: Option<PathBuf>,
-    /// How many threads explore
+    /// Number of threads
     #[arg(long, default_value_t = 2)]
     threads: usize,
 }
@@ -43,12 +44,12 @@ struct Args {
 fn variant(text: &str) -> Result<Variant, String> {
     let known = || Variant::BROKEN.map(|variant| format!("{variant:?}")).join(", ");
     let variant = Variant::BROKEN.into_iter().find(|variant| format!("{variant:?}") == text);
-    variant.ok_or_else(|| format!("is none of {}", known()))
+    variant.ok_or_else(|| format!("expected one of {}", known()))
 }
 
 fn main() -> io::Result<ExitCode> {
     let args = Args::parse();
-    let mut out = Output { told: String::new(), as_expected: true };
+    let mut out = PageOutput { told: String::new(), as_expected: true };
     match args.variant {
         Some(variant) => out.counter_example(variant)?,
         None => out.all(&args)?,
@@ -59,18 +60,23 @@ fn main() -> io::Result<ExitCode> {
             let (_, tail) = rest.split_once(TO)?;
             Some(format!("{head}{FROM}\n{}\n{TO}{tail}", out.told))
         });
-        fs::write(path, parts.ok_or_else(|| io::Error::other("the page has no place for it"))?)?;
+        fs::write(
+            path,
+            parts.ok_or_else(|| {
+                io::Error::other("the page lacks the lines that enclose the generated text")
+            })?,
+        )?;
     }
     Ok(if out.as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What was said so far.
-struct Output {
+/// The text so far.
+struct PageOutput {
     told: String,
     as_expected: bool,
 }
 
-impl Output {
+impl PageOutput {
     fn tell(&mut self, text: &str) -> io::Result<()> {
         self.told.push_str(text);
         let mut out = io::stdout().lock();
@@ -79,13 +85,13 @@ impl Output {
     }
 
     fn counter_example(&mut self, variant: Variant) -> io::Result<()> {
-        let mut broken = cases::broken().into_iter();
+        let mut broken = counter_examples::broken().into_iter();
         let broken = broken.find(|broken| broken.configuration.variant == variant);
-        let broken = broken.ok_or_else(|| io::Error::other("nothing looks for it"))?;
+        let broken = broken.ok_or_else(|| io::Error::other("no exploration looks for it"))?;
         self.tell(&format!("{}: {}\n\n", variant.description(), broken.property))?;
         let story = report::counter_example(broken.configuration, broken.property);
         self.as_expected = story.is_some();
-        self.tell(&story.unwrap_or_else(|| "is not noticed\n".to_owned()))
+        self.tell(&story.unwrap_or_else(|| "not noticed\n".to_owned()))
     }
 
     fn all(&mut self, args: &Args) -> io::Result<()> {
@@ -94,17 +100,17 @@ impl Output {
         for case in cases::cases() {
             let row = report::key(&case.configuration);
             let wanted = args.only.as_ref().is_none_or(|only| row.contains(only));
-            if wanted && (case.size == Size::Small || !args.small) {
+            if wanted && (case.size == ExplorationSize::Small || !args.small) {
                 self.explore(&case, args.threads)?;
             }
         }
         if args.only.is_some() {
             return Ok(());
         }
-        let variants = report::variants(&cases::broken());
+        let variants = report::variants(&counter_examples::broken());
         self.tell(&format!("\n### Each step is needed\n\n{variants}"))?;
         self.tell("\n### Outside the assumptions\n")?;
-        for Outside { title, configuration, property } in cases::outside() {
+        for OutsideAssumption { title, configuration, property } in counter_examples::outside() {
             let story = report::counter_example(configuration, property);
             self.as_expected &= story.is_some();
             self.tell(&format!("\n{title}. {property}:\n\n{}", story.unwrap_or_default()))?;
@@ -113,7 +119,7 @@ impl Output {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the time of an exploration is what is measured")]
-    fn explore(&mut self, case: &cases::Case, threads: usize) -> io::Result<()> {
+    fn explore(&mut self, case: &cases::Exploration, threads: usize) -> io::Result<()> {
         let start = Instant::now();
         let found = report::explore(case.configuration.clone(), threads);
         let mut row = report::row(case, &found, start.elapsed());

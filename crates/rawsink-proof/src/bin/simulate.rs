@@ -1,4 +1,4 @@
-//! Simulates the real code over seeds, and replays one of them.
+//! Simulates the real code over many seeds, or replays one seed.
 
 use std::{
     io::{self, Write},
@@ -8,27 +8,27 @@ use std::{
 };
 
 use clap::Parser;
-use rawsink_proof::simulation::{Lateness, Lie, Options, Telling, simulate, simulate_all};
+use rawsink_proof::simulation::{Lateness, Lie, Options, TraceLevel, simulate, simulate_all};
 
-/// Simulate writers, readers, validators and cleaners over a server that misbehaves, in virtual time
+/// Simulate writers, readers, validators and cleaners over a fake server in virtual time
 #[derive(Debug, Parser)]
 struct Args {
-    /// How many seeds
+    /// Number of seeds
     #[arg(long, default_value_t = 10_000)]
     seeds: u64,
-    /// The first seed
+    /// First seed
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// Only this seed, told line by line
+    /// Replay this seed and print its trace
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
-    /// Let requests be applied hours later; then only "nobody is told sealed wrongly" is looked for
+    /// Apply requests up to hours late; then only "no writer is wrongly told sealed" must hold
     #[arg(long)]
     unbounded: bool,
-    /// Let the server break an assumption
+    /// Break an assumption, to see that the auditor notices
     #[arg(long, value_parser = lie)]
     lie: Option<Lie>,
-    /// How many seeds at the same time; as many as there are processors unless set
+    /// Seeds to simulate in parallel [default: number of processors]
     #[arg(long)]
     threads: Option<NonZero<usize>>,
 }
@@ -36,7 +36,7 @@ struct Args {
 fn lie(text: &str) -> Result<Lie, String> {
     let known = || Lie::ALL.iter().map(|lie| format!("{lie:?}")).collect::<Vec<_>>().join(", ");
     let lie = Lie::ALL.into_iter().find(|lie| format!("{lie:?}") == text);
-    lie.ok_or_else(|| format!("is none of {}", known()))
+    lie.ok_or_else(|| format!("expected one of {}", known()))
 }
 
 impl Args {
@@ -44,7 +44,7 @@ impl Args {
         Options {
             lateness: if self.unbounded { Lateness::Unbounded } else { Lateness::Assumed },
             lie: self.lie,
-            telling: if self.seed.is_some() { Telling::Every } else { Telling::Silent },
+            trace: if self.seed.is_some() { TraceLevel::Every } else { TraceLevel::Silent },
         }
     }
 
@@ -66,12 +66,12 @@ fn main() -> io::Result<ExitCode> {
 }
 
 fn replay(args: &Args, seed: u64, out: &mut impl Write) -> io::Result<ExitCode> {
-    let story = simulate(seed, args.options());
-    for line in &story.lines {
+    let result = simulate(seed, args.options());
+    for line in &result.lines {
         writeln!(out, "{line}")?;
     }
-    writeln!(out, "\n{}", story.coverage)?;
-    match story.violation {
+    writeln!(out, "\n{}", result.encounters)?;
+    match result.violation {
         None => {
             writeln!(out, "seed {seed}: every guarantee holds")?;
             Ok(ExitCode::SUCCESS)
@@ -87,7 +87,7 @@ fn all(args: &Args, out: &mut impl Write) -> io::Result<ExitCode> {
     let threads = args.threads.or_else(|| thread::available_parallelism().ok());
     let seeds = args.from..args.from + args.seeds;
     let summary = simulate_all(seeds, args.options(), threads.unwrap_or(NonZero::<usize>::MIN));
-    write!(out, "{}", summary.coverage)?;
+    write!(out, "{}", summary.encounters)?;
     match summary.violation {
         None => {
             writeln!(out, "{} seeds, every guarantee holds", summary.seeds)?;

@@ -1,199 +1,213 @@
-//! What can happen next, to whom.
+//! The possible next events.
+
+use fake_s3::{CompleteStart, Stamp};
 
 use super::{
     Protocol,
     configuration::UploadOrder,
-    network::{self, Flight, Phase, Sent},
-    time::{Clock, Marks},
+    network::{self, InFlight, Phase, SentRequest, ServerAnswer},
+    time::{ClockReading, WaitMarks},
     variant::Variant,
-    words::Content,
-    world::{Cleaning, State, World},
-    writer::{Reason, Seen, Step, Told, Way, When, Writer},
-};
-use crate::{
-    model::words::Name,
-    server::{Moment, Reply},
+    world::{CleanRun, ModelState, NextState},
+    writer::{
+        LookMoment, LookReason, ModelWriter, PayloadSeen, PayloadWay, ProtocolStep, WriterResult,
+    },
 };
 
-/// One thing that happens.
+/// An event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
+pub enum ModelAction {
     /// An attempt begins, with a payload of this size.
-    Begins(u8, Way),
-    /// An attempt goes on by itself.
+    Begins(u8, PayloadWay),
+    /// An attempt continues by itself.
     Goes(u8),
-    /// An attempt's request is applied and answered; a new upload comes at this place.
-    Answered(u8, Clock, u8),
+    /// An attempt's request is applied and answered. A new upload gets this position in the listing.
+    Answered(u8, ClockReading, u8),
     /// An attempt stops waiting for an answer.
     Unanswered(u8),
-    /// An attempt's request is refused.
+    /// The server refuses an attempt's request.
     Refused(u8),
-    /// An attempt finds that its look is too old for the seal that it was about to send.
+    /// An attempt finds its look too old to send the seal.
     TooLate(u8),
     /// An attempt fails by itself.
     Fails(u8),
     /// An attempt dies.
     Dies(u8),
-    /// A request is applied for whose answer nobody waits; a new upload comes at this place.
-    Applied(Flight, u8),
-    /// A Complete that runs ends.
-    CompleteEnds(Flight),
-    /// `clean` looks at the uploads.
+    /// A request without a waiting sender is applied. A new upload gets this position in the listing.
+    Applied(InFlight, u8),
+    /// A running Complete ends.
+    CompleteEnds(InFlight),
+    /// `clean` lists the uploads.
     CleanBegins,
-    /// `clean` ends an upload.
+    /// `clean` aborts an upload.
     Cleans(u8),
-    /// An upload that was ended is listed again.
+    /// An aborted upload is listed again.
     ListedAgain(u8),
 }
 
 impl Protocol {
-    /// Lists what can happen in a state.
-    pub(super) fn possible(&self, state: &State, actions: &mut Vec<Action>) {
+    /// Lists the possible events in a state.
+    pub(super) fn possible(&self, state: &ModelState, actions: &mut Vec<ModelAction>) {
         let number = |n: usize| u8::try_from(n).expect("there are few");
         for (w, writer) in state.writers.iter().enumerate() {
             if writer.is_alive() {
                 self.possible_for(state, number(w), writer, actions);
             }
         }
-        // Attempts that have not begun are alike: they begin in the order of their numbers.
-        if let Some(w) = state.writers.iter().position(|writer| writer.step == Step::Idle) {
+        // Attempts that have not begun are equal, so they begin in the order of their numbers.
+        if let Some(w) = state.writers.iter().position(|writer| writer.step == ProtocolStep::Idle) {
             let ways = self.configuration.ways.iter();
-            actions.extend(ways.map(|way| Action::Begins(number(w), *way)));
+            actions.extend(ways.map(|way| ModelAction::Begins(number(w), *way)));
         }
         for flight in state.network.iter() {
             match (flight.phase, flight.sent) {
-                (Phase::Runs, _) => actions.push(Action::CompleteEnds(flight)),
-                (Phase::Sent, Sent::CreateUpload(_)) => {
+                (Phase::Runs, _) => actions.push(ModelAction::CompleteEnds(flight)),
+                (Phase::Sent, SentRequest::CreateUpload(_)) => {
                     let places = self.places(state);
-                    actions.extend(places.map(|place| Action::Applied(flight, place)));
+                    actions.extend(places.map(|place| ModelAction::Applied(flight, place)));
                 }
-                (Phase::Sent, _) => actions.push(Action::Applied(flight, 0)),
+                (Phase::Sent, _) => actions.push(ModelAction::Applied(flight, 0)),
             }
         }
         self.possible_beside(state, actions);
     }
 
-    fn possible_for(&self, state: &State, w: u8, writer: &Writer, actions: &mut Vec<Action>) {
+    fn possible_for(
+        &self,
+        state: &ModelState,
+        w: u8,
+        writer: &ModelWriter,
+        actions: &mut Vec<ModelAction>,
+    ) {
         match writer.step {
-            Step::Rows | Step::SendComplete | Step::SendList(_) | Step::Listed(..) => {
-                actions.push(Action::Goes(w));
+            ProtocolStep::Rows
+            | ProtocolStep::SendComplete
+            | ProtocolStep::SendList(_)
+            | ProtocolStep::Listed(..) => {
+                actions.push(ModelAction::Goes(w));
             }
-            Step::WaitForGrace(_) if state.may_outwait(&self.configuration, w) => {
-                actions.push(Action::Goes(w));
+            ProtocolStep::WaitForGrace(_) if state.may_outwait(&self.configuration, w) => {
+                actions.push(ModelAction::Goes(w));
             }
-            Step::WaitForGrace(_) | Step::CompleteRuns => {}
-            Step::CreateUpload(_) => {
+            ProtocolStep::WaitForGrace(_) | ProtocolStep::CompleteRuns => {}
+            ProtocolStep::CreateUpload(_) => {
                 let places = self.places(state);
-                actions.extend(places.map(|place| Action::Answered(w, Clock::InTime, place)));
+                actions.extend(
+                    places.map(|place| ModelAction::Answered(w, ClockReading::InTime, place)),
+                );
             }
-            Step::Seal => {
+            ProtocolStep::Seal => {
                 let bound = self.configuration.variant != Variant::WithoutDeadline;
                 if !bound || writer.look.is_some_and(|look| !look.outlived) {
-                    actions.push(Action::Answered(w, Clock::InTime, 0));
-                    actions.push(Action::Answered(w, Clock::Late, 0));
+                    actions.push(ModelAction::Answered(w, ClockReading::InTime, 0));
+                    actions.push(ModelAction::Answered(w, ClockReading::Late, 0));
                 }
                 if bound {
-                    actions.push(Action::TooLate(w));
+                    actions.push(ModelAction::TooLate(w));
                 }
             }
             _ => {
-                actions.push(Action::Answered(w, Clock::InTime, 0));
+                actions.push(ModelAction::Answered(w, ClockReading::InTime, 0));
                 if asks_clock(writer) {
-                    actions.push(Action::Answered(w, Clock::Late, 0));
+                    actions.push(ModelAction::Answered(w, ClockReading::Late, 0));
                 }
             }
         }
         let faults = &state.faults;
         let waits = !matches!(
             writer.step,
-            Step::Rows
-                | Step::WaitForGrace(_)
-                | Step::SendComplete
-                | Step::SendList(_)
-                | Step::Listed(..)
+            ProtocolStep::Rows
+                | ProtocolStep::WaitForGrace(_)
+                | ProtocolStep::SendComplete
+                | ProtocolStep::SendList(_)
+                | ProtocolStep::Listed(..)
         );
-        let changes = writer.request().is_some() && writer.step != Step::Part;
+        let changes = writer.request().is_some() && writer.step != ProtocolStep::Part;
         if faults.unanswered > 0 && changes {
-            actions.push(Action::Unanswered(w));
+            actions.push(ModelAction::Unanswered(w));
         }
-        if faults.refused > 0 && waits && writer.step != Step::CompleteRuns {
-            actions.push(Action::Refused(w));
+        if faults.refused > 0 && waits && writer.step != ProtocolStep::CompleteRuns {
+            actions.push(ModelAction::Refused(w));
         }
-        if faults.failed > 0 && writer.step != Step::Seal {
-            actions.push(Action::Fails(w));
+        if faults.failed > 0 && writer.step != ProtocolStep::Seal {
+            actions.push(ModelAction::Fails(w));
         }
         if faults.died > 0 {
-            actions.push(Action::Dies(w));
+            actions.push(ModelAction::Dies(w));
         }
     }
 
-    fn possible_beside(&self, state: &State, actions: &mut Vec<Action>) {
+    fn possible_beside(&self, state: &ModelState, actions: &mut Vec<ModelAction>) {
         let is_open = !state.bucket.uploads.is_empty();
-        if state.faults.cleaned > 0 && state.cleaning == Cleaning::No && is_open {
-            actions.push(Action::CleanBegins);
+        if state.faults.cleaned > 0 && state.cleaning == CleanRun::No && is_open {
+            actions.push(ModelAction::CleanBegins);
         }
-        if state.cleaning != Cleaning::No {
-            actions.extend(state.cleanable(&self.configuration).iter().map(Action::Cleans));
+        if state.cleaning != CleanRun::No {
+            actions.extend(state.cleanable(&self.configuration).iter().map(ModelAction::Cleans));
         }
         if state.faults.listed_again > 0 {
-            let ended = state.bucket.ended();
+            let ended = state.bucket.aborted_uploads();
             let id = |id| u8::try_from(id).expect("ids are small");
-            actions.extend(ended.map(|upload| Action::ListedAgain(id(upload))));
+            actions.extend(ended.map(|upload| ModelAction::ListedAgain(id(upload))));
         }
     }
 
-    /// The places that a new upload may have among those that are listed.
-    fn places(&self, state: &State) -> impl Iterator<Item = u8> + use<> {
+    /// Returns the possible positions of a new upload in the listing.
+    fn places(&self, state: &ModelState) -> impl Iterator<Item = u8> + use<> {
         let listed = u8::try_from(state.bucket.uploads.len()).expect("there are few");
         let first = if self.configuration.order == UploadOrder::Any { 0 } else { listed };
         first..=listed
     }
 
-    /// Does it; returns the state after it, and what the attempt that acted tells its caller.
-    pub(super) fn happens(&self, state: &State, action: Action) -> (State, Option<Told>) {
+    /// Returns the state after an event, and the result that the acting attempt tells its caller.
+    pub(super) fn happens(
+        &self,
+        state: &ModelState,
+        action: ModelAction,
+    ) -> (ModelState, Option<WriterResult>) {
         let mut world = self.world(state);
         match action {
-            Action::Begins(w, way) => {
+            ModelAction::Begins(w, way) => {
                 world.writer_mut(w).way = way;
-                world.go(w, Step::Begin);
+                world.go(w, ProtocolStep::Begin);
             }
-            Action::Goes(w) => world.goes(w),
-            Action::Answered(w, clock, place) => {
+            ModelAction::Goes(w) => world.goes(w),
+            ModelAction::Answered(w, clock, place) => {
                 (world.clock, world.place) = (clock, place);
                 world.answered(w);
             }
-            Action::Unanswered(w) => {
+            ModelAction::Unanswered(w) => {
                 world.state.faults.unanswered -= 1;
                 world.unanswered(w);
             }
-            Action::Refused(w) => {
+            ModelAction::Refused(w) => {
                 world.state.faults.refused -= 1;
                 world.refused(w);
             }
-            Action::TooLate(w) => world.too_late_to_seal(w),
-            Action::Fails(w) => {
+            ModelAction::TooLate(w) => world.too_late_to_seal(w),
+            ModelAction::Fails(w) => {
                 world.state.faults.failed -= 1;
                 world.fails(w);
             }
-            Action::Dies(w) => {
+            ModelAction::Dies(w) => {
                 world.state.faults.died -= 1;
                 world.dies(w);
             }
-            Action::Applied(flight, place) => {
+            ModelAction::Applied(flight, place) => {
                 world.place = place;
                 world.state.network.take(flight);
                 world.applied(flight);
             }
-            Action::CompleteEnds(flight) => {
+            ModelAction::CompleteEnds(flight) => {
                 world.state.network.take(flight);
                 world.complete_ends(flight);
             }
-            Action::CleanBegins => {
+            ModelAction::CleanBegins => {
                 world.state.faults.cleaned -= 1;
                 world.clean_begins();
             }
-            Action::Cleans(id) => world.cleans(id),
-            Action::ListedAgain(id) => {
+            ModelAction::Cleans(id) => world.cleans(id),
+            ModelAction::ListedAgain(id) => {
                 world.state.faults.listed_again -= 1;
                 world.state.bucket.list_again(id.into());
                 network::close_ranks(&mut world.state.bucket);
@@ -204,15 +218,15 @@ impl Protocol {
     }
 }
 
-impl World<'_> {
-    /// A request is applied for whose answer nobody waits.
-    fn applied(&mut self, flight: Flight) {
-        if let Sent::Complete(_, id, creates) = flight.sent
+impl NextState<'_> {
+    /// Applies a request without a waiting sender.
+    fn applied(&mut self, flight: InFlight) {
+        if let SentRequest::Complete(_, id, condition) = flight.sent
             && self.configuration.completes_slowly()
         {
             let (upload, parts) = (id.into(), network::PARTS.to_vec());
-            let begun = self.state.bucket.begin_complete(upload, parts, creates.condition());
-            if begun.is_ok() {
+            let start = self.state.bucket.begin_complete(upload, parts, condition);
+            if start == CompleteStart::Running {
                 self.state.network.add(flight.sent, Phase::Runs, flight.marks);
             }
             return;
@@ -220,42 +234,48 @@ impl World<'_> {
         self.apply(flight.sent);
     }
 
-    /// A Complete ends; its sender may still wait for the answer.
-    fn complete_ends(&mut self, flight: Flight) {
-        let Sent::Complete(_, id, _) = flight.sent else { unreachable!("only Complete runs") };
-        let at = Moment { time: 0, name: flight.sent.name() };
-        let reply: Reply<Name, Content, _> = self.state.bucket.end_complete(id.into(), at);
+    /// Ends a running Complete. Its sender may still wait for the answer.
+    fn complete_ends(&mut self, flight: InFlight) {
+        let SentRequest::Complete(_, id, _) = flight.sent else {
+            unreachable!("only Complete runs")
+        };
+        let stamp = Stamp { time: 0, name: flight.sent.name() };
+        let answer = self.state.bucket.end_complete(id.into(), stamp);
         network::close_ranks(&mut self.state.bucket);
-        let waits =
-            |writer: &Writer| writer.step == Step::CompleteRuns && writer.upload == Some(id);
+        let waits = |writer: &ModelWriter| {
+            writer.step == ProtocolStep::CompleteRuns && writer.upload == Some(id)
+        };
         if let Some(w) = self.state.writers.iter().position(waits) {
-            self.judge(u8::try_from(w).expect("there are few"), &reply);
+            self.judge(u8::try_from(w).expect("there are few"), ServerAnswer::to_complete(answer));
         }
     }
 
-    /// Forgets what has no meaning any more, so that states that are alike are equal.
+    /// Removes details without an effect, so that equivalent states are equal.
     fn tidy(&mut self) {
         self.state.network.tidy(&self.state.bucket);
         let named = self.named();
-        self.state.bucket.forget_gone(|id| u8::try_from(id).is_ok_and(|id| named.contains(id)));
-        if self.state.cleaning != Cleaning::No {
+        self.state.bucket.forget_uploads(|id| u8::try_from(id).is_ok_and(|id| named.contains(id)));
+        if self.state.cleaning != CleanRun::No {
             self.tidy_cleaning();
         }
-        debug_assert!(Marks::CLEAN as usize >= self.state.writers.len(), "marks are apart");
+        debug_assert!(WaitMarks::CLEAN as usize >= self.state.writers.len(), "marks are apart");
     }
 }
 
-/// Tells whether the answer that an attempt waits for makes it look at its clock.
-fn asks_clock(writer: &Writer) -> bool {
+/// Returns whether an attempt reads its clock after the answer that it waits for.
+fn asks_clock(writer: &ModelWriter) -> bool {
     let can_be_in_time = writer.look.is_some_and(|look| !look.outlived);
     can_be_in_time
         && matches!(
             writer.step,
-            Step::Put
-                | Step::Complete
-                | Step::LookAtSeal(When::InDoubt | When::UploadGone, Seen::Mine)
-                | Step::List(Reason::BeforeSeal)
-                | Step::Head(Reason::BeforeSeal | Reason::SealInDoubt, _)
-                | Step::ReadSeal
+            ProtocolStep::Put
+                | ProtocolStep::Complete
+                | ProtocolStep::LookAtSeal(
+                    LookMoment::InDoubt | LookMoment::UploadGone,
+                    PayloadSeen::Mine
+                )
+                | ProtocolStep::List(LookReason::BeforeSeal)
+                | ProtocolStep::Head(LookReason::BeforeSeal | LookReason::SealInDoubt, _)
+                | ProtocolStep::ReadSeal
         )
 }

@@ -1,44 +1,50 @@
-//! What is explored, and what is expected of each: where a property does not hold, the model has to
-//! find that.
+//! The explorations and the properties that each must find broken.
 
 use super::{
-    configuration::{Configuration, Faults, Leftovers, Requests, Store, UploadOrder},
-    properties::{G02, G03, G04, G05, G06, G07, G08, G09},
-    variant::Variant,
-    writer::Way,
+    configuration::{
+        Configuration, FaultBudget, OnLeftover, RequestDelay, ServerKind, UploadOrder,
+    },
+    properties::{G02, G03, G05},
+    writer::PayloadWay,
 };
 
-/// One of each fault that an attempt or its requests may meet.
-const ONE_OF_EACH: Faults =
-    Faults { unanswered: 1, refused: 1, failed: 1, died: 1, ..Faults::NONE };
+/// One of each fault of an attempt or its requests.
+const ONE_OF_EACH: FaultBudget =
+    FaultBudget { unanswered: 1, refused: 1, failed: 1, died: 1, ..FaultBudget::NONE };
 
-/// How long an exploration takes.
+/// The duration of an exploration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
-    /// Seconds: with every test.
+pub enum ExplorationSize {
+    /// Seconds; the tests run it.
     Small,
-    /// Minutes: with `make model`.
+    /// Minutes; `make model` runs it.
     Large,
 }
 
-/// An exploration and what it has to find.
+/// An exploration and its expected result.
 #[derive(Debug, Clone)]
-pub struct Case {
-    /// What is explored.
+pub struct Exploration {
+    /// The configuration.
     pub configuration: Configuration,
-    /// How long it takes.
-    pub size: Size,
+    /// Its duration.
+    pub size: ExplorationSize,
     /// The properties that do not hold.
     pub breaks: &'static [&'static str],
 }
 
-/// Returns the explorations of the protocol as it is.
-pub fn cases() -> Vec<Case> {
+/// Returns the explorations of the real protocol.
+pub fn cases() -> Vec<Exploration> {
     let mut cases = vec![small(
         Configuration {
             writers: 1,
-            faults: Faults { unanswered: 3, refused: 1, failed: 1, died: 1, ..Faults::NONE },
-            requests: Requests::MayOutliveGrace,
+            faults: FaultBudget {
+                unanswered: 3,
+                refused: 1,
+                failed: 1,
+                died: 1,
+                ..FaultBudget::NONE
+            },
+            requests: RequestDelay::MayOutliveGrace,
             order: UploadOrder::Any,
             ..Configuration::PLAIN
         },
@@ -50,29 +56,35 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-fn small(configuration: Configuration, breaks: &'static [&'static str]) -> Case {
-    Case { configuration, size: Size::Small, breaks }
+fn small(configuration: Configuration, breaks: &'static [&'static str]) -> Exploration {
+    Exploration { configuration, size: ExplorationSize::Small, breaks }
 }
 
-fn large(configuration: Configuration, breaks: &'static [&'static str]) -> Case {
-    Case { configuration, size: Size::Large, breaks }
+fn large(configuration: Configuration, breaks: &'static [&'static str]) -> Exploration {
+    Exploration { configuration, size: ExplorationSize::Large, breaks }
 }
 
-/// Two attempts: every kind of store, both policies, requests that end in time and that do not.
-fn two_writers() -> Vec<Case> {
+/// Two attempts on every kind of server, with both leftover policies, with timely and late requests.
+fn two_writers() -> Vec<Exploration> {
     let mut cases = Vec::new();
-    for store in [Store::Enforcing, Store::Ignoring, Store::Echoing, Store::Ruining] {
-        let ruins = store == Store::Ruining;
-        for leftovers in [Leftovers::Refused, Leftovers::Replaced] {
-            let most = if ruins { Requests::EndWithinGrace } else { Requests::SealsEndWithinGrace };
-            for requests in [most, Requests::MayOutliveGrace] {
+    for store in
+        [ServerKind::Enforcing, ServerKind::Ignoring, ServerKind::Echoing, ServerKind::Ruining]
+    {
+        let ruins = store == ServerKind::Ruining;
+        for leftovers in [OnLeftover::Refused, OnLeftover::Replaced] {
+            let most = if ruins {
+                RequestDelay::EndWithinGrace
+            } else {
+                RequestDelay::SealsEndWithinGrace
+            };
+            for requests in [most, RequestDelay::MayOutliveGrace] {
                 let breaks: &[&str] = match (requests, leftovers) {
-                    (Requests::MayOutliveGrace, _) if ruins => &[G02, G03, G05],
-                    (Requests::MayOutliveGrace, Leftovers::Replaced) => &[G02, G03],
+                    (RequestDelay::MayOutliveGrace, _) if ruins => &[G02, G03, G05],
+                    (RequestDelay::MayOutliveGrace, OnLeftover::Replaced) => &[G02, G03],
                     _ => &[],
                 };
-                let faults = if store == Store::Echoing {
-                    Faults { listed_again: 1, failed: 1, died: 1, ..Faults::NONE }
+                let faults = if store == ServerKind::Echoing {
+                    FaultBudget { listed_again: 1, failed: 1, died: 1, ..FaultBudget::NONE }
                 } else {
                     ONE_OF_EACH
                 };
@@ -85,27 +97,28 @@ fn two_writers() -> Vec<Case> {
     cases
 }
 
-/// Two attempts, and what else may happen.
-fn more_faults() -> Vec<Case> {
-    let plain = Configuration { requests: Requests::SealsEndWithinGrace, ..Configuration::PLAIN };
-    let unanswered = |unanswered| Faults { unanswered, ..Faults::NONE };
-    let cleaned = Faults { cleaned: 1, failed: 1, ..Faults::NONE };
+/// Two attempts with more kinds of faults.
+fn more_faults() -> Vec<Exploration> {
+    let plain =
+        Configuration { requests: RequestDelay::SealsEndWithinGrace, ..Configuration::PLAIN };
+    let unanswered = |unanswered| FaultBudget { unanswered, ..FaultBudget::NONE };
+    let cleaned = FaultBudget { cleaned: 1, failed: 1, ..FaultBudget::NONE };
     let refused = Configuration {
-        leftovers: Leftovers::Refused,
-        requests: Requests::MayOutliveGrace,
+        leftovers: OnLeftover::Refused,
+        requests: RequestDelay::MayOutliveGrace,
         ..plain.clone()
     };
     let ruining = Configuration {
-        store: Store::Ruining,
-        requests: Requests::EndWithinGrace,
+        store: ServerKind::Ruining,
+        requests: RequestDelay::EndWithinGrace,
         ..plain.clone()
     };
-    let twice = Faults { unanswered: 2, ..ONE_OF_EACH };
+    let twice = FaultBudget { unanswered: 2, ..ONE_OF_EACH };
     let any = UploadOrder::Any;
     vec![
         small(
             Configuration {
-                requests: Requests::SealsTakeAGrace,
+                requests: RequestDelay::SealsTakeAGrace,
                 faults: unanswered(1),
                 ..plain.clone()
             },
@@ -114,16 +127,16 @@ fn more_faults() -> Vec<Case> {
         small(Configuration { order: any, faults: unanswered(1), ..plain.clone() }, &[]),
         small(Configuration { faults: cleaned, ..plain.clone() }, &[]),
         small(Configuration { faults: cleaned, ..refused.clone() }, &[]),
-        // Two writers end each other's uploads, where times are not in the order of creation.
+        // Two writers abort each other's uploads, because upload times are not in the order of creation.
         small(Configuration { order: any, ..ruining.clone() }, &[G02, G05]),
-        // A writer that was paused between its last part and its Complete for longer than the age.
+        // A writer pauses between its last part and its Complete for longer than the age of `clean`.
         small(Configuration { faults: cleaned, ..ruining.clone() }, &[G02, G03, G05]),
         large(Configuration { order: any, faults: twice, ..plain.clone() }, &[]),
         large(Configuration { order: any, faults: twice, ..refused }, &[]),
         large(Configuration { faults: twice, ..ruining }, &[]),
         large(
             Configuration {
-                faults: Faults { cleaned: 1, ..ONE_OF_EACH },
+                faults: FaultBudget { cleaned: 1, ..ONE_OF_EACH },
                 order: any,
                 ..plain.clone()
             },
@@ -131,8 +144,8 @@ fn more_faults() -> Vec<Case> {
         ),
         large(
             Configuration {
-                store: Store::Echoing,
-                faults: Faults { listed_again: 1, ..ONE_OF_EACH },
+                store: ServerKind::Echoing,
+                faults: FaultBudget { listed_again: 1, ..ONE_OF_EACH },
                 ..plain
             },
             &[],
@@ -141,146 +154,46 @@ fn more_faults() -> Vec<Case> {
 }
 
 /// Three attempts.
-fn three_writers() -> Vec<Case> {
+fn three_writers() -> Vec<Exploration> {
     let plain = Configuration {
         writers: 3,
-        requests: Requests::SealsEndWithinGrace,
+        requests: RequestDelay::SealsEndWithinGrace,
         ..Configuration::PLAIN
     };
-    let unanswered = Faults { unanswered: 1, ..Faults::NONE };
+    let unanswered = FaultBudget { unanswered: 1, ..FaultBudget::NONE };
     let refused = Configuration {
-        leftovers: Leftovers::Refused,
-        requests: Requests::MayOutliveGrace,
+        leftovers: OnLeftover::Refused,
+        requests: RequestDelay::MayOutliveGrace,
         ..plain.clone()
     };
     let mut cases = vec![
-        small(Configuration { ways: &[Way::Multipart], ..refused.clone() }, &[]),
+        small(Configuration { ways: &[PayloadWay::Multipart], ..refused.clone() }, &[]),
         large(
-            Configuration { ways: &[Way::Multipart], order: UploadOrder::Any, ..plain.clone() },
+            Configuration {
+                ways: &[PayloadWay::Multipart],
+                order: UploadOrder::Any,
+                ..plain.clone()
+            },
             &[],
         ),
         large(Configuration { faults: unanswered, ..refused }, &[]),
     ];
-    for store in [Store::Enforcing, Store::Ignoring, Store::Ruining] {
+    for store in [ServerKind::Enforcing, ServerKind::Ignoring, ServerKind::Ruining] {
         let requests = match store {
-            Store::Ruining => Requests::EndWithinGrace,
-            _ => Requests::SealsEndWithinGrace,
+            ServerKind::Ruining => RequestDelay::EndWithinGrace,
+            _ => RequestDelay::SealsEndWithinGrace,
         };
         cases.push(large(Configuration { store, requests, ..plain.clone() }, &[]));
     }
-    for ways in [&[Way::Single], &[Way::Multipart]] {
+    for ways in [&[PayloadWay::Single], &[PayloadWay::Multipart]] {
         cases.push(large(Configuration { ways, faults: unanswered, ..plain.clone() }, &[]));
     }
     let late = Configuration {
-        ways: &[Way::Multipart],
-        requests: Requests::MayOutliveGrace,
+        ways: &[PayloadWay::Multipart],
+        requests: RequestDelay::MayOutliveGrace,
         faults: unanswered,
         ..plain
     };
     cases.push(large(late, &[G02, G03]));
     cases
-}
-
-/// A broken variant, the exploration that notices it, and the property by which.
-#[derive(Debug, Clone)]
-pub struct Broken {
-    /// What is explored, with the variant.
-    pub configuration: Configuration,
-    /// What does not hold any more, and does without the variant.
-    pub property: &'static str,
-}
-
-/// Returns every broken variant with the least that notices it.
-pub fn broken() -> Vec<Broken> {
-    Variant::BROKEN.into_iter().map(notices).collect()
-}
-
-fn notices(variant: Variant) -> Broken {
-    let plain = Configuration { variant, ..Configuration::PLAIN };
-    let unanswered = Faults { unanswered: 1, ..Faults::NONE };
-    let failed = Faults { failed: 1, ..Faults::NONE };
-    let late =
-        Configuration { requests: Requests::MayOutliveGrace, faults: unanswered, ..plain.clone() };
-    let ruining = Configuration { store: Store::Ruining, ..plain.clone() };
-    let (configuration, property) = match variant {
-        Variant::None
-        | Variant::WithoutLookOnceMore
-        | Variant::HeadBeforeUploadList
-        | Variant::WithoutGrace
-        | Variant::GraceFromBegin
-        | Variant::DeadlineFromAnswer
-        | Variant::WithoutLookBeforeComplete
-        | Variant::WrongSetting => (plain, G05),
-        Variant::WithoutDeadline => (plain, G03),
-        Variant::TakesOverAtOnce => (Configuration { store: Store::Enforcing, ..plain }, G05),
-        Variant::NewestDoesNotWin | Variant::EndsOwnUploadAlways => {
-            (Configuration { faults: failed, ..ruining }, G05)
-        }
-        Variant::EndsUploadAfterComplete => {
-            (Configuration { faults: Faults { failed: 1, ..unanswered }, ..ruining }, G05)
-        }
-        Variant::WithoutNewToken => (Configuration { faults: unanswered, ..plain }, G03),
-        Variant::WithoutLookAfterLateEvidence => (late, G05),
-        Variant::AnySealIsMine => (late, G04),
-        Variant::DecidesByStatus => (Configuration { faults: unanswered, ..plain }, G06),
-        Variant::DoubtToldAsFailure => (plain, G06),
-        Variant::DoubtToldAsCorrupt => (plain, G07),
-        Variant::LeavesUpload => (plain, G08),
-        Variant::YieldsToEveryUpload => (plain, G09),
-    };
-    Broken { configuration, property }
-}
-
-/// An assumption that does not hold, and what comes of it.
-#[derive(Debug, Clone)]
-pub struct Outside {
-    /// What is not as assumed.
-    pub title: &'static str,
-    /// What is explored.
-    pub configuration: Configuration,
-    /// What does not hold.
-    pub property: &'static str,
-}
-
-/// Returns what comes of it where an assumption does not hold.
-pub fn outside() -> Vec<Outside> {
-    let unanswered = Faults { unanswered: 1, ..Faults::NONE };
-    let plain = Configuration::PLAIN;
-    let ruining = Configuration { store: Store::Ruining, ..plain.clone() };
-    vec![
-        Outside {
-            title: "Leftovers are replaced, and a seal is applied after the grace",
-            configuration: Configuration {
-                requests: Requests::SealsTakeAGrace,
-                faults: unanswered,
-                ..plain
-            },
-            property: G03,
-        },
-        Outside {
-            title: "An abort ruins a running Complete, and that Complete outlives the grace",
-            configuration: Configuration {
-                requests: Requests::MayOutliveGrace,
-                leftovers: Leftovers::Refused,
-                ..ruining.clone()
-            },
-            property: G05,
-        },
-        Outside {
-            title: "An abort ruins a running Complete, and uploads are not listed in the order of \
-                    their creation, so that two writers end each other's",
-            configuration: Configuration { order: UploadOrder::Any, ..ruining.clone() },
-            property: G05,
-        },
-        Outside {
-            title: "An abort ruins a running Complete, and `clean` meets that of a writer that was \
-                    paused between its last part and its Complete for longer than `clean`'s age",
-            configuration: Configuration {
-                leftovers: Leftovers::Refused,
-                faults: Faults { cleaned: 1, ..Faults::NONE },
-                ..ruining
-            },
-            property: G05,
-        },
-    ]
 }

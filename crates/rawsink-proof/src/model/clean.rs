@@ -1,71 +1,71 @@
-//! `clean` beside writers: it ends uploads that have seen nothing for so long that no request of
-//! then is under way any more.
+//! `clean` next to writers: it aborts uploads that no request has used for so long that all requests of
+//! that time have ended.
 
 use super::{
     configuration::Configuration,
-    ids::Ids,
-    network::Sent,
-    time::Marks,
-    world::{Cleaning, State, World},
+    ids::UploadSet,
+    network::SentRequest,
+    time::WaitMarks,
+    world::{CleanRun, ModelState, NextState},
 };
 
-impl State {
-    /// Returns the uploads that may be ended next.
-    pub(super) fn cleanable(&self, configuration: &Configuration) -> Ids {
-        let listed = self.listed().into_iter().collect::<Ids>();
+impl ModelState {
+    /// Returns the uploads that `clean` may abort next.
+    pub(super) fn cleanable(&self, configuration: &Configuration) -> UploadSet {
+        let listed = self.listed().into_iter().collect::<UploadSet>();
         match self.cleaning {
-            Cleaning::Counts(ids) if self.may_outwait(configuration, Marks::CLEAN) => {
+            CleanRun::Counts(ids) if self.may_outwait(configuration, WaitMarks::CLEAN) => {
                 ids.within(listed)
             }
-            Cleaning::Ends(ids) => ids.within(listed),
-            Cleaning::No | Cleaning::Counts(_) => Ids::NONE,
+            CleanRun::Ends(ids) => ids.within(listed),
+            CleanRun::No | CleanRun::Counts(_) => UploadSet::NONE,
         }
     }
 }
 
-impl World<'_> {
-    /// Notes the uploads that are listed; their age counts from here.
+impl NextState<'_> {
+    /// Notes the listed uploads. Their age counts from now.
     pub(super) fn clean_begins(&mut self) {
         let listed = self.state.listed().into_iter().collect();
-        self.state.cleaning = Cleaning::Counts(listed);
-        self.quiet_since(Marks::CLEAN);
+        self.state.cleaning = CleanRun::Counts(listed);
+        self.quiet_since(WaitMarks::CLEAN);
     }
 
-    /// An upload saw a part, so it is not old.
+    /// Notes a part of an upload, which is no longer old.
     pub(super) fn clean_sees_part(&mut self, id: u8) {
-        if let Cleaning::Counts(ids) = self.state.cleaning {
-            self.state.cleaning = Cleaning::Counts(ids.without(Ids::one(id)));
+        if let CleanRun::Counts(ids) = self.state.cleaning {
+            self.state.cleaning = CleanRun::Counts(ids.without(UploadSet::one(id)));
         }
     }
 
-    /// Ends an upload.
+    /// Aborts an upload.
     pub(super) fn cleans(&mut self, id: u8) {
         let ids = match self.state.cleaning {
-            Cleaning::Counts(ids) => {
-                self.outwait(Marks::CLEAN);
+            CleanRun::Counts(ids) => {
+                self.outwait(WaitMarks::CLEAN);
                 ids
             }
-            Cleaning::Ends(ids) => ids,
-            Cleaning::No => unreachable!("it cleans"),
+            CleanRun::Ends(ids) => ids,
+            CleanRun::No => unreachable!("it cleans"),
         };
-        self.apply(Sent::Abort(id));
-        self.state.cleaning = Cleaning::Ends(ids.without(Ids::one(id)));
+        self.apply(SentRequest::Abort(id));
+        self.state.cleaning = CleanRun::Ends(ids.without(UploadSet::one(id)));
     }
 
-    /// Ends the work where nothing is left to end.
+    /// Ends the clean-up when no upload is left to abort.
     pub(super) fn tidy_cleaning(&mut self) {
-        let listed = self.state.listed().into_iter().collect::<Ids>();
+        let listed = self.state.listed().into_iter().collect::<UploadSet>();
         self.state.cleaning = match self.state.cleaning {
-            Cleaning::Counts(ids) if !ids.within(listed).is_empty() => {
-                Cleaning::Counts(ids.within(listed))
+            CleanRun::Counts(ids) if !ids.within(listed).is_empty() => {
+                CleanRun::Counts(ids.within(listed))
             }
-            Cleaning::Ends(ids) if !ids.within(listed).is_empty() => {
-                Cleaning::Ends(ids.within(listed))
+            CleanRun::Ends(ids) if !ids.within(listed).is_empty() => {
+                CleanRun::Ends(ids.within(listed))
             }
-            Cleaning::No => Cleaning::No,
-            Cleaning::Counts(_) | Cleaning::Ends(_) => {
-                self.forget_wait(Marks::CLEAN);
-                Cleaning::No
+            CleanRun::No => CleanRun::No,
+            CleanRun::Counts(_) | CleanRun::Ends(_) => {
+                self.forget_wait(WaitMarks::CLEAN);
+                CleanRun::No
             }
         };
     }

@@ -1,149 +1,152 @@
-//! What one exploration covers: which writers on which store, and what may go wrong how often.
+//! The configuration of an exploration: writers, server, and limits on faults.
 
-use super::{variant::Variant, writer::Way};
-use crate::server::{AbortMeetingComplete, Behaviour, Conditions, LatePart, SecondComplete};
+use fake_s3::{AbortDuringComplete, AbortedUpload, Behaviour, CompleteCondition, CompletedUpload};
 
-/// One exploration.
+use super::{variant::Variant, writer::PayloadWay};
+
+/// The configuration of an exploration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
-    /// How many attempts there are, live together or one after the other.
+    /// The number of attempts, at the same time or one after the other.
     pub writers: u8,
-    /// How the payloads of these attempts may go.
-    pub ways: &'static [Way],
-    /// What the server is like.
-    pub store: Store,
-    /// What is done about a payload without a seal.
-    pub leftovers: Leftovers,
+    /// The possible ways of their payloads.
+    pub ways: &'static [PayloadWay],
+    /// The kind of server.
+    pub store: ServerKind,
+    /// The policy for a payload without a seal.
+    pub leftovers: OnLeftover,
     /// How late a request may be applied.
-    pub requests: Requests,
-    /// Which upload counts as the later one.
+    pub requests: RequestDelay,
+    /// Which of two uploads is the later one.
     pub order: UploadOrder,
-    /// What may go wrong how often.
-    pub faults: Faults,
-    /// Which step of the protocol is left out.
+    /// The limits on faults.
+    pub faults: FaultBudget,
+    /// The planted bug.
     pub variant: Variant,
 }
 
 impl Configuration {
-    /// Two attempts on a store, leftovers replaced, nothing that goes wrong.
+    /// Two attempts that replace leftovers, without faults.
     pub const PLAIN: Self = Self {
         writers: 2,
-        ways: &[Way::Single, Way::Multipart],
-        store: Store::Ignoring,
-        leftovers: Leftovers::Replaced,
-        requests: Requests::EndWithinGrace,
+        ways: &[PayloadWay::Single, PayloadWay::Multipart],
+        store: ServerKind::Ignoring,
+        leftovers: OnLeftover::Replaced,
+        requests: RequestDelay::EndWithinGrace,
         order: UploadOrder::Created,
-        faults: Faults::NONE,
+        faults: FaultBudget::NONE,
         variant: Variant::None,
     };
 
-    /// Tells whether the attempts know that conditions on Complete are honoured.
+    /// Returns whether the attempts believe that the server enforces conditions on Complete.
     pub fn knows_enforced(&self) -> bool {
-        self.store == Store::Enforcing || self.variant == Variant::WrongSetting
+        self.store == ServerKind::Enforcing || self.variant == Variant::WrongSetting
     }
 
-    /// Tells whether an upload that was ended can be listed again.
+    /// Returns whether an aborted upload can be listed again.
     pub fn lists_again(&self) -> bool {
-        self.store.behaviour().late_part == LatePart::ListsUploadAgain
+        self.store.behaviour().aborted_upload == AbortedUpload::ListedAfterLatePart
     }
 
-    /// Tells whether a Complete takes time that an abort can meet.
+    /// Returns whether an abort can arrive during a Complete.
     pub fn completes_slowly(&self) -> bool {
-        self.store == Store::Ruining
+        self.store == ServerKind::Ruining
     }
 }
 
-/// How late a request may be applied whose sender does not wait any more.
+/// How late the server may apply a request whose sender no longer waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Requests {
-    /// What was sent before an attempt's grace began is applied before it is over, or never. A
-    /// seal's PUT counts from the look that it rests on: the settings keep more than its timeout
-    /// between its deadline and the grace.
+pub enum RequestDelay {
+    /// A request that was sent before an attempt's grace began is applied before the grace ends, or
+    /// never. A seal's PUT counts from the look on which it relies: the settings keep more than its
+    /// timeout between its deadline and the grace.
     EndWithinGrace,
-    /// Only a seal's PUT has to; everything else is applied at any time.
+    /// This limit holds only for a seal's PUT. Other requests are applied at any time.
     SealsEndWithinGrace,
-    /// A seal's PUT has the length of a grace from its own sending; everything else any time.
+    /// A seal's PUT may take a grace from its own sending. Other requests are applied at any time.
     SealsTakeAGrace,
-    /// Everything is applied at any time, however long ago its sender gave up or died.
+    /// Every request is applied at any time.
     MayOutliveGrace,
 }
 
-/// What the server is like.
+/// The kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
-    /// It enforces conditions on Complete, and the attempts know; a second Complete is answered like
-    /// the first. As AWS.
+pub enum ServerKind {
+    /// It enforces conditions on Complete, and the attempts know. A second Complete gets the answer of
+    /// the first: AWS.
     Enforcing,
-    /// It ignores conditions on Complete. It answers the Complete of an upload that is gone by what
-    /// is there, whosever it is. As Ceph 16.2.15, less its next fault.
+    /// It ignores conditions on Complete, and answers the Complete of a former upload by the current
+    /// object: Ceph 16.2.15 without its next fault.
     Ignoring,
-    /// It enforces them, and the attempts do not know; it lists an upload again that was ended when a
-    /// part comes late. As `MinIO`.
+    /// It enforces conditions, and the attempts do not know. A late part lists an aborted upload again:
+    /// `MinIO`.
     Echoing,
-    /// As `Ignoring`, and an abort that meets a running Complete loses the object hours later. As
-    /// Ceph before 18.2.5.
+    /// As `Ignoring`, and an abort during a Complete loses the content hours later: Ceph before
+    /// 18.2.5.
     Ruining,
 }
 
-impl Store {
-    /// Returns the server's behaviour.
+impl ServerKind {
+    /// Returns the behaviour of the fake server.
     pub fn behaviour(self) -> Behaviour {
-        let ignoring = Behaviour { conditions: Conditions::Ignored, ..Behaviour::default() };
-        let second_complete = SecondComplete::TagOfWhatIsThere;
+        let ignoring =
+            Behaviour { complete_condition: CompleteCondition::Ignored, ..Behaviour::default() };
+        let completed_upload = CompletedUpload::TagOfCurrentObject;
         match self {
             Self::Enforcing => {
-                Behaviour { second_complete: SecondComplete::SameTag, ..Behaviour::default() }
+                Behaviour { completed_upload: CompletedUpload::SameTag, ..Behaviour::default() }
             }
-            Self::Ignoring => Behaviour { second_complete, ..ignoring },
-            Self::Echoing => {
-                Behaviour { late_part: LatePart::ListsUploadAgain, ..Behaviour::default() }
-            }
+            Self::Ignoring => Behaviour { completed_upload, ..ignoring },
+            Self::Echoing => Behaviour {
+                aborted_upload: AbortedUpload::ListedAfterLatePart,
+                ..Behaviour::default()
+            },
             Self::Ruining => Behaviour {
-                second_complete,
-                abort_meeting_complete: AbortMeetingComplete::Ruins,
+                completed_upload,
+                abort_during_complete: AbortDuringComplete::LosesContent,
                 ..ignoring
             },
         }
     }
 }
 
-/// What is done about a payload without a seal (`RAW_SINK_LEFTOVER`).
+/// The policy for a payload without a seal (`RAW_SINK_LEFTOVER`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leftovers {
-    /// The attempt is refused.
+pub enum OnLeftover {
+    /// The attempt fails.
     Refused,
-    /// It is replaced.
+    /// The attempt replaces it.
     Replaced,
 }
 
-/// Which upload counts as the later one.
+/// Which of two uploads is the later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UploadOrder {
-    /// The one that was created later.
+    /// The one created later.
     Created,
-    /// Any: gateways have clocks of their own.
+    /// Either: gateways have different clocks.
     Any,
 }
 
-/// What may go wrong, and how often.
+/// Limits on faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Faults {
-    /// Requests whose sender stops waiting: they are applied later, or never.
+pub struct FaultBudget {
+    /// Requests whose sender stops waiting. They are applied later, or never.
     pub unanswered: u8,
-    /// Requests that the server refuses without applying them (403).
+    /// Requests that the server refuses with 403.
     pub refused: u8,
-    /// Attempts that end with an error of their own: a bad row, an abort, a deadline.
+    /// Attempts that fail by themselves: a bad row, an abort, a deadline.
     pub failed: u8,
     /// Attempts that die.
     pub died: u8,
-    /// Runs of `clean` over the uploads of this key.
+    /// Runs of `clean`.
     pub cleaned: u8,
-    /// Uploads that were ended and are listed again.
+    /// Aborted uploads that are listed again.
     pub listed_again: u8,
 }
 
-impl Faults {
-    /// Nothing goes wrong.
+impl FaultBudget {
+    /// No faults.
     pub const NONE: Self =
         Self { unanswered: 0, refused: 0, failed: 0, died: 0, cleaned: 0, listed_again: 0 };
 }

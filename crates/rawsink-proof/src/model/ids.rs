@@ -1,48 +1,48 @@
-//! Sets of upload ids, in one word: a state has many of them.
+//! Sets of upload ids, stored in one word because a state has many of them.
 
 /// A set of upload ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Ids(u32);
+pub struct UploadSet(u32);
 
-impl Ids {
+impl UploadSet {
     /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// Returns the set of one.
+    /// Returns the set of one id.
     pub fn one(id: u8) -> Self {
         debug_assert!(id < 32, "an id has a bit");
         Self(1 << id)
     }
 
-    /// Tells whether an id is in the set.
+    /// Returns whether the set has an id.
     pub fn contains(self, id: u8) -> bool {
         self.0 & Self::one(id).0 != 0
     }
 
-    /// Tells whether nothing is in the set.
+    /// Returns whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Returns what is in either.
+    /// Returns the union.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Returns what is in this and not in the other.
+    /// Returns the difference.
     #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Returns what is in both.
+    /// Returns the intersection.
     #[must_use]
     pub fn within(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// Returns the least id.
+    /// Returns the smallest id.
     pub fn first(self) -> Option<u8> {
         (!self.is_empty()).then(|| u8::try_from(self.0.trailing_zeros()).expect("at most 31"))
     }
@@ -53,7 +53,7 @@ impl Ids {
     }
 }
 
-impl FromIterator<u8> for Ids {
+impl FromIterator<u8> for UploadSet {
     fn from_iter<T: IntoIterator<Item = u8>>(ids: T) -> Self {
         ids.into_iter().fold(Self::NONE, |set, id| set.with(Self::one(id)))
     }

@@ -1,4 +1,4 @@
-//! A lone writer: whatever is in the bucket, with nobody else at work and every request answered.
+//! A lone writer on any bucket: no other writer is active, and every request is answered.
 
 use std::{
     collections::HashSet,
@@ -8,25 +8,25 @@ use std::{
 
 use super::{
     Protocol,
-    actions::Action,
-    configuration::{Configuration, Faults, Leftovers, UploadOrder},
+    actions::ModelAction,
+    configuration::{Configuration, FaultBudget, OnLeftover, UploadOrder},
     network::Phase,
-    time::Clock,
-    words::Bucket,
-    world::State,
-    writer::{Step, Way, Writer},
+    time::ClockReading,
+    words::ModelBucket,
+    world::ModelState,
+    writer::{ModelWriter, PayloadWay, ProtocolStep},
 };
 
-/// What was tried before: many states have the same bucket.
+/// The buckets that were tried before. Many states have the same bucket.
 #[derive(Debug, Default)]
 pub(super) struct Tried {
     hasher: RandomState,
     sealed: Mutex<HashSet<u64>>,
 }
 
-/// Tells whether a lone writer can seal what is not sealed yet: small or large, its upload the
-/// earliest or the latest that is listed.
-pub(super) fn can_seal(protocol: &Protocol, state: &State) -> bool {
+/// Returns whether a lone writer can seal an unsealed run, with a small or large payload, and with the
+/// earliest or the latest upload in the listing.
+pub(super) fn can_seal(protocol: &Protocol, state: &ModelState) -> bool {
     if state.is_sealed() {
         return true;
     }
@@ -39,7 +39,7 @@ pub(super) fn can_seal(protocol: &Protocol, state: &State) -> bool {
     if tried.sealed.lock().unwrap_or_else(PoisonError::into_inner).contains(&hash) {
         return true;
     }
-    let seals = [Way::Single, Way::Multipart].into_iter().all(|way| {
+    let seals = [PayloadWay::Single, PayloadWay::Multipart].into_iter().all(|way| {
         let orders = [UploadOrder::Created, UploadOrder::Any];
         orders.into_iter().all(|order| seals_alone(&protocol.configuration, &bucket, way, order))
     });
@@ -49,23 +49,28 @@ pub(super) fn can_seal(protocol: &Protocol, state: &State) -> bool {
     seals
 }
 
-/// Plays one writer to its end.
-fn seals_alone(seen: &Configuration, bucket: &Bucket, way: Way, order: UploadOrder) -> bool {
+/// Runs one writer to its end.
+fn seals_alone(
+    seen: &Configuration,
+    bucket: &ModelBucket,
+    way: PayloadWay,
+    order: UploadOrder,
+) -> bool {
     let configuration = Configuration {
-        leftovers: Leftovers::Replaced,
+        leftovers: OnLeftover::Replaced,
         order,
-        faults: Faults::NONE,
+        faults: FaultBudget::NONE,
         ..seen.clone()
     };
     let protocol = Protocol::new(configuration);
-    // A token that nobody had.
+    // No other attempt has this number.
     let lone = seen.writers;
-    let mut writer = Writer::idle(lone);
-    (writer.way, writer.step) = (way, Step::Begin);
-    let mut state = State { writers: vec![writer], ..protocol.initial() };
+    let mut writer = ModelWriter::idle(lone);
+    (writer.way, writer.step) = (way, ProtocolStep::Begin);
+    let mut state = ModelState { writers: vec![writer], ..protocol.initial() };
     state.bucket = bucket.clone();
     let mut actions = Vec::new();
-    // More steps than any attempt has.
+    // No attempt has more steps.
     for _ in 0..64 {
         actions.clear();
         protocol.possible(&state, &mut actions);
@@ -74,12 +79,14 @@ fn seals_alone(seen: &Configuration, bucket: &Bucket, way: Way, order: UploadOrd
         };
         state = protocol.happens(&state, *action).0;
     }
-    state.writers[0].step == Step::Sealed
+    state.writers[0].step == ProtocolStep::Sealed
 }
 
-fn goes_well(action: Action) -> bool {
+fn goes_well(action: ModelAction) -> bool {
     matches!(
         action,
-        Action::Goes(_) | Action::Answered(_, Clock::InTime, _) | Action::CompleteEnds(_)
+        ModelAction::Goes(_)
+            | ModelAction::Answered(_, ClockReading::InTime, _)
+            | ModelAction::CompleteEnds(_)
     )
 }

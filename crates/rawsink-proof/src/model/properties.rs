@@ -1,59 +1,48 @@
-//! What must hold in every state and at every transition, by the numbers of `docs/semantics.md`.
+//! The properties of every state and transition, with the numbers of `docs/semantics.md`.
 
+use fake_s3::ContentState;
 use stateright::Property;
 
 use super::{
     Protocol,
-    actions::Action,
+    actions::ModelAction,
     lone,
-    words::{Bucket, Content, Name},
-    world::State,
-    writer::{Stage, Step, Told, Writer},
+    words::{ModelBody, ModelBucket, ObjectName, token_of},
+    world::{ModelState, Violations},
+    writer::{ModelWriter, PayloadProgress, ProtocolStep, WriterResult},
 };
-use crate::server::Fate;
 
-/// Nothing in this software overwrites or deletes an object of a sealed run.
+/// No request overwrites or deletes an object of a sealed run.
 pub const G03: &str = "G03: no object of a sealed run changes";
-/// A seal stands beside the payload that it covers.
-pub const G02: &str = "G02: a seal stands beside the payload that it covers";
-/// At most one attempt is told sealed.
-pub const G04: &str = "G04: at most one writer is told sealed, and the seal is its own";
-/// Whoever was told sealed is read.
-pub const G05: &str = "G05: who was told sealed is who is read";
-/// An error that is final is final.
-pub const G06: &str = "G06: who was told a final error has no seal";
-/// What is told is so.
-pub const G07: &str = "G07: AlreadySealed and Corrupt are told only where they are so";
-/// A failed attempt ends its upload.
-pub const G08: &str = "G08: a failed writer ended its upload, unless it ended another's";
+/// A seal covers the current payload.
+pub const G02: &str = "G02: a seal covers the payload next to it";
+/// At most one writer gets "sealed".
+pub const G04: &str = "G04: at most one writer gets \"sealed\", and the seal is its own";
+/// Readers see the rows of the writer that got "sealed".
+pub const G05: &str = "G05: readers see the rows of the writer that got \"sealed\"";
+/// A final error stays true.
+pub const G06: &str = "G06: a writer that got a final error has no seal";
+/// `AlreadySealed` and `Corrupt` are true.
+pub const G07: &str = "G07: a writer gets AlreadySealed and Corrupt only where they are true";
+/// A failed attempt aborts its upload.
+pub const G08: &str = "G08: a failed writer aborted its upload, unless it aborted another's";
 /// A lone writer can seal.
-pub const G09: &str = "G09: an unsealed run can be sealed by a lone writer";
+pub const G09: &str = "G09: a lone writer can seal an unsealed run";
 
-/// Every one.
+/// All properties.
 pub(crate) const ALL: [&str; 8] = [G02, G03, G04, G05, G06, G07, G08, G09];
 
-/// What a transition broke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Broken {
-    /// An object of a sealed run changed.
-    pub g03: bool,
-    /// `AlreadySealed` or `Corrupt` was told where it is not so.
-    pub g07: bool,
-    /// A failed attempt's upload stayed, or a payload went away.
-    pub g08: bool,
-}
-
 impl Protocol {
-    /// Compares the states before and after.
+    /// Returns the violations up to a transition.
     pub(super) fn broken(
-        before: &State,
-        action: Action,
-        after: &State,
-        told: Option<Told>,
-    ) -> Broken {
-        let tags = |bucket: &Bucket| {
-            [Name::Seal, Name::Payload]
-                .map(|name| bucket.objects.get(&name).map(|o| (o.tag, o.token)))
+        before: &ModelState,
+        action: ModelAction,
+        after: &ModelState,
+        told: Option<WriterResult>,
+    ) -> Violations {
+        let tags = |bucket: &ModelBucket| {
+            [ObjectName::Seal, ObjectName::Payload]
+                .map(|name| bucket.objects.get(&name).map(|o| (o.tag, token_of(o))))
         };
         let [seal, payload] = tags(&before.bucket);
         let [_, payload_after] = tags(&after.bucket);
@@ -61,13 +50,15 @@ impl Protocol {
         let lost = payload.is_some() && payload_after.is_none();
         let mut pairs = before.writers.iter().zip(&after.writers);
         let left = pairs.any(|(was, is)| leaves_upload(was, is, action, &after.bucket));
-        let seal = after.bucket.objects.get(&Name::Seal).map(|seal| seal.token.writer());
+        let seal = after.bucket.objects.get(&ObjectName::Seal).map(|seal| token_of(seal).writer());
         let is_so = match told {
-            Some(Told::AlreadySealed) => seal.is_some(),
-            Some(Told::Corrupt) => seal.is_some_and(|writer| !covers(&after.bucket, writer)),
+            Some(WriterResult::AlreadySealed) => seal.is_some(),
+            Some(WriterResult::Corrupt) => {
+                seal.is_some_and(|writer| !covers(&after.bucket, writer))
+            }
             _ => true,
         };
-        Broken {
+        Violations {
             g03: before.broken.g03 || changed,
             g07: before.broken.g07 || !is_so,
             g08: before.broken.g08 || lost || left,
@@ -76,59 +67,63 @@ impl Protocol {
 
     pub(super) fn all_properties() -> Vec<Property<Self>> {
         vec![
-            Property::always(G02, |_, state: &State| {
-                let seal = state.bucket.objects.get(&Name::Seal);
-                seal.is_none_or(|seal| covers(&state.bucket, seal.token.writer()))
+            Property::always(G02, |_, state: &ModelState| {
+                let seal = state.bucket.objects.get(&ObjectName::Seal);
+                seal.is_none_or(|seal| covers(&state.bucket, token_of(seal).writer()))
             }),
-            Property::always(G03, |_, state: &State| !state.broken.g03),
-            Property::always(G04, |_, state: &State| {
+            Property::always(G03, |_, state: &ModelState| !state.broken.g03),
+            Property::always(G04, |_, state: &ModelState| {
                 let mut sealed = told_sealed(state);
                 let first = sealed.next();
                 sealed.next().is_none() && first.is_none_or(|first| has_seal(state, first))
             }),
-            Property::always(G05, |_, state: &State| {
+            Property::always(G05, |_, state: &ModelState| {
                 told_sealed(state).all(|writer| {
                     has_seal(state, writer) && covers(&state.bucket, writer.token.writer())
                 })
             }),
-            Property::always(G06, |_, state: &State| {
-                let seal = state.bucket.objects.get(&Name::Seal);
+            Property::always(G06, |_, state: &ModelState| {
+                let seal = state.bucket.objects.get(&ObjectName::Seal);
                 seal.is_none_or(|seal| {
-                    let owner = &state.writers[usize::from(seal.token.writer())];
-                    owner.step != Step::Failed
+                    let owner = &state.writers[usize::from(token_of(seal).writer())];
+                    owner.step != ProtocolStep::Failed
                 })
             }),
-            Property::always(G07, |_, state: &State| !state.broken.g07),
-            Property::always(G08, |_, state: &State| !state.broken.g08),
+            Property::always(G07, |_, state: &ModelState| !state.broken.g07),
+            Property::always(G08, |_, state: &ModelState| !state.broken.g08),
             Property::always(G09, lone::can_seal),
         ]
     }
 }
 
-/// Tells whether the payload that is there has an attempt's rows, and keeps them.
-fn covers(bucket: &Bucket, writer: u8) -> bool {
-    bucket
-        .objects
-        .get(&Name::Payload)
-        .is_some_and(|payload| payload.body == Content::Rows(writer) && payload.fate == Fate::Whole)
+/// Returns whether the current payload has an attempt's rows and keeps them.
+fn covers(bucket: &ModelBucket, writer: u8) -> bool {
+    bucket.objects.get(&ObjectName::Payload).is_some_and(|payload| {
+        payload.body == ModelBody::Rows(writer) && payload.content == ContentState::Intact
+    })
 }
 
-/// Tells whether the seal that is there is this very attempt's, by its last token.
-fn has_seal(state: &State, writer: &Writer) -> bool {
-    let seal = state.bucket.objects.get(&Name::Seal);
-    seal.is_some_and(|seal| seal.body == Content::Seal(writer.token))
+/// Returns whether the current seal has the last token of an attempt.
+fn has_seal(state: &ModelState, writer: &ModelWriter) -> bool {
+    let seal = state.bucket.objects.get(&ObjectName::Seal);
+    seal.is_some_and(|seal| seal.body == ModelBody::Seal(writer.token))
 }
 
-fn told_sealed(state: &State) -> impl Iterator<Item = &Writer> {
-    state.writers.iter().filter(|writer| writer.step == Step::Sealed)
+fn told_sealed(state: &ModelState) -> impl Iterator<Item = &ModelWriter> {
+    state.writers.iter().filter(|writer| writer.step == ProtocolStep::Sealed)
 }
 
-/// Tells whether an attempt that just ended with an error left an upload that it should have ended.
-fn leaves_upload(was: &Writer, is: &Writer, action: Action, bucket: &Bucket) -> bool {
-    let failed = was.is_alive() && is.step == Step::Failed;
-    let should_end = was.stage == Stage::Rows && !was.ended_another;
-    let could_not =
-        matches!(was.step, Step::End(_)) && matches!(action, Action::Refused(_) | Action::Fails(_));
+/// Returns whether an attempt that just failed left an upload that it should have aborted.
+fn leaves_upload(
+    was: &ModelWriter,
+    is: &ModelWriter,
+    action: ModelAction,
+    bucket: &ModelBucket,
+) -> bool {
+    let failed = was.is_alive() && is.step == ProtocolStep::Failed;
+    let should_end = was.stage == PayloadProgress::Rows && !was.ended_another;
+    let could_not = matches!(was.step, ProtocolStep::End(_))
+        && matches!(action, ModelAction::Refused(_) | ModelAction::Fails(_));
     let stays = was.upload.is_some_and(|id| bucket.uploads.contains_key(&id.into()));
     failed && should_end && !could_not && stays
 }

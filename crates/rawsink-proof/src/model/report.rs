@@ -1,4 +1,4 @@
-//! Explores, and says what was found in Markdown.
+//! Explores, and reports the results in Markdown.
 
 use std::{collections::BTreeSet, fmt::Write, time::Duration};
 
@@ -6,31 +6,34 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use super::{
     Protocol,
-    cases::{Broken, Case},
-    configuration::{Configuration, Faults, Leftovers, Requests, Store, UploadOrder},
+    cases::Exploration,
+    configuration::{
+        Configuration, FaultBudget, OnLeftover, RequestDelay, ServerKind, UploadOrder,
+    },
+    counter_examples::BrokenVariant,
     properties::ALL,
     story,
     variant::Variant,
-    writer::{Told, Way},
+    writer::{PayloadWay, WriterResult},
 };
 
-/// What an exploration found.
+/// The result of an exploration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// How many states there are.
+pub struct ExplorationResult {
+    /// The number of states.
     pub states: usize,
-    /// How many transitions led to them.
+    /// The number of transitions.
     pub transitions: usize,
     /// The properties that do not hold.
     pub broken: BTreeSet<&'static str>,
-    /// What attempts were told.
-    pub told: Vec<Told>,
+    /// The results that attempts told.
+    pub told: Vec<WriterResult>,
 }
 
-/// Explores every state, with so many threads.
-pub fn explore(configuration: Configuration, threads: usize) -> Found {
+/// Explores every state, with this number of threads.
+pub fn explore(configuration: Configuration, threads: usize) -> ExplorationResult {
     let checker = Protocol::new(configuration).checker().threads(threads).spawn_dfs().join();
-    Found {
+    ExplorationResult {
         states: checker.unique_state_count(),
         transitions: checker.state_count(),
         broken: checker.discoveries().into_keys().collect(),
@@ -38,7 +41,7 @@ pub fn explore(configuration: Configuration, threads: usize) -> Found {
     }
 }
 
-/// Explores until a property is broken, and tells how; `None` where it holds.
+/// Returns the steps that break a property; `None` if it holds.
 pub fn counter_example(configuration: Configuration, property: &'static str) -> Option<String> {
     let finish = HasDiscoveries::AnyOf(BTreeSet::from([property]));
     let checker = Protocol::new(configuration).checker().finish_when(finish).spawn_bfs().join();
@@ -46,7 +49,7 @@ pub fn counter_example(configuration: Configuration, property: &'static str) -> 
     let model = checker.model();
     let holds = model.property(property).condition;
     let end = path.iter().position(|(state, _)| !holds(model, state)).unwrap_or(path.len());
-    // The search may have gone on behind it.
+    // The search may have continued after it.
     Some(story::tell(model, &path[..=end.min(path.len() - 1)]))
 }
 
@@ -56,7 +59,7 @@ pub fn head() -> String {
 }
 
 /// Returns a row of the table of explorations.
-pub fn row(case: &Case, found: &Found, time: Duration) -> String {
+pub fn row(case: &Exploration, found: &ExplorationResult, time: Duration) -> String {
     let told: Vec<_> = found.told.iter().map(|told| story::name_of(*told)).collect();
     format!(
         "{} {:.0} s | {} | {} |\n",
@@ -67,34 +70,34 @@ pub fn row(case: &Case, found: &Found, time: Duration) -> String {
     )
 }
 
-/// Returns the columns that do not change from machine to machine.
-pub fn counted(configuration: &Configuration, found: &Found) -> String {
+/// Returns the columns that are the same on every machine.
+pub fn counted(configuration: &Configuration, found: &ExplorationResult) -> String {
     let (states, transitions) = (thousands(found.states), thousands(found.transitions));
     format!("{} {states} | {transitions} |", key(configuration))
 }
 
-/// Returns the columns by which a row is known.
+/// Returns the columns that identify a row.
 pub fn key(configuration: &Configuration) -> String {
     let ways = match configuration.ways {
-        [Way::Single] => "small",
-        [Way::Multipart] => "large",
+        [PayloadWay::Single] => "small",
+        [PayloadWay::Multipart] => "large",
         _ => "small or large",
     };
     let store = match configuration.store {
-        Store::Enforcing => "enforcing",
-        Store::Ignoring => "ignoring",
-        Store::Echoing => "echoing",
-        Store::Ruining => "ruining",
+        ServerKind::Enforcing => "enforcing",
+        ServerKind::Ignoring => "ignoring",
+        ServerKind::Echoing => "echoing",
+        ServerKind::Ruining => "ruining",
     };
     let leftovers = match configuration.leftovers {
-        Leftovers::Refused => "refused",
-        Leftovers::Replaced => "replaced",
+        OnLeftover::Refused => "refused",
+        OnLeftover::Replaced => "replaced",
     };
     let requests = match configuration.requests {
-        Requests::EndWithinGrace => "end in time",
-        Requests::SealsEndWithinGrace => "seals end in time",
-        Requests::SealsTakeAGrace => "seals take a grace",
-        Requests::MayOutliveGrace => "any time",
+        RequestDelay::EndWithinGrace => "end in time",
+        RequestDelay::SealsEndWithinGrace => "seals end in time",
+        RequestDelay::SealsTakeAGrace => "seals take a grace",
+        RequestDelay::MayOutliveGrace => "any time",
     };
     let order = match configuration.order {
         UploadOrder::Created => "as created",
@@ -104,8 +107,8 @@ pub fn key(configuration: &Configuration) -> String {
     format!("| {writers}, {ways} | {store} | {leftovers} | {requests} | {order} | {faults} |")
 }
 
-fn faults(faults: Faults) -> String {
-    let Faults { unanswered, refused, failed, died, cleaned, listed_again } = faults;
+fn faults(faults: FaultBudget) -> String {
+    let FaultBudget { unanswered, refused, failed, died, cleaned, listed_again } = faults;
     let all = [
         (unanswered, "unanswered"),
         (refused, "refused"),
@@ -122,12 +125,11 @@ fn faults(faults: Faults) -> String {
     if named.is_empty() { "none".to_owned() } else { named.join(", ") }
 }
 
-/// Returns the table of broken variants: what notices each.
-pub fn variants(broken: &[Broken]) -> String {
-    let mut table = String::from(
-        "| left out or done wrongly | noticed with | breaks | after steps |\n|---|---|---|--:|\n",
-    );
-    for Broken { configuration, property } in broken {
+/// Returns the table of broken variants and the explorations that notice them.
+pub fn variants(broken: &[BrokenVariant]) -> String {
+    let mut table =
+        String::from("| planted bug | noticed with | breaks | after steps |\n|---|---|---|--:|\n");
+    for BrokenVariant { configuration, property } in broken {
         let story = counter_example(configuration.clone(), property);
         let steps = story.map_or_else(|| "not noticed".to_owned(), |s| steps(&s).to_string());
         let what = configuration.variant.description();
@@ -139,7 +141,7 @@ pub fn variants(broken: &[Broken]) -> String {
     table
 }
 
-/// Returns how many steps a story has.
+/// Returns the number of steps in a story.
 fn steps(story: &str) -> usize {
     story.lines().count().saturating_sub(2)
 }
@@ -164,7 +166,7 @@ fn numbers<'p>(properties: impl IntoIterator<Item = &'p str>) -> String {
     if numbers.is_empty() { "-".to_owned() } else { numbers.join(", ") }
 }
 
-/// Returns a number with its digits in threes.
+/// Formats a number with thousands separators.
 fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();

@@ -1,4 +1,4 @@
-//! The steps of an attempt, named as in the code: what it sends, and what it does about the answer.
+//! The steps of an attempt, named as in the code: its requests and its reactions to the answers.
 
 mod begin;
 mod end;
@@ -7,91 +7,91 @@ mod open_upload;
 mod payload;
 mod seal;
 
-use super::{
-    network::{Creates, Sent},
-    world::World,
-    writer::{Step, Writer},
-};
-use crate::server::{Refusal, Reply};
+use fake_s3::WriteCondition;
 
-impl Writer {
-    /// Returns the request that an attempt waits for, where it changes something.
-    pub(super) fn request(&self) -> Option<Sent> {
+use super::{
+    network::SentRequest,
+    world::NextState,
+    writer::{ModelWriter, ProtocolStep},
+};
+
+impl ModelWriter {
+    /// Returns the request that an attempt waits for, if it changes the bucket.
+    pub(super) fn request(&self) -> Option<SentRequest> {
         let own = || self.upload.expect("it has an upload");
         match self.step {
-            Step::CreateUpload(_) => Some(Sent::CreateUpload(self.token)),
-            Step::EndUploads(_, todo, _) => todo.first().map(Sent::Abort),
-            Step::Part => Some(Sent::Part(self.token, own())),
-            Step::Put => Some(Sent::Put(self.token)),
-            Step::Complete | Step::CompleteRuns => {
-                let replaces = self.leftover.is_some();
-                let creates = if replaces { Creates::OrReplaces } else { Creates::Only };
-                Some(Sent::Complete(self.token, own(), creates))
+            ProtocolStep::CreateUpload(_) => Some(SentRequest::CreateUpload(self.token)),
+            ProtocolStep::EndUploads(_, todo, _) => todo.first().map(SentRequest::Abort),
+            ProtocolStep::Part => Some(SentRequest::Part(self.token, own())),
+            ProtocolStep::Put => Some(SentRequest::Put(self.token)),
+            ProtocolStep::Complete | ProtocolStep::CompleteRuns => {
+                Some(SentRequest::Complete(self.token, own(), self.complete_condition()))
             }
-            Step::Seal => Some(Sent::Seal(self.token)),
-            Step::End(_) => self.upload.map(Sent::Abort),
+            ProtocolStep::Seal => Some(SentRequest::Seal(self.token)),
+            ProtocolStep::End(_) => self.upload.map(SentRequest::Abort),
             _ => None,
         }
     }
+
+    /// Returns the condition of the attempt's Complete.
+    pub(super) fn complete_condition(&self) -> WriteCondition {
+        if self.leftover.is_some() { WriteCondition::Overwrite } else { WriteCondition::CreateOnly }
+    }
 }
 
-impl World<'_> {
-    /// An attempt's request is applied and answered, or what it asks for is read.
+impl NextState<'_> {
+    /// Applies and answers the request of an attempt, or its read.
     pub(super) fn answered(&mut self, w: u8) {
         match self.writer(w).step {
-            Step::Begin => self.begin(w),
-            Step::CreateUpload(opening) => self.upload_created(w, opening),
-            Step::ListUploads(opening) => self.uploads_listed(w, opening),
-            Step::LookBeforeEnding(others) => self.looked_before_ending(w, others),
-            Step::EndUploads(ending, todo, all) => self.upload_ended(w, ending, todo, all),
-            Step::ListEnded(ending, all) => self.ended_listed(w, ending, all),
-            Step::ListBefore => self.listed_before(w),
-            Step::Part => self.part_taken(w),
-            Step::LookAtPayload(when) => {
+            ProtocolStep::Begin => self.begin(w),
+            ProtocolStep::CreateUpload(opening) => self.upload_created(w, opening),
+            ProtocolStep::ListUploads(opening) => self.uploads_listed(w, opening),
+            ProtocolStep::LookBeforeEnding(others) => self.looked_before_ending(w, others),
+            ProtocolStep::EndUploads(ending, todo, all) => self.upload_ended(w, ending, todo, all),
+            ProtocolStep::ListEnded(ending, all) => self.ended_listed(w, ending, all),
+            ProtocolStep::ListBefore => self.listed_before(w),
+            ProtocolStep::Part => self.part_taken(w),
+            ProtocolStep::LookAtPayload(when) => {
                 let seen = self.looked_at_payload(w, when);
-                self.go(w, Step::LookAtSeal(when, seen));
+                self.go(w, ProtocolStep::LookAtSeal(when, seen));
             }
-            Step::LookAtSeal(when, seen) => self.looked(w, when, seen),
-            Step::ListOwn => self.own_listed(w),
-            Step::Put => self.put(w),
-            Step::Complete => self.complete(w),
-            Step::List(reason) => self.look_listed(w, reason),
-            Step::Head(reason, company) => self.look_headed(w, reason, company),
-            Step::Seal => self.seal(w),
-            Step::ReadSeal => self.look_at_seal(w),
-            Step::End(told) => self.ended(w, told),
-            Step::Idle
-            | Step::Rows
-            | Step::WaitForGrace(_)
-            | Step::SendComplete
-            | Step::CompleteRuns
-            | Step::SendList(_)
-            | Step::Listed(..)
-            | Step::Sealed
-            | Step::Failed
-            | Step::Gone => unreachable!("it waits for no answer"),
+            ProtocolStep::LookAtSeal(when, seen) => self.looked(w, when, seen),
+            ProtocolStep::ListOwn => self.own_listed(w),
+            ProtocolStep::Put => self.put(w),
+            ProtocolStep::Complete => self.complete(w),
+            ProtocolStep::List(reason) => self.look_listed(w, reason),
+            ProtocolStep::Head(reason, company) => self.look_headed(w, reason, company),
+            ProtocolStep::Seal => self.seal(w),
+            ProtocolStep::ReadSeal => self.look_at_seal(w),
+            ProtocolStep::End(told) => self.ended(w, told),
+            ProtocolStep::Idle
+            | ProtocolStep::Rows
+            | ProtocolStep::WaitForGrace(_)
+            | ProtocolStep::SendComplete
+            | ProtocolStep::CompleteRuns
+            | ProtocolStep::SendList(_)
+            | ProtocolStep::Listed(..)
+            | ProtocolStep::Sealed
+            | ProtocolStep::Failed
+            | ProtocolStep::Gone => unreachable!("it waits for no answer"),
         }
     }
 
-    /// An attempt goes on by itself: it sends what it was about to send.
+    /// Continues an attempt that waits for no answer.
     pub(super) fn goes(&mut self, w: u8) {
         match self.writer(w).step {
-            Step::Rows => self.send_first(w),
-            Step::WaitForGrace(when) => {
+            ProtocolStep::Rows => self.send_first(w),
+            ProtocolStep::WaitForGrace(when) => {
                 self.outwait(w);
                 self.grace_waited(w, when);
             }
-            Step::SendComplete => self.send_complete(w),
-            Step::SendList(reason) => self.send_list(w, reason),
-            Step::Listed(reason, company) => {
+            ProtocolStep::SendComplete => self.send_complete(w),
+            ProtocolStep::SendList(reason) => self.send_list(w, reason),
+            ProtocolStep::Listed(reason, company) => {
                 self.look_sent(w);
-                self.go(w, Step::Head(reason, company));
+                self.go(w, ProtocolStep::Head(reason, company));
             }
             step => unreachable!("{step:?} waits for an answer"),
         }
     }
-}
-
-fn is_no_such_upload<K, B, W>(reply: &Reply<K, B, W>) -> bool {
-    matches!(reply, Reply::Refused(Refusal::NoSuchUpload))
 }

@@ -1,12 +1,13 @@
-//! What takes seconds: every small exploration, and every broken variant.
+//! Every small exploration and every broken variant: seconds.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use super::{
-    Configuration, Leftovers, Requests, Store, Told, Variant,
-    cases::{self, Case, Size},
+    Configuration, OnLeftover, RequestDelay, ServerKind, Variant, WriterResult,
+    cases::{self, Exploration, ExplorationSize},
+    counter_examples,
     properties::ALL,
-    report::{self, Found, explore},
+    report::{self, ExplorationResult, explore},
 };
 
 fn page() -> String {
@@ -14,65 +15,65 @@ fn page() -> String {
     fs::read_to_string(root.join("docs/proof.md")).unwrap()
 }
 
-/// Explores the small cases that are wanted, and compares what was found with what is expected and
-/// with what the page says.
-fn check(wanted: impl Fn(&Configuration) -> bool) -> Vec<(Case, Found)> {
+/// Explores the selected small cases, and compares the results with the expected ones and with the page.
+fn check(wanted: impl Fn(&Configuration) -> bool) -> Vec<(Exploration, ExplorationResult)> {
     let page = page();
     let mut all = Vec::new();
     for case in cases::cases() {
-        if case.size != Size::Small || !wanted(&case.configuration) {
+        if case.size != ExplorationSize::Small || !wanted(&case.configuration) {
             continue;
         }
         let found = explore(case.configuration.clone(), 1);
         assert!(found.broken.iter().eq(case.breaks), "{case:?}: {found:?}");
         let row = report::counted(&case.configuration, &found);
-        assert!(page.contains(&row), "docs/proof.md is old (`make model` tells): {row}");
+        assert!(page.contains(&row), "docs/proof.md is outdated (run `make model`): {row}");
         all.push((case, found));
     }
     assert!(!all.is_empty());
     all
 }
 
-fn check_two(store: Store, leftovers: Leftovers) {
+fn check_two(store: ServerKind, leftovers: OnLeftover) {
     let cases = check(|configuration| {
         (configuration.writers, configuration.store, configuration.leftovers)
             == (2, store, leftovers)
     });
-    let late =
-        |(case, _): &&(Case, Found)| case.configuration.requests == Requests::MayOutliveGrace;
+    let late = |(case, _): &&(Exploration, ExplorationResult)| {
+        case.configuration.requests == RequestDelay::MayOutliveGrace
+    };
     assert!(cases.iter().any(|case| late(&case)) && !cases.iter().all(|case| late(&case)));
 }
 
 #[test]
 fn g03_g04_g05_g06_g07_g08_g09_hold_where_conditions_are_enforced_and_leftovers_refused() {
-    check_two(Store::Enforcing, Leftovers::Refused);
+    check_two(ServerKind::Enforcing, OnLeftover::Refused);
 }
 
 #[test]
 fn g03_g04_g05_g06_g07_g08_g09_hold_where_conditions_are_enforced_and_leftovers_replaced() {
-    check_two(Store::Enforcing, Leftovers::Replaced);
+    check_two(ServerKind::Enforcing, OnLeftover::Replaced);
 }
 
 #[test]
 fn g03_g04_g05_g06_g07_g08_g09_hold_where_conditions_are_ignored_and_leftovers_refused() {
-    check_two(Store::Ignoring, Leftovers::Refused);
+    check_two(ServerKind::Ignoring, OnLeftover::Refused);
 }
 
 #[test]
 fn g03_g04_g05_g06_g07_g08_g09_hold_where_conditions_are_ignored_and_leftovers_replaced() {
-    check_two(Store::Ignoring, Leftovers::Replaced);
+    check_two(ServerKind::Ignoring, OnLeftover::Replaced);
 }
 
 #[test]
-fn g03_g04_g05_g06_g07_g08_g09_hold_where_ended_uploads_are_listed_again() {
-    check_two(Store::Echoing, Leftovers::Refused);
-    check_two(Store::Echoing, Leftovers::Replaced);
+fn g03_g04_g05_g06_g07_g08_g09_hold_where_aborted_uploads_are_listed_again() {
+    check_two(ServerKind::Echoing, OnLeftover::Refused);
+    check_two(ServerKind::Echoing, OnLeftover::Replaced);
 }
 
 #[test]
-fn g03_g04_g05_g06_g07_g08_g09_hold_where_an_abort_ruins_a_complete_and_requests_end_in_time() {
-    check_two(Store::Ruining, Leftovers::Refused);
-    check_two(Store::Ruining, Leftovers::Replaced);
+fn g03_g04_g05_g06_g07_g08_g09_hold_where_an_abort_breaks_a_complete_and_requests_end_in_time() {
+    check_two(ServerKind::Ruining, OnLeftover::Refused);
+    check_two(ServerKind::Ruining, OnLeftover::Replaced);
 }
 
 #[test]
@@ -81,37 +82,38 @@ fn g03_g04_g05_g06_g07_g08_g09_hold_between_three_writers() {
 }
 
 #[test]
-fn g09_a_lone_writer_meets_nobody() {
+fn g09_a_lone_writer_has_no_rival() {
     for (_, found) in check(|configuration| configuration.writers == 1) {
-        let strange = [Told::AlreadySealed, Told::Corrupt];
+        let strange = [WriterResult::AlreadySealed, WriterResult::Corrupt];
         assert!(
-            found.told.contains(&Told::Sealed) && strange.iter().all(|t| !found.told.contains(t))
+            found.told.contains(&WriterResult::Sealed)
+                && strange.iter().all(|t| !found.told.contains(t))
         );
     }
     let plain = Configuration { writers: 1, ..Configuration::PLAIN };
-    assert_eq!(explore(plain, 1).told, [Told::Sealed], "where nothing goes wrong");
+    assert_eq!(explore(plain, 1).told, [WriterResult::Sealed], "where nothing goes wrong");
 }
 
 #[test]
-fn every_outcome_is_told_where_requests_are_applied_at_any_time() {
+fn every_result_occurs_where_requests_are_applied_at_any_time() {
     let all = cases::cases().into_iter().filter(|case| {
         let configuration = &case.configuration;
-        case.size == Size::Small
-            && configuration.requests == Requests::MayOutliveGrace
+        case.size == ExplorationSize::Small
+            && configuration.requests == RequestDelay::MayOutliveGrace
             && (configuration.store, configuration.leftovers)
-                == (Store::Enforcing, Leftovers::Replaced)
+                == (ServerKind::Enforcing, OnLeftover::Replaced)
     });
     for case in all {
-        assert_eq!(explore(case.configuration, 1).told, Told::ALL);
+        assert_eq!(explore(case.configuration, 1).told, WriterResult::ALL);
     }
 }
 
 #[test]
-fn every_broken_variant_is_noticed_and_only_because_it_is_broken() {
-    let broken = cases::broken();
+fn every_broken_variant_is_detected_and_only_because_it_is_broken() {
+    let broken = counter_examples::broken();
     assert_eq!(broken.len(), Variant::BROKEN.len());
     let mut noticed = BTreeSet::new();
-    for cases::Broken { configuration, property } in broken {
+    for counter_examples::BrokenVariant { configuration, property } in broken {
         let variant = configuration.variant;
         let sound = report::counter_example(report::unbroken(&configuration), property);
         assert_eq!(sound, None, "{variant:?} is not to blame for {property}");
@@ -119,15 +121,17 @@ fn every_broken_variant_is_noticed_and_only_because_it_is_broken() {
         assert!(story.is_some(), "{variant:?} does not break {property}");
         noticed.insert(property);
     }
-    // G02 falls with each of the others that it stands on.
+    // G02 fails together with the others.
     assert!(ALL.iter().all(|property| noticed.contains(property) || property.starts_with("G02")));
 }
 
 #[test]
-fn what_is_outside_the_assumptions_is_found_and_told_on_the_page() {
+fn the_page_shows_the_results_of_violated_assumptions() {
     let page = page();
-    for cases::Outside { title, configuration, property } in cases::outside() {
+    for counter_examples::OutsideAssumption { title, configuration, property } in
+        counter_examples::outside()
+    {
         let story = report::counter_example(configuration, property).unwrap();
-        assert!(page.contains(&story), "{title}: docs/proof.md is old\n{story}");
+        assert!(page.contains(&story), "{title}: docs/proof.md is outdated\n{story}");
     }
 }

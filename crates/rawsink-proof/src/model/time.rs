@@ -1,57 +1,56 @@
 //! Time without numbers.
 //!
-//! The protocol needs one fact about time: the settings are refused unless the grace is at least
-//! the seal's deadline and one and a half of its timeout. So when an attempt has waited for its
-//! grace, whatever others had begun when it began to wait is over: a seal that rests on an older look
-//! was applied, or is not sent any more, or is never applied.
+//! The protocol needs one fact about time: the grace is at least the seal's deadline plus one and a half
+//! of its timeout, or the library refuses the settings. So when an attempt has waited for its grace, all
+//! requests of others from before the wait have ended: a seal that relies on an older look was applied,
+//! will not be sent, or is never applied.
 //!
-//! That is an order, not a length. When an attempt's grace begins (`Attempt::quiet_since`), every
-//! look and every request under way gets its mark. When it is over, every look with the mark is too
-//! old to seal by, and no request with the mark is applied any more, unless
-//! [`Requests::MayOutliveGrace`](super::Requests). Everything else about time is free: a deadline may
-//! pass at any moment, an attempt may be paused anywhere. So every real run whose requests end in
-//! time is one of the model's, whatever its clocks say.
+//! That is an order, not a length. When an attempt's grace begins (`S3Attempt::quiet_since`), every look
+//! and every request in flight gets its mark. When the grace ends, every look with the mark is too old
+//! for a seal, and no request with the mark is applied, except under
+//! [`RequestDelay::MayOutliveGrace`](super::RequestDelay). Nothing else about time is fixed: a deadline
+//! may pass at any moment, and an attempt may pause anywhere. So the model covers every real execution
+//! whose requests end in time, with any clocks.
 
-/// The attempts, and `clean`, whose waiting began after something else had begun.
+/// The attempts, or `clean`, whose wait began after a look or a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Marks(u8);
+pub struct WaitMarks(u8);
 
-impl Marks {
-    /// The mark of `clean`, which waits for uploads to be old.
+impl WaitMarks {
+    /// The mark of `clean`, which waits until uploads are old.
     pub const CLEAN: u8 = 7;
 
-    /// Tells whether it is marked by one who waits.
+    /// Returns whether it has a mark.
     pub fn has(self, waiting: u8) -> bool {
         self.0 & (1 << waiting) != 0
     }
 
-    /// Marks it.
+    /// Adds a mark.
     pub fn add(&mut self, waiting: u8) {
         self.0 |= 1 << waiting;
     }
 
-    /// Takes a mark away.
+    /// Removes a mark.
     pub fn remove(&mut self, waiting: u8) {
         self.0 &= !(1 << waiting);
     }
 }
 
-/// What a seal rests on: the upload list of step 5, or the payload request where that is left out.
-/// It counts from the sending.
+/// The age of the look on which a seal relies: the upload list of step 5, or the payload request without
+/// step 5. It counts from the sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Look {
-    /// Who began to wait after it was sent.
-    pub marks: Marks,
-    /// Whether one of them has waited: it is certainly older than the grace.
+pub struct LookAge {
+    /// The waits that began after it was sent.
+    pub marks: WaitMarks,
+    /// Whether one of these waits has ended, so that it is older than the grace.
     pub outlived: bool,
 }
 
-/// What an attempt's clock says about its look, where that is not decided by the marks: it may say
-/// either.
+/// What an attempt's clock shows about its look. Both are possible unless the marks decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Clock {
-    /// The deadline, or the grace, has not passed.
+pub enum ClockReading {
+    /// The deadline or the grace has not passed.
     InTime,
-    /// It has.
+    /// The deadline or the grace has passed.
     Late,
 }

@@ -1,62 +1,71 @@
-//! The state of everything, and what the steps of an attempt share.
+//! The state of the model, and the helpers that all steps share.
 
 use super::{
-    configuration::{Configuration, Faults, Requests},
-    ids::Ids,
-    network::{self, Network, Phase, Sent},
-    properties::Broken,
-    time::{Clock, Look, Marks},
+    configuration::{Configuration, FaultBudget, RequestDelay},
+    ids::UploadSet,
+    network::{self, Network, Phase, SentRequest, ServerAnswer},
+    time::{ClockReading, LookAge, WaitMarks},
     variant::Variant,
-    words::{Bucket, Content, Name, Tag, Token},
-    writer::{Opening, Seen, Step, Told, Writer},
+    words::{ModelBucket, ObjectName, SmallTag, Token, token_of},
+    writer::{ModelWriter, OpenTry, PayloadSeen, ProtocolStep, WriterResult},
 };
-use crate::server::Reply;
 
-/// Everything at one moment.
+/// The state of the model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct State {
-    /// The server.
-    pub bucket: Bucket,
-    /// The requests for whose answer nobody waits.
+pub struct ModelState {
+    /// The bucket.
+    pub bucket: ModelBucket,
+    /// The requests without a waiting sender.
     pub network: Network,
     /// The attempts.
-    pub writers: Vec<Writer>,
-    /// `clean`.
-    pub cleaning: Cleaning,
-    /// What may still go wrong.
-    pub faults: Faults,
-    /// What a transition broke.
-    pub broken: Broken,
+    pub writers: Vec<ModelWriter>,
+    /// The run of `clean`.
+    pub cleaning: CleanRun,
+    /// The faults that may still happen.
+    pub faults: FaultBudget,
+    /// The violations so far.
+    pub broken: Violations,
 }
 
-/// `clean`, which ends uploads that are old.
+/// The violated guarantees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Violations {
+    /// An object of a sealed run changed.
+    pub g03: bool,
+    /// A writer was wrongly told `AlreadySealed` or `Corrupt`.
+    pub g07: bool,
+    /// A failed attempt left its upload, or a payload disappeared.
+    pub g08: bool,
+}
+
+/// A run of `clean`, which aborts old uploads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Cleaning {
-    /// It is not at work.
+pub enum CleanRun {
+    /// It is not running.
     No,
-    /// These uploads have seen nothing since it began to count; their age has not come.
-    Counts(Ids),
-    /// Their age has come, and they are going to be ended.
-    Ends(Ids),
+    /// No request has used these uploads since it began. They are not old enough.
+    Counts(UploadSet),
+    /// These uploads are old enough; it aborts them.
+    Ends(UploadSet),
 }
 
-/// A state that is being changed, and what the one who acts meets.
+/// A state during a change, and the choices of the event.
 #[derive(Debug, Clone)]
-pub(super) struct World<'c> {
-    /// What is explored.
+pub(super) struct NextState<'c> {
+    /// The configuration.
     pub configuration: &'c Configuration,
     /// The state.
-    pub state: State,
-    /// What the clock of the attempt that acts says.
-    pub clock: Clock,
-    /// Where a new upload comes among those that are listed.
+    pub state: ModelState,
+    /// The reading of the clock of the acting attempt.
+    pub clock: ClockReading,
+    /// The position of a new upload in the listing.
     pub place: u8,
-    /// What an attempt tells its caller.
-    pub told: Option<Told>,
+    /// The result that an attempt tells its caller.
+    pub told: Option<WriterResult>,
 }
 
-impl State {
-    /// Returns the uploads that are listed, in the protocol's order.
+impl ModelState {
+    /// Returns the listed uploads in the order of the protocol.
     pub(super) fn listed(&self) -> Vec<u8> {
         let uploads = &self.bucket.uploads;
         let mut listed: Vec<_> =
@@ -66,78 +75,81 @@ impl State {
     }
 
     pub(super) fn is_sealed(&self) -> bool {
-        self.bucket.objects.contains_key(&Name::Seal)
+        self.bucket.objects.contains_key(&ObjectName::Seal)
     }
 
-    /// Whether time lets a wait end: where requests end in time, no Complete runs that it waits for.
+    /// Returns whether a wait can end. Where requests end in time, it ends after every Complete with its
+    /// mark.
     pub(super) fn may_outwait(&self, configuration: &Configuration, waiting: u8) -> bool {
-        configuration.requests != Requests::EndWithinGrace || !self.network.runs_for(waiting)
+        configuration.requests != RequestDelay::EndWithinGrace || !self.network.runs_for(waiting)
     }
 }
 
-impl World<'_> {
-    pub(super) fn writer(&self, w: u8) -> &Writer {
+impl NextState<'_> {
+    pub(super) fn writer(&self, w: u8) -> &ModelWriter {
         &self.state.writers[usize::from(w)]
     }
 
-    pub(super) fn writer_mut(&mut self, w: u8) -> &mut Writer {
+    pub(super) fn writer_mut(&mut self, w: u8) -> &mut ModelWriter {
         &mut self.state.writers[usize::from(w)]
     }
 
-    pub(super) fn go(&mut self, w: u8, step: Step) {
+    pub(super) fn go(&mut self, w: u8, step: ProtocolStep) {
         self.writer_mut(w).step = step;
     }
 
-    /// Applies a request in one go.
-    pub(super) fn apply(&mut self, sent: Sent) -> Reply<Name, Content, Token> {
+    /// Applies a request in one step.
+    pub(super) fn apply(&mut self, sent: SentRequest) -> ServerAnswer {
         let id = match sent {
-            Sent::CreateUpload(token) => self.free_upload(token),
+            SentRequest::CreateUpload(token) => self.free_upload(token),
             _ => 0,
         };
         network::apply(&mut self.state.bucket, sent, id, self.place)
     }
 
-    /// Returns an id that nobody knows.
+    /// Returns an unused id.
     fn free_upload(&self, token: Token) -> u8 {
         let (named, bucket) = (self.named(), &self.state.bucket);
         let is_free = |id: &u8| !named.contains(*id) && !bucket.knows_upload((*id).into());
         token.uploads().find(is_free).expect("a token has fewer uploads than ids")
     }
 
-    /// Returns the uploads that somebody may still name.
-    pub(super) fn named(&self) -> Ids {
-        let writers = self.state.writers.iter().fold(Ids::NONE, |named, writer| {
-            let own = writer.upload.map_or(Ids::NONE, Ids::one);
+    /// Returns the uploads that an attempt, a request or `clean` may still name.
+    pub(super) fn named(&self) -> UploadSet {
+        let writers = self.state.writers.iter().fold(UploadSet::NONE, |named, writer| {
+            let own = writer.upload.map_or(UploadSet::NONE, UploadSet::one);
             named.with(writer.ended).with(own).with(step_ids(writer.step))
         });
         let sent = self.state.network.iter().filter_map(|flight| match flight.sent {
-            Sent::Complete(_, id, _) | Sent::Abort(id) | Sent::Part(_, id) => Some(id),
-            Sent::Put(_) | Sent::Seal(_) | Sent::CreateUpload(_) => None,
+            SentRequest::Complete(_, id, _) | SentRequest::Abort(id) | SentRequest::Part(_, id) => {
+                Some(id)
+            }
+            SentRequest::Put(_) | SentRequest::Seal(_) | SentRequest::CreateUpload(_) => None,
         });
         writers.with(sent.collect()).with(match self.state.cleaning {
-            Cleaning::No => Ids::NONE,
-            Cleaning::Counts(ids) | Cleaning::Ends(ids) => ids,
+            CleanRun::No => UploadSet::NONE,
+            CleanRun::Counts(ids) | CleanRun::Ends(ids) => ids,
         })
     }
 
-    /// What HEAD of the payload means to an attempt.
-    pub(super) fn look_at_payload(&self, w: u8) -> Seen {
+    /// Returns what HEAD of the payload shows to an attempt.
+    pub(super) fn look_at_payload(&self, w: u8) -> PayloadSeen {
         let writer = self.writer(w);
-        let Some(stored) = self.state.bucket.objects.get(&Name::Payload) else {
-            return Seen::Absent;
+        let Some(stored) = self.state.bucket.objects.get(&ObjectName::Payload) else {
+            return PayloadSeen::Absent;
         };
-        let tag = Tag::try_from(stored.tag).expect("tags are small");
+        let tag = SmallTag::try_from(stored.tag).expect("tags are small");
         let left = writer.leftover.is_some_and(|leftover| leftover.tag == tag);
-        if stored.token == writer.token {
-            Seen::Mine
+        if token_of(stored) == writer.token {
+            PayloadSeen::Mine
         } else if left {
-            Seen::Leftover
+            PayloadSeen::Leftover
         } else {
-            Seen::Another(tag)
+            PayloadSeen::Another(tag)
         }
     }
 
-    /// `Attempt::quiet_since`: this attempt's grace counts from now.
+    /// `S3Attempt::quiet_since`: the grace of this attempt counts from now.
     pub(super) fn quiet_since(&mut self, waiting: u8) {
         for (number, writer) in (0..).zip(&mut self.state.writers) {
             if let Some(look) = writer.look.as_mut().filter(|_| number != waiting) {
@@ -147,13 +159,13 @@ impl World<'_> {
         self.state.network.mark(waiting);
     }
 
-    /// A wait is over: what it waited for is old.
+    /// Ends a wait: everything with its mark is old.
     pub(super) fn outwait(&mut self, waiting: u8) {
         let requests = self.configuration.requests;
         self.state.network.drop_marked(waiting, |sent| match requests {
-            Requests::EndWithinGrace => true,
-            Requests::SealsEndWithinGrace | Requests::SealsTakeAGrace => sent.is_seal(),
-            Requests::MayOutliveGrace => false,
+            RequestDelay::EndWithinGrace => true,
+            RequestDelay::SealsEndWithinGrace | RequestDelay::SealsTakeAGrace => sent.is_seal(),
+            RequestDelay::MayOutliveGrace => false,
         });
         for writer in &mut self.state.writers {
             if let Some(look) = &mut writer.look {
@@ -163,61 +175,62 @@ impl World<'_> {
         self.forget_wait(waiting);
     }
 
-    /// Nobody waits with this mark any more.
+    /// Removes the mark of a wait.
     pub(super) fn forget_wait(&mut self, waiting: u8) {
         for writer in &mut self.state.writers {
             if let Some(look) = &mut writer.look {
                 look.marks.remove(waiting);
                 if look.outlived {
-                    // Older than any grace already.
-                    look.marks = Marks::default();
+                    // It is already older than every grace.
+                    look.marks = WaitMarks::default();
                 }
             }
         }
         self.state.network.unmark(waiting);
     }
 
-    /// What the attempt's clock says about its look.
+    /// Returns whether the attempt's look is young by its clock.
     pub(super) fn is_in_time(&self, w: u8) -> bool {
         let outlived = self.writer(w).look.is_none_or(|look| look.outlived);
-        !outlived && self.clock == Clock::InTime
+        !outlived && self.clock == ClockReading::InTime
     }
 
-    /// The attempt's look was sent now.
+    /// Notes that the attempt sends its look now.
     pub(super) fn look_sent(&mut self, w: u8) {
-        self.writer_mut(w).look = Some(Look::default());
+        self.writer_mut(w).look = Some(LookAge::default());
     }
 
-    /// A request of an attempt stays under way without it.
-    pub(super) fn leave(&mut self, w: u8, sent: Sent) {
+    /// Leaves a request of an attempt in flight.
+    pub(super) fn leave(&mut self, w: u8, sent: SentRequest) {
         let requests = self.configuration.requests;
-        // A seal is bound by its look's deadline, and by the limit of each sending.
+        // The deadline of its look and the timeout of each sending limit a seal.
         let bound = sent.is_seal()
-            && requests != Requests::SealsTakeAGrace
+            && requests != RequestDelay::SealsTakeAGrace
             && self.configuration.variant != Variant::WithoutDeadline;
         let look = self.writer(w).look.filter(|_| bound);
         let is_over = look.is_some_and(|look| look.outlived);
-        if is_over && requests != Requests::MayOutliveGrace {
+        if is_over && requests != RequestDelay::MayOutliveGrace {
             return;
         }
         let marks = look.map(|look| look.marks).unwrap_or_default();
         self.state.network.add(sent, Phase::Sent, marks);
     }
 
-    /// An attempt ends, and tells this.
-    pub(super) fn over(&mut self, w: u8, told: Told) {
+    /// Ends an attempt with a result.
+    pub(super) fn over(&mut self, w: u8, told: WriterResult) {
         self.told = Some(told);
         self.writer_mut(w).stop(told.leaves());
         self.forget_wait(w);
     }
 }
 
-fn step_ids(step: Step) -> Ids {
+fn step_ids(step: ProtocolStep) -> UploadSet {
     match step {
-        Step::CreateUpload(Opening::Second(seen)) | Step::ListUploads(Opening::Second(seen)) => {
-            seen
-        }
-        Step::LookBeforeEnding(all) | Step::EndUploads(_, _, all) | Step::ListEnded(_, all) => all,
-        _ => Ids::NONE,
+        ProtocolStep::CreateUpload(OpenTry::Second(seen))
+        | ProtocolStep::ListUploads(OpenTry::Second(seen)) => seen,
+        ProtocolStep::LookBeforeEnding(all)
+        | ProtocolStep::EndUploads(_, _, all)
+        | ProtocolStep::ListEnded(_, all) => all,
+        _ => UploadSet::NONE,
     }
 }

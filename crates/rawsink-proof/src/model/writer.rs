@@ -1,130 +1,132 @@
-//! What one attempt knows and where it stands: the fields of the code's `Attempt`, and its program
-//! counter.
+//! The state of one attempt: the fields of the code's `S3Attempt`, and its program counter.
 
 use super::{
-    ids::Ids,
-    time::Look,
-    words::{Tag, Token},
+    ids::UploadSet,
+    time::LookAge,
+    words::{SmallTag, Token},
 };
 
-/// One attempt.
+/// The state of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Writer {
-    /// Where it stands.
-    pub step: Step,
-    /// How its payload goes, unless something makes it go by multipart.
-    pub way: Way,
+pub struct ModelWriter {
+    /// Its program counter.
+    pub step: ProtocolStep,
+    /// The way of its payload, unless company forces the multipart way.
+    pub way: PayloadWay,
     /// The token of its requests.
     pub token: Token,
-    /// The payload that it is going to replace.
-    pub leftover: Option<Leftover>,
+    /// The payload that it will replace.
+    pub leftover: Option<ReplacedPayload>,
     /// Its own upload.
     pub upload: Option<u8>,
-    /// Whether it ended somebody's upload.
+    /// Whether it aborted another's upload.
     pub ended_another: bool,
-    /// Uploads that it saw ended; kept only where they can be listed again.
-    pub ended: Ids,
-    /// What its end may touch.
-    pub stage: Stage,
+    /// Uploads that it aborted; kept only where they can be listed again.
+    pub ended: UploadSet,
+    /// How far its payload is, which decides what its end may abort.
+    pub stage: PayloadProgress,
     /// Whether a payload request may still be applied.
     pub payload_in_doubt: bool,
     /// Whether a seal may still appear.
     pub seal_in_doubt: bool,
-    /// What its seal rests on, and how old that is.
-    pub look: Option<Look>,
+    /// The age of the look on which its seal relies.
+    pub look: Option<LookAge>,
 }
 
-impl Writer {
-    /// An attempt that has not begun.
+impl ModelWriter {
+    /// Returns an attempt that has not begun.
     pub const fn idle(number: u8) -> Self {
         Self {
-            step: Step::Idle,
-            way: Way::Single,
+            step: ProtocolStep::Idle,
+            way: PayloadWay::Single,
             token: Token::first(number),
             leftover: None,
             upload: None,
             ended_another: false,
-            ended: Ids::NONE,
-            stage: Stage::Rows,
+            ended: UploadSet::NONE,
+            stage: PayloadProgress::Rows,
             payload_in_doubt: false,
             seal_in_doubt: false,
             look: None,
         }
     }
 
-    /// Tells whether it is at work.
+    /// Returns whether it is active.
     pub fn is_alive(&self) -> bool {
-        !matches!(self.step, Step::Idle | Step::Sealed | Step::Failed | Step::Gone)
+        !matches!(
+            self.step,
+            ProtocolStep::Idle | ProtocolStep::Sealed | ProtocolStep::Failed | ProtocolStep::Gone
+        )
     }
 
-    /// Ends, and forgets everything that nothing depends on any more.
-    pub fn stop(&mut self, step: Step) {
-        let sealed = step == Step::Sealed;
+    /// Ends it, and resets all fields without an effect.
+    pub fn stop(&mut self, step: ProtocolStep) {
+        let sealed = step == ProtocolStep::Sealed;
         let number = self.token.writer();
         let token = if sealed { self.token } else { Token::first(number) };
         *self = Self { step, token, ..Self::idle(number) };
     }
 }
 
-/// How a payload goes.
+/// How a payload is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Way {
-    /// It fits one part: one PUT.
+pub enum PayloadWay {
+    /// By one PUT, because it fits one part.
     Single,
-    /// It does not.
+    /// By a multipart upload.
     Multipart,
 }
 
-/// A payload that is to be replaced.
+/// A payload that an attempt will replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Leftover {
-    /// The server's tag of it.
-    pub tag: Tag,
-    /// Whether this attempt made it.
+pub struct ReplacedPayload {
+    /// Its tag.
+    pub tag: SmallTag,
+    /// Whether this attempt created it.
     pub own: bool,
 }
 
-/// How far an attempt has come, which decides what its end may touch.
+/// How far a payload is, which decides what the end of the attempt may abort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stage {
-    /// Rows are taken; an upload may be open.
+pub enum PayloadProgress {
+    /// The attempt takes rows. Its upload may be open.
     Rows,
-    /// The payload went by a single PUT.
+    /// The payload was sent by one PUT.
     Single,
-    /// Complete was sent: this upload is never ended any more.
+    /// Complete was sent. The attempt never aborts this upload.
     CompleteSent,
 }
 
-/// Where an attempt stands: which answer it waits for, or what it does next.
+/// The program counter of an attempt: the answer that it waits for, or its next action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum ProtocolStep {
     /// It has not begun.
     Idle,
     /// Step 1: lists the run.
     Begin,
-    /// Rows come; the first part, or the whole payload, is sent next.
+    /// Takes rows. Next it sends the first part, or the whole payload.
     Rows,
     /// Step 2: creates an upload.
-    CreateUpload(Opening),
+    CreateUpload(OpenTry),
     /// Step 2: lists the uploads of the key.
-    ListUploads(Opening),
-    /// Step 2: HEAD of the seal, before these uploads of others are ended.
-    LookBeforeEnding(Ids),
-    /// Step 2: ends uploads: those still to do in this round, and all of the round.
-    EndUploads(Ending, Ids, Ids),
-    /// Step 2: lists the uploads, to see them ended.
-    ListEnded(Ending, Ids),
-    /// Step 2: lists what is there before the second try.
+    ListUploads(OpenTry),
+    /// Step 2: HEAD of the seal, before it aborts these uploads of others.
+    LookBeforeEnding(UploadSet),
+    /// Step 2: aborts uploads: the rest of this round, and all of the round.
+    EndUploads(AbortTarget, UploadSet, UploadSet),
+    /// Step 2: lists the uploads, to check that they are gone.
+    ListEnded(AbortTarget, UploadSet),
+    /// Step 2: lists the uploads before the second try.
     ListBefore,
     /// Sends its part.
     Part,
     /// Step 3, before this look.
-    WaitForGrace(When),
+    WaitForGrace(LookMoment),
     /// Step 4: HEAD of the payload.
-    LookAtPayload(When),
+    LookAtPayload(LookMoment),
     /// Step 4: HEAD of the seal.
-    LookAtSeal(When, Seen),
-    /// Step 4: lists the uploads after a doubtful answer, to see whether its own was ended.
+    LookAtSeal(LookMoment, PayloadSeen),
+    /// Step 4: lists the uploads after a doubtful answer, to check whether its own was aborted.
     ListOwn,
     /// Step 4: about to send Complete.
     SendComplete,
@@ -132,77 +134,77 @@ pub enum Step {
     Put,
     /// Step 4: Complete.
     Complete,
-    /// Step 4: Complete runs.
+    /// Step 4: Complete is running.
     CompleteRuns,
     /// Step 5: about to list the uploads.
-    SendList(Reason),
+    SendList(LookReason),
     /// Step 5: lists the uploads.
-    List(Reason),
-    /// A variant's step 5: the list was applied, and its answer is on its way.
-    Listed(Reason, Company),
-    /// Step 5: HEAD of the payload, after a list that showed company or not.
-    Head(Reason, Company),
+    List(LookReason),
+    /// Step 5 of a variant: the list was applied, and its answer is in flight.
+    Listed(LookReason, OtherUploads),
+    /// Step 5: HEAD of the payload after the list.
+    Head(LookReason, OtherUploads),
     /// Step 6: PUT of the seal.
     Seal,
     /// Step 6: GET of the seal.
     ReadSeal,
-    /// Its end after a failure: ends its own upload, then tells this.
-    End(Told),
+    /// The end after a failure: aborts its own upload, then tells this result.
+    End(WriterResult),
     /// It told its caller "sealed".
     Sealed,
-    /// It told a final error; which one makes no difference to what comes.
+    /// It told a final error. The kind has no effect.
     Failed,
-    /// It died, or told what says nothing about its seal.
+    /// It died, or told a result that leaves its seal open.
     Gone,
 }
 
 /// The tries of step 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Opening {
+pub enum OpenTry {
     /// The first.
     First,
-    /// The second; these uploads count as earlier, whatever their time says.
-    Second(Ids),
+    /// The second. These uploads count as earlier, regardless of their times.
+    Second(UploadSet),
 }
 
-/// Whose uploads are ended, and so what comes after.
+/// Whose uploads an attempt aborts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ending {
-    /// Its own, to try once more.
+pub enum AbortTarget {
+    /// Its own, before the second try.
     Own,
-    /// Those of others, who are superseded.
+    /// Those of others, which it supersedes.
     Others,
 }
 
-/// When a look is taken in step 4.
+/// The reason for a look in step 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum When {
+pub enum LookMoment {
     /// Before Complete is sent.
     BeforeComplete,
     /// After a doubtful answer to the payload request.
     InDoubt,
-    /// Once more, a grace after another payload had appeared.
+    /// Once more, a grace after another payload appeared.
     BeforeCompleteAgain,
-    /// After an answer, or a list, that shows that the upload is gone.
+    /// After an answer or a list without the upload.
     UploadGone,
 }
 
-/// What a look at the payload shows.
+/// What HEAD of the payload shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Seen {
+pub enum PayloadSeen {
     /// Nothing.
     Absent,
     /// This attempt's payload.
     Mine,
-    /// What this attempt replaces.
+    /// The payload that this attempt replaces.
     Leftover,
     /// Another one, by its tag.
-    Another(Tag),
+    Another(SmallTag),
 }
 
-/// Why an attempt looks once more.
+/// The reason for one more look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
+pub enum LookReason {
     /// Step 5: before its seal is sent.
     BeforeSeal,
     /// Step 6: before a seal in doubt is sent again.
@@ -211,47 +213,49 @@ pub enum Reason {
     LateEvidence,
 }
 
-/// What a list of uploads showed beside the own one.
+/// The other uploads in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Company {
-    /// Nothing.
+pub enum OtherUploads {
+    /// None.
     Alone,
-    /// Another's upload.
+    /// At least one.
     Others,
-    /// It was not asked for yet.
+    /// Unknown: the list was not requested yet.
     Unasked,
 }
 
-/// What an attempt tells its caller: sealed, or the kind of its error.
+/// The result that an attempt tells its caller: sealed, or the kind of its error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Told {
+pub enum WriterResult {
     /// The partition is sealed, by this attempt.
     Sealed,
     /// Another attempt sealed it.
     AlreadySealed,
-    /// Another attempt is or was at work.
+    /// Another attempt is or was active.
     Conflict,
     /// A request was refused.
     Denied,
-    /// Something failed, or the caller gave up.
+    /// A request failed, or the caller gave up.
     Unavailable,
-    /// The seal may be there or still appear.
+    /// The seal may exist or still appear.
     Unknown,
-    /// The seal is there and covers another payload.
+    /// The seal exists and covers another payload.
     Corrupt,
 }
 
-impl Told {
-    /// Returns what is left of an attempt that told this.
-    pub fn leaves(self) -> Step {
+impl WriterResult {
+    /// Returns the final step of an attempt with this result.
+    pub fn leaves(self) -> ProtocolStep {
         match self {
-            Self::Sealed => Step::Sealed,
-            Self::Unknown | Self::Corrupt => Step::Gone,
-            Self::AlreadySealed | Self::Conflict | Self::Denied | Self::Unavailable => Step::Failed,
+            Self::Sealed => ProtocolStep::Sealed,
+            Self::Unknown | Self::Corrupt => ProtocolStep::Gone,
+            Self::AlreadySealed | Self::Conflict | Self::Denied | Self::Unavailable => {
+                ProtocolStep::Failed
+            }
         }
     }
 
-    /// Every one.
+    /// All results.
     pub const ALL: [Self; 7] = [
         Self::Sealed,
         Self::AlreadySealed,

@@ -1,4 +1,4 @@
-//! Who does something, each in processes of its own.
+//! The actors: writers, readers, validators, consumers and cleaners, each in its own processes.
 
 mod cleaners;
 mod observers;
@@ -7,13 +7,14 @@ mod writers;
 use tokio::task::JoinError;
 
 use super::{
-    process::{Here, NOBODY, ProcessId},
+    handle::ProcessHandle,
+    ids::{NOBODY, ProcessId},
     time::Micros,
-    world::Shared,
+    world::SharedWorld,
 };
 
-/// Starts everybody whom the plan names.
-pub(super) fn start(world: &Shared) {
+/// Starts all actors of the plan.
+pub(super) fn start(world: &SharedWorld) {
     let (writers, observers, cleaners) = {
         let plan = &world.lock().plan;
         (plan.writers.clone(), plan.observers.clone(), plan.cleaners.clone())
@@ -29,8 +30,8 @@ pub(super) fn start(world: &Shared) {
     }
 }
 
-/// Lets somebody alone clean, perhaps, then write every run, and read it.
-pub(super) fn start_alone(world: &Shared) {
+/// Starts a lone actor: it may clean, then it writes and reads every run.
+pub(super) fn start_alone(world: &SharedWorld) {
     let world = world.clone();
     tokio::spawn(async move {
         let (runs, cleaner) = {
@@ -48,14 +49,14 @@ pub(super) fn start_alone(world: &Shared) {
     });
 }
 
-/// Runs a job in a process; `None` where the process was killed.
-async fn in_process<T, F>(world: &Shared, process: ProcessId, job: F) -> Option<T>
+/// Runs a job in a process; returns `None` if the process is killed.
+async fn in_process<T, F>(world: &SharedWorld, process: ProcessId, job: F) -> Option<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
     let task = tokio::spawn(job);
-    world.lock().is_task(process, task.abort_handle());
+    world.lock().set_task(process, task.abort_handle());
     match task.await {
         Ok(done) => Some(done),
         Err(ended) => {
@@ -65,7 +66,7 @@ where
     }
 }
 
-fn report_panic(world: &Shared, ended: JoinError) {
+fn report_panic(world: &SharedWorld, ended: JoinError) {
     if let Ok(panic) = ended.try_into_panic() {
         let text = panic.downcast_ref::<String>().cloned().or_else(|| {
             let text: Option<&&str> = panic.downcast_ref();
@@ -76,6 +77,6 @@ fn report_panic(world: &Shared, ended: JoinError) {
 }
 
 /// Waits outside of any process.
-async fn wait(world: &Shared, time: Micros) {
-    Here { world: world.clone(), id: NOBODY }.wait(time).await;
+async fn wait(world: &SharedWorld, time: Micros) {
+    ProcessHandle { world: world.clone(), id: NOBODY }.wait(time).await;
 }

@@ -1,4 +1,4 @@
-//! Who knows everything, and looks after every step whether the guarantees hold.
+//! The auditor: it knows everything, and checks the guarantees after every event.
 
 mod attempts;
 mod cleaning;
@@ -12,77 +12,74 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use rawsink::ErrorKind;
 
-use self::{attempts::Attempt, runs::Run};
+use self::{attempts::AttemptRecord, observers::AuthorityHistory, runs::RunRecord};
 use super::{
+    ids::AttemptId,
     options::{Lateness, Options},
-    plan::Plan,
+    plan::SeedPlan,
 };
 
 pub(super) use self::{
-    attempts::Told,
-    observers::{Judged, Seen},
+    attempts::WriterOutcome,
+    observers::{ReadResult, StateChange},
 };
 
-/// Which attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct AttemptId(pub(super) usize);
-
-/// Knows what everybody wrote, was told and read.
+/// Everything that processes wrote, were told and read.
 #[derive(Debug)]
 pub(super) struct Auditor {
-    attempts: Vec<Attempt>,
-    /// Whose token it is.
+    attempts: Vec<AttemptRecord>,
+    /// The owner of each token.
     tokens: BTreeMap<String, AttemptId>,
-    runs: Vec<Run>,
-    /// The authority of each logical partition, and how often it was judged.
-    authority: BTreeMap<String, observers::Authority>,
+    runs: Vec<RunRecord>,
+    /// The history of each logical partition.
+    authority: BTreeMap<String, AuthorityHistory>,
     lateness: Lateness,
-    /// Kinds of errors that are no surprise.
+    /// Kinds of errors that the plan causes.
     expected: Vec<ErrorKind>,
     violation: Option<String>,
 }
 
 impl Auditor {
-    pub(super) fn new(plan: &Plan, options: Options) -> Self {
+    pub(super) fn new(plan: &SeedPlan, options: Options) -> Self {
         Self {
             attempts: Vec::new(),
             tokens: BTreeMap::new(),
-            runs: plan.runs.iter().map(|run| Run::new(&run.prefix)).collect(),
+            runs: plan.runs.iter().map(|run| RunRecord::new(&run.prefix)).collect(),
             authority: BTreeMap::new(),
             lateness: options.lateness,
-            expected: plan.weather.refusals(),
+            expected: plan.mishaps.refusals(),
             violation: None,
         }
     }
 
-    /// Returns the first guarantee that was broken, and how.
+    /// Returns the first violation of a guarantee.
     pub(super) fn violation(&self) -> Option<&str> {
         self.violation.as_deref()
     }
 
-    /// Notes that a guarantee was broken; the first one counts.
+    /// Notes a violation of a guarantee; the first one is kept.
     pub(super) fn violate(&mut self, how: String) {
         self.violation.get_or_insert(how);
     }
 
-    /// Tells whether an error means that something is set up wrong, where nothing is.
+    /// Returns whether an error blames settings that are right.
     fn is_surprise(&self, kind: ErrorKind) -> bool {
         let of_setup = [ErrorKind::Denied, ErrorKind::Unsupported, ErrorKind::Invalid];
         of_setup.contains(&kind) && !self.expected.contains(&kind)
     }
 
-    fn run(&self, prefix: &str) -> &Run {
+    fn run(&self, prefix: &str) -> &RunRecord {
         let mut runs = self.runs.iter();
         runs.find(|run| run.prefix == prefix).expect("every run is in the plan")
     }
 
-    fn run_mut(&mut self, prefix: &str) -> &mut Run {
+    fn run_mut(&mut self, prefix: &str) -> &mut RunRecord {
         let mut runs = self.runs.iter_mut();
         runs.find(|run| run.prefix == prefix).expect("every run is in the plan")
     }
 }
 
-/// Returns the run that a key belongs to, as what its keys start with.
+/// Returns the prefix of the run of a key.
 fn run_of(key: &str) -> &str {
     key.rfind('/').map_or(key, |at| &key[..=at])
 }

@@ -1,62 +1,84 @@
-//! The library's requests, sent as messages.
+//! The library's client: it sends each request as a message.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use fake_s3::{WriteCondition, format_name as name};
 use futures_util::{StreamExt, stream};
-use rawsink::store::{
-    WriterToken,
-    s3::{
-        self, Condition, Content, Head, OpenUpload, Page, Requests, UploadMarker, UploadPage,
-        UploadParts,
+use rawsink::{
+    RawSink,
+    store::{
+        LeftoverPolicy, WriterToken,
+        s3::{
+            self, CompleteConditions, Condition, Content, Head, OpenUpload, Page, Requests,
+            UploadMarker, UploadPage, UploadParts,
+        },
     },
 };
 
 use super::{
-    faults::Body,
-    messages::{Answer, Tag},
-    process::Here,
-    requests::{self, Blob, Reply, Request, name, number},
+    conversions::{self, number},
+    handle::ProcessHandle,
+    message::{ClientAnswer, TagDelivery},
+    mishaps::BodyDelivery,
+    requests::{Request, ServerReply},
     time::{MINUTE, Micros, micros, timestamp_of},
 };
-use crate::server;
 
-/// How long the client over HTTP waits for most requests, for a part, and for Complete.
+/// The timeouts of the HTTP client: for most requests, for a part, and for Complete.
 const LIMIT: Micros = MINUTE;
 const PART_LIMIT: Micros = 5 * MINUTE;
 const COMPLETE_LIMIT: Micros = 10 * MINUTE;
 
-impl Here {
-    async fn ask(&self, request: Request, limit: Micros) -> s3::Reply<(Reply, Tag, Body)> {
+impl ProcessHandle {
+    /// Opens the sink as a process does that does not write.
+    pub(super) fn sink(&self) -> RawSink {
+        self.sink_with(LeftoverPolicy::Replace, CompleteConditions::Ignored)
+    }
+
+    /// Opens the sink.
+    pub(super) fn sink_with(
+        &self,
+        leftover: LeftoverPolicy,
+        conditions: CompleteConditions,
+    ) -> RawSink {
+        self.sink_over(Arc::new(self.clone()), leftover, conditions)
+    }
+
+    async fn send(
+        &self,
+        request: Request,
+        limit: Micros,
+    ) -> s3::Reply<(ServerReply, TagDelivery, BodyDelivery)> {
         let sent = self.world.lock().send(self.id, request, limit);
         let answered = match sent {
             Some(answer) => answer.await.ok(),
             None => None,
         };
         match answered {
-            Some(Answer { reply, tag, body }) => Ok((reply?, tag, body)),
-            // Killed: nothing goes on here.
+            Some(ClientAnswer { reply, tag, body }) => Ok((reply?, tag, body)),
+            // The process was killed.
             None => std::future::pending().await,
         }
     }
 
-    /// Returns a body in pieces, as far as it comes.
-    fn pieces(&self, blob: &Bytes, body: Body) -> Vec<s3::Reply<Bytes>> {
+    /// Returns the pieces of a body that arrive.
+    fn pieces(&self, blob: &Bytes, body: BodyDelivery) -> Vec<s3::Reply<Bytes>> {
         let mut world = self.world.lock();
         let mut blob = blob.clone();
         let some = blob.len() as u64;
         let mut end = None;
         match body {
             _ if blob.is_empty() => {}
-            Body::Whole => {}
-            Body::Cut | Body::Short => {
+            BodyDelivery::Whole => {}
+            BodyDelivery::Cut | BodyDelivery::Short => {
                 let bytes = world.random.between(0, some - 1);
-                blob.truncate(usize::try_from(bytes).expect("less than there is"));
-                end = (body == Body::Cut).then(|| Err(requests::unanswered("body cut")));
+                blob.truncate(usize::try_from(bytes).expect("it is below the length"));
+                end = (body == BodyDelivery::Cut).then(|| Err(conversions::unanswered("body cut")));
             }
-            Body::Garbled => {
-                let at = usize::try_from(world.random.below(some)).expect("less than there is");
+            BodyDelivery::Garbled => {
+                let at = usize::try_from(world.random.below(some)).expect("it is below the length");
                 let mut garbled = blob.to_vec();
                 garbled[at] ^= 1;
                 blob = garbled.into();
@@ -66,31 +88,31 @@ impl Here {
         let mut pieces = Vec::new();
         while !blob.is_empty() {
             let bytes = world.random.between(1, 200).min(blob.len() as u64);
-            pieces.push(Ok(blob.split_to(usize::try_from(bytes).expect("at most what is there"))));
+            pieces
+                .push(Ok(blob.split_to(usize::try_from(bytes).expect("it is at most the length"))));
         }
         pieces.extend(end);
         pieces
     }
 }
 
-/// The server answers what it was asked.
-fn unexpected(reply: &Reply) -> ! {
-    panic!("the server answered something else: {reply:?}")
+fn unexpected(reply: &ServerReply) -> ! {
+    panic!("the server answered another request: {reply:?}")
 }
 
 #[async_trait]
-impl Requests for Here {
+impl Requests for ProcessHandle {
     async fn head(&self, key: &str) -> s3::Reply<Option<Head>> {
-        match self.ask(Request::Head { key: key.to_owned() }, LIMIT).await?.0 {
-            Reply::Head(head) => Ok(head.map(requests::head)),
+        match self.send(Request::Head { key: key.to_owned() }, LIMIT).await?.0 {
+            ServerReply::Head(head) => Ok(head.map(conversions::head)),
             reply => unexpected(&reply),
         }
     }
 
     async fn get(&self, key: &str, offset: u64) -> s3::Reply<Option<Content>> {
-        let (reply, _, body) = self.ask(Request::Get { key: key.to_owned() }, LIMIT).await?;
-        let Reply::Content(found) = reply else { unexpected(&reply) };
-        let Some((head, Blob(whole))) = found else { return Ok(None) };
+        let (reply, _, body) = self.send(Request::Get { key: key.to_owned() }, LIMIT).await?;
+        let ServerReply::Content(found) = reply else { unexpected(&reply) };
+        let Some((head, whole)) = found else { return Ok(None) };
         let from = whole.len().min(usize::try_from(offset).unwrap_or(usize::MAX));
         let pieces = self.pieces(&whole.slice(from..), body);
         let here = self.clone();
@@ -103,7 +125,7 @@ impl Requests for Here {
         });
         Ok(Some(Content {
             etag: name(head.tag),
-            writer: head.token,
+            writer: head.metadata,
             bytes: whole.len() as u64,
             chunks: chunks.boxed(),
         }))
@@ -111,9 +133,9 @@ impl Requests for Here {
 
     async fn list(&self, prefix: &str, after: Option<&str>) -> s3::Reply<Page> {
         let (prefix, after) = (prefix.to_owned(), after.map(str::to_owned));
-        match self.ask(Request::List { prefix, after }, LIMIT).await?.0 {
-            Reply::Listed(page, next) => {
-                let objects = page.into_iter().map(|(key, head)| (key, requests::head(head)));
+        match self.send(Request::List { prefix, after }, LIMIT).await?.0 {
+            ServerReply::Listed(page, next) => {
+                let objects = page.into_iter().map(|(key, head)| (key, conversions::head(head)));
                 Ok(Page { objects: objects.collect(), next })
             }
             reply => unexpected(&reply),
@@ -128,18 +150,18 @@ impl Requests for Here {
         timeout: Duration,
     ) -> s3::Reply<String> {
         let (key, token) = (key.to_owned(), token.to_string());
-        let request = Request::Create { key, body: Blob(body), token };
-        match self.ask(request, micros(timeout)).await? {
-            (Reply::Created(tag), Tag::Shown, _) => Ok(name(tag)),
-            (Reply::Created(_), Tag::Empty, _) => Ok(String::new()),
+        let request = Request::Create { key, body, token };
+        match self.send(request, micros(timeout)).await? {
+            (ServerReply::Created(tag), TagDelivery::Shown, _) => Ok(name(tag)),
+            (ServerReply::Created(_), TagDelivery::Empty, _) => Ok(String::new()),
             (reply, ..) => unexpected(&reply),
         }
     }
 
     async fn create_upload(&self, key: &str, token: &WriterToken) -> s3::Reply<String> {
         let request = Request::CreateUpload { key: key.to_owned(), token: token.to_string() };
-        match self.ask(request, LIMIT).await?.0 {
-            Reply::UploadCreated(upload) => Ok(name(upload)),
+        match self.send(request, LIMIT).await?.0 {
+            ServerReply::UploadCreated(upload) => Ok(name(upload)),
             reply => unexpected(&reply),
         }
     }
@@ -151,17 +173,16 @@ impl Requests for Here {
         part: i32,
         body: Bytes,
     ) -> s3::Reply<String> {
-        let request =
-            Request::UploadPart { upload: number(upload), number: part, body: Blob(body) };
-        match self.ask(request, PART_LIMIT).await?.0 {
-            Reply::PartTaken(tag) => Ok(name(tag)),
+        let request = Request::UploadPart { upload: number(upload), number: part, body };
+        match self.send(request, PART_LIMIT).await?.0 {
+            ServerReply::PartTaken(tag) => Ok(name(tag)),
             reply => unexpected(&reply),
         }
     }
 
     async fn list_uploads(&self, key: &str) -> s3::Reply<Vec<OpenUpload>> {
-        match self.ask(Request::ListUploads { key: key.to_owned() }, LIMIT).await?.0 {
-            Reply::Uploads(open) => Ok(open.iter().map(requests::open_upload).collect()),
+        match self.send(Request::ListUploads { key: key.to_owned() }, LIMIT).await?.0 {
+            ServerReply::Uploads(open) => Ok(open.iter().map(conversions::open_upload).collect()),
             reply => unexpected(&reply),
         }
     }
@@ -172,14 +193,17 @@ impl Requests for Here {
         after: Option<&UploadMarker>,
     ) -> s3::Reply<UploadPage> {
         let after = after.map(|UploadMarker { key, id }| {
-            (key.clone(), id.as_deref().map(number).expect("the server said where to go on"))
+            (
+                key.clone(),
+                id.as_deref().map(number).expect("the server named the last upload of the page"),
+            )
         });
         let request = Request::ListUploadsBelow { prefix: prefix.to_owned(), after };
-        match self.ask(request, LIMIT).await?.0 {
-            Reply::UploadPage(page, next) => Ok(UploadPage {
+        match self.send(request, LIMIT).await?.0 {
+            ServerReply::UploadPage(page, next) => Ok(UploadPage {
                 uploads: page
                     .iter()
-                    .map(|(key, open)| (key.clone(), requests::open_upload(open)))
+                    .map(|(key, open)| (key.clone(), conversions::open_upload(open)))
                     .collect(),
                 next: next.map(|(key, id)| UploadMarker { key, id: Some(name(id)) }),
             }),
@@ -188,16 +212,18 @@ impl Requests for Here {
     }
 
     async fn list_parts(&self, _key: &str, upload: &str) -> s3::Reply<UploadParts> {
-        match self.ask(Request::ListParts { upload: number(upload) }, LIMIT).await?.0 {
-            Reply::Parts(bytes, last) => Ok(UploadParts { bytes, last: last.map(timestamp_of) }),
+        match self.send(Request::ListParts { upload: number(upload) }, LIMIT).await?.0 {
+            ServerReply::Parts(bytes, last) => {
+                Ok(UploadParts { bytes, last: last.map(timestamp_of) })
+            }
             reply => unexpected(&reply),
         }
     }
 
     async fn delete(&self, key: &str, etag: Option<&str>) -> s3::Reply<()> {
         let request = Request::Delete { key: key.to_owned(), tag: etag.map(number) };
-        match self.ask(request, LIMIT).await?.0 {
-            Reply::Deleted => Ok(()),
+        match self.send(request, LIMIT).await?.0 {
+            ServerReply::Deleted => Ok(()),
             reply => unexpected(&reply),
         }
     }
@@ -213,20 +239,20 @@ impl Requests for Here {
             upload: number(upload),
             parts: parts.iter().map(|(part, tag)| (*part, number(tag))).collect(),
             condition: match condition {
-                Condition::CreateOnly => server::Condition::CreateOnly,
-                Condition::Replace => server::Condition::Replace,
+                Condition::CreateOnly => WriteCondition::CreateOnly,
+                Condition::Replace => WriteCondition::Overwrite,
             },
         };
-        match self.ask(request, COMPLETE_LIMIT).await? {
-            (Reply::Completed(tag), Tag::Shown, _) => Ok(tag.map(name)),
-            (Reply::Completed(_), Tag::Empty, _) => Ok(None),
+        match self.send(request, COMPLETE_LIMIT).await? {
+            (ServerReply::Completed(tag), TagDelivery::Shown, _) => Ok(tag.map(name)),
+            (ServerReply::Completed(_), TagDelivery::Empty, _) => Ok(None),
             (reply, ..) => unexpected(&reply),
         }
     }
 
     async fn abort_upload(&self, _key: &str, upload: &str) -> s3::Reply<()> {
-        match self.ask(Request::Abort { upload: number(upload) }, LIMIT).await?.0 {
-            Reply::Aborted => Ok(()),
+        match self.send(Request::Abort { upload: number(upload) }, LIMIT).await?.0 {
+            ServerReply::Aborted => Ok(()),
             reply => unexpected(&reply),
         }
     }

@@ -1,63 +1,65 @@
-//! What a simulation may be told besides its seed.
+//! The options of a simulation besides its seed.
 
-/// What is simulated.
+use fake_s3::{AbortedUpload, Behaviour, CompleteCondition, CompleteEffect, CreateCondition};
+
+/// The options of a simulation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How late the server applies what it was sent.
+    /// How late the server applies requests.
     pub lateness: Lateness,
-    /// An assumption that the server breaks; the auditor is expected to notice.
+    /// An assumption that the world breaks. The auditor is expected to notice.
     pub lie: Option<Lie>,
-    /// Whether the requests are told one by one.
-    pub telling: Telling,
+    /// Whether each event is traced.
+    pub trace: TraceLevel,
 }
 
-/// How late the server applies what it was sent.
+/// How late the server applies requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Lateness {
-    /// As late as the settings allow for.
+    /// As late as the settings allow.
     #[default]
     Assumed,
-    /// Hours later. A run may then be corrupt, but nobody is told "sealed" wrongly.
+    /// Hours later. A run may then be corrupt, but no writer is wrongly told that it sealed.
     Unbounded,
 }
 
-/// Whether the requests are told one by one.
+/// Whether each event is traced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Telling {
-    /// Only the end is.
+pub enum TraceLevel {
+    /// No event.
     #[default]
     Silent,
-    /// A line for everything that happens.
+    /// One line per event.
     Every,
 }
 
-/// An assumption that is broken.
+/// An assumption that the world breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
-    /// Creating looks first and writes later.
+    /// The server checks the condition of a PUT first and writes later.
     CreateIsNotAtomic,
     /// The listing of uploads is seconds old.
     StaleUploads,
-    /// HEAD and LIST show an object only seconds after it appeared.
+    /// HEAD and LIST show an object only seconds after its creation.
     StaleLooks,
-    /// An upload that was ended can still be completed.
+    /// An aborted upload can still complete.
     EndedUploadsComplete,
-    /// Conditions on Complete are ignored, and the settings say that they are enforced.
+    /// The server ignores conditions on Complete, and the settings say that it enforces them.
     ConditionsIgnored,
-    /// The settings' grace is a second.
+    /// The grace in the settings is a second.
     GraceTooShort,
-    /// Seals are applied hours later.
+    /// The server applies seals hours later.
     LateSeals,
-    /// The first success of a Complete is untrue: nothing appears.
+    /// The server answers a Complete with success, and no object appears.
     UntrueSuccess,
-    /// The state is read, and written later.
+    /// The state is read first and written later.
     StateIsNotAtomic,
-    /// The listing of uploads, and that of their parts, says that all of them are a day older.
+    /// The listings of uploads and parts show times that are a day too early.
     OldUploads,
 }
 
 impl Lie {
-    /// Every lie.
+    /// All lies.
     pub const ALL: [Self; 10] = [
         Self::CreateIsNotAtomic,
         Self::StaleUploads,
@@ -70,4 +72,28 @@ impl Lie {
         Self::StateIsNotAtomic,
         Self::OldUploads,
     ];
+}
+
+impl Options {
+    /// Returns the behaviour of a server that breaks the assumption, where it is one about a single
+    /// request.
+    pub(super) fn lying(self, honest: Behaviour) -> Behaviour {
+        let mut behaviour = honest;
+        match self.lie {
+            Some(Lie::CreateIsNotAtomic) => {
+                behaviour.create_condition = CreateCondition::CheckedEarly;
+            }
+            Some(Lie::EndedUploadsComplete) => {
+                behaviour.aborted_upload = AbortedUpload::Completable;
+            }
+            Some(Lie::ConditionsIgnored) => {
+                behaviour.complete_condition = CompleteCondition::Ignored;
+            }
+            Some(Lie::UntrueSuccess) => {
+                behaviour.complete_effect = CompleteEffect::AnsweredOnly;
+            }
+            _ => {}
+        }
+        behaviour
+    }
 }

@@ -1,322 +1,119 @@
-//! A process: its clocks, its sleeps, how it stands still and how it is killed.
+//! A process: its clocks, its pauses and its death.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::collections::BTreeMap;
 
-use async_trait::async_trait;
-use jiff::Timestamp;
-use rawsink::{
-    Clock, RawSink,
-    clock::{Notices, Surroundings, Tokens},
-    config::{CompleteConditions, LeftoverPolicy},
-    sink::SinkOptions,
-    store::S3Store,
-};
+use fake_s3::UploadId;
 use tokio::{sync::oneshot, task::AbortHandle};
 
 use super::{
-    auditor::AttemptId,
-    plan::{CLOCK_SKEW, PREFIX},
-    time::{HOUR, Micros, SECOND, micros, timestamp_of},
-    world::{Due, Shared, Woken, World},
+    ids::{AttemptId, ProcessId},
+    time::{HOUR, Micros},
 };
-use crate::server::UploadId;
-
-/// Which process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ProcessId(pub(super) usize);
-
-/// Whoever waits outside of any process; nothing happens to it.
-pub(super) const NOBODY: ProcessId = ProcessId(0);
 
 /// A process, alive or dead.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) name: String,
     pub(super) dead: bool,
-    /// What it is at, where it writes.
+    /// The attempt of a writer.
     pub(super) attempt: Option<AttemptId>,
-    /// Whether a body that it reads was garbled.
+    /// Whether it read a garbled body.
     pub(super) misled: bool,
-    /// Where it cleans: how long each upload at whose parts it looked had rested then.
-    pub(super) looked_at: Option<BTreeMap<UploadId, Micros>>,
+    /// The uploads whose parts a cleaner listed, with the time since their last use at that moment.
+    pub(super) inspected: Option<BTreeMap<UploadId, Micros>>,
     pub(super) task: Option<AbortHandle>,
-    /// Its wall clock: how far it is from the right time, an hour being right.
+    /// Offset of its wall clock from the right time, plus an hour.
     wall: Micros,
-    /// What its other clocks say when the world starts.
+    /// Readings of its other clocks at the start of the world.
     origin: Micros,
+    /// Time for which its monotonic clock was suspended.
     suspended: Micros,
-    still: Option<Still>,
+    pause: Option<Pause>,
 }
 
-/// A time in which a process stands still.
+/// A pause of a process.
 #[derive(Debug, Clone, Copy)]
-struct Still {
+struct Pause {
     since: Micros,
     until: Micros,
-    with: StandsWith,
+    clock: PausedClock,
 }
 
-/// What stands still with a process.
+/// Whether the monotonic clock of a paused process stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StandsWith {
-    /// Its machine, and the clock of what others had time for.
-    Machine,
-    Nothing,
+pub(super) enum PausedClock {
+    /// It stops: the machine is suspended.
+    Stops,
+    /// It continues: the process alone is stopped.
+    Continues,
 }
 
 /// A sleep.
 #[derive(Debug)]
 pub(super) struct Timer {
-    process: ProcessId,
-    /// When it ends, on the process's monotonic clock.
-    until: Micros,
-    sleeper: oneshot::Sender<()>,
+    pub(super) process: ProcessId,
+    /// The end, on the monotonic clock of the process.
+    pub(super) until: Micros,
+    pub(super) sleeper: oneshot::Sender<()>,
 }
 
-impl World {
-    /// Starts a process.
-    pub(super) fn process(&mut self, name: String) -> ProcessId {
-        let wall = if self.random.happens(500) { HOUR } else { self.random.below(2 * HOUR) };
-        let origin = self.random.below(1000 * HOUR);
-        self.processes.push(Process {
+impl Process {
+    pub(super) fn new(name: String, wall: Micros, origin: Micros) -> Self {
+        Self {
             name,
             dead: false,
             attempt: None,
             misled: false,
-            looked_at: None,
+            inspected: None,
             task: None,
             wall,
             origin,
             suspended: 0,
-            still: None,
-        });
-        ProcessId(self.processes.len() - 1)
-    }
-
-    /// Starts a process that cleans. Its clock is as right as servers ask for.
-    pub(super) fn cleaning_process(&mut self, name: String) -> ProcessId {
-        let id = self.process(name);
-        self.processes[id.0].wall = HOUR + CLOCK_SKEW - self.random.up_to(2 * CLOCK_SKEW);
-        self.processes[id.0].looked_at = Some(BTreeMap::new());
-        id
-    }
-
-    /// Says which task a process is.
-    pub(super) fn is_task(&mut self, process: ProcessId, task: AbortHandle) {
-        self.processes[process.0].task = Some(task);
-    }
-
-    /// Kills a process: what it sent goes on without it.
-    pub(super) fn kill(&mut self, process: ProcessId, why: &'static str) -> Woken {
-        if std::mem::replace(&mut self.processes[process.0].dead, true) {
-            return Woken::Nobody;
+            pause: None,
         }
-        self.coverage.fault(why);
-        self.auditor.killed(process);
-        let name = self.name_of(process);
-        self.tell(&name, || format!("KILLED ({why})"));
-        let Some(task) = self.processes[process.0].task.take() else { return Woken::Nobody };
-        let woken = if task.is_finished() { Woken::Nobody } else { Woken::Somebody };
-        task.abort();
-        woken
     }
 
-    /// Lets a process stand still for a while, perhaps with its machine.
-    pub(super) fn pause(&mut self, process: ProcessId) {
-        let (since, until) = (self.now, self.now + self.long());
-        let with = if self.random.happens(500) { StandsWith::Machine } else { StandsWith::Nothing };
-        let still = &mut self.processes[process.0].still;
-        if still.is_some() {
-            return;
+    /// Makes the process a cleaner, with a wall clock that servers accept.
+    pub(super) fn clean_with_wall_clock(&mut self, wall: Micros) {
+        self.wall = wall;
+        self.inspected = Some(BTreeMap::new());
+    }
+
+    /// Pauses the process unless it is paused; returns whether it did.
+    pub(super) fn pause(&mut self, since: Micros, until: Micros, clock: PausedClock) -> bool {
+        let starts = self.pause.is_none();
+        self.pause.get_or_insert(Pause { since, until, clock });
+        starts
+    }
+
+    /// Returns the end of the current pause.
+    pub(super) fn paused_until(&mut self, now: Micros) -> Option<Micros> {
+        let pause = self.pause?;
+        if pause.until > now {
+            return Some(pause.until);
         }
-        *still = Some(Still { since, until, with });
-        self.coverage.fault(match with {
-            StandsWith::Machine => "suspended",
-            StandsWith::Nothing => "stopped",
-        });
-        let name = self.name_of(process);
-        self.tell(&name, || format!("stands still for {} s ({with:?})", (until - since) / SECOND));
-    }
-
-    /// Draws a time that matters: about as long as one of the settings, or any.
-    pub(super) fn long(&mut self) -> Micros {
-        let settings = &self.plan.settings;
-        let known = [
-            settings.seal_deadline_s,
-            settings.leftover_grace_s,
-            settings.complete_deadline_s,
-            settings.seal_timeout_s,
-        ];
-        let known = self.random.pick(&known) * SECOND;
-        let about = self.random.between(known / 2, 2 * known);
-        let any = self.random.up_to(2 * HOUR);
-        self.random.pick(&[about, about, any])
-    }
-
-    /// Returns until when a process stands still; `None` where it does not.
-    pub(super) fn still_until(&mut self, process: ProcessId) -> Option<Micros> {
-        let now = self.now;
-        let process = &mut self.processes[process.0];
-        let still = process.still?;
-        if still.until > now {
-            return Some(still.until);
-        }
-        process.still = None;
-        if still.with == StandsWith::Machine {
-            process.suspended += still.until - still.since;
+        self.pause = None;
+        if pause.clock == PausedClock::Stops {
+            self.suspended += pause.until - pause.since;
         }
         None
     }
 
-    fn monotonic(&mut self, process: ProcessId) -> Micros {
-        // What it did already in the moment in which it came to stand still.
-        let since = match self.still_until(process) {
-            Some(_) => self.processes[process.0].still.map_or(self.now, |still| still.since),
-            None => self.now,
-        };
-        let process = &self.processes[process.0];
-        process.origin + since - process.suspended
+    /// Returns the reading of the wall clock.
+    pub(super) fn wall_clock(&self, now: Micros) -> Micros {
+        now + self.wall - HOUR
     }
 
-    fn sleep(&mut self, process: ProcessId, time: Micros) -> oneshot::Receiver<()> {
-        let (sleeper, sleeping) = oneshot::channel();
-        let early = !self.fair && self.random.happens(20);
-        if early {
-            self.coverage.fault("sleep ends early");
-        }
-        let time = if early { self.random.between(0, time) } else { time };
-        let until = self.monotonic(process) + time;
-        let number = self.number();
-        self.timers.insert(number, Timer { process, until, sleeper });
-        self.due(self.now + time, Due::Wake(number));
-        sleeping
+    /// Returns the reading of the monotonic clock.
+    pub(super) fn monotonic(&mut self, now: Micros) -> Micros {
+        // A paused process reads the time at which the pause began.
+        let paused = self.paused_until(now).and(self.pause);
+        let read_at = paused.map_or(now, |pause| pause.since);
+        self.origin + read_at - self.suspended
     }
 
-    /// Ends a sleep, unless the process stands still or its clock did meanwhile.
-    pub(super) fn wake(&mut self, number: u64) -> Woken {
-        let Some(Timer { process, until, .. }) = self.timers.get(&number) else {
-            return Woken::Nobody;
-        };
-        let (process, until) = (*process, *until);
-        if self.processes[process.0].dead {
-            self.timers.remove(&number);
-            return Woken::Nobody;
-        }
-        if let Some(at) = self.still_until(process) {
-            self.due(at, Due::Wake(number));
-            return Woken::Nobody;
-        }
-        let left = until.saturating_sub(self.monotonic(process));
-        if left > 0 {
-            self.due(self.now + left, Due::Wake(number));
-            return Woken::Nobody;
-        }
-        let timer = self.timers.remove(&number);
-        match timer.map(|timer| timer.sleeper.send(())) {
-            Some(Ok(())) => Woken::Somebody,
-            _ => Woken::Nobody,
-        }
-    }
-}
-
-/// A process, as what runs in it sees itself.
-#[derive(Clone)]
-pub(super) struct Here {
-    pub(super) world: Shared,
-    pub(super) id: ProcessId,
-}
-
-impl Here {
-    /// Returns the sink as a process opens it that does not write.
-    pub(super) fn sink(&self) -> RawSink {
-        self.sink_with(LeftoverPolicy::Replace, CompleteConditions::Ignored)
-    }
-
-    /// Returns the sink as a process opens it.
-    pub(super) fn sink_with(
-        &self,
-        leftover: LeftoverPolicy,
-        conditions: CompleteConditions,
-    ) -> RawSink {
-        let here = Arc::new(self.clone());
-        let notices = self.clone();
-        let surroundings = Surroundings {
-            clock: here.clone(),
-            tokens: here.clone(),
-            notices: Notices::to(move |sentence| notices.notice(sentence)),
-        };
-        let mut settings = self.world.lock().plan.settings.clone();
-        settings.complete_conditions = conditions;
-        let store = S3Store::with_requests(here, &settings, surroundings.clone());
-        let options =
-            SinkOptions { leftover, prefix_bytes: PREFIX.len(), ..SinkOptions::default() };
-        RawSink::with(Arc::new(store), options, surroundings)
-    }
-
-    fn notice(&self, sentence: &str) {
-        let mut world = self.world.lock();
-        world.coverage.path("waited for the grace");
-        let name = world.name_of(self.id);
-        world.tell(&name, || format!("says: {sentence}"));
-    }
-
-    /// Waits for so long, or for ever where the process was killed.
-    pub(super) async fn wait(&self, time: Micros) {
-        let sleeping = self.world.lock().sleep(self.id, time);
-        if sleeping.await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Waits, now and then.
-    pub(super) async fn perhaps_wait(&self) {
-        let wait = {
-            let mut world = self.world.lock();
-            if world.random.happens(200) { world.latency() } else { 0 }
-        };
-        if wait > 0 {
-            self.wait(wait).await;
-        }
-    }
-
-    /// Says something in the story.
-    pub(super) fn tell(&self, line: impl FnOnce() -> String) {
-        let mut world = self.world.lock();
-        let name = world.name_of(self.id);
-        world.tell(&name, line);
-    }
-}
-
-impl fmt::Debug for Here {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Here").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Clock for Here {
-    fn now(&self) -> Timestamp {
-        let world = self.world.lock();
-        timestamp_of(world.now + world.processes[self.id.0].wall - HOUR)
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::from_micros(self.world.lock().monotonic(self.id))
-    }
-
-    fn elapsed(&self) -> Duration {
-        let world = self.world.lock();
-        Duration::from_micros(world.now + 2 * world.processes[self.id.0].origin)
-    }
-
-    async fn sleep(&self, time: Duration) {
-        self.wait(micros(time)).await;
-    }
-}
-
-impl Tokens for Here {
-    fn next(&self) -> u128 {
-        let mut world = self.world.lock();
-        u128::from(world.random.next()) << 64 | u128::from(world.random.next())
+    /// Returns the reading of the clock that runs while the machine is suspended.
+    pub(super) fn elapsed(&self, now: Micros) -> Micros {
+        now + 2 * self.origin
     }
 }

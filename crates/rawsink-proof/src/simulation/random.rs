@@ -1,6 +1,6 @@
-//! Random numbers that a seed repeats.
+//! Random numbers from a seed.
 
-/// `SplitMix64`: enough to spread schedules, and the same on every machine.
+/// `SplitMix64`: good enough for schedules, and the same on every machine.
 #[derive(Debug, Clone)]
 pub(super) struct Random(u64);
 
@@ -19,12 +19,12 @@ impl Random {
         self.next() % limit
     }
 
-    /// Returns a number from `low` to `high`, both of them possible.
+    /// Returns a number from `low` to `high`, inclusive.
     pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
 
-    /// Tells whether something happens that happens so often of a thousand times.
+    /// Returns `true` with a probability in thousandths.
     pub(super) fn happens(&mut self, per_mille: u64) -> bool {
         self.below(1000) < per_mille
     }
@@ -42,7 +42,7 @@ impl Random {
     }
 }
 
-/// Returns another number for every number, without any order.
+/// Maps every number to a different number in no particular order.
 pub(super) fn scrambled(mut word: u64) -> u64 {
     word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

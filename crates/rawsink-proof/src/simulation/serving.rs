@@ -1,258 +1,182 @@
-//! How the server applies what reaches it, and how it lies where it is told to.
+//! The server: it applies requests, and breaks the assumptions that the options name.
 
-use std::collections::BTreeMap;
+use fake_s3::{CompleteStart, ErrorCode, ListedUpload, UploadId, WriteCondition};
 
 use super::{
+    ids::ProcessId,
     options::Lie,
     plan::PartTags,
-    process::ProcessId,
-    requests::{Blob, Bucket, Reply, Request},
+    requests::{Request, ServerReply, SimHead},
+    server_log::{RunningRequest, UploadLog},
     time::{HOUR, Micros, SECOND},
-    world::{Due, World},
+    world::{AgendaEntry, SimWorld},
 };
-use crate::server::{Head, OpenUpload, Refusal, Stored, Upload, UploadId, UploadState};
 
-/// How old a view is that is stale.
+/// Age of a stale view.
 const STALE: Micros = 15 * SECOND;
 
-/// What the server's operator would know, and the server itself does not tell.
-#[derive(Debug, Default)]
-pub(super) struct Log {
-    pub(super) uploads: BTreeMap<UploadId, UploadLog>,
-    /// What runs at the server, by the message that began it.
-    running: BTreeMap<u64, Running>,
-    /// What was there before an object's last change, and when that was.
-    before: BTreeMap<String, (Micros, Option<Head<String>>)>,
-    /// Uploads that were ended, on a server that completes them even so.
-    ended: BTreeMap<UploadId, Upload<String, Blob, String>>,
-}
-
-/// The life of an upload.
-#[derive(Debug)]
-pub(super) struct UploadLog {
-    key: String,
-    by: ProcessId,
-    created: Micros,
-    initiated: Micros,
-    /// When it was last used.
-    pub(super) used: Micros,
-    /// When its newest part was sent, as the server says.
-    newest_part: Option<Micros>,
-    ended: Option<Micros>,
-}
-
-#[derive(Debug)]
-enum Running {
-    Complete(UploadId),
-    /// A PUT that found nothing there.
-    Create(ProcessId, Request),
-}
-
-impl World {
-    /// Applies a request, or begins to: then there is no answer yet.
+impl SimWorld {
+    /// Applies a request, or begins a request that takes time: then it returns `None`.
     pub(super) fn begin(
         &mut self,
         message: u64,
         by: ProcessId,
         request: Request,
         running: Micros,
-    ) -> Option<Reply> {
-        match request {
+    ) -> Option<ServerReply> {
+        let (request, takes) = match request {
             Request::Complete { upload, parts, condition } => {
-                if let Some(ended) = self.log.ended.remove(&upload) {
-                    self.server.uploads.insert(upload, ended);
-                }
-                if let Err(reply) = self.server.begin_complete(upload, parts, condition) {
-                    return Some(reply);
-                }
-                if self.lies(Lie::UntrueSuccess) {
-                    self.server.uploads.remove(&upload);
-                    return Some(Reply::Completed(Some(self.unique())));
-                }
-                self.log.running.insert(message, Running::Complete(upload));
-                self.due(self.now + running, Due::Finish(message));
-                None
-            }
-            Request::Create { ref key, .. } if self.lies(Lie::CreateIsNotAtomic) => {
-                if self.server.objects.contains_key(key) {
-                    return Some(Reply::Refused(Refusal::PreconditionFailed));
-                }
-                self.log.running.insert(message, Running::Create(by, request));
-                let takes = self.latency();
-                self.due(self.now + takes, Due::Finish(message));
-                None
-            }
-            request => Some(self.apply(by, request)),
-        }
-    }
-
-    /// Ends what a message began.
-    pub(super) fn end(&mut self, message: u64) -> Reply {
-        let moment = self.moment();
-        match self.log.running.remove(&message) {
-            Some(Running::Complete(upload)) => {
-                let key = self.log.uploads.get(&upload).map(|log| log.key.clone());
-                let before = self.before(key.as_deref());
-                let reply = self.server.end_complete(upload, moment);
-                self.ended(upload);
-                self.changed(key, before);
-                reply
-            }
-            Some(Running::Create(by, request)) => {
-                if let Request::Create { key, .. } = &request {
-                    self.server.objects.remove(key);
-                }
-                self.apply(by, request)
-            }
-            // It arrived twice.
-            None => Reply::Refused(Refusal::PreconditionFailed),
-        }
-    }
-
-    pub(super) fn apply(&mut self, by: ProcessId, request: Request) -> Reply {
-        let mut moment = self.moment();
-        match &request {
-            Request::UploadPart { upload, body, .. } => {
-                if self.plan.part_tags == PartTags::Content {
-                    moment.name = body.0.iter().fold(7, |hash: u64, byte| {
-                        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
-                    });
-                }
-                let (now, newest_part) = (self.now, Some(moment.time));
-                let log = self.log.uploads.entry(*upload);
-                log.and_modify(|log| (log.used, log.newest_part) = (now, newest_part));
-            }
-            Request::ListParts { upload } => self.looked_at(by, *upload),
-            Request::Abort { upload } if self.lies(Lie::EndedUploadsComplete) => {
-                if let Some(upload_there) = self.server.uploads.get(upload) {
-                    self.log.ended.insert(*upload, upload_there.clone());
+                match self.server.begin_complete(upload, parts, condition) {
+                    CompleteStart::Running => (RunningRequest::Complete(upload), running),
+                    CompleteStart::Answered(answer) => {
+                        return Some(
+                            answer.map_or_else(ServerReply::Refused, ServerReply::Completed),
+                        );
+                    }
                 }
             }
-            _ => {}
-        }
-        let (created, ended, key) = match &request {
-            Request::CreateUpload { key, .. } => (Some(key.clone()), None, None),
-            Request::Abort { upload } => (None, Some(*upload), None),
-            Request::Create { key, .. } | Request::Delete { key, .. } => {
-                (None, None, Some(key.clone()))
+            Request::Create { ref key, .. } => {
+                match self.server.begin_put(key, WriteCondition::CreateOnly) {
+                    Ok(true) => (RunningRequest::Create(by, request), self.latency()),
+                    Ok(false) => return Some(self.apply(by, &request)),
+                    Err(error) => return Some(ServerReply::Refused(error)),
+                }
             }
-            _ => (None, None, None),
+            request => return Some(self.apply(by, &request)),
         };
-        let listed = match &request {
-            Request::ListParts { upload } => Some(*upload),
+        self.log.running.insert(message, request);
+        self.due(self.now + takes, AgendaEntry::Finish(message));
+        None
+    }
+
+    /// Ends a request that a message began.
+    pub(super) fn end(&mut self, message: u64) -> ServerReply {
+        match self.log.running.remove(&message) {
+            Some(RunningRequest::Complete(upload)) => {
+                let stamp = self.stamp();
+                let key = self.log.uploads.get(&upload).map(|log| log.key.clone());
+                let before = self.current(key.as_deref());
+                let answer = self.server.end_complete(upload, stamp);
+                self.note_end(upload);
+                self.note_change(key, before);
+                answer.map_or_else(ServerReply::Refused, ServerReply::Completed)
+            }
+            Some(RunningRequest::Create(by, request)) => self.apply(by, &request),
+            // The message arrived twice and has ended once.
+            None => ServerReply::Refused(ErrorCode::PreconditionFailed),
+        }
+    }
+
+    /// Applies a request in one step.
+    pub(super) fn apply(&mut self, by: ProcessId, request: &Request) -> ServerReply {
+        let mut stamp = self.stamp();
+        if let Request::UploadPart { upload, body, .. } = request {
+            if self.plan.part_tags == PartTags::Content {
+                stamp.name = body.iter().fold(7, |hash: u64, byte| {
+                    (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+                });
+            }
+            let now = self.now;
+            self.log.uploads.entry(*upload).and_modify(|log| log.used = now);
+        }
+        if let Request::ListParts { upload } = request {
+            self.note_inspection(by, *upload);
+        }
+        let key = match request {
+            Request::Create { key, .. } | Request::Delete { key, .. } => Some(key.clone()),
             _ => None,
         };
-        let before = self.before(key.as_deref());
-        let lies = self.lies(Lie::StaleUploads) || self.lies(Lie::StaleLooks);
-        let asked = lies.then(|| request.clone());
-        let reply = self.server.apply(request, moment);
-        if let (Some(key), Reply::UploadCreated(id)) = (created, &reply) {
-            let (created, initiated) = (self.now, moment.time);
-            let (used, newest_part, ended) = (created, None, None);
-            let log = UploadLog { key, by, created, initiated, used, newest_part, ended };
-            self.log.uploads.insert(*id, log);
+        let before = self.current(key.as_deref());
+        let reply = request.clone().apply(&mut self.server, stamp);
+        match (request, &reply) {
+            (Request::CreateUpload { key, .. }, ServerReply::UploadCreated(id)) => {
+                let (key, now, initiated) = (key.clone(), self.now, stamp.time);
+                let log = UploadLog { key, by, created: now, initiated, used: now, ended: None };
+                self.log.uploads.insert(*id, log);
+            }
+            (Request::Abort { upload }, _) => self.note_end(*upload),
+            _ => {}
         }
-        if let Some(upload) = ended {
-            self.ended(upload);
-        }
-        self.changed(key, before);
-        let reply = match asked {
-            Some(request) => self.stale(by, &request, reply),
-            None => reply,
-        };
-        self.dated(listed, reply)
+        self.note_change(key, before);
+        self.distort(by, request, reply)
     }
 
-    /// Notes how long an upload has rested when somebody looks at its parts.
-    fn looked_at(&mut self, by: ProcessId, upload: UploadId) {
+    /// Notes the time since the last use of an upload whose parts a cleaner lists.
+    fn note_inspection(&mut self, by: ProcessId, upload: UploadId) {
         let used = self.log.uploads.get(&upload).map_or(0, |log| log.used);
-        let rested = self.now - used;
-        if let Some(looked) = &mut self.processes[by.0].looked_at {
-            looked.insert(upload, rested);
+        let unused_for = self.now - used;
+        if let Some(inspected) = &mut self.processes[by.0].inspected {
+            inspected.insert(upload, unused_for);
         }
     }
 
-    /// Adds the times that the server data does not know, or wrong ones where the server is one of
-    /// those.
-    fn dated(&self, listed: Option<UploadId>, reply: Reply) -> Reply {
-        let behind = if self.lies(Lie::OldUploads) { 24 * HOUR } else { 0 };
-        match reply {
-            Reply::Parts(bytes, _) => {
-                let sent = |upload| self.log.uploads.get(&upload).and_then(|log| log.newest_part);
-                let open = |upload| self.server.uploads.get(&upload).map(|open| open.initiated);
-                let last = listed.and_then(|upload| sent(upload).or_else(|| open(upload)));
-                Reply::Parts(bytes, last.map(|at| at.saturating_sub(behind)))
-            }
-            Reply::UploadPage(mut page, next) => {
-                for (_, open) in &mut page {
-                    open.initiated = open.initiated.saturating_sub(behind);
-                }
-                Reply::UploadPage(page, next)
-            }
-            reply => reply,
-        }
+    fn current(&self, key: Option<&str>) -> Option<SimHead> {
+        self.server.head(&key?.to_owned())
     }
 
-    fn before(&self, key: Option<&str>) -> Option<Head<String>> {
-        self.server.objects.get(key?).map(Stored::head)
-    }
-
-    /// Notes what was there before, where that is another object now.
-    fn changed(&mut self, key: Option<String>, before: Option<Head<String>>) {
+    /// Notes the former state of an object that changed.
+    fn note_change(&mut self, key: Option<String>, before: Option<SimHead>) {
         let Some(key) = key else { return };
-        let now = self.before(Some(&key));
-        if now != before {
+        if self.current(Some(&key)) != before {
             self.log.before.insert(key, (self.now, before));
         }
     }
 
-    fn ended(&mut self, upload: UploadId) {
-        let gone = !self.server.uploads.contains_key(&upload);
+    fn note_end(&mut self, upload: UploadId) {
+        let is_gone = !self.server.uploads.contains_key(&upload);
         let now = self.now;
-        if let Some(log) = self.log.uploads.get_mut(&upload).filter(|_| gone) {
+        if let Some(log) = self.log.uploads.get_mut(&upload).filter(|_| is_gone) {
             log.ended.get_or_insert(now);
         }
     }
 
-    /// Returns what was true a while ago, where the server is one of those.
-    fn stale(&self, by: ProcessId, request: &Request, reply: Reply) -> Reply {
-        let then = self.now - STALE;
-        match (self.options.lie, request, reply) {
+    /// Replaces an answer by a stale or wrong one, where the options name such a lie.
+    fn distort(&self, by: ProcessId, request: &Request, reply: ServerReply) -> ServerReply {
+        let lie = self.options.lie.filter(|_| !self.fair);
+        match (lie, request, reply) {
             (Some(Lie::StaleUploads), Request::ListUploads { key }, _) => {
-                // Who created an upload sees it at once.
-                let open = self.log.uploads.iter().filter(|(_, log)| {
-                    log.key == *key
-                        && (log.created <= then || log.by == by)
-                        && log.ended.is_none_or(|ended| ended > then)
-                });
-                let open = open.map(|(id, log)| OpenUpload { initiated: log.initiated, id: *id });
-                Reply::Uploads(open.collect())
+                ServerReply::Uploads(self.stale_uploads(by, key))
             }
-            (Some(Lie::StaleLooks), Request::Head { key }, Reply::Head(head)) => {
-                Reply::Head(match self.log.before.get(key) {
-                    Some((changed, before)) if *changed > then => before.clone(),
+            (Some(Lie::StaleLooks), Request::Head { key }, ServerReply::Head(head)) => {
+                ServerReply::Head(match self.log.before.get(key) {
+                    Some((changed, before)) if *changed > self.stale_time() => before.clone(),
                     _ => head,
                 })
             }
-            (Some(Lie::StaleLooks), Request::List { .. }, Reply::Listed(page, next)) => {
-                let known = |key: &String| {
+            (Some(Lie::StaleLooks), Request::List { .. }, ServerReply::Listed(page, next)) => {
+                let is_old = |key: &String| {
                     let before = self.log.before.get(key);
-                    !before.is_some_and(|(changed, before)| *changed > then && before.is_none())
+                    !before.is_some_and(|(changed, before)| {
+                        *changed > self.stale_time() && before.is_none()
+                    })
                 };
-                let page = page.into_iter().filter(|(key, _)| known(key));
-                Reply::Listed(page.collect(), next)
+                ServerReply::Listed(page.into_iter().filter(|(key, _)| is_old(key)).collect(), next)
+            }
+            (Some(Lie::OldUploads), _, ServerReply::Parts(bytes, newest)) => {
+                ServerReply::Parts(bytes, newest.map(|at| at.saturating_sub(24 * HOUR)))
+            }
+            (Some(Lie::OldUploads), _, ServerReply::UploadPage(mut page, next)) => {
+                for (_, upload) in &mut page {
+                    upload.initiated = upload.initiated.saturating_sub(24 * HOUR);
+                }
+                ServerReply::UploadPage(page, next)
             }
             (_, _, reply) => reply,
         }
     }
-}
 
-/// Returns the uploads of a server that can still be completed.
-pub(super) fn live(
-    server: &Bucket,
-) -> impl Iterator<Item = (&UploadId, &Upload<String, Blob, String>)> {
-    server
-        .uploads
-        .iter()
-        .filter(|(_, upload)| !matches!(upload.state, UploadState::Echo | UploadState::Completed))
+    /// Returns the uploads of a key as they were a while ago. Their creator sees them at once.
+    fn stale_uploads(&self, by: ProcessId, key: &str) -> Vec<ListedUpload> {
+        let then = self.stale_time();
+        let listed = self.log.uploads.iter().filter(|(_, log)| {
+            log.key == key
+                && (log.created <= then || log.by == by)
+                && log.ended.is_none_or(|ended| ended > then)
+        });
+        listed.map(|(id, log)| ListedUpload { initiated: log.initiated, id: *id }).collect()
+    }
+
+    fn stale_time(&self) -> Micros {
+        self.now - STALE
+    }
 }

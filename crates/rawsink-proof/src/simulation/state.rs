@@ -1,4 +1,4 @@
-//! The state, in memory: the library's transition, made atomic, or not where the server lies.
+//! The state in memory: the transition of the library, atomic unless the options say otherwise.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -8,20 +8,20 @@ use rawsink::{
     state::{Change, Entry, Filter, PartitionState, Record, Table, transition},
 };
 
-use super::{auditor::Judged, options::Lie, plan::PREFIX, process::Here};
+use super::{auditor::StateChange, handle::ProcessHandle, options::Lie, plan::PREFIX};
 
-/// The state, as one process reaches it.
+/// The state as one process reaches it.
 #[derive(Debug)]
-pub(super) struct State(pub(super) Here);
+pub(super) struct MemoryState(pub(super) ProcessHandle);
 
-impl State {
-    /// Lets others go first, and refuses now and then.
+impl MemoryState {
+    /// Takes time, and refuses sometimes.
     async fn turn(&self) -> Result<()> {
         let (latency, busy) = {
             let mut world = self.0.world.lock();
             let busy = !world.fair && world.random.happens(50);
             if busy {
-                world.coverage.fault("state busy");
+                world.encounters.mishap("state busy");
             }
             (world.latency(), busy)
         };
@@ -35,8 +35,10 @@ impl State {
     }
 }
 
+impl rawsink::Internal for MemoryState {}
+
 #[async_trait]
-impl PartitionState for State {
+impl PartitionState for MemoryState {
     async fn init(&self) -> Result<Table> {
         Ok(Table::Found)
     }
@@ -49,7 +51,7 @@ impl PartitionState for State {
     }
 
     async fn find(&self, _keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>> {
-        Err(Error::new(ErrorKind::Unsupported, "nobody looks for many here"))
+        Err(Error::new(ErrorKind::Unsupported, "the simulation finds no lists of keys"))
     }
 
     async fn scan(
@@ -57,7 +59,7 @@ impl PartitionState for State {
         _filter: &Filter,
         _take: &mut (dyn FnMut(Result<Entry>) + Send),
     ) -> Result<()> {
-        Err(Error::new(ErrorKind::Unsupported, "nobody lists here"))
+        Err(Error::new(ErrorKind::Unsupported, "the simulation scans nothing"))
     }
 
     async fn change(
@@ -67,7 +69,7 @@ impl PartitionState for State {
         now: Timestamp,
     ) -> Result<Option<Record>> {
         let Change::Verdict(verdict) = change else {
-            return Err(Error::new(ErrorKind::Unsupported, "no operator works here"));
+            return Err(Error::new(ErrorKind::Unsupported, "the simulation has no operator"));
         };
         self.turn().await?;
         let read = self.record(key);
@@ -81,11 +83,11 @@ impl PartitionState for State {
         {
             let mut world = self.0.world.lock();
             let before = world.records.insert(partition.clone(), after.clone());
-            let judged = Judged { before: before.as_ref(), verdict, after: &after };
+            let judged = StateChange { before: before.as_ref(), verdict, after: &after };
             world.auditor.judged(&partition, &prefix, &judged);
         }
-        self.0.tell(|| format!("records {:?} of {}: {after:?}", verdict.outcome, verdict.run_id));
-        // The verdict is recorded, whether or not anybody hears of it.
+        self.0.trace(|| format!("records {:?} of {}: {after:?}", verdict.outcome, verdict.run_id));
+        // The verdict is recorded also if the caller gets an error.
         let _ = self.turn().await;
         Ok(Some(after))
     }

@@ -1,7 +1,7 @@
-//! Writing a run as another sink holds it: payload and `metadata.json` byte for byte.
+//! Copies a run from another sink: payload and `metadata.json` byte for byte.
 //!
-//! The attempt is a writer's like any other, with its own token on the payload; only the seal's
-//! bytes are given.
+//! The attempt is an ordinary writer with its own token on the payload. Only the seal's bytes come
+//! from the caller.
 
 use std::sync::Arc;
 
@@ -14,15 +14,14 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    key::{PartitionKey, RunId},
-    metadata,
+    partition::{PartitionKey, RunId, metadata},
     store::{Object, Store, StorePath},
 };
 
-/// Writes the bytes of one run and seals it with the document that sealed it elsewhere.
+/// Writes the bytes of one run and seals it with the seal document of the original.
 ///
-/// Like a [`PartitionWriter`], it has ended after any error. Several copies of the same bytes may all
-/// be told that they sealed: what is there then is what each of them wrote.
+/// Like a [`PartitionWriter`], it ends after any error. Several concurrent copies of the same bytes
+/// may all succeed: the stored run equals each of them.
 #[derive(Debug)]
 pub struct CopyWriter {
     writer: PartitionWriter,
@@ -32,7 +31,7 @@ pub struct CopyWriter {
 }
 
 impl RawSink {
-    /// Starts writing a run that is sealed elsewhere.
+    /// Starts writing a copy of a run that is sealed in another sink.
     ///
     /// # Errors
     /// As [`write_partition`](Self::write_partition).
@@ -44,10 +43,10 @@ impl RawSink {
 }
 
 impl CopyWriter {
-    /// Appends bytes of the payload, cut anywhere.
+    /// Appends payload bytes. Chunks may end anywhere, also inside a row.
     ///
     /// # Errors
-    /// The store's. After any error the writer has ended.
+    /// The store's. Any error ends the writer.
     pub async fn write_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.writer.begin()?;
         self.rows.update(bytes);
@@ -56,14 +55,14 @@ impl CopyWriter {
         Ok(())
     }
 
-    /// Makes the payload appear, and then `document` as the seal.
+    /// Makes the payload visible, then `document` as the seal.
     ///
-    /// A seal block in it has to agree with the bytes that were written. Where other software sealed
-    /// and there is none, the payload is read back and compared before the seal appears.
+    /// A seal block in the document has to match the bytes written. Other software writes no block:
+    /// then the payload is read back and compared before the seal appears.
     ///
     /// # Errors
-    /// `Invalid` for a document that is no metadata or seals other bytes; `Corrupt` where other bytes
-    /// are read back; else as [`PartitionWriter::finalize`].
+    /// `Invalid` for a document that is not metadata or does not match the bytes; `Corrupt` if the
+    /// bytes read back differ; otherwise as [`PartitionWriter::finalize`].
     pub async fn finalize(mut self, document: Bytes) -> Result<PayloadSummary> {
         self.writer.check_open()?;
         let (last, summary) = self.writer.sum_up(self.rows.rows());
@@ -74,7 +73,7 @@ impl CopyWriter {
         Ok(summary)
     }
 
-    /// Ends the attempt; nothing of it stays visible (G08).
+    /// Aborts the attempt. Nothing of it stays visible (G08).
     pub async fn abort(self) {
         self.writer.abort().await;
     }
@@ -93,13 +92,13 @@ impl CopyWriter {
         };
         let sealed = (seal.payload_bytes, &seal.payload_sha256, seal.record_count);
         if sealed != (summary.payload_bytes, &summary.payload_sha256, summary.record_count) {
-            return Err(Error::invalid("the seal covers other bytes than those that were written"));
+            return Err(Error::invalid("the seal does not match the bytes written"));
         }
         self.writer.complete(last).await
     }
 }
 
-/// Reads a payload and compares it with what was written.
+/// Reads a payload and compares it with the bytes written.
 async fn read_back(store: &dyn Store, path: &StorePath, written: &PayloadSummary) -> Result<()> {
     let mut reading = store.read(path, Object::Payload, 0).await?;
     let mut digest = PayloadDigest::default();
@@ -109,5 +108,5 @@ async fn read_back(store: &dyn Store, path: &StorePath, written: &PayloadSummary
     if digest.finish(written.record_count) == *written {
         return Ok(());
     }
-    Err(Error::corrupt("the payload that is read back is not the one that was written"))
+    Err(Error::corrupt("the payload read back differs from the bytes written"))
 }

@@ -1,17 +1,17 @@
-//! Length, rows and SHA-256 of a payload, taken while it streams.
+//! Computes length, rows and SHA-256 of a payload while it streams.
 
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-/// What a payload is: its length, rows and SHA-256.
+/// Length, rows and SHA-256 of a payload.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct PayloadSummary {
     /// Length in bytes.
     pub payload_bytes: u64,
     /// SHA-256, 64 lower-case hex digits.
     pub payload_sha256: String,
-    /// Number of rows; a last row without its line feed counts.
+    /// Number of rows. A last row without its line feed counts.
     pub record_count: u64,
 }
 
@@ -41,7 +41,7 @@ impl PayloadDigest {
     }
 }
 
-/// Rows of the bytes so far, for whoever does not see them one by one.
+/// Number of rows in the bytes so far, for callers that do not handle rows one by one.
 #[derive(Debug, Default)]
 pub(super) struct RowCount {
     line_feeds: u64,

@@ -1,4 +1,4 @@
-//! What is in a sink: places at every level, and runs with whether they are sealed.
+//! Lists the places and runs in a sink.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use futures_util::{
 use super::RawSink;
 use crate::{
     error::Result,
-    key::{PartitionKey, RunId},
     layout::{Level, Place},
+    partition::{PartitionKey, RunId},
     store::{Object, StorePath, Stored},
 };
 
@@ -22,17 +22,19 @@ pub struct Run {
     pub key: PartitionKey,
     /// The run.
     pub run_id: RunId,
-    /// Length of the payload in bytes; `None` where only the seal is there.
+    /// Length of the payload in bytes; `None` if only the seal exists.
     pub payload_bytes: Option<u64>,
-    /// Whether the seal is there (G01).
+    /// Whether the seal exists (G01).
     pub sealed: bool,
 }
 
 impl RawSink {
-    /// Returns the runs of a logical partition, sealed or not, sorted by run id, byte by byte.
+    /// Returns the runs of a logical partition, sealed or not, sorted by run id byte by byte.
+    ///
+    /// A partition without runs is an empty list.
     ///
     /// # Errors
-    /// The store's; a partition that has no run is an empty list.
+    /// The store's.
     pub async fn list_runs(&self, key: &PartitionKey) -> Result<Vec<Run>> {
         let place = Place::of_partition(key);
         let mut runs: BTreeMap<RunId, Run> = BTreeMap::new();
@@ -47,10 +49,11 @@ impl RawSink {
 
     /// Returns the places directly below `place` that hold a payload or a seal, sorted by path.
     ///
-    /// Names that do not belong to the layout are left out. Below a run there is nothing.
+    /// Skips names outside the layout. The list is empty for a run and for a place that does not
+    /// exist.
     ///
     /// # Errors
-    /// The store's; a place that is not there is an empty list.
+    /// The store's.
     pub async fn list(&self, place: &Place) -> Result<Vec<Place>> {
         let Some(level) = place.next_level() else { return Ok(Vec::new()) };
         if let Some(key) = place.partition().filter(|_| level == Level::Run) {
@@ -64,8 +67,9 @@ impl RawSink {
         Ok(places)
     }
 
-    /// Streams every run below `place`, sorted by path, with bounded memory. Goes on after an error that
-    /// hides only a part, of which the run before it or behind it may be.
+    /// Streams every run below `place`, sorted by path, with bounded memory.
+    ///
+    /// Continues after an error that hides only a part. The adjacent runs may be incomplete.
     pub fn runs_below(&self, place: &Place) -> BoxStream<'static, Result<Run>> {
         let objects = self.store.walk(&place.store_path()).fuse();
         let place = place.clone();
@@ -112,14 +116,14 @@ impl Run {
 
 /// Returns the run that an object belongs to; `None` for one outside the layout.
 fn run_of(stored: &Stored) -> Option<Run> {
-    let (key, run_id) = named_by(&stored.dir)?;
+    let (key, run_id) = run_at(&stored.dir)?;
     let mut run = Run { key, run_id, payload_bytes: None, sealed: false };
     run.add(stored);
     Some(run)
 }
 
-/// Returns the run that lies at a path; `None` for a path outside the layout.
-pub(super) fn named_by(dir: &StorePath) -> Option<(PartitionKey, RunId)> {
+/// Returns the run that is stored at a path; `None` for a path outside the layout.
+pub(super) fn run_at(dir: &StorePath) -> Option<(PartitionKey, RunId)> {
     let mut place = Place::top();
     for segment in dir.segments() {
         place = place.child(segment)?;

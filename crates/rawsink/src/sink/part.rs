@@ -1,14 +1,14 @@
-//! The buffers in which rows become parts.
+//! The buffers that collect rows into parts.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// Gathers bytes in parts of exactly the size that the store asks for.
+/// Collects bytes into parts of exactly the size that the store requests.
 ///
-/// A part's buffer comes back when the store has let go of the part, and is filled again: there are
-/// as many buffers as parts were held at one time. Made anew for each part, they would leave gaps
-/// in the heap as large as themselves, and every page would be fetched from the system again.
+/// A buffer is reused when the store has released its part, so there are as many buffers as parts
+/// held at one time. New buffers for each part would leave equally large gaps in the heap, and the
+/// system would have to map every page again.
 #[derive(Debug)]
 pub(super) struct PartBuffer {
     filling: Vec<u8>,
@@ -23,12 +23,12 @@ impl PartBuffer {
         Self { filling: Vec::new(), part_bytes, spent: Spent::default() }
     }
 
-    /// Sets the size of the parts from now on; the one before has to be taken.
+    /// Sets the size of the following parts. Take the current part first.
     pub(super) fn set_part_bytes(&mut self, part_bytes: usize) {
         self.part_bytes = part_bytes;
     }
 
-    /// Returns how many bytes wait for their part to be full.
+    /// Returns the number of bytes in the current part.
     pub(super) fn len(&self) -> usize {
         self.filling.len()
     }
@@ -37,7 +37,7 @@ impl PartBuffer {
         self.filling.len() >= self.part_bytes
     }
 
-    /// Takes in as much of `bytes` as fits and returns the rest.
+    /// Adds as much of `bytes` as fits and returns the rest.
     pub(super) fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         if self.filling.capacity() == 0 {
             self.filling = self.empty_buffer();
@@ -47,7 +47,7 @@ impl PartBuffer {
         rest
     }
 
-    /// Returns what was filled, and is empty then.
+    /// Returns the current part and starts an empty one.
     pub(super) fn take(&mut self) -> Bytes {
         let buffer = std::mem::take(&mut self.filling);
         Bytes::from_owner(Part { buffer, spent: self.spent.clone() })
@@ -55,7 +55,7 @@ impl PartBuffer {
 
     fn empty_buffer(&self) -> Vec<u8> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        // Parts may have grown since.
+        // Parts may have grown since: then this buffer is too small.
         while let Some(buffer) = spent.pop() {
             if buffer.capacity() >= self.part_bytes {
                 return buffer;
@@ -65,7 +65,7 @@ impl PartBuffer {
     }
 }
 
-/// A part that is on its way; its last holder gives the buffer back.
+/// A part that is being sent. Dropping the last reference returns the buffer.
 struct Part {
     buffer: Vec<u8>,
     spent: Spent,
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_has_its_size_and_the_rest_waits() {
+    fn a_part_has_its_size_and_the_rest_goes_into_the_next() {
         let mut parts = PartBuffer::new(4);
         assert_eq!(parts.fill(b"abcdef"), b"ef");
         assert!(parts.is_full());
@@ -113,31 +113,31 @@ mod tests {
     }
 
     #[test]
-    fn g16_a_buffer_is_used_again_as_soon_as_nobody_holds_its_part() {
+    fn g16_a_buffer_is_reused_when_its_part_is_released() {
         let mut parts = PartBuffer::new(1000);
         let first = full_part(&mut parts);
         let holder = first.clone();
         drop(first);
         let second = full_part(&mut parts);
-        assert_eq!(spare(&parts), 0, "somebody still holds the first");
+        assert_eq!(spare(&parts), 0, "the first part is still held");
         drop(holder);
         assert_eq!(spare(&parts), 1);
         let third = full_part(&mut parts);
-        assert_eq!(spare(&parts), 0, "it is in use");
+        assert_eq!(spare(&parts), 0, "the buffer is in use");
         assert_eq!([second.len(), third.len()], [1000, 1000]);
     }
 
     #[test]
-    fn g16_buffers_of_smaller_parts_are_given_up() {
+    fn g16_buffers_of_smaller_parts_are_freed() {
         let mut parts = PartBuffer::new(10);
         drop([full_part(&mut parts), full_part(&mut parts)]);
         parts.set_part_bytes(1000);
         assert_eq!(full_part(&mut parts).len(), 1000);
-        assert_eq!(spare(&parts), 1, "and not the two small ones");
+        assert_eq!(spare(&parts), 1, "the two small buffers are freed");
     }
 
     #[test]
-    fn a_part_outlives_who_made_it() {
+    fn a_part_outlives_its_part_buffer() {
         let part = full_part(&mut PartBuffer::new(3));
         assert_eq!(part, &b"123"[..]);
     }

@@ -1,7 +1,14 @@
-//! Reading one sealed partition, checked against its seal.
+//! Reads one sealed partition and checks it against its seal.
+
+use std::io;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use tokio::io::AsyncBufRead;
+use tokio_util::io::StreamReader;
 
 use super::{
     PayloadSummary,
@@ -9,16 +16,18 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    metadata::{self, MAX_METADATA_BYTES, Metadata, Seal},
-    row::RowFault,
+    partition::{
+        metadata::{self, MAX_METADATA_BYTES, Metadata, Seal},
+        row::RowFault,
+    },
     store::{Object, Reading, Store, StorePath},
 };
 
 /// Reads the rows of one sealed partition in their order, with bounded memory.
 ///
-/// Reading to the end compares length, rows and SHA-256 with the seal: whoever got rows that
-/// differ from what was sealed gets `Corrupt` as the last answer (G10). Partitions that other
-/// software sealed are compared with `record_count` of their metadata, where it is an integer.
+/// At the end, length, rows and SHA-256 are compared with the seal: a difference returns `Corrupt`
+/// instead of the end (G10). A partition sealed by other software is compared with the
+/// `record_count` of its metadata, if that is an integer.
 #[derive(Debug)]
 pub struct PartitionReader {
     path: StorePath,
@@ -28,11 +37,11 @@ pub struct PartitionReader {
     max_row_bytes: usize,
     payload: Reading,
     state: State,
-    /// The beginning of a row whose end has not been read.
+    /// The start of a row whose end has not been read.
     open_row: BytesMut,
-    /// The chunk behind a row that was completed, not handed out yet.
+    /// The rest of the chunk after a completed row, not returned yet.
     pending: Bytes,
-    /// Rows of the batch that `next_row` is going through.
+    /// The batch that `next_row` returns row by row.
     batch: Rows,
 }
 
@@ -54,7 +63,7 @@ impl PartitionReader {
         let payload =
             store.read(path, Object::Payload, 0).await.map_err(|error| match error.kind() {
                 ErrorKind::NotFound => {
-                    Error::corrupt("the run is sealed and its payload is missing")
+                    Error::corrupt("the run is sealed, but its payload is missing")
                 }
                 _ => error,
             })?;
@@ -78,7 +87,7 @@ impl PartitionReader {
         })
     }
 
-    /// Reads `metadata.json`, whatever became of the payload.
+    /// Reads `metadata.json`, even if the payload is missing.
     pub(super) async fn read_document(store: &dyn Store, path: &StorePath) -> Result<Bytes> {
         match read_seal(store, path).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(unsealed(store, path).await?),
@@ -86,7 +95,7 @@ impl PartitionReader {
         }
     }
 
-    /// Returns `metadata.json` as it is stored, byte for byte.
+    /// Returns the stored bytes of `metadata.json`.
     pub fn document(&self) -> &Bytes {
         &self.document
     }
@@ -96,17 +105,17 @@ impl PartitionReader {
         &self.metadata
     }
 
-    /// Returns the seal block; `None` for a partition that other software sealed.
+    /// Returns the seal block; `None` for a partition sealed by other software.
     pub fn seal(&self) -> Option<&Seal> {
         self.seal.as_ref()
     }
 
-    /// Returns the payload's length in bytes, as it is stored.
+    /// Returns the length of the stored payload in bytes.
     pub fn payload_bytes(&self) -> u64 {
         self.payload.bytes
     }
 
-    /// Returns what was read; `None` before the end was reached and found right.
+    /// Returns the summary of the payload; `None` until it is read to the end and matches the seal.
     pub fn summary(&self) -> Option<&PayloadSummary> {
         match &self.state {
             State::Checked(summary) => Some(summary),
@@ -117,8 +126,8 @@ impl PartitionReader {
     /// Returns the next row without its line feed, or `None` after the last.
     ///
     /// # Errors
-    /// `Corrupt` where the payload differs from the seal, at the latest instead of the end;
-    /// `Invalid` for a row over the limit; the store's errors. The reader has ended then.
+    /// `Corrupt` if the payload differs from the seal, at the latest instead of the end; `Invalid`
+    /// for a row over the limit; the store's errors. Any error ends the reader.
     pub async fn next_row(&mut self) -> Result<Option<Bytes>> {
         loop {
             if let Some(row) = self.batch.next_row() {
@@ -131,9 +140,10 @@ impl PartitionReader {
         }
     }
 
-    /// Returns the next rows at once, as many as were read together; `None` after the last.
+    /// Returns the next batch of rows; `None` after the last.
     ///
-    /// The fast way through a large payload. Not to be mixed with the other two ways.
+    /// This is the fastest way to read a large payload. Do not mix it with `next_row` or
+    /// `next_chunk`.
     ///
     /// # Errors
     /// As [`next_row`](Self::next_row).
@@ -168,10 +178,10 @@ impl PartitionReader {
         }
     }
 
-    /// Returns the next bytes of the payload as they are stored; `None` after the last.
+    /// Returns the next stored bytes of the payload; `None` after the last.
     ///
     /// # Errors
-    /// As [`next_row`](Self::next_row), but that no row is too long.
+    /// As [`next_row`](Self::next_row), except `Invalid`.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
         let outcome = match std::mem::replace(&mut self.state, State::Failed) {
             State::Reading(sums) => self.read_chunk(sums).await,
@@ -180,21 +190,53 @@ impl PartitionReader {
                 return Ok(None);
             }
             State::Failed => {
-                Err(Error::new(ErrorKind::Closed, "this reader ended at an earlier error"))
+                Err(Error::new(ErrorKind::Closed, "this reader ended after an earlier error"))
             }
         };
         outcome.map_err(|error| error.at(&self.path))
     }
 
-    /// Reads to the end, compares, and returns what was read.
+    /// Returns the rows as a stream, each without its line feed. The stream ends after an error.
+    pub fn into_rows(self) -> BoxStream<'static, Result<Bytes>> {
+        let rows = stream::unfold(Some(self), |reader| async move {
+            let mut reader = reader?;
+            match reader.next_row().await.transpose()? {
+                Ok(row) => Some((Ok(row), Some(reader))),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        rows.boxed()
+    }
+
+    /// Returns the bytes of the payload as a stream of chunks. The stream ends after an error.
+    pub fn into_chunks(self) -> BoxStream<'static, Result<Bytes>> {
+        let chunks = stream::unfold(Some(self), |reader| async move {
+            let mut reader = reader?;
+            match reader.next_chunk().await.transpose()? {
+                Ok(chunk) => Some((Ok(chunk), Some(reader))),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        chunks.boxed()
+    }
+
+    /// Returns the bytes of the payload as a reader.
+    ///
+    /// A payload that differs from its seal ends with an I/O error of kind `InvalidData`, never
+    /// with a clean end of file. Every I/O error wraps its [`Error`].
+    pub fn into_async_read(self) -> impl AsyncBufRead + Send + Unpin + 'static {
+        StreamReader::new(self.into_chunks().map(|chunk| chunk.map_err(io::Error::from)))
+    }
+
+    /// Reads to the end, compares with the seal, and returns the payload's summary.
     ///
     /// # Errors
-    /// As [`next_row`](Self::next_row), but that no row is too long.
+    /// As [`next_row`](Self::next_row), except `Invalid`.
     pub async fn drain(&mut self) -> Result<PayloadSummary> {
         while self.next_chunk().await?.is_some() {}
         self.summary()
             .cloned()
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "a reader ended without an outcome"))
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "the reader ended without a summary"))
     }
 
     async fn read_chunk(
@@ -204,7 +246,7 @@ impl PartitionReader {
         if let Some(chunk) = self.payload.chunks.next().await.transpose()? {
             sums.0.update(&chunk);
             sums.1.update(&chunk);
-            // Bytes behind the length that was announced are not handed out.
+            // Bytes beyond the announced length are not returned.
             if sums.0.bytes() > self.payload.bytes {
                 return Err(length_differs(sums.0.bytes(), self.payload.bytes));
             }
@@ -230,14 +272,14 @@ impl PartitionReader {
             self.seal.as_ref().filter(|seal| seal.payload_sha256 != found.payload_sha256)
         {
             return Err(Error::corrupt(format!(
-                "the payload's SHA-256 is {}, the seal says {}",
+                "the payload has SHA-256 {}, the seal has {}",
                 found.payload_sha256, seal.payload_sha256
             )));
         }
         match expected_rows.filter(|rows| *rows != found.record_count) {
             None => Ok(()),
             Some(rows) => Err(Error::corrupt(format!(
-                "the payload's record_count is {}, metadata.json says {rows}",
+                "the payload has {} rows, metadata.json says record_count {rows}",
                 found.record_count
             ))),
         }
@@ -265,18 +307,18 @@ impl PartitionReader {
             }
             start = end + 1;
         }
-        // The rows before one that is too long are handed out first, wherever chunks are cut.
+        // The rows before one that is too long are returned first, independent of chunk borders.
         if start == 0 { Err(self.row_too_long()) } else { Ok(start) }
     }
 
     fn row_too_long(&mut self) -> Error {
         self.state = State::Failed;
         let fault = RowFault::TooLong(self.max_row_bytes);
-        Error::invalid(format!("a row {fault}")).at(&self.path)
+        Error::invalid(format!("a row {fault}")).by_setting("max_row_bytes").at(&self.path)
     }
 }
 
-/// Some whole rows of a payload, in their order.
+/// A batch of complete rows of a payload, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Rows(Bytes);
 
@@ -300,7 +342,7 @@ impl Rows {
         })
     }
 
-    /// Takes the first row, without its line feed.
+    /// Removes and returns the first row, without its line feed.
     fn next_row(&mut self) -> Option<Bytes> {
         if self.0.is_empty() {
             return None;
@@ -322,21 +364,21 @@ async fn read_seal(store: &dyn Store, path: &StorePath) -> Result<Bytes> {
         document.extend_from_slice(&chunk);
         if document.len() > MAX_METADATA_BYTES {
             let message =
-                format!("metadata.json has {bytes} bytes, at most {MAX_METADATA_BYTES} are read");
+                format!("metadata.json has {bytes} bytes, the limit is {MAX_METADATA_BYTES}");
             return Err(Error::corrupt(message));
         }
     }
     Ok(document.freeze())
 }
 
-/// Says why a run without a seal cannot be opened.
+/// Returns the error of opening a run without a seal.
 async fn unsealed(store: &dyn Store, path: &StorePath) -> Result<Error> {
     Ok(match store.look(path).await?.payload {
-        Some(_) => Error::new(ErrorKind::NotSealed, "the run has a payload and is not sealed"),
-        None => Error::new(ErrorKind::NotFound, "there is no such run"),
+        Some(_) => Error::new(ErrorKind::NotSealed, "the run has a payload but is not sealed"),
+        None => Error::new(ErrorKind::NotFound, "the run does not exist"),
     })
 }
 
 fn length_differs(found: u64, expected: u64) -> Error {
-    Error::corrupt(format!("the payload has {found} bytes, {expected} were expected"))
+    Error::corrupt(format!("the payload has {found} bytes, expected {expected}"))
 }

@@ -1,32 +1,83 @@
-//! Appending all rows of a byte source: a file, a pipe, a command's output.
+//! Appends rows from a byte source or a stream: a file, a pipe, a command's output, chunks, values.
 
-use std::io::{ErrorKind as IoKind, Read};
+use std::{
+    error::Error as StdError,
+    io::{ErrorKind as IoKind, Read},
+};
 
+use futures_util::{Stream, StreamExt};
+use serde::Serialize;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::writer::PartitionWriter;
 use crate::{
     error::{Error, ErrorKind, Result},
-    row::{self, RowFault},
+    partition::row::{self, RowFault},
 };
 
-/// How much is gathered from a pipe before it is looked at.
+/// Number of bytes that are collected from a pipe before they are checked.
 const CHUNK_BYTES: usize = 512 * 1024;
 
-/// A read that brings less shows a source that is slower than we are.
+/// A shorter read means that the source is slower than the writer.
 const SHORT_READ_BYTES: usize = 16 * 1024;
 
 impl PartitionWriter {
-    /// Appends every line of `source` as a row, until its end; returns how many.
+    /// Appends the lines of `chunk` as rows. Chunks may end anywhere, also inside a row.
+    ///
+    /// A line without a line feed continues in the next chunk. At the end of the payload
+    /// ([`complete_payload`](Self::complete_payload) or [`finalize`](Self::finalize)) it is a row.
+    ///
+    /// # Errors
+    /// `Invalid`, with the line's number, for a line that is not a row; the store's errors. Any
+    /// error ends the writer.
+    pub async fn write_chunk(&mut self, chunk: &[u8]) -> Result<()> {
+        self.begin()?;
+        self.put_chunk(chunk).await?;
+        self.finish();
+        Ok(())
+    }
+
+    /// Appends every value of a stream as a row and returns the number of rows.
+    ///
+    /// # Errors
+    /// `Unavailable` if the stream yields an error; `Invalid`, with the line's number, for a value
+    /// that is not a row; the store's errors. Any error ends the writer.
+    pub async fn write_rows<T, E>(
+        &mut self,
+        rows: impl Stream<Item = std::result::Result<T, E>>,
+    ) -> Result<u64>
+    where
+        T: Serialize + Sync,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.begin()?;
+        let before = self.record_count();
+        let mut rows = std::pin::pin!(rows);
+        while let Some(row) = rows.next().await {
+            match row {
+                Ok(row) => self.put_row(&row).await?,
+                Err(cause) => {
+                    let cause = cause.into();
+                    let message = format!("the row source failed: {cause}");
+                    let error = Error::new(ErrorKind::Unavailable, message).because(cause);
+                    return Err(self.end(error).await);
+                }
+            }
+        }
+        self.finish();
+        Ok(self.record_count() - before)
+    }
+
+    /// Appends every line of `source` as a row and returns the number of rows.
     ///
     /// The source is read on the blocking pool, one chunk ahead. `progress` is called after each
     /// chunk with the rows and payload bytes accepted so far. A last line without its line feed
-    /// counts. A clean end of a source does not mean that whoever fed it ended well: compare the
+    /// counts. A clean end of a source does not mean that its producer succeeded: compare the
     /// count, or the exit status, before [`finalize`](Self::finalize).
     ///
     /// # Errors
-    /// `Invalid`, with the line's number, for a line that is no row; `Unavailable` where the source
-    /// cannot be read; the store's errors. After any error the writer has ended.
+    /// `Invalid`, with the line's number, for a line that is not a row; `Unavailable` if the source
+    /// cannot be read; the store's errors. Any error ends the writer.
     pub async fn write_payload_from(
         &mut self,
         source: impl Read + Send + 'static,
@@ -34,7 +85,7 @@ impl PartitionWriter {
     ) -> Result<u64> {
         self.begin()?;
         let before = self.record_count();
-        let (mut open_line, mut spare) = (Vec::new(), Vec::new());
+        let mut spare = Vec::new();
         let mut reading = next_chunk(source, Vec::new());
         loop {
             let (source, buffer, filled) = match reading.await {
@@ -48,46 +99,54 @@ impl PartitionWriter {
                 break;
             }
             reading = next_chunk(source, spare);
-            self.put_chunk(&mut open_line, &buffer[..filled]).await?;
+            self.put_chunk(&buffer[..filled]).await?;
             spare = buffer;
             progress(self.record_count(), self.payload_bytes());
         }
-        if !open_line.is_empty() {
-            open_line.push(b'\n');
-            self.put_checked(&open_line).await?;
-        }
+        self.put_open_line().await?;
         self.finish();
         Ok(self.record_count() - before)
     }
 
-    /// Appends the lines that end in `chunk`; what follows the last line feed stays in `open_line`.
-    async fn put_chunk(&mut self, open_line: &mut Vec<u8>, mut chunk: &[u8]) -> Result<()> {
-        if !open_line.is_empty() {
+    /// Appends the lines that end in `chunk` and keeps the bytes after the last line feed.
+    async fn put_chunk(&mut self, mut chunk: &[u8]) -> Result<()> {
+        if !self.open_line.is_empty() {
             let Some(end) = memchr::memchr(b'\n', chunk) else {
-                return self.keep_open(open_line, chunk).await;
+                return self.keep_open(chunk).await;
             };
-            self.keep_open(open_line, &chunk[..end]).await?;
-            open_line.push(b'\n');
-            self.put_checked(open_line).await?;
-            open_line.clear();
+            self.keep_open(&chunk[..end]).await?;
+            self.put_open_line().await?;
             chunk = &chunk[end + 1..];
         }
         let whole = memchr::memrchr(b'\n', chunk).map_or(0, |last| last + 1);
         self.put_checked(&chunk[..whole]).await?;
-        self.keep_open(open_line, &chunk[whole..]).await
+        self.keep_open(&chunk[whole..]).await
     }
 
-    /// Keeps the beginning of a line, unless it is too long already.
-    async fn keep_open(&mut self, open_line: &mut Vec<u8>, more: &[u8]) -> Result<()> {
+    /// Keeps the start of a line, unless it is already too long.
+    async fn keep_open(&mut self, more: &[u8]) -> Result<()> {
         let limit = self.max_row_bytes();
-        if open_line.len() + more.len() > limit {
+        if self.open_line.len() + more.len() > limit {
             return Err(self.refuse_row(0, &RowFault::TooLong(limit)).await);
         }
-        open_line.extend_from_slice(more);
+        self.open_line.extend_from_slice(more);
         Ok(())
     }
 
-    /// Checks whole lines, each with its line feed, and appends them together.
+    /// Appends the kept line, if any, as a row.
+    pub(super) async fn put_open_line(&mut self) -> Result<()> {
+        if self.open_line.is_empty() {
+            return Ok(());
+        }
+        let mut line = std::mem::take(&mut self.open_line);
+        line.push(b'\n');
+        self.put_checked(&line).await?;
+        line.clear();
+        self.open_line = line;
+        Ok(())
+    }
+
+    /// Checks complete lines, each with its line feed, and appends them together.
     async fn put_checked(&mut self, lines: &[u8]) -> Result<()> {
         let (mut start, mut rows) = (0, 0);
         for end in memchr::memchr_iter(b'\n', lines) {
@@ -101,14 +160,14 @@ impl PartitionWriter {
     }
 }
 
-/// A source with the buffer that it fills; two buffers take turns.
+/// A source with the buffer that it fills. Two buffers alternate.
 struct Chunk<R> {
     source: R,
     buffer: Vec<u8>,
     filled: std::io::Result<usize>,
 }
 
-/// Fills a buffer on the blocking pool; none at all at the source's end.
+/// Fills a buffer on the blocking pool. At the end of the source it stays empty.
 fn next_chunk<R: Read + Send + 'static>(
     mut source: R,
     mut buffer: Vec<u8>,
@@ -121,7 +180,7 @@ fn next_chunk<R: Read + Send + 'static>(
                 Ok(0) => break Ok(filled),
                 Ok(read) => {
                     filled += read;
-                    // A slow source: what is there is looked at, not kept until there is more.
+                    // Check the rows of a slow source now, not when the buffer is full.
                     if read < SHORT_READ_BYTES {
                         break Ok(filled);
                     }
@@ -135,5 +194,5 @@ fn next_chunk<R: Read + Send + 'static>(
 }
 
 fn unreadable(cause: &dyn std::fmt::Display) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("the rows' source cannot be read: {cause}"))
+    Error::new(ErrorKind::Unavailable, format!("cannot read the row source: {cause}"))
 }

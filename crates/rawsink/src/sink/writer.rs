@@ -1,4 +1,4 @@
-//! Writing one partition: rows into parts, then the payload, then the seal.
+//! Writes one partition: rows into parts, then the payload, then the seal.
 
 use std::fmt;
 
@@ -8,10 +8,12 @@ use serde::Serialize;
 use super::{PayloadSummary, digest::PayloadDigest, part::PartBuffer};
 use crate::{
     error::{Error, ErrorKind, Result},
-    key::{PartitionKey, RunId},
     layout::Place,
-    metadata::{self, Metadata, SEAL_FORMAT, Seal},
-    row::{self, RowFault},
+    partition::{
+        Finite, PartitionKey, RunId,
+        metadata::{self, Metadata, SEAL_FORMAT, Seal},
+        row::{self, RowFault},
+    },
     store::{SealDocument, Upload, WriterToken},
 };
 
@@ -19,33 +21,35 @@ const SOFTWARE: &str = concat!("rawsink ", env!("CARGO_PKG_VERSION"));
 
 /// Writes the rows of one partition and seals it.
 ///
-/// Nothing is visible to anybody before [`finalize`](Self::finalize). A writer that met an error
-/// has ended: its attempt is taken back and every further call is `Closed`, so that a row that was
-/// refused can never be missing from a sealed partition unnoticed. Dropping a writer, or a future
-/// of its methods half-way, seals nothing (G08); dropped inside `finalize`, the seal may still
-/// appear.
+/// Nothing is visible before [`finalize`](Self::finalize). Any error ends the writer: its attempt
+/// is aborted and every later call returns `Closed`. So a sealed partition never lacks a refused
+/// row. Dropping a writer, or a future of its methods, seals nothing (G08). The exception is a
+/// dropped future of `finalize`: its seal may still appear.
 pub struct PartitionWriter {
     upload: Option<Box<dyn Upload>>,
     key: PartitionKey,
     run: RunId,
     max_row_bytes: usize,
     part: PartBuffer,
-    /// The text of the last row that was serialised here; its memory is used again.
+    /// The text of the last serialised row. Its memory is reused.
     row: Vec<u8>,
+    /// The start of a line whose line feed has not arrived.
+    pub(super) open_line: Vec<u8>,
     digest: PayloadDigest,
     rows: u64,
-    /// What the payload is, once all of it was sent.
+    /// The summary of the payload, after all of it is sent.
     complete: Option<PayloadSummary>,
-    /// Whether a call is under way; still set later, it was dropped half-way and rows may be missing.
-    under_way: bool,
+    /// Whether a call is running. If still set at the next call, the call before was cancelled and
+    /// rows may be missing.
+    is_in_call: bool,
 }
 
 /// A partition that this writer sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Sealed {
-    /// Token of the attempt that sealed, as it stands in the seal.
+    /// Token of the attempt, as in the seal.
     pub writer: String,
-    /// What was sealed.
+    /// The sealed payload.
     #[serde(flatten)]
     pub payload: PayloadSummary,
 }
@@ -59,22 +63,48 @@ impl PartitionWriter {
     ) -> Self {
         let (part, row) = (PartBuffer::new(upload.part_bytes()), Vec::new());
         let (upload, digest) = (Some(upload), PayloadDigest::default());
-        let (rows, complete, under_way) = (0, None, false);
-        Self { upload, key, run, max_row_bytes, part, row, digest, rows, complete, under_way }
+        Self {
+            upload,
+            key,
+            run,
+            max_row_bytes,
+            part,
+            row,
+            open_line: Vec::new(),
+            digest,
+            rows: 0,
+            complete: None,
+            is_in_call: false,
+        }
     }
 
     /// Appends one row, serialised as one line of JSON.
     ///
+    /// NaN and infinity are refused: JSON cannot express them.
+    ///
+    /// A [`serde_json::Value`] does not keep the order and repetition of member names, digits of
+    /// numbers beyond `u64` and `f64`, and white space. To keep them, pass the text to
+    /// [`write_payload_line`](Self::write_payload_line), or hold values as
+    /// [`RawValue`](serde_json::value::RawValue).
+    ///
     /// # Errors
-    /// `Invalid`, with the row's number, for a value that is no JSON object or too long; the
-    /// store's errors. After any error the writer has ended.
+    /// `Invalid`, with the line's number, for a value that is not a JSON object, holds NaN or
+    /// infinity, or is too long; the store's errors. Any error ends the writer.
     pub async fn write_payload_row<T: Serialize + Sync + ?Sized>(&mut self, row: &T) -> Result<()> {
         self.begin()?;
+        self.put_row(row).await?;
+        self.finish();
+        Ok(())
+    }
+
+    /// Serialises one row and appends it.
+    pub(super) async fn put_row<T: Serialize + Sync + ?Sized>(&mut self, row: &T) -> Result<()> {
+        self.check_no_open_line().await?;
         let mut text = std::mem::take(&mut self.row);
         text.clear();
-        let outcome = match serde_json::to_writer(&mut text, row) {
-            Err(fault) => Err(RowFault::NotJson(fault.to_string())),
-            // Well-formed already, unless the value carries raw JSON text of its own.
+        let outcome = match serde_json::to_writer(&mut text, &Finite(row)) {
+            Err(fault) => Err(RowFault::NotSerialisable(fault.to_string())),
+            // The text is well-formed, unless the value contains raw JSON text.
             Ok(()) if !text.starts_with(b"{") => Err(RowFault::NotAnObject),
             Ok(()) if text.len() > self.max_row_bytes => Err(RowFault::TooLong(self.max_row_bytes)),
             Ok(()) if memchr::memchr(b'\n', &text).is_some() => Err(RowFault::LineFeed),
@@ -86,17 +116,17 @@ impl PartitionWriter {
         text.push(b'\n');
         self.put_lines(&text, 1).await?;
         self.row = text;
-        self.finish();
         Ok(())
     }
 
-    /// Appends one row that is JSON text already, without its line feed, kept byte for byte.
+    /// Appends one row of JSON text, without its line feed, and keeps it byte for byte.
     ///
     /// # Errors
-    /// `Invalid`, with the row's number, for a line that is not one JSON object (see
-    /// [`row`](crate::row)); the store's errors. After any error the writer has ended.
+    /// `Invalid`, with the line's number, for a line that is not one JSON object (see
+    /// [`row`](crate::partition::row)); the store's errors. Any error ends the writer.
     pub async fn write_payload_line(&mut self, line: &[u8]) -> Result<()> {
         self.begin()?;
+        self.check_no_open_line().await?;
         if let Err(fault) = row::check_single(line, self.max_row_bytes) {
             return Err(self.refuse_row(0, &fault).await);
         }
@@ -106,45 +136,49 @@ impl PartitionWriter {
         Ok(())
     }
 
-    /// Returns how many rows were accepted so far.
+    /// Returns the number of rows accepted so far.
     pub fn record_count(&self) -> u64 {
         self.rows
     }
 
-    /// Returns how many payload bytes were accepted so far.
+    /// Returns the number of payload bytes accepted so far.
     pub fn payload_bytes(&self) -> u64 {
         self.digest.bytes() + self.part.len() as u64
     }
 
-    /// Makes the payload whole and durable, and waits out what has to be waited for; no reader sees it
-    /// yet. No row can follow.
+    /// Makes the payload complete and durable, after all waits of the protocol. Readers do not see
+    /// it yet. No row can follow.
     ///
-    /// [`finalize`](Self::finalize) does this where it was not done. Whoever does it before can drop the
-    /// future and [`abort`](Self::abort) as long as it runs, in the certainty that nothing was sealed.
+    /// Optional: [`finalize`](Self::finalize) does the same. While this runs, a caller can drop the
+    /// future and [`abort`](Self::abort), and nothing is sealed.
     ///
     /// # Errors
-    /// Those of [`finalize`](Self::finalize) but `Unknown`. After any error the writer has ended.
+    /// As [`finalize`](Self::finalize), except `Unknown`. Any error ends the writer.
     pub async fn complete_payload(&mut self, metadata: &Metadata) -> Result<()> {
         self.begin()?;
+        self.put_open_line().await?;
         self.complete = Some(self.send_the_rest(metadata).await?);
         self.finish();
         Ok(())
     }
 
-    /// Seals the partition: the payload first, `metadata.json` last (specification, section 4).
+    /// Seals the partition: the payload first, `metadata.json` last.
     ///
-    /// The metadata is stored as given, plus the [`Seal`]. When this returns, every later reader
-    /// gets exactly these rows and this metadata (G05).
+    /// The metadata is stored as given, plus the [`Seal`]. After this returns, every reader gets
+    /// exactly these rows and this metadata (G05).
     ///
     /// # Errors
-    /// `Invalid` where the metadata contradicts the partition, the run or the number of rows;
-    /// `AlreadySealed` or `Conflict` where another writer got there first; `Unknown` where the seal
-    /// may be there; the store's errors. Any kind but `Unknown` and `Corrupt` means that this
-    /// writer's seal is not there and will not appear (G06).
+    /// `Invalid` if the metadata contradicts the partition, the run or the number of rows;
+    /// `AlreadySealed` or `Conflict` if another writer was first; `Unknown` if the seal may exist;
+    /// the store's errors. After any kind but `Unknown` and `Corrupt`, this writer's seal does not
+    /// exist and will not appear (G06).
     pub async fn finalize(mut self, metadata: Metadata) -> Result<Sealed> {
         self.check_open()?;
         let payload = match self.complete.take() {
-            None => self.send_the_rest(&metadata).await?,
+            None => {
+                self.put_open_line().await?;
+                self.send_the_rest(&metadata).await?
+            }
             Some(payload) => match self.check_metadata(&metadata) {
                 Ok(()) => payload,
                 Err(error) => return Err(self.end(error).await),
@@ -157,14 +191,14 @@ impl PartitionWriter {
         Ok(Sealed { writer, payload })
     }
 
-    /// Ends the attempt; nothing of it stays visible (G08).
+    /// Aborts the attempt. Nothing of it stays visible (G08).
     pub async fn abort(mut self) {
         if let Some(upload) = self.upload.take() {
             upload.abort().await;
         }
     }
 
-    /// Appends lines that were checked already, each with its line feed.
+    /// Appends checked lines, each with its line feed.
     pub(super) async fn put_lines(&mut self, lines: &[u8], rows: u64) -> Result<()> {
         let mut rest = lines;
         // Parts have exactly their size, so a line may continue in the next one.
@@ -178,13 +212,17 @@ impl PartitionWriter {
         Ok(())
     }
 
-    /// Ends the attempt because of the row that comes `behind` so many good ones, and says which.
-    pub(super) async fn refuse_row(&mut self, behind: u64, fault: &RowFault) -> Error {
-        let error = Error::invalid(format!("line {} {fault}", self.rows + behind + 1));
+    /// Ends the attempt because of a refused row. `accepted` rows of the same batch come before it.
+    pub(super) async fn refuse_row(&mut self, accepted: u64, fault: &RowFault) -> Error {
+        let error = Error::invalid(format!("line {} {fault}", self.rows + accepted + 1));
+        let error = match fault {
+            RowFault::TooLong(_) => error.by_setting("max_row_bytes"),
+            _ => error,
+        };
         self.end(error).await
     }
 
-    /// Ends the attempt because of an error, which is returned with the run's name.
+    /// Ends the attempt because of an error and adds the run to the error.
     pub(super) async fn end(&mut self, error: Error) -> Error {
         if let Some(upload) = self.upload.take() {
             upload.abort().await;
@@ -192,26 +230,41 @@ impl PartitionWriter {
         error.at(Place::of_run(&self.key, &self.run))
     }
 
-    /// Begins a call that may add rows; [`finish`](Self::finish) says that all of them were added.
+    /// Starts a call that may add rows. [`finish`](Self::finish) confirms that all of them were
+    /// added.
     pub(super) fn begin(&mut self) -> Result<()> {
-        self.check_open()?;
-        if self.complete.is_some() {
-            let error = Error::new(ErrorKind::Closed, "the payload is complete: no row can follow");
-            return Err(error.at(Place::of_run(&self.key, &self.run)));
-        }
-        self.under_way = true;
+        self.check_can_write()?;
+        self.is_in_call = true;
         Ok(())
     }
 
+    /// Checks that the last chunk did not end inside a row.
+    async fn check_no_open_line(&mut self) -> Result<()> {
+        if self.open_line.is_empty() {
+            return Ok(());
+        }
+        Err(self.refuse_row(0, &RowFault::Incomplete).await)
+    }
+
+    /// Checks that the writer accepts rows.
+    pub(super) fn check_can_write(&self) -> Result<()> {
+        self.check_open()?;
+        if self.complete.is_none() {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::Closed, "the payload is complete: cannot append rows");
+        Err(error.at(Place::of_run(&self.key, &self.run)))
+    }
+
     pub(super) fn finish(&mut self) {
-        self.under_way = false;
+        self.is_in_call = false;
     }
 
     pub(super) fn check_open(&self) -> Result<()> {
         let message = match self.upload {
-            Some(_) if !self.under_way => return Ok(()),
-            Some(_) => "a call of this writer was dropped half-way, so that rows may be missing",
-            None => "this writer ended at an earlier error; nothing was sealed",
+            Some(_) if !self.is_in_call => return Ok(()),
+            Some(_) => "a call of this writer was cancelled, so rows may be missing",
+            None => "this writer ended after an earlier error; nothing was sealed",
         };
         Err(Error::new(ErrorKind::Closed, message).at(Place::of_run(&self.key, &self.run)))
     }
@@ -233,7 +286,7 @@ impl PartitionWriter {
         }
     }
 
-    /// Makes the payload appear, if the metadata can be sealed with it, and says what it is.
+    /// Completes the payload, if the metadata matches it, and returns its summary.
     async fn send_the_rest(&mut self, metadata: &Metadata) -> Result<PayloadSummary> {
         let (last, summary) = self.sum_up(self.rows);
         let outcome = match self.check_metadata(metadata) {
@@ -254,14 +307,14 @@ impl PartitionWriter {
         metadata::check_length(metadata::sealed_document(metadata, &placeholder_seal()).len())
     }
 
-    /// Takes the last part, and says what all of them are, which hold so many rows.
+    /// Takes the last part and returns it with the summary of a payload of `rows` rows.
     pub(super) fn sum_up(&mut self, rows: u64) -> (Bytes, PayloadSummary) {
         let last = self.part.take();
         self.digest.update(&last);
         (last, std::mem::take(&mut self.digest).finish(rows))
     }
 
-    /// Makes the payload appear.
+    /// Completes the payload in the store.
     pub(super) async fn complete(&mut self, last: Bytes) -> Result<()> {
         match self.upload.as_mut() {
             Some(upload) => upload.complete(last).await,
@@ -269,10 +322,10 @@ impl PartitionWriter {
         }
     }
 
-    /// Makes the seal appear, and returns the token of the attempt.
+    /// Writes the seal and returns the token of the attempt.
     pub(super) async fn seal(&mut self, document: &SealDocument<'_>) -> Result<String> {
         let Some(upload) = self.upload.take() else {
-            return Err(Error::new(ErrorKind::Internal, "a writer was sealed twice"));
+            return Err(Error::new(ErrorKind::Internal, "the writer was sealed twice"));
         };
         let sealed = upload.seal(document).await;
         let token = sealed.map_err(|error| error.at(Place::of_run(&self.key, &self.run)))?;
@@ -280,7 +333,7 @@ impl PartitionWriter {
     }
 }
 
-/// Shows the run and the amounts, never the rows.
+/// Prints the run and the amounts, never the rows.
 impl fmt::Debug for PartitionWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PartitionWriter")
@@ -302,7 +355,8 @@ fn seal(token: &str, summary: &PayloadSummary) -> Seal {
     }
 }
 
-/// A seal as long as any can be, to measure a document before it is sealed.
+/// Returns a seal of the greatest possible length, to check the length of a document before
+/// sealing.
 fn placeholder_seal() -> Seal {
     let summary = PayloadSummary {
         payload_bytes: u64::MAX,

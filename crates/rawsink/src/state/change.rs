@@ -1,4 +1,4 @@
-//! What may happen to a record: a verdict, or an operator's explicit command (G12).
+//! The changes of a record: a verdict, or an operator's explicit command (G12).
 
 use jiff::Timestamp;
 
@@ -9,15 +9,15 @@ use super::{Record, Status, Verdict, transition};
 pub enum Change {
     /// A validator's verdict, see [`transition`].
     Verdict(Verdict),
-    /// An operator's command: a record that says failed becomes pending, any other stays. Run,
-    /// reason and attempts are kept.
+    /// An operator's command: sets a failed record to pending and keeps any other. Run, reason and
+    /// attempts are kept.
     Retry,
-    /// An operator's command: where there is no record, one is made that says pending.
+    /// An operator's command: creates a pending record if none exists.
     Backfill,
 }
 
 impl Change {
-    /// Returns the record after the change; `None` where it changes nothing.
+    /// Returns the record after the change; `None` if it changes nothing.
     pub fn apply(&self, previous: Option<&Record>, now: Timestamp) -> Option<Record> {
         match self {
             Self::Verdict(verdict) => Some(transition(previous, verdict, now)),
@@ -54,30 +54,30 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_makes_failed_pending_and_keeps_the_rest() {
+    fn retry_sets_failed_to_pending_and_keeps_the_rest() {
         let retried = Change::Retry.apply(Some(&record(Status::Failed)), now()).unwrap();
         let expected = Record { updated_at: Some(now()), ..record(Status::Pending) };
         assert_eq!(retried, expected);
     }
 
     #[test]
-    fn g13_a_retry_takes_no_success_away() {
+    fn g13_retry_keeps_success() {
         for previous in [None, Some(record(Status::Success)), Some(record(Status::Pending))] {
             assert_eq!(Change::Retry.apply(previous.as_ref(), now()), None, "{previous:?}");
         }
     }
 
     #[test]
-    fn a_backfill_makes_what_is_missing_and_touches_nothing_else() {
-        let made = Change::Backfill.apply(None, now()).unwrap();
-        assert_eq!(made, Record { updated_at: Some(now()), ..Record::pending() });
+    fn backfill_creates_missing_records_and_changes_no_other() {
+        let created = Change::Backfill.apply(None, now()).unwrap();
+        assert_eq!(created, Record { updated_at: Some(now()), ..Record::pending() });
         for status in [Status::Pending, Status::Success, Status::Failed] {
             assert_eq!(Change::Backfill.apply(Some(&record(status)), now()), None);
         }
     }
 
     #[test]
-    fn a_verdict_is_the_transition() {
+    fn verdict_applies_the_transition() {
         let outcome = Outcome::Failed("bad".into());
         let verdict = Verdict { run_id: "r1".parse().unwrap(), outcome };
         let previous = record(Status::Success);

@@ -1,7 +1,7 @@
-//! What an operator's command would change, and doing it: plan and execution apart.
+//! Plans and executes the changes of an operator's command.
 //!
-//! A plan says what the state was. Each step looks again under the record's lock, so that a verdict
-//! which came in between is never undone (G13, G14).
+//! A plan describes the state as it was. Each step checks the record again under its lock, so that it
+//! never undoes a verdict recorded since (G13, G14).
 
 use std::collections::BTreeSet;
 
@@ -9,28 +9,28 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 
 use super::{Change, Filter, PartitionState, Record, Status};
 use crate::{
-    clock::Clock,
     error::{Error, ErrorKind, Result},
-    key::{LogicalDate, PartitionKey, Selection},
+    partition::{LogicalDate, PartitionKey, Selection},
+    runtime::Clock,
 };
 
-/// More days than this in a range are a typing error; records are never deleted.
+/// Maximum number of days in a range. More are probably a typing error, and records are never deleted.
 const MAX_DAYS: usize = 3_660;
 
-/// What an operator's command would change.
+/// The changes of an operator's command.
 #[derive(Debug)]
 pub struct Plan {
     /// The change of each record.
     pub change: Change,
     /// The logical partitions whose records would change, sorted.
     pub keys: Vec<PartitionKey>,
-    /// Records in the way that stay as they are: of a backfill, those that are there.
+    /// Number of existing records that a backfill keeps.
     pub kept: usize,
-    /// Records that make no sense, each named; they stay as they are.
+    /// One error for each malformed record, which is kept.
     pub faults: Vec<Error>,
 }
 
-/// One customer's query, on every day.
+/// One query of one customer, on every day.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Series {
     /// The upstream system.
@@ -44,9 +44,9 @@ pub struct Series {
 /// A range of reporting days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Days {
-    /// The first.
+    /// The first day.
     pub since: LogicalDate,
-    /// The last.
+    /// The last day.
     pub until: LogicalDate,
 }
 
@@ -54,7 +54,7 @@ impl Days {
     /// Returns the days from the first to the last.
     ///
     /// # Errors
-    /// `Invalid` where the last is before the first, or more than ten years later.
+    /// `Invalid` if the last is before the first, or the range has more than 3,660 days.
     pub fn all(self) -> Result<Vec<LogicalDate>> {
         let Self { since, until } = self;
         if until < since {
@@ -63,7 +63,7 @@ impl Days {
         let days = std::iter::successors(Some(since), |day| day.next_day());
         let days: Vec<_> = days.take_while(|day| *day <= until).take(MAX_DAYS + 1).collect();
         if days.len() > MAX_DAYS {
-            let message = format!("from {since} to {until} are more than {MAX_DAYS} days");
+            let message = format!("{since} to {until} is more than {MAX_DAYS} days");
             return Err(Error::invalid(message));
         }
         Ok(days)
@@ -73,7 +73,7 @@ impl Days {
 /// Plans to set the failed records of a selection back to pending.
 ///
 /// # Errors
-/// What [`PartitionState::list`] answers.
+/// As [`PartitionState::list`].
 pub async fn plan_retry(state: &dyn PartitionState, partitions: &Selection) -> Result<Plan> {
     let failed = Filter { partitions: partitions.clone(), status: Some(Status::Failed) };
     let (mut keys, mut faults) = (Vec::new(), Vec::new());
@@ -87,10 +87,10 @@ pub async fn plan_retry(state: &dyn PartitionState, partitions: &Selection) -> R
     Ok(Plan { change: Change::Retry, keys, kept: 0, faults })
 }
 
-/// Plans to make pending records of series on their days, where there are none.
+/// Plans to create the missing records of series and days as pending.
 ///
 /// # Errors
-/// `Invalid` for names that are no key and days that are no range; what the state answers.
+/// `Invalid` for an invalid name or range of days; the errors of the state.
 pub async fn plan_backfill(state: &dyn PartitionState, wanted: &[(Series, Days)]) -> Result<Plan> {
     let (mut missing, mut kept) = (BTreeSet::new(), BTreeSet::new());
     let mut faults = Vec::new();
@@ -110,7 +110,7 @@ pub async fn plan_backfill(state: &dyn PartitionState, wanted: &[(Series, Days)]
     }
     let mut keys = Vec::with_capacity(missing.len());
     for key in missing {
-        // A record that makes no sense is there all the same.
+        // A malformed record exists too.
         if faults.is_empty() || state.get(&key).await.is_ok() {
             keys.push(key);
         }
@@ -137,19 +137,19 @@ impl Series {
     }
 }
 
-/// What became of one step of a plan.
+/// The result of one step of a plan.
 #[derive(Debug)]
 pub struct Applied<'plan> {
     /// The logical partition.
     pub key: &'plan PartitionKey,
-    /// Its record now; `None` where it had changed meanwhile, and stayed as it was.
+    /// Its new record; `None` if the step no longer applied and changed nothing.
     pub outcome: Result<Option<Record>>,
 }
 
 /// Executes a plan, one record after the other, each as one atomic step.
 ///
-/// Goes on after a record that makes no sense (`Corrupt`); any other error ends the stream. What
-/// was not done is in the next plan.
+/// Continues after a malformed record (`Corrupt`); any other error ends the stream. The next plan
+/// contains the steps that were not executed.
 pub fn execute<'plan>(
     state: &'plan dyn PartitionState,
     plan: &'plan Plan,

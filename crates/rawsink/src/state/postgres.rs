@@ -1,9 +1,10 @@
 //! The state in a PostgreSQL database.
 //!
-//! The table is the contract's; one that other software made works unchanged, with or without a
-//! primary key, whatever types its columns declare. Reading never makes a table. A change locks
+//! The table is that of the contract. A table that other software created works unchanged, with or
+//! without a primary key and with any column types. Reading never creates a table. A change locks
 //! the record's row, so that no host's update is lost (G14).
 
+mod config;
 mod connect;
 mod fault;
 mod table;
@@ -23,59 +24,64 @@ use sqlx::{
     query::Query,
 };
 
+#[cfg(feature = "env")]
+pub(crate) use self::config::parse as parse_url;
+pub use self::config::{PostgresConfig, TlsMode};
 use self::{
     connect::{Connections, within},
-    fault::Fault,
+    fault::PgFault,
     table::{FoundTable, Uniqueness},
 };
 use super::{Change, Entry, Filter, PartitionState, Record, Table, row, sql};
 use crate::{
-    config::PostgresSettings,
     error::{Error, Result},
-    key::PartitionKey,
+    partition::PartitionKey,
 };
 
-/// How long a server, or a record that others change, is waited for, unless set otherwise.
+/// Default time to wait for the server, or for a locked record.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often a change is tried again that lost against another one.
-const REPEATS: usize = 5;
+/// How often a change is retried after it lost against another one.
+const RETRIES: usize = 5;
 
-/// Keeps other writers from adding the same key, where no constraint does.
+/// Prevents other writers from adding the same key if no constraint does.
 const LOCK_TABLE: &str = "LOCK TABLE partition_state IN SHARE ROW EXCLUSIVE MODE";
 
-/// Makes a statement, with its parameters, for the table as it is.
+/// Builds a statement and its parameters for a table.
 type Statement<'a> = dyn Fn(&FoundTable) -> (String, Vec<Option<String>>) + Sync + 'a;
 
 /// The state in one PostgreSQL database.
 pub struct PostgresState {
     connections: Connections,
-    /// What is known of the table, once it is there.
+    /// The description of the table, once it exists.
     table: Mutex<Option<Arc<FoundTable>>>,
 }
 
 impl PostgresState {
-    /// Makes a state kept in the table `partition_state` of a database; the first change makes the
-    /// table where it is missing. Connects when it is used, at most four times at once.
-    pub fn new(settings: &PostgresSettings) -> Self {
-        let connections = Connections::new(settings.clone(), BUSY_TIMEOUT);
+    /// Creates a state that is stored in the table `partition_state` of a database. The first change
+    /// creates a missing table. Connects on first use, with at most four connections.
+    pub fn new(config: &PostgresConfig) -> Self {
+        let connections = Connections::new(config.clone(), BUSY_TIMEOUT);
         Self { connections, table: Mutex::default() }
     }
 
-    /// Sets how long a server, or a record that others change, is waited for, before
-    /// `Unavailable`; 30 s unless set.
+    /// Sets the time to wait for the server, or for a locked record, before `Unavailable`. Default:
+    /// 30 s.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.connections.busy_timeout = timeout;
         self
     }
 
-    /// Returns what is known of the table; `None` where there is none.
-    async fn table(&self, connection: &mut PgConnection) -> Result<Option<Arc<FoundTable>>, Fault> {
+    /// Returns the description of the table; `None` if it does not exist.
+    async fn table(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<Option<Arc<FoundTable>>, PgFault> {
         if let Some(known) = self.known_table().clone() {
             return Ok(Some(known));
         }
-        let found = table::look(connection).await?.map(Arc::new);
+        let found = table::inspect(connection).await?.map(Arc::new);
         self.known_table().clone_from(&found);
         Ok(found)
     }
@@ -84,44 +90,47 @@ impl PostgresState {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells whether somebody has changed the table since it was looked at; it is looked at again
-    /// then. Nothing was done.
-    fn is_outdated(&self, fault: &Fault) -> bool {
-        let is_outdated = fault.is_of_another_table();
+    /// Returns whether the statement failed because the table changed since it was inspected, and
+    /// forgets the old description in that case.
+    fn is_outdated(&self, fault: &PgFault) -> bool {
+        let is_outdated = fault.is_table_mismatch();
         if is_outdated {
             *self.known_table() = None;
         }
         is_outdated
     }
 
-    /// Returns what is known of the table, which is made where it is missing.
-    async fn made(&self, connection: &mut PgConnection) -> Result<(Arc<FoundTable>, Table), Fault> {
+    /// Returns the description of the table, and creates a missing one.
+    async fn ensure_table(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<(Arc<FoundTable>, Table), PgFault> {
         if let Some(found) = self.table(connection).await? {
             return Ok((found, Table::Found));
         }
-        let made = match table::make(connection, self.connections.begin()).await {
+        let created = match table::create(connection, self.connections.begin()).await {
             Err(fault) if !fault.is_refusal() => return Err(fault),
-            made => made,
+            created => created,
         };
-        // How the server refuses the later of two depends on how far the other is: whoever finds the
-        // table now has lost nothing.
-        match (self.table(connection).await?, made) {
-            (Some(found), Ok(())) => Ok((found, Table::Made)),
+        // Of two concurrent attempts the server may refuse the later one with various errors. They do
+        // not matter if the table exists now.
+        match (self.table(connection).await?, created) {
+            (Some(found), Ok(())) => Ok((found, Table::Created)),
             (Some(found), Err(_)) => Ok((found, Table::Found)),
             (None, Err(fault)) => Err(fault),
-            (None, Ok(())) => Err(Fault::table("was dropped just now")),
+            (None, Ok(())) => Err(PgFault::table("was dropped right after it was created")),
         }
     }
 
-    async fn make(&self) -> Result<Table, Fault> {
+    async fn create(&self) -> Result<Table, PgFault> {
         let mut lease = self.connections.lease().await?;
-        let made = self.made(&mut lease.connection);
-        let (_, made) = within(self.connections.patience(), made).await?;
+        let created = self.ensure_table(&mut lease.connection);
+        let (_, created) = within(self.connections.patience(), created).await?;
         self.connections.keep(lease);
-        Ok(made)
+        Ok(created)
     }
 
-    async fn read(&self, key: &PartitionKey) -> Result<Option<Record>, Fault> {
+    async fn read(&self, key: &PartitionKey) -> Result<Option<Record>, PgFault> {
         let mut lease = self.connections.lease().await?;
         let read = async {
             let Some(table) = self.table(&mut lease.connection).await? else { return Ok(None) };
@@ -132,12 +141,12 @@ impl PostgresState {
         Ok(found)
     }
 
-    /// Hands over all records of a statement, which is made for the table as it is.
+    /// Runs a statement and passes each record to `take`.
     async fn read_each(
         &self,
         statement: &Statement<'_>,
         take: &mut (dyn FnMut(Result<Entry>) + Send),
-    ) -> Result<(), Fault> {
+    ) -> Result<(), PgFault> {
         let mut lease = self.connections.lease().await?;
         let patience = self.connections.patience();
         let table = within(patience, self.table(&mut lease.connection)).await?;
@@ -152,8 +161,8 @@ impl PostgresState {
         Ok(())
     }
 
-    /// The same, on the table as it is now.
-    async fn read_each_now(
+    /// As [`read_each`](Self::read_each), but inspects the table again if it changed.
+    async fn read_each_current(
         &self,
         statement: &Statement<'_>,
         take: &mut (dyn FnMut(Result<Entry>) + Send),
@@ -169,35 +178,35 @@ impl PostgresState {
         &self,
         key: &PartitionKey,
         change: &(dyn Fn(Option<&Record>) -> Option<Record> + Sync),
-    ) -> Result<Option<Record>, Fault> {
+    ) -> Result<Option<Record>, PgFault> {
         let mut lease = self.connections.lease().await?;
         let patience = self.connections.patience();
         let apply = self.apply(&mut lease.connection, key, change);
         let (transaction, next) = within(patience, apply).await?;
-        within(patience, transaction.commit()).await.map_err(Fault::of_commit)?;
+        within(patience, transaction.commit()).await.map_err(PgFault::of_commit)?;
         self.connections.keep(lease);
         Ok(next)
     }
 
-    /// Changes a record in a transaction that is left open.
+    /// Changes a record and returns the open transaction.
     async fn apply<'lease>(
         &self,
         connection: &'lease mut PgConnection,
         key: &PartitionKey,
         change: &(dyn Fn(Option<&Record>) -> Option<Record> + Sync),
-    ) -> Result<(Transaction<'lease, Postgres>, Option<Record>), Fault> {
-        let (table, _) = self.made(connection).await?;
+    ) -> Result<(Transaction<'lease, Postgres>, Option<Record>), PgFault> {
+        let (table, _) = self.ensure_table(connection).await?;
         let begin = AssertSqlSafe(self.connections.begin());
         let mut transaction = connection.begin_with(begin).await?;
         let select = sql::select_one(&*table) + " FOR UPDATE";
         let insert = match table.uniqueness {
-            Uniqueness::Kept => sql::insert_unless_there(&*table),
+            Uniqueness::Kept => sql::insert_unless_exists(&*table),
             Uniqueness::Unknown => {
                 sqlx::query(LOCK_TABLE).execute(&mut *transaction).await?;
                 sql::insert(&*table)
             }
         };
-        for _ in 0..REPEATS {
+        for _ in 0..RETRIES {
             let previous = one(&mut transaction, select.clone(), key).await?;
             let Some(next) = change(previous.as_ref()) else { return Ok((transaction, None)) };
             let sql = if previous.is_some() { sql::update(&*table) } else { insert.clone() };
@@ -205,16 +214,18 @@ impl PostgresState {
             if done.rows_affected() > 0 {
                 return Ok((transaction, Some(next)));
             }
-            // Another host has just made the record: look again.
+            // Another host has just created the record: read it.
         }
-        Err(Fault::table("keeps the record from being written"))
+        Err(PgFault::table("accepts neither an insert nor an update of the record"))
     }
 }
+
+impl crate::internal::Internal for PostgresState {}
 
 #[async_trait]
 impl PartitionState for PostgresState {
     async fn init(&self) -> Result<Table> {
-        self.make().await.map_err(|fault| self.error(fault))
+        self.create().await.map_err(|fault| self.error(fault))
     }
 
     async fn get(&self, key: &PartitionKey) -> Result<Option<Record>> {
@@ -226,14 +237,14 @@ impl PartitionState for PostgresState {
     }
 
     async fn find(&self, keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>> {
-        let parameters = super::wanted(keys)?;
+        let parameters = super::key_parameters(keys)?;
         let mut entries = Vec::new();
         if keys.is_empty() {
             return Ok(entries);
         }
         let statement =
             |table: &FoundTable| (sql::select_many(table, keys.len()), parameters.clone());
-        self.read_each_now(&statement, &mut |found| entries.push(found)).await?;
+        self.read_each_current(&statement, &mut |found| entries.push(found)).await?;
         Ok(entries)
     }
 
@@ -246,7 +257,7 @@ impl PartitionState for PostgresState {
             let (sql, parameters) = sql::select_filtered(table, filter);
             (sql, parameters.into_iter().map(Some).collect())
         };
-        self.read_each_now(&statement, take).await
+        self.read_each_current(&statement, take).await
     }
 
     async fn change(
@@ -256,12 +267,12 @@ impl PartitionState for PostgresState {
         now: Timestamp,
     ) -> Result<Option<Record>> {
         let apply = |previous: Option<&Record>| change.apply(previous, now);
-        let mut repeats = 0..REPEATS;
+        let mut retries = 0..RETRIES;
         loop {
             match self.write(key, &apply).await {
                 Err(fault)
-                    if (fault.may_pass() || self.is_outdated(&fault))
-                        && repeats.next().is_some() => {}
+                    if (fault.is_retryable() || self.is_outdated(&fault))
+                        && retries.next().is_some() => {}
                 outcome => return outcome.map_err(|fault| self.error(fault)),
             }
         }
@@ -269,7 +280,7 @@ impl PartitionState for PostgresState {
 }
 
 impl PostgresState {
-    fn error(&self, fault: Fault) -> Error {
+    fn error(&self, fault: PgFault) -> Error {
         Error::from(fault).on_path(self.connections.place())
     }
 }
@@ -284,7 +295,7 @@ async fn one(
     connection: &mut PgConnection,
     sql: String,
     key: &PartitionKey,
-) -> Result<Option<Record>, Fault> {
+) -> Result<Option<Record>, PgFault> {
     let found = bound(sql, row::key_values(key).map(Some)).fetch_optional(connection).await?;
     Ok(found.map(|row| entry(&row)).transpose()?.map(|entry| entry.record))
 }

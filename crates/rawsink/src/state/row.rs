@@ -1,7 +1,7 @@
-//! How a row of the table becomes a record and a record becomes a row, as text, on every database.
+//! Converts rows of the table to records and back, as text, for every database.
 //!
-//! Backends read and write every column as text, so that the types which other software declares
-//! do not matter.
+//! Backends read and write every column as text, so that the column types that other software
+//! declares do not matter.
 
 use std::str::FromStr;
 
@@ -10,10 +10,10 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use super::{Entry, Record};
 use crate::{
     error::{Error, Result},
-    key::PartitionKey,
+    partition::PartitionKey,
 };
 
-/// The columns of the contract: the key's, then the record's.
+/// The columns of the contract: those of the key, then those of the record.
 pub(super) const COLUMNS: [&str; 11] = [
     "source",
     "customer_id",
@@ -28,24 +28,24 @@ pub(super) const COLUMNS: [&str; 11] = [
     "attempt_count",
 ];
 
-/// How many of the columns are the key's.
+/// Number of key columns.
 pub(super) const KEY_COLUMNS: usize = 4;
 
-/// Tells whether a column holds a number, which other software may store with a fraction.
+/// Returns whether a column holds a number, which other software may store with a fraction.
 pub(super) fn is_count(column: &str) -> bool {
     matches!(column, "record_count" | "attempt_count")
 }
 
-/// Returns the key's columns.
+/// Returns the values of the key columns.
 pub(super) fn key_values(key: &PartitionKey) -> [String; KEY_COLUMNS] {
     [key.source(), key.customer_id(), key.query_name(), &key.logical_date().to_string()]
         .map(str::to_owned)
 }
 
-/// Returns a row, in the order of [`COLUMNS`].
+/// Returns the values of a row, in the order of [`COLUMNS`].
 ///
 /// # Errors
-/// `Invalid` for a number that no database holds.
+/// `Invalid` for a number above 2^63 - 1, the largest that a column holds.
 pub(super) fn values(
     key: &PartitionKey,
     record: &Record,
@@ -69,10 +69,13 @@ pub(super) fn values(
 fn integer(number: u64) -> Result<String> {
     i64::try_from(number)
         .map(|number| number.to_string())
-        .map_err(|_| Error::invalid(format!("{number} does not fit the state's integer column")))
+        .map_err(|_| Error::invalid(format!("{number} exceeds the integer column of the state")))
 }
 
-/// Reads one row of text columns; `Corrupt`, naming the row, where it makes no sense.
+/// Parses one row of text columns.
+///
+/// # Errors
+/// `Corrupt`, naming the row, if it is malformed.
 pub(super) fn entry(text: impl Fn(usize) -> Option<String>) -> Result<Entry> {
     let shown = |column: usize| text(column).unwrap_or_else(|| "NULL".to_owned());
     let bad = |fault: String| {
@@ -81,13 +84,14 @@ pub(super) fn entry(text: impl Fn(usize) -> Option<String>) -> Result<Entry> {
     };
     let part = |column: usize| text(column).unwrap_or_default();
     let key = PartitionKey::new(&part(0), &part(1), &part(2), &part(3))
-        .map_err(|error| bad(format!("has no legal key: {}", error.message())))?;
+        .map_err(|error| bad(format!("has an invalid key: {}", error.message())))?;
     Ok(Entry { key, record: record(&text).map_err(bad)? })
 }
 
 fn record(text: &impl Fn(usize) -> Option<String>) -> Result<Record, String> {
     fn parse<T: FromStr>(column: &str, text: Option<String>) -> Result<Option<T>, String> {
-        text.map(|text| text.parse().map_err(|_| format!("has {column} {text:?}"))).transpose()
+        text.map(|text| text.parse().map_err(|_| format!("has an invalid {column}: {text:?}")))
+            .transpose()
     }
     Ok(Record {
         status: parse("status", text(4))?.ok_or("has no status")?,
@@ -96,12 +100,12 @@ fn record(text: &impl Fn(usize) -> Option<String>) -> Result<Record, String> {
         record_count: parse("record_count", text(7))?,
         updated_at: text(8).and_then(|text| timestamp(&text)),
         error_message: text(9),
-        // Other software may leave it null.
+        // Other software may store NULL.
         attempt_count: parse("attempt_count", text(10))?.unwrap_or(0),
     })
 }
 
-/// Reads a time stamp; one without an offset counts as UTC.
+/// Parses a time stamp; without an offset it is UTC.
 fn timestamp(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| {
         let civil: DateTime = text.parse().ok()?;
@@ -115,7 +119,7 @@ mod tests {
     use crate::state::Status;
 
     #[test]
-    fn a_row_that_is_written_is_read_as_the_same_record() {
+    fn written_rows_are_read_as_the_same_record() {
         let record = Record {
             status: Status::Failed,
             current_run_id: Some("r1".parse().unwrap()),
@@ -131,14 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_no_column_holds_is_refused() {
+    fn numbers_that_exceed_the_column_are_refused() {
         let key = PartitionKey::new("ads", "1", "q", "2024-06-01").unwrap();
         let record = Record { record_count: Some(u64::MAX), ..Record::pending() };
         assert!(values(&key, &record).is_err());
     }
 
     #[test]
-    fn a_time_stamp_is_read_as_either_database_writes_it() {
+    fn time_stamps_of_both_databases_are_read() {
         let expected: Timestamp = "2024-06-02T04:05:06.789Z".parse().unwrap();
         for text in [
             "2024-06-02 04:05:06.789+00",

@@ -1,13 +1,13 @@
-//! The statements on the table `partition_state` that every database understands.
+//! The statements on the table `partition_state`, common to all databases.
 
 use super::{
     Filter, Status,
     row::{COLUMNS, KEY_COLUMNS},
 };
 
-/// How a database writes down what differs.
+/// The parts of a statement that differ between databases.
 pub(super) trait Dialect {
-    /// What compares text byte by byte, put behind an expression.
+    /// Suffix of an expression that makes it compare text byte by byte.
     const BYTEWISE: &'static str;
 
     /// Returns the expression that reads a column as text.
@@ -16,10 +16,10 @@ pub(super) trait Dialect {
     /// Returns the n-th parameter, text, from 1.
     fn parameter(&self, number: usize) -> String;
 
-    /// Returns the expression that makes a parameter what the column holds.
+    /// Returns the expression that converts a parameter to the column's type.
     fn typed(&self, column: &str, parameter: String) -> String;
 
-    /// Returns the expression of a column's value, given as the n-th parameter.
+    /// Returns the expression that converts the n-th parameter to the column's type.
     fn value(&self, column: &str, number: usize) -> String {
         self.typed(column, self.parameter(number))
     }
@@ -47,7 +47,7 @@ pub(super) fn select_one(dialect: &impl Dialect) -> String {
     select(dialect) + &of_key(dialect)
 }
 
-/// Reads the records of so many keys; parameters: the columns of one key after the other's.
+/// Reads the records of several keys; parameters: the columns of each key in turn.
 pub(super) fn select_many(dialect: &impl Dialect, keys: usize) -> String {
     let key = |index: usize| {
         let values = numbered(0..KEY_COLUMNS)
@@ -59,13 +59,14 @@ pub(super) fn select_many(dialect: &impl Dialect, keys: usize) -> String {
     format!("{} WHERE ({columns}) IN (VALUES {wanted})", select(dialect))
 }
 
-/// Makes one record, unless one of its key is there; parameters: all columns. Names the key, so that
-/// a table which has lost it is noticed.
-pub(super) fn insert_unless_there(dialect: &impl Dialect) -> String {
+/// Creates one record unless its key exists; parameters: all columns. Names the key columns, so that
+/// a table without that key is an error.
+#[cfg(feature = "postgres")]
+pub(super) fn insert_unless_exists(dialect: &impl Dialect) -> String {
     format!("{} ON CONFLICT ({}) DO NOTHING", insert(dialect), key_columns())
 }
 
-/// Makes one record; parameters: all columns.
+/// Creates one record; parameters: all columns.
 pub(super) fn insert(dialect: &impl Dialect) -> String {
     let values = numbered(0..COLUMNS.len()).map(|(column, number)| dialect.value(column, number));
     let values = values.collect::<Vec<_>>().join(", ");
@@ -95,7 +96,7 @@ pub(super) fn select_filtered(dialect: &impl Dialect, filter: &Filter) -> (Strin
             conditions.push(format!("{column} = {}", dialect.value(column, parameters.len())));
         }
     }
-    // Days sort as text, whatever type holds them.
+    // Days sort as text in every column type.
     let day = bytewise(dialect, "logical_date");
     for (comparison, value) in [(">=", partitions.since), ("<=", partitions.until)] {
         if let Some(value) = value {

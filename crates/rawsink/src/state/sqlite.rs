@@ -1,10 +1,9 @@
 //! The state in an SQLite database file.
 //!
-//! The table is the contract's; a file that other software made with that table works unchanged,
-//! with or without a primary key, whatever types its columns declare. Reading never makes or
-//! changes a file, but for this: what a process that died in the middle of a change left half-written
-//! is rolled back first. A change is one `BEGIN IMMEDIATE` transaction, so that no process's update
-//! is lost (G14).
+//! The table is that of the contract. A file that other software created with that table works
+//! unchanged, with or without a primary key and with any column types. Reading never creates or
+//! changes a file, with one exception: it first rolls back the unfinished change of a crashed
+//! process. A change is one `BEGIN IMMEDIATE` transaction, so that no process's update is lost (G14).
 
 use std::{
     path::{Path, PathBuf},
@@ -32,14 +31,11 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result, system_text},
-    key::PartitionKey,
+    partition::PartitionKey,
 };
 
-/// How long a busy database is waited for, unless set otherwise.
+/// Default time to wait for a busy database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How often the directory may vanish between making it and making the file in it.
-const MAX_STARTS: u32 = 100;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS partition_state (
     source TEXT NOT NULL,
@@ -59,7 +55,7 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS partition_state (
 struct Sql;
 
 impl Dialect for Sql {
-    /// Whatever collation other software declares.
+    /// Overrides the collation that other software may have declared.
     const BYTEWISE: &'static str = " COLLATE BINARY";
 
     fn read(&self, column: &str) -> String {
@@ -77,7 +73,7 @@ impl Dialect for Sql {
         format!("?{number}")
     }
 
-    /// Types are the column's affinity; without one a number has to be a number by itself.
+    /// The affinity of the column converts text. A column without affinity needs an integer.
     fn typed(&self, column: &str, parameter: String) -> String {
         if is_count(column) { format!("CAST({parameter} AS INTEGER)") } else { parameter }
     }
@@ -91,35 +87,35 @@ pub struct SqliteState {
 }
 
 impl SqliteState {
-    /// Makes a state kept in the file `path`, which the first verdict makes where it is missing.
+    /// Creates a state that is stored in the file `path`. The first change creates a missing file.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self { path: path.as_ref().to_owned(), busy_timeout: BUSY_TIMEOUT }
     }
 
-    /// Sets how long a busy database is waited for, before `Unavailable`; 30 s unless set.
+    /// Sets the time to wait for a busy database before `Unavailable`. Default: 30 s.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
     }
 
-    /// Opens for reading; `None` where there is no database, or one without the table.
+    /// Opens for reading; `None` if the database or the table does not exist.
     async fn reader(&self) -> Result<Option<SqliteConnection>> {
         if !self.path.try_exists().map_err(|cause| unavailable(&cause, &self.path))? {
             return Ok(None);
         }
-        let found = match self.looked_into(self.options().read_only(true)).await {
-            Err(cause) if needs_recovery(&cause) => self.looked_into(self.options()).await,
+        let found = match self.connect_for_reading(self.options().read_only(true)).await {
+            Err(cause) if needs_recovery(&cause) => self.connect_for_reading(self.options()).await,
             found => found,
         };
         found.map_err(|cause| self.error(cause))
     }
 
-    /// Connects and begins to read; `None` where the table is missing.
+    /// Connects and begins a read transaction; `None` if the table does not exist.
     ///
-    /// The transaction keeps anybody else from changing the file, and so from dying in the middle of
-    /// a change, until the connection is gone.
-    async fn looked_into(
+    /// Until the connection is closed, the transaction prevents other processes from changing the
+    /// file, and so from crashing during a change.
+    async fn connect_for_reading(
         &self,
         options: SqliteConnectOptions,
     ) -> Result<Option<SqliteConnection>, sqlx::Error> {
@@ -128,33 +124,12 @@ impl SqliteState {
         Ok(has_table(&mut connection).await?.then_some(connection))
     }
 
-    /// Opens for writing and makes file and table where they are missing.
+    /// Opens for writing and creates a missing file.
     async fn writer(&self) -> Result<SqliteConnection> {
-        let options = self.options().create_if_missing(true);
-        for _ in 1..MAX_STARTS {
-            match self.open(&options).await {
-                // Whoever made the directory took it away again (as `doctor` does): start over.
-                Err(cause) if self.may_have_lost_directory(&cause) => {}
-                opened => return opened.map_err(|cause| self.error(cause)),
-            }
-        }
-        self.open(&options).await.map_err(|cause| self.error(cause))
-    }
-
-    async fn open(&self, options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
-        std::fs::create_dir_all(self.directory())?;
-        options.connect().await
-    }
-
-    /// Tells whether a directory may have vanished in the middle of [`open`](Self::open). It may be
-    /// there again by now.
-    fn may_have_lost_directory(&self, cause: &sqlx::Error) -> bool {
-        use std::io::ErrorKind::{AlreadyExists, NotFound};
-        match cause {
-            sqlx::Error::Io(cause) => matches!(cause.kind(), NotFound | AlreadyExists),
-            // SQLITE_CANTOPEN does not say why
-            cause => code(cause) == Some(14) && !self.path.is_dir() && !self.is_closed_to_us(),
-        }
+        let create = || std::fs::create_dir_all(self.directory());
+        create().map_err(|cause| self.error(cause.into()))?;
+        let opened = self.options().create_if_missing(true).connect().await;
+        opened.map_err(|cause| self.error(cause))
     }
 
     /// Returns the directory that the file is in.
@@ -163,7 +138,7 @@ impl SqliteState {
         parent.unwrap_or(Path::new("."))
     }
 
-    /// Begins a change: from now on nobody else makes one.
+    /// Begins a change, which excludes all others.
     async fn begin<'lease>(
         &self,
         connection: &'lease mut SqliteConnection,
@@ -171,8 +146,8 @@ impl SqliteState {
         connection.begin_with("BEGIN IMMEDIATE").await.map_err(|cause| self.error(cause))
     }
 
-    /// Asks a table that is there for every column of the contract.
-    async fn found(&self, connection: &mut SqliteConnection) -> Result<Table> {
+    /// Checks that an existing table has every column of the contract.
+    async fn check_table(&self, connection: &mut SqliteConnection) -> Result<Table> {
         let nothing = sql::select_one(&Sql) + " AND 1 = 0";
         self.run(connection, nothing, (0..KEY_COLUMNS).map(|_| None)).await?;
         Ok(Table::Found)
@@ -182,7 +157,7 @@ impl SqliteState {
         SqliteConnectOptions::new().filename(&self.path).busy_timeout(self.busy_timeout)
     }
 
-    /// Runs a statement with text parameters; returns the records it reads.
+    /// Runs a statement with text parameters and returns the records.
     async fn run(
         &self,
         connection: &mut SqliteConnection,
@@ -194,7 +169,7 @@ impl SqliteState {
         Ok(entries)
     }
 
-    /// Runs a statement with text parameters; hands over the records it reads as they come.
+    /// Runs a statement with text parameters and passes each record to `take`.
     async fn each(
         &self,
         connection: &mut SqliteConnection,
@@ -232,13 +207,13 @@ impl SqliteState {
             _ if self.path.is_dir() => ErrorKind::Invalid,
             // SQLITE_PERM, SQLITE_READONLY, SQLITE_AUTH
             Some(3 | 8 | 23) => ErrorKind::Denied,
-            // SQLITE_CANTOPEN does not say why
-            Some(14) if self.is_closed_to_us() => ErrorKind::Denied,
+            // SQLITE_CANTOPEN has several causes
+            Some(14) if self.lacks_permission() => ErrorKind::Denied,
             // SQLITE_CORRUPT, SQLITE_NOTADB
             Some(11 | 26) => ErrorKind::Corrupt,
-            // SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISMATCH: the table is not the contract's
+            // SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISMATCH: the table does not match the contract
             Some(1 | 19 | 20) => ErrorKind::Invalid,
-            // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_IOERR and what has no number
+            // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_IOERR and errors without a code
             _ => ErrorKind::Unavailable,
         };
         Error::new(kind, format!("the state database refused: {cause}"))
@@ -246,8 +221,8 @@ impl SqliteState {
             .because(cause)
     }
 
-    /// Tells whether this user may not read and write the file, or write the directory for it.
-    fn is_closed_to_us(&self) -> bool {
+    /// Returns whether this user lacks permission for the file or its directory.
+    fn lacks_permission(&self) -> bool {
         let closed = |path: &Path, access| {
             matches!(fs::access(path, access), Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
         };
@@ -256,22 +231,24 @@ impl SqliteState {
     }
 }
 
+impl crate::internal::Internal for SqliteState {}
+
 #[async_trait]
 impl PartitionState for SqliteState {
     async fn init(&self) -> Result<Table> {
         if let Some(mut connection) = self.reader().await? {
-            return self.found(&mut connection).await;
+            return self.check_table(&mut connection).await;
         }
         let mut connection = self.writer().await?;
         let mut transaction = self.begin(&mut connection).await?;
-        // Another may have made it since.
+        // Another process may have created it since.
         if has_table(&mut transaction).await.map_err(|cause| self.error(cause))? {
-            return self.found(&mut transaction).await;
+            return self.check_table(&mut transaction).await;
         }
-        let made = sqlx::query(SCHEMA).execute(&mut *transaction).await;
-        made.map_err(|cause| self.error(cause))?;
+        let created = sqlx::query(SCHEMA).execute(&mut *transaction).await;
+        created.map_err(|cause| self.error(cause))?;
         transaction.commit().await.map_err(|cause| self.error(cause))?;
-        Ok(Table::Made)
+        Ok(Table::Created)
     }
 
     async fn get(&self, key: &PartitionKey) -> Result<Option<Record>> {
@@ -280,7 +257,7 @@ impl PartitionState for SqliteState {
     }
 
     async fn find(&self, keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>> {
-        let parameters = super::wanted(keys)?;
+        let parameters = super::key_parameters(keys)?;
         let Some(mut connection) = self.reader().await? else { return Ok(Vec::new()) };
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -314,19 +291,19 @@ impl PartitionState for SqliteState {
             self.run(&mut transaction, sql, row::values(key, next)?).await?;
         }
         transaction.commit().await.map_err(|cause| self.error(cause))?;
-        // Closing flushes; the commit stands whatever it says.
+        // Closing flushes; an error does not undo the commit.
         let _ = connection.close().await;
         Ok(next)
     }
 }
 
 async fn has_table(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    let look = sqlx::query("SELECT 1 FROM sqlite_master WHERE name = 'partition_state'");
-    Ok(look.fetch_optional(connection).await?.is_some())
+    let query = sqlx::query("SELECT 1 FROM sqlite_master WHERE name = 'partition_state'");
+    Ok(query.fetch_optional(connection).await?.is_some())
 }
 
-/// Tells whether a process died in the middle of a change, and who reads alone cannot roll it back:
-/// `SQLITE_READONLY_RECOVERY`, `SQLITE_READONLY_ROLLBACK`.
+/// Returns whether a process crashed during a change that a read-only connection cannot roll back
+/// (`SQLITE_READONLY_RECOVERY`, `SQLITE_READONLY_ROLLBACK`).
 fn needs_recovery(cause: &sqlx::Error) -> bool {
     let code = cause.as_database_error().and_then(DatabaseError::code);
     matches!(code.as_deref(), Some("264" | "776"))

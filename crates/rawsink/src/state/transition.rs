@@ -1,14 +1,14 @@
-//! How a verdict changes a record: one pure function, the same on every backend.
+//! Applies a verdict to a record: one pure function for every backend.
 
 use jiff::Timestamp;
 
 use super::{Record, Status};
-use crate::key::RunId;
+use crate::partition::RunId;
 
-/// What a validator found out about a run.
+/// The result of validating a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// The run that was judged.
+    /// The run that was validated.
     pub run_id: RunId,
     /// Whether it passed.
     pub outcome: Outcome,
@@ -17,14 +17,14 @@ pub struct Verdict {
 /// Whether a run passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The run is whole and right.
+    /// The run is complete and correct.
     Passed {
-        /// From its metadata.
+        /// The schema version in its metadata.
         schema_version: Option<String>,
-        /// Its rows.
+        /// Number of its rows.
         record_count: u64,
     },
-    /// The run is not to be read; why.
+    /// The run must not be read, for this reason.
     Failed(String),
 }
 
@@ -32,14 +32,14 @@ pub enum Outcome {
 ///
 /// | previous record | the run passed | the run failed |
 /// |---|---|---|
-/// | success, a newer run | stays | stays (with the reason) |
-/// | success, the same run | that run | failed, the run stays named |
-/// | success, an older run | that run | stays (with the reason) |
-/// | failed, pending or none | that run | failed, the run named before stays named |
+/// | success, a newer run | kept | kept (with the reason) |
+/// | success, the same run | success, that run | failed, the named run is kept |
+/// | success, an older run | success, that run | kept (with the reason) |
+/// | failed, pending or none | success, that run | failed, the named run is kept |
 ///
-/// "Stays" means status, run, schema version and record count (G13). Every verdict counts one
-/// attempt and sets `updated_at` and `error_message`: the reason when it failed, nothing when it
-/// passed.
+/// "Kept" applies to status, run, schema version and record count (G13). Every verdict adds one
+/// attempt and sets `updated_at`. It sets `error_message` to the reason of a failure, and clears it
+/// when the run passed.
 pub fn transition(previous: Option<&Record>, verdict: &Verdict, now: Timestamp) -> Record {
     let run = &verdict.run_id;
     let authority = previous.and_then(Record::authoritative_run);
@@ -66,18 +66,18 @@ pub fn transition(previous: Option<&Record>, verdict: &Verdict, now: Timestamp) 
     next
 }
 
-/// Tells whether a record's `error_message` is about this run.
+/// Returns whether a record's `error_message` is about this run.
 pub fn is_reason_of(message: &str, run: &RunId) -> bool {
     message.starts_with(&about(run))
 }
 
-/// Returns what the reason of a failure begins with: the run that it is about.
+/// Returns the prefix of the reason of a failure, which names the run.
 pub(super) fn about(run: &RunId) -> String {
     format!("run {run}: ")
 }
 
 impl Record {
-    /// Returns what no record means.
+    /// Returns the record that a missing record stands for.
     pub fn pending() -> Self {
         Self {
             status: Status::Pending,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn g13_the_whole_table_of_transitions() {
+    fn g13_every_transition() {
         use Status::{Failed, Pending, Success};
         let taken = ("success", Some(MID), Some(3));
         let none_failed = ("failed", None, None);

@@ -1,8 +1,8 @@
-//! Any store, with faults injected before and after its operations, as data.
+//! A store that injects faults before and after the operations of another store.
 //!
-//! A fault before an operation means that it never happened; after it, that it happened and its
-//! answer was lost. A seal whose answer was lost is `Unknown`, whatever kind the fault names: that
-//! is the contract of [`Upload::seal`].
+//! A fault before an operation prevents it. A fault after an operation loses its answer. A seal
+//! whose answer is lost is `Unknown`, regardless of the fault's kind: the contract of
+//! [`Upload::seal`] says so.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use super::{
-    Attempt, Discarded, Leftover, Object, Presence, Reading, RunObjects, SealDocument, Store,
+    Discarded, Leftover, Object, Presence, Reading, RunObjects, SealDocument, StartOptions, Store,
     StorePath, Stored, Upload, WriterToken,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -60,7 +60,7 @@ impl Operation {
     ];
 }
 
-/// On which side of the operation the fault stands.
+/// Whether the fault is injected before or after the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The operation never happens.
@@ -69,10 +69,10 @@ pub enum Side {
     After,
 }
 
-/// Which calls of the operation meet the fault.
+/// The calls of the operation that get the fault.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum When {
-    /// The n-th call alone, counted from 1.
+    /// Only the n-th call, counted from 1.
     Nth(u64),
     /// Every call.
     Always,
@@ -80,20 +80,20 @@ pub enum When {
     Chance(f64),
 }
 
-/// One fault.
+/// A fault to inject.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fault {
-    /// The operation that it meets.
+pub struct InjectedFault {
+    /// The operation.
     pub operation: Operation,
     /// Before or after the operation.
     pub side: Side,
-    /// The kind of the error that is returned.
+    /// The kind of the returned error.
     pub kind: ErrorKind,
-    /// Which calls meet it.
+    /// The calls that get the fault.
     pub when: When,
 }
 
-/// A store that injects faults into another.
+/// A store that injects faults into another store.
 #[derive(Debug, Clone)]
 pub struct FaultyStore<S> {
     inner: S,
@@ -101,7 +101,7 @@ pub struct FaultyStore<S> {
 }
 
 struct Plan {
-    faults: Vec<Fault>,
+    faults: Vec<InjectedFault>,
     state: Mutex<PlanState>,
 }
 
@@ -113,18 +113,18 @@ struct PlanState {
 }
 
 impl<S: Store> FaultyStore<S> {
-    /// Makes a store that injects `faults` into `inner`; `seed` decides [`When::Chance`].
-    pub fn new(inner: S, faults: impl IntoIterator<Item = Fault>, seed: u64) -> Self {
+    /// Creates a store that injects `faults` into `inner`; `seed` decides [`When::Chance`].
+    pub fn new(inner: S, faults: impl IntoIterator<Item = InjectedFault>, seed: u64) -> Self {
         let state = Mutex::new(PlanState { random: seed, ..PlanState::default() });
         Self { inner, plan: Arc::new(Plan { faults: faults.into_iter().collect(), state }) }
     }
 
-    /// Returns the operations that were called so far, in their order.
+    /// Returns the operations called so far, in order.
     pub fn calls(&self) -> Vec<Operation> {
         self.plan.lock().calls.clone()
     }
 
-    /// Returns how many faults were injected so far.
+    /// Returns the number of faults injected so far.
     pub fn injected(&self) -> u64 {
         self.plan.lock().injected
     }
@@ -135,7 +135,7 @@ impl Plan {
         self.state.lock().expect("no holder of the lock panics")
     }
 
-    /// Notes a call and returns the fault before it, and the one after it.
+    /// Records a call and returns the faults before and after it.
     fn call(&self, operation: Operation) -> (Result<()>, Result<()>) {
         let mut state = self.lock();
         state.calls.push(operation);
@@ -179,12 +179,14 @@ impl fmt::Debug for Plan {
     }
 }
 
-fn injected(fault: Fault) -> Error {
-    let Fault { operation, side, kind, .. } = fault;
+fn injected(fault: InjectedFault) -> Error {
+    let InjectedFault { operation, side, kind, .. } = fault;
     let lost_seal = operation == Operation::Seal && side == Side::After;
     let kind = if lost_seal { ErrorKind::Unknown } else { kind };
     Error::new(kind, format!("injected {side:?} {operation:?}"))
 }
+
+impl<S: Store> crate::internal::Internal for FaultyStore<S> {}
 
 #[async_trait]
 impl<S: Store> Store for FaultyStore<S> {
@@ -195,10 +197,10 @@ impl<S: Store> Store for FaultyStore<S> {
         after.and(found)
     }
 
-    async fn start(&self, run: &StorePath, attempt: Attempt) -> Result<Box<dyn Upload>> {
+    async fn start(&self, run: &StorePath, options: StartOptions) -> Result<Box<dyn Upload>> {
         let (before, after) = self.plan.call(Operation::Start);
         before?;
-        let started = self.inner.start(run, attempt).await;
+        let started = self.inner.start(run, options).await;
         let inner = after.and(started)?;
         Ok(Box::new(FaultyUpload { inner, plan: self.plan.clone() }))
     }
@@ -238,11 +240,15 @@ impl<S: Store> Store for FaultyStore<S> {
         }
     }
 
+    fn prefix_bytes(&self) -> usize {
+        self.inner.prefix_bytes()
+    }
+
     fn presence(&self) -> Presence {
         self.inner.presence()
     }
 
-    /// A fault hides one leftover; those behind it are shown.
+    /// A fault hides one leftover. The following ones are returned.
     fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
         let plan = self.plan.clone();
         let found = self.inner.leftovers(dir).map(move |found| {
@@ -265,6 +271,8 @@ struct FaultyUpload {
     inner: Box<dyn Upload>,
     plan: Arc<Plan>,
 }
+
+impl crate::internal::Internal for FaultyUpload {}
 
 #[async_trait]
 impl Upload for FaultyUpload {
@@ -297,7 +305,7 @@ impl Upload for FaultyUpload {
     }
 
     async fn abort(self: Box<Self>) {
-        // An abort reports nothing, so a fault before it can only mean that nothing was ended.
+        // An abort reports nothing, so a fault before it only prevents it.
         let (before, _) = self.plan.call(Operation::Abort);
         if before.is_ok() {
             self.inner.abort().await;

@@ -1,16 +1,21 @@
-//! The directory store: exact without waiting, by locks, links and syncs.
+//! The directory store: exact without waits, with locks, links and syncs.
 //!
-//! Owns the paths below a root directory. The way of one attempt, step by step, stands in
-//! `attempt`; who may write in `lock`; what error numbers mean in `error`.
+//! | file | contents |
+//! |---|---|
+//! | `attempt` | the steps of one attempt |
+//! | `lock` | the right to write a run |
+//! | `error` | the kind of each system error |
 //!
-//! Reading never locks and never writes. Symbolic links to directories and files are followed.
+//! Reads never lock and never write. Symbolic links to directories and files are followed.
 
 mod attempt;
+mod config;
 mod error;
 mod leftovers;
 mod listing;
 mod lock;
 mod probe;
+#[cfg(feature = "unstable-raw")]
 mod scratch;
 #[cfg(test)]
 mod tests;
@@ -29,50 +34,44 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use rustix::{buffer::spare_capacity, fs::OFlags, io::Errno};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-pub(crate) use self::scratch::{DirectoryScratch, FileSystem, Taken};
+pub use self::config::{Blocking, FsConfig};
+#[cfg(feature = "unstable-raw")]
+pub use self::scratch::{DirectoryScratch, FileSystem, Taken};
 use self::{
-    attempt::Above,
+    attempt::{AncestorsSynced, FsAttempt},
     error::{FsError, joined},
     probe::Probe,
     upload::FsUpload,
 };
 use super::{
-    Attempt, Discarded, Leftover, Object, ObjectInfo, Presence, Reading, RunObjects, Store,
+    Discarded, Leftover, Object, ObjectInfo, Presence, Reading, RunObjects, StartOptions, Store,
     StorePath, Stored, Upload,
 };
-use crate::{config::Blocking, error::Result};
+use crate::error::Result;
 
 const READ_BYTES: usize = 512 * 1024;
 
 /// A store in a directory of a local file system.
 ///
-/// The directory is made by the first writer. Files get mode 0640 and directories 0750, less the
-/// umask. Needs hard links and `flock`; where the file system lacks them, writing ends in
-/// `Unsupported`.
+/// The first writer creates the directory. Files get mode 0640 and directories 0750, less the
+/// umask. Requires hard links and `flock`; without them, writes fail with `Unsupported`.
 #[derive(Debug, Clone)]
 pub struct FsStore {
     root: PathBuf,
-    above: Above,
+    ancestors_synced: AncestorsSynced,
     blocking: Blocking,
     probe: Probe,
 }
 
 impl FsStore {
-    /// Makes a store in the directory `root`; a relative path is fixed to the current directory now.
+    /// Opens a store in a directory. Resolves a relative root against the current directory now.
     ///
     /// # Errors
-    /// `Invalid` for an empty path.
-    pub fn new(root: impl AsRef<Path>) -> Result<Self> {
-        let root = absolute(root.as_ref())?;
-        let (above, blocking, probe) = <(Above, Blocking, Probe)>::default();
-        Ok(Self { root, above, blocking, probe })
-    }
-
-    /// Sets where reading blocks.
-    #[must_use]
-    pub fn blocking(mut self, blocking: Blocking) -> Self {
-        self.blocking = blocking;
-        self
+    /// `Invalid` for an empty root.
+    pub fn new(config: &FsConfig) -> Result<Self> {
+        let root = config::absolute(&config.root)?;
+        let (ancestors_synced, probe) = <(AncestorsSynced, Probe)>::default();
+        Ok(Self { root, ancestors_synced, blocking: config.blocking, probe })
     }
 
     /// Returns the root directory, absolute.
@@ -85,6 +84,8 @@ impl FsStore {
     }
 }
 
+impl crate::internal::Internal for FsStore {}
+
 #[async_trait]
 impl Store for FsStore {
     async fn look(&self, run: &StorePath) -> Result<RunObjects> {
@@ -92,13 +93,13 @@ impl Store for FsStore {
         Ok(joined(spawn_blocking(move || look(&dir)).await)?)
     }
 
-    async fn start(&self, run: &StorePath, attempt: Attempt) -> Result<Box<dyn Upload>> {
+    async fn start(&self, run: &StorePath, options: StartOptions) -> Result<Box<dyn Upload>> {
         if self.look(run).await?.seal.is_some() {
             return Err(super::already_sealed());
         }
-        let (root, above) = (self.root.clone(), self.above.clone());
+        let (root, ancestors_synced) = (self.root.clone(), self.ancestors_synced.clone());
         let (dir, probe) = (self.dir(run), self.probe.clone());
-        let start = move || attempt::Attempt::start(&root, above, &dir, attempt, probe);
+        let start = move || FsAttempt::start(&root, ancestors_synced, &dir, options, probe);
         let started = spawn_blocking(start).await;
         Ok(Box::new(FsUpload::new(joined(started)?)))
     }
@@ -114,9 +115,9 @@ impl Store for FsStore {
     }
 
     async fn sync(&self, run: &StorePath) -> Result<()> {
-        let (root, above) = (self.root.clone(), self.above.clone());
+        let (root, ancestors_synced) = (self.root.clone(), self.ancestors_synced.clone());
         let (dir, probe) = (self.dir(run), self.probe.clone());
-        let sync = move || attempt::sync_run(&root, &above, &dir, &probe);
+        let sync = move || attempt::sync_run(&root, &ancestors_synced, &dir, &probe);
         Ok(joined(spawn_blocking(sync).await)?)
     }
 
@@ -127,6 +128,10 @@ impl Store for FsStore {
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
         listing::walk(self.dir(dir), dir.clone())
+    }
+
+    fn prefix_bytes(&self) -> usize {
+        0
     }
 
     fn presence(&self) -> Presence {
@@ -145,17 +150,10 @@ impl Store for FsStore {
     }
 }
 
-/// Fixes a relative path to the current directory.
-fn absolute(root: &Path) -> Result<PathBuf> {
-    std::path::absolute(root).map_err(|cause| {
-        crate::Error::invalid(format!("{} is no directory: {cause}", root.display()))
-    })
-}
-
-/// Returns the objects in a run's directory; a directory that is not there has none.
+/// Returns the objects in a run's directory. A directory that does not exist has none.
 fn look(dir: &Path) -> Result<RunObjects, FsError> {
     let info = |object: Object| file_info(&dir.join(object.file_name()));
-    // The seal first: a payload that is seen without a seal was unsealed at that moment.
+    // The seal first: then a payload without a seal was unsealed when the seal was checked.
     let seal = info(Object::Seal)?;
     Ok(RunObjects { seal, payload: info(Object::Payload)? })
 }
@@ -170,7 +168,7 @@ fn file_info(path: &Path) -> Result<Option<ObjectInfo>, FsError> {
         }
         Ok(_) => Ok(None),
         Err(cause) => {
-            let error = FsError::new("look at", path, &cause);
+            let error = FsError::new("check", path, &cause);
             if error.is_absence() { Ok(None) } else { Err(error) }
         }
     }
@@ -178,7 +176,7 @@ fn file_info(path: &Path) -> Result<Option<ObjectInfo>, FsError> {
 
 fn open_at(path: &Path, offset: u64) -> Result<(File, u64), FsError> {
     let wrap = |cause| FsError::new("open", path, &cause);
-    // A pipe of that name would have to be waited for; a file does not mind.
+    // Opening a named pipe would block. The flag has no effect on a file.
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag of the system");
     let mut options = File::options();
     let mut file = options.read(true).custom_flags(nonblocking).open(path).map_err(wrap)?;
@@ -187,12 +185,12 @@ fn open_at(path: &Path, offset: u64) -> Result<(File, u64), FsError> {
         return Err(FsError::new("open", path, &Errno::NOENT.into()));
     }
     let bytes = meta.len();
-    // Behind the end there is nothing; the system takes no offset above 2^63.
+    // Past the end there are no bytes, and the system accepts no offset above 2^63.
     file.seek(SeekFrom::Start(offset.min(bytes))).map_err(wrap)?;
     Ok((file, bytes))
 }
 
-/// Streams a file.
+/// Streams the rest of a file.
 fn chunks(file: File, blocking: Blocking) -> BoxStream<'static, Result<Bytes>> {
     match blocking {
         Blocking::Inline => {
@@ -205,7 +203,7 @@ fn chunks(file: File, blocking: Blocking) -> BoxStream<'static, Result<Bytes>> {
 
 type NextChunk = JoinHandle<(File, Result<Option<Bytes>, FsError>)>;
 
-/// Streams a file from the blocking pool, always one chunk ahead.
+/// Streams the rest of a file from the blocking pool, always one chunk ahead.
 fn chunks_ahead(file: File) -> BoxStream<'static, Result<Bytes>> {
     fn next(file: File) -> NextChunk {
         spawn_blocking(move || {
@@ -224,7 +222,7 @@ fn chunks_ahead(file: File) -> BoxStream<'static, Result<Bytes>> {
     .boxed()
 }
 
-/// Returns the next chunk of a file, short only before its end; `None` at the end.
+/// Returns the next chunk of a file; `None` at the end. Only the last chunk is short.
 fn read_chunk(file: &File) -> Result<Option<Bytes>, FsError> {
     let mut chunk = Vec::with_capacity(READ_BYTES);
     loop {

@@ -1,4 +1,4 @@
-//! The reference store: everything in memory, exact, without waiting.
+//! The reference store: exact, in memory, without waits.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,14 +11,14 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 
 use super::{
-    Attempt, Discarded, Leftover, LeftoverPolicy, Object, ObjectInfo, Presence, Reading,
-    RunObjects, SealDocument, Store, StorePath, Stored, Upload, WriterToken, leftovers,
+    Discarded, Leftover, LeftoverPolicy, Object, ObjectInfo, Presence, Reading, RunObjects,
+    SealDocument, StartOptions, Store, StorePath, Stored, Upload, WriterToken,
 };
 use crate::error::Result;
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A store in memory. Clones share their content.
+/// A store in memory. Clones share the content.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     runs: Arc<Mutex<BTreeMap<StorePath, Run>>>,
@@ -29,21 +29,21 @@ pub struct MemoryStore {
 struct Run {
     payload: Option<(Bytes, Timestamp)>,
     seal: Option<(Bytes, Timestamp)>,
-    writer_at_work: bool,
+    writer_active: bool,
 }
 
 impl MemoryStore {
-    /// Makes an empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes an empty store whose writers cut parts of `part_bytes`.
+    /// Creates an empty store with parts of `part_bytes`.
     pub fn with_part_bytes(part_bytes: usize) -> Self {
         Self { part_bytes: Some(part_bytes), ..Self::default() }
     }
 
-    /// Puts an object there, whatever was there before, as software that follows no rule would.
+    /// Replaces or deletes an object, as software that ignores the rules would.
     pub fn tamper(&self, run: &StorePath, object: Object, content: Option<Bytes>) {
         let mut runs = self.lock();
         let run = runs.entry(run.clone()).or_default();
@@ -77,27 +77,30 @@ fn info((bytes, modified): &(Bytes, Timestamp)) -> ObjectInfo {
     ObjectInfo { bytes: bytes.len() as u64, modified: *modified }
 }
 
+impl crate::internal::Internal for MemoryStore {}
+
 #[async_trait]
 impl Store for MemoryStore {
     async fn look(&self, run: &StorePath) -> Result<RunObjects> {
         Ok(self.lock().get(run).map(Run::objects).unwrap_or_default())
     }
 
-    async fn start(&self, run: &StorePath, attempt: Attempt) -> Result<Box<dyn Upload>> {
+    async fn start(&self, run: &StorePath, options: StartOptions) -> Result<Box<dyn Upload>> {
         let mut runs = self.lock();
         let entry = runs.entry(run.clone()).or_default();
         if entry.seal.is_some() {
             return Err(super::already_sealed());
         }
-        if entry.writer_at_work {
-            return Err(super::writer_at_work());
+        if entry.writer_active {
+            return Err(super::writer_active());
         }
-        if let (LeftoverPolicy::Refuse, Some(left)) = (attempt.leftover, entry.objects().payload) {
-            return Err(super::leftover_refused(left, attempt.now));
+        if let (LeftoverPolicy::Refuse, Some(left)) = (options.leftover, entry.objects().payload) {
+            return Err(super::leftover_refused(left, options.now));
         }
-        entry.writer_at_work = true;
+        entry.writer_active = true;
         let (store, run) = (self.clone(), run.clone());
-        Ok(Box::new(MemoryUpload { store, run, attempt, rows: BytesMut::new(), made: false }))
+        let rows = BytesMut::new();
+        Ok(Box::new(MemoryUpload { store, run, options, rows, owns_payload: false }))
     }
 
     async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading> {
@@ -128,13 +131,17 @@ impl Store for MemoryStore {
         stream::iter(self.stored_below(dir).into_iter().map(Ok)).boxed()
     }
 
+    fn prefix_bytes(&self) -> usize {
+        0
+    }
+
     fn presence(&self) -> Presence {
         Presence::Lock
     }
 
-    /// Payloads alone: attempts gather their rows where nobody else sees them.
+    /// Streams payloads only: the rows of an attempt are not visible.
     fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
-        leftovers::unsealed_payloads(self.walk(dir))
+        super::unsealed::unsealed_payloads(self.walk(dir))
     }
 
     async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
@@ -142,7 +149,7 @@ impl Store for MemoryStore {
         let Some(run) = runs.get_mut(&leftover.run) else { return Ok(Discarded::Gone) };
         let found = run.objects();
         Ok(match found.payload {
-            _ if run.writer_at_work => Discarded::InUse,
+            _ if run.writer_active => Discarded::InUse,
             _ if found.seal.is_some() => Discarded::Sealed,
             None => Discarded::Gone,
             Some(info) if !leftover.is(info) => Discarded::Changed,
@@ -177,11 +184,13 @@ impl MemoryStore {
 struct MemoryUpload {
     store: MemoryStore,
     run: StorePath,
-    attempt: Attempt,
+    options: StartOptions,
     rows: BytesMut,
-    /// Whether the payload there is this attempt's.
-    made: bool,
+    /// Whether this attempt wrote the payload.
+    owns_payload: bool,
 }
+
+impl crate::internal::Internal for MemoryUpload {}
 
 #[async_trait]
 impl Upload for MemoryUpload {
@@ -201,8 +210,8 @@ impl Upload for MemoryUpload {
         if run.seal.is_some() {
             return Err(super::already_sealed());
         }
-        run.payload = Some((self.rows.split().freeze(), self.attempt.now));
-        self.made = true;
+        run.payload = Some((self.rows.split().freeze(), self.options.now));
+        self.owns_payload = true;
         Ok(())
     }
 
@@ -212,8 +221,8 @@ impl Upload for MemoryUpload {
         if run.seal.is_some() {
             return Err(super::already_sealed());
         }
-        run.seal = Some((document(&self.attempt.token), self.attempt.now));
-        Ok(self.attempt.token.clone())
+        run.seal = Some((document(&self.options.token), self.options.now));
+        Ok(self.options.token.clone())
     }
 
     async fn abort(self: Box<Self>) {}
@@ -223,8 +232,8 @@ impl Drop for MemoryUpload {
     fn drop(&mut self) {
         let mut runs = self.store.lock();
         let Some(run) = runs.get_mut(&self.run) else { return };
-        run.writer_at_work = false;
-        if self.made && run.seal.is_none() {
+        run.writer_active = false;
+        if self.owns_payload && run.seal.is_none() {
             run.payload = None;
         }
     }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// A path below a store's root: safe segments joined by `/`; empty for the root itself.
+/// A path below a store's root: safe segments joined by `/`. The root is empty.
 ///
-/// Sorts by bytes, as object storage lists.
+/// Sorts byte by byte, like listings of object storage.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct StorePath(String);
 
@@ -14,10 +14,10 @@ impl StorePath {
         Self::default()
     }
 
-    /// Returns this path with one more segment, which the caller has checked.
+    /// Returns this path with one more segment. The caller checks the segment.
     ///
     /// # Panics
-    /// On a segment that would change the path's meaning: empty, `.`, `..` or with a `/`.
+    /// If the segment is empty, `.`, `..` or contains a `/`.
     #[must_use]
     pub fn join(&self, segment: &str) -> Self {
         assert!(
@@ -36,12 +36,13 @@ impl StorePath {
         &self.0
     }
 
-    /// Returns the segments from the top.
+    /// Returns the segments, outermost first.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').filter(|segment| !segment.is_empty())
     }
 
-    /// Returns what stands below `dir`: `Some("")` for `dir` itself, `None` for what is not below it.
+    /// Returns the path relative to `dir`: `Some("")` for `dir` itself, `None` for a path outside
+    /// it.
     pub fn below(&self, dir: &Self) -> Option<&str> {
         if dir.0.is_empty() {
             return Some(&self.0);
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn below_goes_by_whole_segments() {
+    fn below_compares_whole_segments() {
         let dir = StorePath::root().join("a=1");
         assert_eq!(dir.join("b").join("c").below(&dir), Some("b/c"));
         assert_eq!(dir.below(&dir), Some(""));
@@ -72,7 +73,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "unsafe segment")]
-    fn a_segment_cannot_climb() {
+    fn a_segment_cannot_leave_the_directory() {
         let _ = StorePath::root().join("..");
     }
 }

@@ -1,135 +1,129 @@
 //! The object store: any S3-compatible bucket.
 //!
-//! Whatever an endpoint cannot do by itself is inside this module, so that `sink` holds one protocol
-//! for all backends.
+//! This module provides everything that an endpoint lacks, so `sink` needs one protocol for all
+//! backends.
 //!
-//! | file | what it decides |
+//! | file | contents |
 //! |---|---|
-//! | `protocol` | the steps of one attempt, without HTTP |
-//! | `requests` | which requests there are |
-//! | `client`, `connect`, `credentials` | how they are sent |
-//! | `fault` | what an answer means, and which kind of error it is |
-//! | `retry` | what is sent again, and when |
-//! | `upload` | how a payload is cut into parts |
-//! | `reading` | how a GET that was cut goes on |
-//! | `listing` | what is below a prefix |
-//! | `leftovers` | what attempts left, and removing it |
-//! | `scratch` | raw requests below a prefix of their own, to examine a bucket |
+//! | `protocol` | the steps of one attempt, without HTTP: one file per step |
+//! | `requests` | the requests |
+//! | `client`, `connect`, `credentials` | sending them over HTTP |
+//! | `fault` | the meaning of an answer, and its error kind |
+//! | `retry` | when a request is sent again |
+//! | `upload` | the parts of a payload |
+//! | `reading` | resuming an interrupted GET |
+//! | `listing` | the objects below a prefix |
+//! | `leftovers` | listing and deleting leftovers of attempts |
+//! | `scratch` | raw requests below a scratch prefix, to examine a bucket |
 
 mod client;
+mod config;
 mod connect;
 mod credentials;
 mod fault;
 mod leftovers;
 mod listing;
 mod protocol;
+mod provider;
 mod reading;
-#[cfg_attr(not(feature = "simulation"), expect(unreachable_pub, reason = "a feature shows it"))]
+#[cfg_attr(not(feature = "unstable-raw"), expect(unreachable_pub, reason = "a feature shows it"))]
 mod requests;
 mod retry;
+#[cfg(feature = "unstable-raw")]
 mod scratch;
 mod upload;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_s3::config::SharedHttpClient;
 use futures_util::stream::{BoxStream, StreamExt};
 
-#[cfg(not(feature = "simulation"))]
+#[cfg(not(feature = "unstable-raw"))]
 use self::requests::Requests;
-pub(crate) use self::scratch::{BucketScratch, Traffic, Versioning};
-#[cfg(feature = "simulation")]
 pub use self::{
-    fault::Fault,
+    config::{
+        AccessKey, MAX_DURATION, MAX_PART_BYTES, MAX_UPLOADS_IN_FLIGHT, MIN_PART_BYTES, Proxy,
+        S3Config, S3ConfigBuilder, Timing,
+    },
+    provider::{Addressing, CompleteConditions, PROVIDERS, Provider},
+    retry::RetryConfig,
+};
+#[cfg(feature = "unstable-raw")]
+#[doc(hidden)]
+pub use self::{
+    fault::S3Fault,
     requests::{
         Condition, Content, Head, OpenUpload, Page, Reply, Requests, UploadMarker, UploadPage,
         UploadParts,
     },
-};
-#[cfg(not(feature = "simulation"))]
-pub(crate) use self::{
-    fault::Fault,
-    requests::{Condition, Reply},
+    scratch::{BucketScratch, Traffic, Versioning},
 };
 use self::{
-    protocol::Rules,
-    upload::{Cutting, S3Upload},
+    protocol::{S3Attempt, S3Context},
+    retry::Retrier,
+    upload::{PartSizing, S3Upload},
 };
 use super::{
-    Attempt, Discarded, Leftover, LeftoverKind, Object, ObjectInfo, Presence, Reading, RunObjects,
-    Store, StorePath, Stored, Upload,
+    Discarded, Leftover, LeftoverKind, Object, ObjectInfo, Presence, Reading, RunObjects,
+    StartOptions, Store, StorePath, Stored, Upload,
 };
-use crate::{
-    clock::Surroundings,
-    config::{CompleteConditions, ObjectSettings},
-    error::Result,
-};
+use crate::{error::Result, runtime::Runtime};
 
 /// A store in a bucket, below a prefix.
 #[derive(Debug, Clone)]
 pub struct S3Store {
-    requests: Arc<dyn Requests>,
-    surroundings: Surroundings,
+    context: S3Context,
     prefix: String,
-    rules: Rules,
-    cutting: Cutting,
+    sizing: PartSizing,
 }
 
 impl S3Store {
-    /// Makes a store in the bucket that the settings name; sends nothing.
+    /// Creates a store in the bucket of the config. Sends nothing.
     ///
     /// # Errors
     /// `Invalid` for secrets or certificates that cannot be read.
-    pub fn new(settings: &ObjectSettings, surroundings: Surroundings) -> Result<Self> {
-        let client = connect::client(settings, surroundings.clock.clone(), None)?;
-        Ok(Self::over(Arc::new(client), settings, surroundings))
+    pub fn new(config: &S3Config, runtime: Runtime) -> Result<Self> {
+        let client = client::Client::new(config, runtime.clock.clone(), None)?;
+        Ok(Self::over(Arc::new(client), config, runtime))
     }
 
-    /// Makes a store that reaches its bucket by a connector of the caller's, such as a server in
-    /// the same process.
+    /// Creates a store that connects to its bucket through the caller's connector, such as one to a
+    /// server in the same process.
     ///
     /// # Errors
     /// `Invalid` for secrets that cannot be read.
+    #[cfg(feature = "unstable-raw")]
+    #[doc(hidden)]
     pub fn with_connector(
-        settings: &ObjectSettings,
-        surroundings: Surroundings,
-        connector: SharedHttpClient,
+        config: &S3Config,
+        runtime: Runtime,
+        connector: aws_sdk_s3::config::SharedHttpClient,
     ) -> Result<Self> {
-        let client = connect::client(settings, surroundings.clock.clone(), Some(connector))?;
-        Ok(Self::over(Arc::new(client), settings, surroundings))
+        let client = client::Client::new(config, runtime.clock.clone(), Some(connector))?;
+        Ok(Self::over(Arc::new(client), config, runtime))
     }
 
-    /// Makes a store whose requests somebody else answers, such as a server as data.
-    #[cfg(feature = "simulation")]
-    pub fn with_requests(
-        requests: Arc<dyn Requests>,
-        settings: &ObjectSettings,
-        surroundings: Surroundings,
-    ) -> Self {
-        Self::over(requests, settings, surroundings)
+    /// Creates a store whose requests the caller answers, such as a simulated server.
+    #[cfg(feature = "unstable-raw")]
+    #[doc(hidden)]
+    pub fn with_requests(requests: Arc<dyn Requests>, config: &S3Config, runtime: Runtime) -> Self {
+        Self::over(requests, config, runtime)
     }
 
-    fn over(
-        requests: Arc<dyn Requests>,
-        settings: &ObjectSettings,
-        surroundings: Surroundings,
-    ) -> Self {
-        let rules = Rules {
-            complete_conditions_enforced: settings.complete_conditions
-                == CompleteConditions::Enforced,
-            grace: Duration::from_secs(settings.leftover_grace_s),
-            seal_deadline: Duration::from_secs(settings.seal_deadline_s),
-            seal_timeout: Duration::from_secs(settings.seal_timeout_s),
-            complete_deadline: Duration::from_secs(settings.complete_deadline_s),
+    fn over(requests: Arc<dyn Requests>, config: &S3Config, runtime: Runtime) -> Self {
+        let context = S3Context {
+            requests,
+            retrier: Retrier { runtime, config: config.retry },
+            timing: config.timing,
+            complete_conditions: config.complete_conditions,
         };
-        let cutting = Cutting {
-            part_bytes: settings.part_bytes,
-            in_flight: settings.uploads_in_flight,
-            max_parts: settings.provider.max_parts,
-            equal_parts: settings.provider.equal_parts,
+        let sizing = PartSizing {
+            part_bytes: config.part_bytes,
+            in_flight: config.uploads_in_flight,
+            max_parts: config.provider.max_parts,
+            equal_parts: config.provider.equal_parts,
         };
-        Self { requests, surroundings, prefix: settings.prefix.clone(), rules, cutting }
+        Self { context, prefix: config.prefix.clone(), sizing }
     }
 
     fn key(&self, path: &StorePath) -> String {
@@ -141,85 +135,85 @@ impl S3Store {
     }
 }
 
+impl crate::internal::Internal for S3Store {}
+
 #[async_trait]
 impl Store for S3Store {
     async fn look(&self, run: &StorePath) -> Result<RunObjects> {
-        // The seal first: a payload that is seen without a seal was unsealed at that moment.
+        // The seal first: then a payload without a seal was unsealed when the seal was checked.
         let mut found = [None, None];
         for (place, object) in found.iter_mut().zip([Object::Seal, Object::Payload]) {
             let key = self.object_key(run, object);
             let head =
-                retry::answered(&self.surroundings, || self.requests.head(&key)).await?.value;
+                self.context.retrier.answered(|| self.context.requests.head(&key)).await?.value;
             *place = head.map(|head| ObjectInfo { bytes: head.bytes, modified: head.modified });
         }
         let [seal, payload] = found;
         Ok(RunObjects { payload, seal })
     }
 
-    async fn start(&self, run: &StorePath, attempt: Attempt) -> Result<Box<dyn Upload>> {
+    async fn start(&self, run: &StorePath, options: StartOptions) -> Result<Box<dyn Upload>> {
         let key = self.key(run);
-        let (requests, surroundings) = (self.requests.clone(), self.surroundings.clone());
-        let mut started = protocol::Attempt::new(
-            requests,
-            surroundings,
-            self.rules,
-            &key,
-            attempt.token,
-            attempt.leftover,
-        );
-        started.begin(&key, attempt.now).await?;
-        if started.replaces_leftover()
-            && let Err(error) = started.open_upload().await
-        {
-            // The error stands; what stays open is found by the next attempt.
-            let _ = started.end().await;
-            return Err(error);
-        }
-        Ok(Box::new(S3Upload::new(started, self.cutting)))
+        let mut started =
+            S3Attempt::new(self.context.clone(), &key, options.token, options.leftover);
+        started.begin(&key, options.now).await?;
+        Ok(Box::new(S3Upload::new(started, self.sizing)))
     }
 
     async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading> {
         let key = self.object_key(run, object);
-        reading::open(self.requests.clone(), self.surroundings.clone(), key, object, offset).await
+        reading::open(
+            self.context.requests.clone(),
+            self.context.retrier.clone(),
+            key,
+            object,
+            offset,
+        )
+        .await
     }
 
     async fn sync(&self, _run: &StorePath) -> Result<()> {
-        // An answered PUT is durable.
+        // Objects are durable once the PUT is answered.
         Ok(())
     }
 
     async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
-        listing::children(&self.requests, &self.surroundings, &self.key_prefix(dir)).await
+        listing::children(&self.context.requests, &self.context.retrier, &self.key_prefix(dir))
+            .await
     }
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
         listing::walk(
-            self.requests.clone(),
-            self.surroundings.clone(),
+            self.context.requests.clone(),
+            self.context.retrier.clone(),
             format!("{}/", self.prefix),
             self.key_prefix(dir),
         )
+    }
+
+    fn prefix_bytes(&self) -> usize {
+        self.prefix.len()
     }
 
     fn presence(&self) -> Presence {
         Presence::Age
     }
 
-    /// Open uploads first, then payloads.
+    /// Streams open uploads first, then payloads.
     fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
-        let uploads = leftovers::Uploads {
-            requests: self.requests.clone(),
-            surroundings: self.surroundings.clone(),
+        let uploads = leftovers::UploadFinder {
+            requests: self.context.requests.clone(),
+            retrier: self.context.retrier.clone(),
             root: format!("{}/", self.prefix),
             prefix: self.key_prefix(dir),
         };
-        uploads.stream().chain(super::leftovers::unsealed_payloads(self.walk(dir))).boxed()
+        uploads.stream().chain(super::unsealed::unsealed_payloads(self.walk(dir))).boxed()
     }
 
     async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
-        let discarding = leftovers::Discarding {
-            requests: &*self.requests,
-            surroundings: &self.surroundings,
+        let discarding = leftovers::LeftoverRemover {
+            requests: &*self.context.requests,
+            retrier: &self.context.retrier,
             payload_key: self.object_key(&leftover.run, Object::Payload),
             seal_key: self.object_key(&leftover.run, Object::Seal),
         };
@@ -232,7 +226,7 @@ impl Store for S3Store {
 }
 
 impl S3Store {
-    /// Returns what every key below `dir` starts with.
+    /// Returns the prefix of every key below `dir`.
     fn key_prefix(&self, dir: &StorePath) -> String {
         if dir.as_str().is_empty() {
             format!("{}/", self.prefix)

@@ -1,23 +1,18 @@
-//! Threads that race for one run, work side by side, or judge at once.
+//! Threads that race for one run or work in parallel.
 
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 
-use rawsink::{
-    ErrorKind, RawSink, Result, Sealed,
-    state::{Outcome, PartitionState, SqliteState, Status, Verdict},
-    validate::{Rules, validate},
-};
-use tempfile::TempDir;
+use rawsink::{ErrorKind, RawSink, Result, Sealed};
 use tokio::task::JoinSet;
 
-use crate::{
+use rawsink_testkit::{
     backend::{Backend, Directory, Memory},
-    sample::{customer, key, metadata, read, rows, run, seal},
+    sample::{key, metadata, read, rows, run, seal},
 };
 
 const WRITERS: usize = 5;
 
-/// One writer of the race: some give up half-way.
+/// One writer of the race: some abort half-way.
 async fn race(sink: RawSink, round: usize, writer: usize) -> Result<Option<(usize, Sealed)>> {
     let (key, run) = (key(), run(u16::try_from(round).unwrap()));
     if (round + writer).is_multiple_of(4) {
@@ -30,7 +25,7 @@ async fn race(sink: RawSink, round: usize, writer: usize) -> Result<Option<(usiz
     seal(&sink, &key, &run, &rows).await.map(|sealed| Some((writer, sealed)))
 }
 
-/// Lets all writers of one round go at once; the winner, if there is one.
+/// Runs all writers of a round in parallel; returns the winner, if any.
 async fn round(backend: &dyn Backend, round: usize) -> Option<(usize, Sealed)> {
     let mut tasks = JoinSet::new();
     let start = Arc::new(tokio::sync::Barrier::new(WRITERS));
@@ -74,14 +69,14 @@ async fn rounds(backend: &dyn Backend, count: usize) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn g04_of_writers_that_race_in_a_directory_exactly_one_seals() {
-    // Whoever waits for the lock gets it when somebody gives up, so every round has a winner.
+async fn g04_exactly_one_racing_writer_seals_in_a_directory() {
+    // If a writer aborts, one that waits gets the lock, so every round has a winner.
     assert_eq!(rounds(&Directory::default(), 40).await, 40);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn g04_of_writers_that_race_in_memory_at_most_one_seals() {
-    // Nobody waits, so a round in which the first gives up may have no winner.
+async fn g04_at_most_one_racing_writer_seals_in_memory() {
+    // No writer waits, so a round in which the first aborts may have no winner.
     let won = rounds(&Memory::default(), 200).await;
     assert!(won > 100, "{won} of 200 rounds were won");
 }
@@ -94,7 +89,7 @@ async fn g18_writers_of_different_runs_share_a_directory_undisturbed() {
         let sink = RawSink::new(backend.store());
         tasks.spawn(async move {
             for again in 0..6 {
-                // All runs lie in one partition; every other attempt is given up.
+                // All runs are in one partition; every second attempt is aborted.
                 let mut writer = sink.write_partition(&key(), &run(n)).await.unwrap();
                 for row in rows(&format!("{n}-{again}"), 30) {
                     writer.write_payload_line(row.as_bytes()).await.unwrap();
@@ -113,60 +108,4 @@ async fn g18_writers_of_different_runs_share_a_directory_undisturbed() {
     for n in 0..8 {
         assert_eq!(read(&sink, &key(), &run(n)).await.unwrap(), rows(&format!("{n}-5"), 30));
     }
-}
-
-/// Runs a future on a thread of its own, with a runtime of its own, as another process would.
-fn on_thread<F: Future<Output = ()>>(
-    make: impl FnOnce() -> F + Send + 'static,
-) -> std::thread::JoinHandle<()> {
-    std::thread::spawn(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(make());
-    })
-}
-
-#[tokio::test]
-async fn g14_validators_at_once_lose_no_update() {
-    const THREADS: u16 = 4;
-    const TIMES: u16 = 8;
-    let (backend, folder) = (Directory::default(), TempDir::new().unwrap());
-    let sink = RawSink::new(backend.store());
-    for n in 0..THREADS {
-        seal(&sink, &key(), &run(n), &rows("a", usize::from(n) + 1)).await.unwrap();
-    }
-    // The first verdict makes file and table, and all threads want to be the first.
-    let path = folder.path().join("state/store.db");
-    let start = Arc::new(Barrier::new(usize::from(THREADS)));
-    let threads = (0..THREADS).map(|n| {
-        let (sink, path, start) = (RawSink::new(backend.store()), path.clone(), start.clone());
-        on_thread(move || async move {
-            let state = SqliteState::new(path);
-            start.wait();
-            for time in 0..TIMES {
-                let judged = validate(&sink, &state, &key(), &run(n), Rules::default()).await;
-                assert!(judged.unwrap().passed());
-                let other = Verdict { run_id: run(n), outcome: Outcome::Failed("no".into()) };
-                let other_key = customer(&format!("{}", time % 3));
-                state
-                    .judge(&other_key, &other, "2024-06-03T00:00:00Z".parse().unwrap())
-                    .await
-                    .unwrap();
-            }
-        })
-    });
-    let threads: Vec<_> = threads.collect();
-    for thread in threads {
-        thread.join().unwrap();
-    }
-    let state = SqliteState::new(path);
-    let record = state.get(&key()).await.unwrap().unwrap();
-    assert_eq!(record.attempt_count, u64::from(THREADS * TIMES));
-    // G13: whatever the order was, the newest run that passed has authority.
-    assert_eq!((record.status, record.current_run_id), (Status::Success, Some(run(THREADS - 1))));
-    assert_eq!(record.record_count, Some(u64::from(THREADS)));
-    let mut others = 0;
-    for id in ["0", "1", "2"] {
-        others += state.get(&customer(id)).await.unwrap().unwrap().attempt_count;
-    }
-    assert_eq!(others, u64::from(THREADS * TIMES));
 }

@@ -1,26 +1,27 @@
-//! A fault at every store call, before and after it, until no call is left that could meet one.
+//! A fault before and after every store call, until no further call exists.
 
 use rawsink::{
     ErrorKind, RawSink, Result,
     layout::Place,
-    store::{Fault, FaultyStore, Operation, Side, When},
+    store::{FaultyStore, InjectedFault, Operation, Side, When},
 };
 
-use crate::{
-    backend::{AnyStore, Backend, Bucket, Directory, Memory, WholePayload},
+use rawsink_testkit::{
+    backend::{AnyStore, Backend, Directory, Memory, WholePayload},
     sample::{eventually, key, path, read, rows, run, seal},
 };
 
-/// Makes an empty store.
+/// Creates an empty store.
 type Fresh = fn() -> Box<dyn Backend>;
 
-const STORES: [(&str, Fresh); 3] = [
+const STORES: &[(&str, Fresh)] = &[
     ("memory", || Box::new(Memory::default())),
     ("fs", || Box::new(Directory::default())),
-    ("s3", || Box::new(Bucket::default())),
+    #[cfg(feature = "s3")]
+    ("s3", || Box::new(rawsink_testkit::backend::Bucket::default())),
 ];
 
-/// Rows large enough for several parts of every store.
+/// Returns rows for several parts on every store.
 fn large(attempt: &str) -> Vec<String> {
     let row = |n: usize| format!("{{\"attempt\":\"{attempt}\",\"pad\":\"{}\"}}", "x".repeat(n));
     (1..6).map(|n| row(150_000 * n)).collect()
@@ -35,14 +36,14 @@ struct Counts {
     refused: u32,
 }
 
-/// Every fault of an operation that is met when `play` is played, which returns whether it was.
-async fn sweep(kind: ErrorKind, mut play: impl AsyncFnMut(Fault) -> bool) -> u32 {
+/// Plays with every fault of an operation until `play` returns that none occurred.
+async fn sweep(kind: ErrorKind, mut play: impl AsyncFnMut(InjectedFault) -> bool) -> u32 {
     let mut injected = 0;
     for operation in Operation::ALL {
         for side in [Side::Before, Side::After] {
             for nth in 1.. {
                 assert!(nth < 1000, "a sweep ends");
-                if !play(Fault { operation, side, kind, when: When::Nth(nth) }).await {
+                if !play(InjectedFault { operation, side, kind, when: When::Nth(nth) }).await {
                     break;
                 }
                 injected += 1;
@@ -52,12 +53,12 @@ async fn sweep(kind: ErrorKind, mut play: impl AsyncFnMut(Fault) -> bool) -> u32
     injected
 }
 
-fn faulty(backend: &dyn Backend, faults: &[Fault]) -> FaultyStore<AnyStore> {
+fn faulty(backend: &dyn Backend, faults: &[InjectedFault]) -> FaultyStore<AnyStore> {
     FaultyStore::new(backend.store(), faults.iter().copied(), 0)
 }
 
 /// Writes a run over a store with faults and asserts what G06, G08 and G09 say about the end.
-async fn write_with(fresh: Fresh, faults: &[Fault], counts: &mut Counts) -> bool {
+async fn write_with(fresh: Fresh, faults: &[InjectedFault], counts: &mut Counts) -> bool {
     let backend = fresh();
     let store = faulty(&*backend, faults);
     let (key, run, first) = (key(), run(1), large("first"));
@@ -73,7 +74,7 @@ async fn write_with(fresh: Fresh, faults: &[Fault], counts: &mut Counts) -> bool
             assert_eq!(there.seal, None, "{error}: {faults:?}");
             let place = path(&key, &run);
             let stays: &[String] = match backend.whole_payload() {
-                WholePayload::TakenBack => &[],
+                WholePayload::Deleted => &[],
                 WholePayload::Left => &["payload.jsonl".into()],
             };
             eventually(async || backend.residue(&place).await.iter().all(|n| stays.contains(n)))
@@ -91,8 +92,8 @@ async fn write_with(fresh: Fresh, faults: &[Fault], counts: &mut Counts) -> bool
 }
 
 #[tokio::test]
-async fn g06_g08_g09_a_fault_at_any_call_of_a_writer_leaves_a_whole_run_or_one_to_write_again() {
-    for (name, fresh) in STORES {
+async fn g06_g08_g09_a_fault_at_any_writer_call_leaves_a_sealed_or_writable_run() {
+    for (name, fresh) in STORES.iter().copied() {
         let mut counts = Counts::default();
         for kind in [ErrorKind::Unavailable, ErrorKind::Denied] {
             let injected =
@@ -100,7 +101,7 @@ async fn g06_g08_g09_a_fault_at_any_call_of_a_writer_leaves_a_whole_run_or_one_t
             counts.injected += injected;
         }
         println!("{name}: {counts:?}");
-        // Start, append (twice at least), complete and seal, on both sides, with two kinds.
+        // Start, append (at least twice), complete and seal, before and after, with two kinds.
         assert!(counts.injected >= 2 * 2 * 5);
         assert_eq!(counts.unknown, 2, "the seal's lost answer alone is unknown");
         assert_eq!(counts.refused, counts.injected - counts.unknown);
@@ -108,9 +109,10 @@ async fn g06_g08_g09_a_fault_at_any_call_of_a_writer_leaves_a_whole_run_or_one_t
 }
 
 #[tokio::test]
-async fn g08_a_fault_while_an_attempt_is_ended_changes_nothing_about_its_end() {
-    let first = |operation, kind| Fault { operation, side: Side::Before, kind, when: When::Nth(1) };
-    for (_, fresh) in STORES {
+async fn g08_a_fault_during_an_abort_does_not_change_the_result() {
+    let first =
+        |operation, kind| InjectedFault { operation, side: Side::Before, kind, when: When::Nth(1) };
+    for (_, fresh) in STORES.iter().copied() {
         for operation in [Operation::Append, Operation::Complete] {
             let mut counts = Counts::default();
             let faults =
@@ -121,16 +123,16 @@ async fn g08_a_fault_while_an_attempt_is_ended_changes_nothing_about_its_end() {
     }
 }
 
-/// Reads a sealed run in every way; an error, or exactly its rows.
+/// Reads a sealed run in every way: an error or exactly its rows.
 async fn read_session(sink: &RawSink) -> Result<()> {
     let mut reader = sink.open_partition(&key(), &run(1)).await?;
-    assert_eq!(crate::sample::read_all(&mut reader).await?, large("first"));
+    assert_eq!(rawsink_testkit::sample::read_all(&mut reader).await?, large("first"));
     assert!(reader.summary().is_some());
     sink.sync(&key(), &run(1)).await?;
     sink.look(&key(), &run(1)).await.map(drop)
 }
 
-/// Lists in every way; an error, or exactly what is there.
+/// Lists in every way: an error or exactly the content.
 async fn list_session(sink: &RawSink) -> Result<()> {
     use futures_util::TryStreamExt;
     assert_eq!(sink.list_partitions(&key()).await?, [run(1)]);
@@ -140,7 +142,7 @@ async fn list_session(sink: &RawSink) -> Result<()> {
     Ok(())
 }
 
-/// Tells why runs that are not sealed cannot be opened.
+/// Returns the error for opening unsealed runs.
 async fn refuse_session(sink: &RawSink) -> Result<()> {
     match sink.open_partition(&key(), &run(2)).await {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -150,8 +152,8 @@ async fn refuse_session(sink: &RawSink) -> Result<()> {
 }
 
 #[tokio::test]
-async fn g10_a_fault_at_any_call_of_a_reader_is_told_and_never_hides_a_row() {
-    for (name, fresh) in STORES {
+async fn g10_a_fault_at_any_reader_call_is_reported_and_hides_no_row() {
+    for (name, fresh) in STORES.iter().copied() {
         let backend = fresh();
         let clean = RawSink::new(backend.store());
         seal(&clean, &key(), &run(1), &large("first")).await.unwrap();
@@ -177,7 +179,7 @@ async fn g10_a_fault_at_any_call_of_a_reader_is_told_and_never_hides_a_row() {
         })
         .await;
         println!("{name}: {injected} faults met by readers");
-        // Look (twice), read (three times), chunk (many), sync, children, walk (twice); both sides.
+        // Look (twice), read (three times), chunk (many), sync, children, walk (twice); before and after.
         assert!(injected >= 2 * (2 + 3 + 3 + 1 + 1 + 2));
         assert_eq!(clean.look(&key(), &run(1)).await.unwrap(), before);
     }
@@ -189,7 +191,7 @@ async fn random_faults_never_leave_a_half_written_run() {
     for seed in 0..300 {
         let backend = Memory::default();
         let faults = [Side::Before, Side::After].map(|side| {
-            Operation::ALL.map(|operation| Fault {
+            Operation::ALL.map(|operation| InjectedFault {
                 operation,
                 side,
                 kind: ErrorKind::Unavailable,

@@ -1,7 +1,7 @@
-//! Random histories of a few runs, each step compared with a model of one page.
+//! Random histories of a few runs; each step is compared with a small model.
 //!
-//! A failure names the seed and the shortest history found; `PROPTEST_RNG_SEED=<seed>` plays the
-//! same histories again, `PROPTEST_CASES=<n>` more of them.
+//! A failure names the seed and the shortest history found; `PROPTEST_RNG_SEED=<seed>` replays the
+//! same histories, `PROPTEST_CASES=<n>` sets their number.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use proptest::{
 };
 use rawsink::{ErrorKind, Metadata, PartitionKey, PartitionWriter, RawSink, RunId, store::Object};
 
-use crate::{
+use rawsink_testkit::{
     backend::{Backend, Directory, Memory},
     sample::{customer, path, read, rows, run},
 };
@@ -23,26 +23,26 @@ use crate::{
 /// One step. The number names a run: two partitions with two runs each.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// Starts a writer, where none is alive.
+    /// Starts a writer if none is alive.
     Start(usize),
-    /// Starts a second writer, where one is alive.
+    /// Starts a second writer if one is alive.
     Rival(usize),
     /// Appends this many rows.
     Rows(usize, usize),
-    /// Appends what is no row.
+    /// Appends an invalid row.
     BadRow(usize),
     Finalize(usize),
     /// Finalizes with metadata that contradict the rows.
     Contradict(usize),
     Abort(usize),
     Drop(usize),
-    /// A process dies after its payload and before its seal.
+    /// A process dies between payload and seal.
     Die(usize),
     Read(usize),
     List,
 }
 
-/// What a run is, as far as anybody can tell.
+/// The observable status of a run.
 #[derive(Debug, Default)]
 struct Model {
     sealed: Option<Vec<String>>,
@@ -60,7 +60,7 @@ impl Model {
     }
 }
 
-/// A store, what is alive over it, and what it should be.
+/// A store, its live writers and its expected content.
 struct World<'a> {
     backend: &'a dyn Backend,
     sink: RawSink,
@@ -218,12 +218,12 @@ fn histories(share: u32, rivals: u32, fresh: fn() -> Box<dyn Backend>) {
 }
 
 #[test]
-fn g01_g04_g08_g09_memory_behaves_as_the_model() {
+fn g01_g04_g08_g09_memory_matches_the_model() {
     histories(1, 8, || Box::new(Memory::default()));
 }
 
 #[test]
-fn g01_g04_g08_g09_a_directory_behaves_as_the_model() {
-    // A rival waits a second for the lock, so there are few.
+fn g01_g04_g08_g09_a_directory_matches_the_model() {
+    // A rival waits a second for the lock, so few are started.
     histories(4, 1, || Box::new(Directory::default()));
 }

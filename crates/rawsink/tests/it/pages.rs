@@ -1,4 +1,4 @@
-//! The pages for people: what they link to is there.
+//! The links of the documentation.
 
 use std::{
     collections::BTreeSet,
@@ -24,7 +24,7 @@ fn pages() -> Vec<PathBuf> {
     found
 }
 
-/// Returns a page's lines that are not in a block of code.
+/// Returns a page's lines outside code blocks.
 fn prose(page: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
     page.lines().filter(move |line| {
@@ -51,7 +51,7 @@ fn definition(line: &str) -> Option<(&str, &str)> {
     line.strip_prefix('[')?.split_once("]: ")
 }
 
-/// Returns the anchors of a page, as GitHub makes them of its headings.
+/// Returns the anchors of a page, as GitHub derives them from its headings.
 fn anchors(page: &str) -> BTreeSet<String> {
     let slug = |heading: &str| -> String {
         let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
@@ -62,7 +62,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_link_of_a_page_leads_to_a_file_and_a_heading() {
+fn every_link_points_to_a_file_and_a_heading() {
     let (mut dead, mut followed) = (Vec::new(), 0);
     for path in pages() {
         let page = fs::read_to_string(&path).unwrap();
@@ -85,7 +85,7 @@ fn every_link_of_a_page_leads_to_a_file_and_a_heading() {
 
 /// A reference without its definition is shown as plain text.
 #[test]
-fn every_reference_of_the_semantics_page_has_a_definition() {
+fn every_reference_on_the_semantics_page_has_a_definition() {
     let page = fs::read_to_string(root().join("docs/semantics.md")).unwrap();
     let defined: BTreeSet<&str> =
         page.lines().filter_map(|line| Some(definition(line)?.0)).collect();
@@ -104,9 +104,9 @@ fn every_reference_of_the_semantics_page_has_a_definition() {
     assert_eq!(used, defined);
 }
 
-/// The example is compiled by the lints; lines may be broken otherwise there.
+/// The lints compile the example; its line breaks may differ.
 #[test]
-fn the_readmes_code_is_the_examples() {
+fn the_readme_code_matches_the_example() {
     let flat = |text: &str| text.split_whitespace().collect::<String>();
     let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
     let (page, example) = (read("README.md"), flat(&read("crates/rawsink/examples/land.rs")));

@@ -1,4 +1,4 @@
-//! What readers hand out, and what they refuse to.
+//! What readers return and refuse.
 
 use std::sync::Arc;
 
@@ -6,23 +6,23 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use rawsink::{
     Error, ErrorKind, PartitionReader, RawSink, Result,
-    clock::Surroundings,
-    metadata::MAX_METADATA_BYTES,
+    partition::metadata::MAX_METADATA_BYTES,
+    runtime::Runtime,
     sink::SinkOptions,
     store::{Object, Reading},
 };
 
-use crate::{
+use rawsink_testkit::{
     backend::{Backend, Meddling, Memory, on_every_store},
     sample::{key, path, payload, read, read_all, rows, run, seal},
 };
 
 on_every_store!(
-    g10_a_payload_that_differs_from_the_seal_ends_in_corrupt,
-    g10_a_seal_that_differs_from_the_payload_ends_in_corrupt,
+    g10_a_payload_that_differs_from_its_seal_is_corrupt,
+    g10_a_seal_that_differs_from_its_payload_is_corrupt,
     g10_a_sealed_run_without_its_payload_is_corrupt,
     g11_partitions_of_other_writers_are_read_and_counted,
-    metadata_that_cannot_be_read_is_corrupt_and_a_newer_seal_is_unsupported,
+    unreadable_metadata_is_corrupt_and_a_newer_seal_is_unsupported,
     the_three_ways_to_read_agree,
 );
 
@@ -31,7 +31,7 @@ async fn open(backend: &dyn Backend) -> Result<PartitionReader> {
     RawSink::new(backend.store()).open_partition(&key(), &run(1)).await
 }
 
-/// Reads to the end; the kind of error that came instead.
+/// Reads to the end; returns the kind of error otherwise.
 async fn outcome(reader: Result<PartitionReader>) -> Result<(), ErrorKind> {
     let mut reader = reader.map_err(|error| error.kind())?;
     let read = read_all(&mut reader).await.map_err(|error| error.kind());
@@ -58,7 +58,7 @@ async fn sealed(backend: &dyn Backend) -> (Vec<u8>, String) {
     (payload(&rows), String::from_utf8(chunks.concat()).unwrap())
 }
 
-async fn g10_a_payload_that_differs_from_the_seal_ends_in_corrupt(backend: &dyn Backend) {
+async fn g10_a_payload_that_differs_from_its_seal_is_corrupt(backend: &dyn Backend) {
     let (whole, metadata) = sealed(backend).await;
     let mut flipped = whole.clone();
     flipped[4000] ^= 1;
@@ -81,7 +81,7 @@ async fn g10_a_payload_that_differs_from_the_seal_ends_in_corrupt(backend: &dyn 
     }
 }
 
-async fn g10_a_seal_that_differs_from_the_payload_ends_in_corrupt(backend: &dyn Backend) {
+async fn g10_a_seal_that_differs_from_its_payload_is_corrupt(backend: &dyn Backend) {
     let (payload, metadata) = sealed(backend).await;
     let block = metadata.find("\"_seal\"").unwrap();
     let change = |from: &str, to: &str| {
@@ -136,9 +136,7 @@ async fn g11_partitions_of_other_writers_are_read_and_counted(backend: &dyn Back
     }
 }
 
-async fn metadata_that_cannot_be_read_is_corrupt_and_a_newer_seal_is_unsupported(
-    backend: &dyn Backend,
-) {
+async fn unreadable_metadata_is_corrupt_and_a_newer_seal_is_unsupported(backend: &dyn Backend) {
     let long = format!("{{\"pad\":\"{}\"}}", "x".repeat(MAX_METADATA_BYTES));
     for (metadata, kind) in [
         ("", ErrorKind::Corrupt),
@@ -158,7 +156,7 @@ async fn metadata_that_cannot_be_read_is_corrupt_and_a_newer_seal_is_unsupported
     }
 }
 
-/// Payloads whose rows could be cut in a wrong place.
+/// Payloads whose rows could be split at a wrong place.
 const PAYLOADS: [&str; 8] = [
     "",
     "{}\n",
@@ -201,7 +199,7 @@ async fn assert_ways_agree(payload: &str, open: impl AsyncFn() -> PartitionReade
     assert_eq!(reader.next_chunk().await.unwrap(), None, "the end stays the end");
 }
 
-/// A sink whose payload readings come in chunks of `size` bytes.
+/// Returns a sink that reads payloads in chunks of `size` bytes.
 fn rechunked(backend: &dyn Backend, size: usize, max_row_bytes: usize) -> RawSink {
     let store = Meddling::with_readings(backend.store(), move |_, Reading { bytes, chunks }| {
         let cut = move |chunk: Result<Bytes>| {
@@ -211,12 +209,12 @@ fn rechunked(backend: &dyn Backend, size: usize, max_row_bytes: usize) -> RawSin
         };
         Reading { bytes, chunks: chunks.flat_map(cut).boxed() }
     });
-    let options = SinkOptions { max_row_bytes, ..SinkOptions::default() };
-    RawSink::with(Arc::new(store), options, Surroundings::default())
+    let options = SinkOptions::default().max_row_bytes(max_row_bytes);
+    RawSink::with(Arc::new(store), options, Runtime::default())
 }
 
 #[tokio::test]
-async fn g15_rows_do_not_depend_on_how_the_payload_is_cut_into_chunks() {
+async fn g15_rows_do_not_depend_on_chunk_boundaries() {
     let backend = Memory::default();
     for payload in PAYLOADS {
         put(&backend, payload.as_bytes(), "{}").await;
@@ -229,7 +227,7 @@ async fn g15_rows_do_not_depend_on_how_the_payload_is_cut_into_chunks() {
 }
 
 #[tokio::test]
-async fn g15_g16_a_row_over_the_limit_ends_the_reader_wherever_chunks_are_cut() {
+async fn g15_g16_a_row_over_the_limit_stops_the_reader_at_any_chunk_size() {
     let backend = Memory::default();
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(23));
     for (text, fine) in [
@@ -254,7 +252,7 @@ async fn g15_g16_a_row_over_the_limit_ends_the_reader_wherever_chunks_are_cut() 
     }
 }
 
-/// A sink over a run whose payload's chunks are changed on their way, at the announced length.
+/// Returns a sink that changes payload chunks while reading, at the announced length.
 fn lying(
     backend: &dyn Backend,
     change: impl Fn(Vec<Bytes>) -> Vec<Result<Bytes>> + Send + Sync + 'static,
@@ -269,7 +267,7 @@ fn lying(
 }
 
 #[tokio::test]
-async fn g10_a_stream_that_ends_early_goes_on_too_long_or_fails_is_noticed() {
+async fn g10_a_stream_that_is_short_long_or_broken_is_detected() {
     let backend = Memory::default();
     let (payload, metadata) = sealed(&backend).await;
     let open = async |sink: RawSink| sink.open_partition(&key(), &run(1)).await;

@@ -1,4 +1,4 @@
-//! What a row is, whichever way it comes.
+//! Valid rows, for every input method.
 
 use std::{
     collections::BTreeMap,
@@ -9,32 +9,42 @@ use std::{
     },
 };
 
+use futures_util::stream;
 use rawsink::{
-    ErrorKind, Metadata, PartitionWriter, RawSink, Result,
-    clock::Surroundings,
+    Config, ErrorKind, Metadata, PartitionWriter, RawSink, Result,
+    runtime::Runtime,
     sink::SinkOptions,
     store::{MemoryStore, Object, Store},
 };
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
-use crate::{
+use rawsink_testkit::{
     backend::{AnyStore, Backend, Memory},
-    sample::{key, path, payload, read, rows, run},
+    on_every_local_store,
+    sample::{key, metadata, path, payload, read, rows, run},
 };
+
+on_every_local_store!(
+    chunks_may_be_split_anywhere,
+    a_refused_chunk_names_its_line_and_closes_the_writer,
+    rows_of_a_stream_are_sealed_unless_it_fails,
+);
 
 const MAX_ROW_BYTES: usize = 64;
 
-/// How lines reach a writer.
-#[derive(Debug, Clone, Copy)]
+/// The way lines reach a writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Lines,
     Source,
     /// A source that returns one byte at a time and is interrupted before each.
     Trickle,
+    /// Chunks of three bytes, split anywhere.
+    Chunks,
 }
 
-const WAYS: [Way; 3] = [Way::Lines, Way::Source, Way::Trickle];
+const WAYS: [Way; 4] = [Way::Lines, Way::Source, Way::Trickle, Way::Chunks];
 
 struct Trickle(Cursor<Vec<u8>>, bool);
 
@@ -49,7 +59,7 @@ impl Read for Trickle {
     }
 }
 
-/// Gives its bytes and then an error.
+/// Returns its bytes, then an error.
 struct Breaking(Cursor<Vec<u8>>);
 
 impl Read for Breaking {
@@ -62,8 +72,8 @@ impl Read for Breaking {
 }
 
 fn sink(store: AnyStore) -> RawSink {
-    let options = SinkOptions { max_row_bytes: MAX_ROW_BYTES, ..SinkOptions::default() };
-    RawSink::with(store.0, options, Surroundings::default())
+    let options = SinkOptions::default().max_row_bytes(MAX_ROW_BYTES);
+    RawSink::with(store.0, options, Runtime::default())
 }
 
 async fn start(backend: &dyn Backend) -> PartitionWriter {
@@ -80,6 +90,11 @@ async fn write(writer: &mut PartitionWriter, way: Way, text: &[u8]) -> Result<()
                 writer.write_payload_line(line).await?;
             }
         }
+        Way::Chunks => {
+            for chunk in text.chunks(3) {
+                writer.write_chunk(chunk).await?;
+            }
+        }
         Way::Source => drop(writer.write_payload_from(Cursor::new(text), |_, _| ()).await?),
         Way::Trickle => {
             let source = Trickle(Cursor::new(text), false);
@@ -90,7 +105,7 @@ async fn write(writer: &mut PartitionWriter, way: Way, text: &[u8]) -> Result<()
 }
 
 #[tokio::test]
-async fn objects_are_kept_byte_by_byte() {
+async fn objects_are_kept_byte_for_byte() {
     for line in [
         "{}",
         "{\"a\":1}\r",
@@ -118,28 +133,28 @@ async fn objects_are_kept_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn g06_a_line_that_is_no_object_ends_the_writer_and_is_named() {
+async fn g06_a_line_that_is_no_object_closes_the_writer_and_is_named() {
     let too_long = format!("{{\"a\":{}}}", "9".repeat(MAX_ROW_BYTES - 5));
     for (line, says) in [
         (&b""[..], "is blank"),
         (b"\r", "is blank"),
         (b"  \t", "is blank"),
         (b"\xEF\xBB\xBF{}", "starts with a byte order mark"),
-        (b"{\"a\":\"\xFF\"}", "is not UTF-8 at column 7"),
-        (b"{\"a\":\"\xC3", "is not UTF-8 at column 7"),
-        (b"{\"a\":\"\xED\xA0\x80\"}", "is not UTF-8"),
+        (b"{\"a\":\"\xFF\"}", "is not valid UTF-8 (byte 7)"),
+        (b"{\"a\":\"\xC3", "is not valid UTF-8 (byte 7)"),
+        (b"{\"a\":\"\xED\xA0\x80\"}", "is not valid UTF-8"),
         (b"[{}]", "is not a JSON object"),
         (b"\"{}\"", "is not a JSON object"),
         (b"17", "is not a JSON object"),
         (b"null", "is not a JSON object"),
-        (b"{\"a\":1", "is not JSON"),
-        (b"{} {}", "is not JSON"),
-        (b"{},", "is not JSON"),
-        (b"{'a':1}", "is not JSON"),
-        (b"{\"a\":NaN}", "is not JSON"),
-        (b"a,b,c", "is not JSON"),
-        (b"{\"a\":\"\x00\"}", "is not JSON"),
-        (b"\x00", "is not JSON"),
+        (b"{\"a\":1", "is not valid JSON"),
+        (b"{} {}", "is not valid JSON"),
+        (b"{},", "is not valid JSON"),
+        (b"{'a':1}", "is not valid JSON"),
+        (b"{\"a\":NaN}", "is not valid JSON"),
+        (b"a,b,c", "is not valid JSON"),
+        (b"{\"a\":\"\x00\"}", "is not valid JSON"),
+        (b"\x00", "is not valid JSON"),
         (too_long.as_bytes(), "is longer than 64 bytes"),
     ] {
         for way in WAYS {
@@ -166,7 +181,7 @@ async fn g06_a_line_that_is_no_object_ends_the_writer_and_is_named() {
 }
 
 #[tokio::test]
-async fn a_line_given_alone_hides_no_line_feed() {
+async fn a_single_line_must_not_contain_a_line_feed() {
     for line in ["{}\n", "{\n}", "{}\n{}", "\n"] {
         let refused = start(&Memory::default()).await.write_payload_line(line.as_bytes()).await;
         let refused = refused.unwrap_err();
@@ -176,12 +191,14 @@ async fn a_line_given_alone_hides_no_line_feed() {
 }
 
 #[tokio::test]
-async fn a_last_line_without_its_line_feed_counts_and_gets_one() {
+async fn a_missing_final_line_feed_is_added() {
     for way in WAYS {
         let backend = Memory::default();
         let mut writer = start(&backend).await;
         write(&mut writer, way, b"{\"a\":1}\r\n{\"b\":2}").await.unwrap();
-        assert_eq!((writer.record_count(), writer.payload_bytes()), (2, 17));
+        // A chunk's last line is open until the payload ends.
+        let rows = if way == Way::Chunks { (1, 9) } else { (2, 17) };
+        assert_eq!((writer.record_count(), writer.payload_bytes()), rows);
         let sealed = writer.finalize(Metadata::default()).await.unwrap();
         assert_eq!((sealed.payload.record_count, sealed.payload.payload_bytes), (2, 17));
         let rows = read(&sink(backend.store()), &key(), &run(1)).await.unwrap();
@@ -190,7 +207,7 @@ async fn a_last_line_without_its_line_feed_counts_and_gets_one() {
 }
 
 #[tokio::test]
-async fn a_source_may_be_empty_and_sources_follow_each_other() {
+async fn a_source_may_be_empty_and_followed_by_others() {
     let backend = Memory::default();
     let mut writer = start(&backend).await;
     assert_eq!(writer.write_payload_from(io::empty(), |_, _| ()).await.unwrap(), 0);
@@ -201,7 +218,7 @@ async fn a_source_may_be_empty_and_sources_follow_each_other() {
 }
 
 #[tokio::test]
-async fn g08_a_source_that_breaks_ends_the_writer_with_unavailable() {
+async fn g08_a_failing_source_closes_the_writer_with_unavailable() {
     let whole = payload(&rows("a", 20));
     for cut in [0, 1, 20, whole.len() - 1, whole.len()] {
         let backend = Memory::default();
@@ -217,7 +234,7 @@ async fn g08_a_source_that_breaks_ends_the_writer_with_unavailable() {
 }
 
 #[tokio::test]
-async fn a_long_source_arrives_whole_and_progress_only_grows() {
+async fn a_long_source_arrives_complete_and_progress_only_grows() {
     let store = AnyStore(Arc::new(MemoryStore::with_part_bytes(100_003)));
     let written = rows("a", 60_000);
     let whole = payload(&written);
@@ -263,7 +280,7 @@ async fn typed_rows_become_one_line_each() {
     assert_eq!(read(&sink(backend.store()), &key(), &run(1)).await.unwrap(), expected);
 }
 
-/// Writes a good row and then a bad one; returns what the writer says about it.
+/// Writes a valid row, then an invalid one; returns the writer's message.
 async fn refusal<T: Serialize + Sync + ?Sized>(row: &T) -> String {
     let backend = Memory::default();
     let mut writer = start(&backend).await;
@@ -278,7 +295,7 @@ async fn refusal<T: Serialize + Sync + ?Sized>(row: &T) -> String {
 }
 
 #[tokio::test]
-async fn g06_typed_rows_that_are_no_object_on_one_line_end_the_writer() {
+async fn g06_typed_rows_that_are_no_one_line_object_close_the_writer() {
     let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
     assert_eq!(refusal(&7).await, "line 2 is not a JSON object");
     assert_eq!(refusal("{}").await, "line 2 is not a JSON object");
@@ -289,7 +306,61 @@ async fn g06_typed_rows_that_are_no_object_on_one_line_end_the_writer() {
     let inside = BTreeMap::from([("a", raw("[1,\n2]"))]);
     assert_eq!(refusal(&inside).await, "line 2 contains a line feed");
     let no_json = BTreeMap::from([(vec![1], 2)]);
-    assert!(refusal(&no_json).await.starts_with("line 2 is not JSON: "));
+    assert!(refusal(&no_json).await.starts_with("line 2 cannot be serialised: "));
+    let not_a_number = BTreeMap::from([("clicks", f64::NAN)]);
+    assert_eq!(
+        refusal(&not_a_number).await,
+        "line 2 cannot be serialised: NaN is not a JSON number"
+    );
     let long = json!({"a": "x".repeat(MAX_ROW_BYTES)});
     assert!(refusal(&long).await.starts_with("line 2 is longer than 64 bytes"));
+}
+
+async fn chunks_may_be_split_anywhere(backend: &dyn Backend) {
+    let payload = b"{\"n\":1}\r\n{\"n\":2}\n{\"n\":3}";
+    for size in 1..=payload.len() {
+        let run = run(u16::try_from(size).unwrap());
+        let sink = sink(backend.store());
+        let mut writer = sink.write_partition(&key(), &run).await.unwrap();
+        for chunk in payload.chunks(size) {
+            writer.write_chunk(chunk).await.unwrap();
+        }
+        let sealed = writer.finalize(metadata(&key(), &run)).await.unwrap();
+        assert_eq!(sealed.payload.record_count, 3, "chunks of {size}");
+        let read = read(&sink, &key(), &run).await.unwrap();
+        assert_eq!(read, ["{\"n\":1}\r", "{\"n\":2}", "{\"n\":3}"], "chunks of {size}");
+    }
+}
+
+async fn a_refused_chunk_names_its_line_and_closes_the_writer(backend: &dyn Backend) {
+    let mut writer = start(backend).await;
+    writer.write_chunk(b"{}\n{\"a\"").await.unwrap();
+    let error = writer.write_chunk(b":}\n{}\n").await.unwrap_err();
+    assert!(error.message().starts_with("line 2 is not valid JSON"), "{error}");
+    assert_eq!(writer.write_chunk(b"{}\n").await.unwrap_err().kind(), ErrorKind::Closed);
+    let mut writer = start(backend).await;
+    writer.write_chunk(b"{}\n{\"a\"").await.unwrap();
+    let error = writer.write_payload_line(b"{}").await.unwrap_err();
+    assert!(error.message().starts_with("line 2 is incomplete"), "{error}");
+}
+
+#[test]
+fn an_illegal_length_limit_of_rows_names_its_setting() {
+    for limit in [0, 1, usize::MAX] {
+        let options = SinkOptions::default().max_row_bytes(limit);
+        let error = RawSink::open(&Config::directory("/srv").options(options)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{limit}: {error}");
+        assert_eq!(error.setting(), Some("max_row_bytes"), "{limit}");
+    }
+}
+
+async fn rows_of_a_stream_are_sealed_unless_it_fails(backend: &dyn Backend) {
+    let mut writer = start(backend).await;
+    let good = stream::iter((0..3).map(|n| Ok::<_, std::convert::Infallible>(json!({"n": n}))));
+    assert_eq!(writer.write_rows(good).await.unwrap(), 3);
+    let failing = stream::iter([Ok(json!({})), Err(io::Error::other("page 2 was lost"))]);
+    let error = writer.write_rows(failing).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.message(), "the row source failed: page 2 was lost");
+    assert_eq!(writer.finalize(Metadata::default()).await.unwrap_err().kind(), ErrorKind::Closed);
 }

@@ -1,18 +1,18 @@
-//! Readers and listings over an S3 server that cuts answers short.
+//! Readers and listings over an S3 server that interrupts replies.
 
 use futures_util::{StreamExt, TryStreamExt};
 use rawsink::{
     ErrorKind, PartitionKey, Result,
-    key::Selection,
+    partition::Selection,
     store::{Object, Store, StorePath},
 };
 
-use crate::{
+use rawsink_testkit::{
     s3_server::{Answer, Effect, Habit, Objects, Op, S3Server, key_of},
     sample::{key, path, read, rows, run, seal},
 };
 
-/// A server with a sealed run of some 100 KB, and its rows.
+/// Returns a server with a sealed run of about 100 KB, and its rows.
 async fn sealed() -> (S3Server, Vec<String>) {
     let (server, rows) = (S3Server::default(), rows("mine", 2000));
     seal(&server.sink(), &key(), &run(1), &rows).await.unwrap();
@@ -24,38 +24,38 @@ async fn read_run(server: &S3Server) -> Result<Vec<String>> {
 }
 
 #[tokio::test]
-async fn g10_a_get_that_is_cut_goes_on_where_it_was_cut() {
+async fn g10_an_interrupted_get_resumes_at_its_offset() {
     let (server, rows) = sealed().await;
     let before = server.count(Op::Get);
     for bytes in [0, 1, 1000, 50_000] {
-        server.habit(Habit::once(Op::Get, Effect::Cut(bytes)).on(Object::Payload));
+        server.habit(Habit::once(Op::Get, Effect::Cut(bytes)).on(Object::Payload.file_name()));
     }
     assert_eq!(read_run(&server).await.unwrap(), rows);
     assert_eq!(server.count(Op::Get) - before, 1 + 5, "the seal once, the payload with each cut");
 }
 
 #[tokio::test]
-async fn g10_a_payload_that_changes_under_a_reader_is_corrupt() {
+async fn g10_a_payload_that_changes_while_read_is_corrupt() {
     fn replace(objects: &mut Objects) {
         let key = key_of(&path(&key(), &run(1)), Object::Payload);
-        let same = objects.stored.get(&key).unwrap().bytes.clone();
+        let same = objects.objects.get(&key).unwrap().body.clone();
         objects.tamper(&key, Some(&same));
     }
     let (server, _) = sealed().await;
-    server.habit(Habit::once(Op::Get, Effect::Cut(1000)).on(Object::Payload));
-    server.habit(Habit::once(Op::Get, Effect::After(replace)).on(Object::Payload));
+    server.habit(Habit::once(Op::Get, Effect::Cut(1000)).on(Object::Payload.file_name()));
+    server.habit(Habit::once(Op::Get, Effect::After(replace)).on(Object::Payload.file_name()));
     assert_eq!(read_run(&server).await.unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[tokio::test]
-async fn a_get_that_brings_nothing_again_and_again_is_given_up() {
+async fn a_get_that_repeatedly_returns_nothing_fails() {
     let (server, _) = sealed().await;
-    server.habit(Habit::always(Op::Get, Effect::Cut(0)).on(Object::Payload));
+    server.habit(Habit::always(Op::Get, Effect::Cut(0)).on(Object::Payload.file_name()));
     assert_eq!(read_run(&server).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]
-async fn a_reader_asks_again_where_an_answer_may_pass_and_tells_where_it_may_not() {
+async fn a_reader_retries_transient_errors_and_reports_permanent_ones() {
     let (server, rows) = sealed().await;
     for answer in [Answer::Closed, Answer::Error(503, "SlowDown"), Answer::Html(429)] {
         server.habit(Habit::once(Op::Get, Effect::Refused(answer)));
@@ -66,7 +66,7 @@ async fn a_reader_asks_again_where_an_answer_may_pass_and_tells_where_it_may_not
 }
 
 #[tokio::test]
-async fn a_listing_goes_over_pages_and_leaps_over_what_it_knows() {
+async fn a_listing_spans_pages_and_skips_known_names() {
     let server = S3Server::default();
     for (dir, runs) in [("a", 2400), ("a-b", 10), ("b", 10), ("c", 10)] {
         for n in 0..runs {
@@ -89,7 +89,7 @@ async fn a_listing_goes_over_pages_and_leaps_over_what_it_knows() {
 }
 
 #[tokio::test]
-async fn what_has_landed_is_one_listing_however_many_partitions_it_has() {
+async fn any_number_of_landed_partitions_is_one_listing() {
     let server = S3Server::default();
     for customer in 0..50 {
         for day in 1..=28 {
@@ -115,18 +115,18 @@ async fn what_has_landed_is_one_listing_however_many_partitions_it_has() {
 }
 
 #[tokio::test]
-async fn g10_an_answer_that_ignores_the_range_is_not_taken_for_the_rest() {
+async fn g10_a_reply_that_ignores_the_range_is_not_the_rest() {
     let (server, rows) = sealed().await;
-    server.habit(Habit::once(Op::Get, Effect::Cut(1000)).on(Object::Payload));
-    server.habit(Habit::once(Op::Get, Effect::Whole).on(Object::Payload));
+    server.habit(Habit::once(Op::Get, Effect::Cut(1000)).on(Object::Payload.file_name()));
+    server.habit(Habit::once(Op::Get, Effect::Whole).on(Object::Payload.file_name()));
     assert_eq!(read_run(&server).await.unwrap(), rows, "the next answer was right");
-    server.habit(Habit::once(Op::Get, Effect::Cut(1000)).on(Object::Payload));
-    server.habit(Habit::always(Op::Get, Effect::Whole).on(Object::Payload));
+    server.habit(Habit::once(Op::Get, Effect::Cut(1000)).on(Object::Payload.file_name()));
+    server.habit(Habit::always(Op::Get, Effect::Whole).on(Object::Payload.file_name()));
     assert_eq!(read_run(&server).await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]
-async fn a_listing_that_says_there_is_more_and_not_where_is_no_end() {
+async fn a_truncated_listing_without_a_marker_is_not_the_end() {
     let page = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
     let server = S3Server::default();
     server.habit(Habit::always(Op::List, Effect::Refused(Answer::Document(page))));

@@ -1,19 +1,18 @@
-//! Writers over an S3 server that misbehaves: what is told, and what is then there.
+//! Writers over an S3 server that misbehaves: results and stored objects.
 
-mod budgets; // how many requests a partition takes, and how long is waited
-mod late; // what is slow, and what may have happened meanwhile
-mod lost_replies; // an answer that is lost or untrue, at every request that matters
-mod racing; // writers of one run at the same time, in many orders
-mod refusals; // what cannot be done, and what it is called
-mod rivals; // one writer after the other, and in the other's way
+mod budgets; // requests of a partition, and waiting times
+mod late; // slow requests, and changes meanwhile
+mod lost_replies; // a lost or wrong reply to each important request
+mod racing; // concurrent writers of one run, in many orders
+mod refusals; // refusals and their error kinds
+mod rivals; // sequential writers and rivals
 
 use rawsink::{
     ErrorKind, RawSink, Result, Sealed,
-    config::CompleteConditions,
-    store::{Object, StorePath},
+    store::{Object, StorePath, s3::CompleteConditions},
 };
 
-use crate::{
+use rawsink_testkit::{
     s3_server::{Objects, S3Server, key_of},
     sample::{self, key, path, run},
 };
@@ -44,7 +43,7 @@ impl Size {
     }
 }
 
-/// The run of these tests.
+/// Returns the run of these tests.
 fn place() -> StorePath {
     path(&key(), &run(1))
 }
@@ -54,7 +53,7 @@ async fn write(sink: &RawSink, rows: &[String]) -> Result<Sealed> {
     sample::seal(sink, &key(), &run(1), rows).await
 }
 
-/// Writes the run on a server and says how that ended.
+/// Writes the run on a server and returns the result.
 async fn outcome(server: &S3Server, rows: &[String]) -> Result<(), ErrorKind> {
     write(&server.sink(), rows).await.map(|_| ()).map_err(|error| error.kind())
 }
@@ -79,12 +78,12 @@ async fn assert_free(server: &S3Server, context: &str) {
     assert_sealed(server, &sealed, &again, context).await;
 }
 
-/// Somebody who follows no rule seals the run.
+/// Seals the run as a rival that follows no rules.
 fn another_seals(objects: &mut Objects) {
     objects.tamper(&key_of(&place(), Object::Seal), Some(b"{\"by\":\"another\"}"));
 }
 
-/// Somebody who follows no rule puts a payload there.
+/// Stores a payload as a rival that follows no rules.
 fn another_puts_a_payload(objects: &mut Objects) {
     objects.tamper(&key_of(&place(), Object::Payload), Some(b"{\"by\":\"another\"}\n"));
 }

@@ -1,6 +1,4 @@
-//! Secrets stand in no error, log, `Debug` output or panic (G17).
-
-mod log; // everything that is logged, as text
+//! No error, log, `Debug` output or panic contains a secret (G17).
 
 use std::{
     env,
@@ -9,19 +7,22 @@ use std::{
 };
 
 use rawsink::{
-    ErrorKind, Settings,
-    config::{ObjectSettings, Secret, SinkKind},
-    store::{S3Store, Store, StorePath},
+    Config, ErrorKind,
+    secret::Secret,
+    store::{
+        S3Store, Store, StorePath,
+        s3::{AccessKey, MIN_PART_BYTES, Proxy},
+    },
 };
 
-use self::log::Log;
-use crate::{
+use rawsink_testkit::{
+    log::Log,
     s3_server::{ACCESS_KEY, Answer, Effect, Habit, Op, S3Server, SECRET_KEY},
     sample::{key, rows, run, seal},
 };
 
 const SESSION_TOKEN: &str = "this-is-the-session-token";
-/// A proxy whose name nobody has to be asked for: it is none.
+/// An invalid proxy address, so no name is resolved.
 const PROXY: &str = "http://proxyuser:proxypassword@proxy..invalid:1";
 const SECRETS: [&str; 4] = [ACCESS_KEY, SECRET_KEY, SESSION_TOKEN, "proxypassword"];
 
@@ -32,23 +33,27 @@ fn assert_hidden(text: &str) {
     }
 }
 
-/// A server whose clients send a session token, too.
+/// Returns a server whose clients also send a session token.
 fn server() -> S3Server {
-    S3Server::default()
-        .with_settings(|settings| settings.session_token = Some(Secret::value(SESSION_TOKEN)))
+    S3Server::default().with_config(|config| {
+        config.access_key(
+            AccessKey::new(Secret::value(ACCESS_KEY), Secret::value(SECRET_KEY))
+                .session_token(Some(Secret::value(SESSION_TOKEN))),
+        )
+    })
 }
 
 #[tokio::test]
 async fn g17_debug_output_and_panics_show_no_secret() {
     let server = server();
-    let (sink, store, object) = (server.sink(), server.store(), server.settings().clone());
-    let settings = Settings { sink: SinkKind::Object, object: Some(object), ..Settings::default() };
+    let (sink, store) = (server.sink(), server.store());
+    let config = Config::bucket(server.config());
     let writer = sink.write_partition(&key(), &run(1)).await.unwrap();
     let refusal = Effect::Refused(Answer::Error(403, "AccessDenied"));
     server.habit(Habit::always(Op::List, refusal));
     let error = sink.write_partition(&key(), &run(1)).await.unwrap_err();
     for shown in [
-        format!("{settings:?}{settings:#?}"),
+        format!("{config:?}{config:#?}"),
         format!("{sink:?}{sink:#?}"),
         format!("{store:?}{store:#?}"),
         format!("{writer:?}{writer:#?}"),
@@ -57,27 +62,27 @@ async fn g17_debug_output_and_panics_show_no_secret() {
         assert_hidden(&shown);
         assert!(shown.len() < 8000, "nobody reads that: {shown}");
     }
-    let panicking = AssertUnwindSafe(|| panic!("{:?}", (&settings, &store)));
+    let panicking = AssertUnwindSafe(|| panic!("{:?}", (&config, &store)));
     let panicked = panic::catch_unwind(panicking).unwrap_err();
     let said = panicked.downcast_ref::<String>().unwrap();
-    assert!(said.contains("access_key_id: (hidden)"), "{said}");
+    assert!(said.contains("id: (hidden)"), "{said}");
     assert_hidden(said);
 }
 
 #[tokio::test]
-async fn g17_nothing_that_the_sdk_logs_holds_a_secret() {
+async fn g17_sdk_logs_contain_no_secret() {
     let (server, log) = (server(), Log::default());
     let guard = log.listen();
     seal(&server.sink(), &key(), &run(1), &rows("mine", 2000)).await.unwrap();
     drop(guard);
     let text = log.text();
     assert!(text.contains("signing request"), "the SDK says nothing: {text}");
-    // The id of a key is no secret for the SDK: it stands in every request.
+    // A key's id is no secret for the SDK: every request contains it.
     assert_hidden(&text.replace(ACCESS_KEY, "id"));
 }
 
 #[tokio::test]
-async fn g17_a_secret_that_the_server_repeats_is_hidden() {
+async fn g17_a_secret_echoed_by_the_server_is_hidden() {
     let server = server();
     for answer in [
         Answer::Said("InvalidToken: this-is-the-session-token of AKIDTEST"),
@@ -92,16 +97,16 @@ async fn g17_a_secret_that_the_server_repeats_is_hidden() {
     }
 }
 
-/// Tells what becomes of endpoints where nobody listens, with everything that is logged.
+/// Returns the errors and logs for endpoints without a listener.
 #[tokio::test]
-async fn g17_an_endpoint_that_does_not_answer_brings_no_secret_to_light() {
+async fn g17_an_unreachable_endpoint_reveals_no_secret() {
     let server = server();
     for endpoint in ["http://127.0.0.1:1", "https://127.0.0.1:1"] {
-        let settings =
-            ObjectSettings { endpoint_url: endpoint.to_owned(), ..server.settings().clone() };
+        let builder = server.config().to_builder().part_bytes(MIN_PART_BYTES);
+        let config = builder.endpoint_url(endpoint).proxy(Proxy::FromEnvironment).build().unwrap();
         let log = Log::default();
         let guard = log.listen();
-        let store = S3Store::new(&settings, server.surroundings()).unwrap();
+        let store = S3Store::new(&config, server.runtime()).unwrap();
         let error = store.children(&StorePath::root()).await.unwrap_err();
         drop(guard);
         assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -111,10 +116,10 @@ async fn g17_an_endpoint_that_does_not_answer_brings_no_secret_to_light() {
     }
 }
 
-/// The environment of this process cannot be changed, so another one runs the test above.
+/// A process cannot change its own environment, so another one runs the test above.
 #[test]
-fn g17_nor_does_a_proxy_with_a_password() {
-    let test = "secrets::g17_an_endpoint_that_does_not_answer_brings_no_secret_to_light";
+fn g17_a_proxy_reveals_no_password() {
+    let test = "secrets::g17_an_unreachable_endpoint_reveals_no_secret";
     let answer = Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .envs(["HTTP_PROXY", "HTTPS_PROXY"].map(|name| (name, PROXY)))

@@ -1,9 +1,9 @@
 //! Writers: sealing, restarts, refusals, and memory that does not grow with the payload.
 
-mod halfway; // calls that are dropped half-way
-mod memory; // what a writer holds and hands to a store
-mod metadata; // what a caller may say about a partition
-mod writers; // one writer after the other, on every store
+mod halfway; // dropped calls
+mod memory; // memory of a writer and sizes of its parts
+mod metadata; // metadata of a partition
+mod writers; // sequential writers, on every store
 
 use std::sync::{
     Arc,
@@ -12,18 +12,18 @@ use std::sync::{
 
 use rawsink::{
     PartitionWriter, RawSink,
-    clock::{FixedClock, Surroundings, Tokens},
+    runtime::{FixedClock, Runtime, Tokens},
     sink::SinkOptions,
 };
 
-use crate::{backend::Backend, sample};
+use rawsink_testkit::{backend::Backend, sample};
 
-/// A sink over a store as a new process opens it.
+/// Opens a sink as a new process does.
 fn open(backend: &dyn Backend) -> RawSink {
     RawSink::new(backend.store())
 }
 
-/// A sink with options of its own, at a fixed time, whose tokens count from 1.
+/// Opens a sink with options, a fixed time and tokens that count from 1.
 fn open_with(backend: &dyn Backend, options: SinkOptions) -> RawSink {
     #[derive(Debug)]
     struct Counting(AtomicU64);
@@ -33,12 +33,8 @@ fn open_with(backend: &dyn Backend, options: SinkOptions) -> RawSink {
         }
     }
     let clock = Arc::new(FixedClock("2024-06-02T06:00:00Z".parse().unwrap()));
-    let surroundings = Surroundings {
-        clock,
-        tokens: Arc::new(Counting(AtomicU64::new(1))),
-        ..Surroundings::default()
-    };
-    RawSink::with(backend.store().0, options, surroundings)
+    let runtime = Runtime { clock, tokens: Arc::new(Counting(AtomicU64::new(1))) };
+    RawSink::with(backend.store().0, options, runtime)
 }
 
 /// Starts the run `sample::run(1)` of `sample::key()`.

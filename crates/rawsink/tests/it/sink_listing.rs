@@ -3,31 +3,31 @@
 use futures_util::TryStreamExt;
 use rawsink::{
     PartitionKey, RawSink, RunId,
-    key::Selection,
     layout::{Level, Place},
-    sink::{Landed, Run},
+    partition::Selection,
+    sink::{LandedPartition, Run},
     store::Object,
 };
 
-use crate::{
+use rawsink_testkit::{
     backend::{Backend, on_every_store},
     sample::{customer, key, path, rows, run, seal, store_path},
 };
 
 on_every_store!(
-    a_partitions_runs_are_listed_by_bytes_sealed_or_not,
+    a_partitions_runs_are_sorted_by_bytes_sealed_or_not,
     every_level_agrees_with_the_walk_below_it,
-    names_outside_the_layout_are_left_out,
-    what_is_not_there_is_an_empty_list,
-    a_partition_whose_name_begins_like_another_is_not_mixed_up_with_it,
-    what_has_landed_of_a_selection_comes_by_partition_each_once_and_whole,
+    names_outside_the_layout_are_skipped,
+    a_missing_place_is_an_empty_list,
+    partitions_with_a_common_name_prefix_are_kept_apart,
+    each_landed_partition_of_a_selection_is_listed_once_with_all_runs,
 );
 
 fn ids(runs: &[&str]) -> Vec<RunId> {
     runs.iter().map(|run| run.parse().unwrap()).collect()
 }
 
-async fn a_partitions_runs_are_listed_by_bytes_sealed_or_not(backend: &dyn Backend) {
+async fn a_partitions_runs_are_sorted_by_bytes_sealed_or_not(backend: &dyn Backend) {
     let sink = RawSink::new(backend.store());
     let names =
         ["2024-06-02T04:05:06.789Z", "2024-06-02T04:05:06.789Z!", "10", "9", "a", "a-b", "A"];
@@ -39,7 +39,7 @@ async fn a_partitions_runs_are_listed_by_bytes_sealed_or_not(backend: &dyn Backe
         }
     }
     backend.tamper(&path(&key(), &ids(&["bare"])[0]), Object::Seal, Some(b"{}")).await;
-    // A writer at work has nothing that can be seen.
+    // An active writer has nothing visible.
     let at_work = sink.write_partition(&key(), &run(7)).await.unwrap();
     let sorted = [
         "10",
@@ -103,7 +103,7 @@ async fn every_level_agrees_with_the_walk_below_it(backend: &dyn Backend) {
     let sink = RawSink::new(backend.store());
     let walked: Vec<String> =
         below(&sink, &Place::top()).await.iter().map(|run| place_of(run).to_string()).collect();
-    // A slash is greater than '-', so sorting whole paths needs the slash at their end.
+    // A slash is greater than '-', so full paths sort correctly only with a final slash.
     expected.sort_by_cached_key(|place| format!("{place}/"));
     assert_eq!(walked, expected.iter().map(ToString::to_string).collect::<Vec<_>>());
     let (mut ahead, mut leaves) = (vec![Place::top()], Vec::new());
@@ -133,7 +133,7 @@ async fn every_level_agrees_with_the_walk_below_it(backend: &dyn Backend) {
     assert_eq!(leaves, expected);
 }
 
-async fn names_outside_the_layout_are_left_out(backend: &dyn Backend) {
+async fn names_outside_the_layout_are_skipped(backend: &dyn Backend) {
     let place = path(&key(), &run(1));
     let sink = RawSink::new(backend.store());
     seal(&sink, &key(), &run(1), &rows("a", 1)).await.unwrap();
@@ -165,7 +165,7 @@ async fn names_outside_the_layout_are_left_out(backend: &dyn Backend) {
     assert_eq!(sources.iter().map(ToString::to_string).collect::<Vec<_>>(), ["google_ads"]);
 }
 
-async fn what_is_not_there_is_an_empty_list(backend: &dyn Backend) {
+async fn a_missing_place_is_an_empty_list(backend: &dyn Backend) {
     let sink = RawSink::new(backend.store());
     assert_eq!(sink.list_partitions(&key()).await.unwrap(), []);
     assert_eq!(sink.list_runs(&key()).await.unwrap(), []);
@@ -175,7 +175,7 @@ async fn what_is_not_there_is_an_empty_list(backend: &dyn Backend) {
     }
 }
 
-async fn a_partition_whose_name_begins_like_another_is_not_mixed_up_with_it(backend: &dyn Backend) {
+async fn partitions_with_a_common_name_prefix_are_kept_apart(backend: &dyn Backend) {
     let sink = RawSink::new(backend.store());
     for (n, id) in ["1", "12", "123", "1-2"].into_iter().enumerate() {
         for n in 0..=n {
@@ -188,9 +188,7 @@ async fn a_partition_whose_name_begins_like_another_is_not_mixed_up_with_it(back
     }
 }
 
-async fn what_has_landed_of_a_selection_comes_by_partition_each_once_and_whole(
-    backend: &dyn Backend,
-) {
+async fn each_landed_partition_of_a_selection_is_listed_once_with_all_runs(backend: &dyn Backend) {
     fill(backend).await;
     let sink = RawSink::new(backend.store());
     let key = PartitionKey::new("bing", "1", "campaign", "2024-06-02").unwrap();
@@ -199,9 +197,9 @@ async fn what_has_landed_of_a_selection_comes_by_partition_each_once_and_whole(
     }
     let all = sink.landed(&Selection::default()).try_collect::<Vec<_>>().await.unwrap();
     assert_eq!(all.len(), 15);
-    let path_of = |landed: &Landed| format!("{}/", Place::of_partition(&landed.key));
+    let path_of = |landed: &LandedPartition| format!("{}/", Place::of_partition(&landed.key));
     assert!(all.is_sorted_by_key(path_of), "a slash is greater than '-'");
-    for Landed { key, runs } in &all {
+    for LandedPartition { key, runs } in &all {
         assert_eq!(*runs, sink.list_runs(key).await.unwrap(), "{key:?}");
     }
     let (name, day) = (|text: &str| Some(text.to_owned()), |text: &str| text.parse().ok());

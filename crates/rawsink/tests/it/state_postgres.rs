@@ -1,7 +1,7 @@
-//! What is true of a state in PostgreSQL alone.
+//! Behaviour of a state in PostgreSQL only.
 
-mod altered; // tables that somebody changes under a state that is at work
-mod losses; // servers that are not there, do not answer, or are gone in the middle
+mod altered; // tables changed while a state is in use
+mod losses; // servers that are missing, silent or lost in the middle
 mod rights; // passwords, roles and certificates
 mod tables; // types, collations, constraints and triggers
 
@@ -11,7 +11,7 @@ use rawsink::{
     state::{Outcome, Verdict},
 };
 
-use crate::sample::run;
+use rawsink_testkit::sample::run;
 
 fn now() -> Timestamp {
     "2024-06-04T00:00:00Z".parse().unwrap()

@@ -1,25 +1,25 @@
-//! What is true of a state in an SQLite file alone: files, bytes, modes, logs.
+//! Behaviour of a state in an SQLite file only: files, bytes, modes, logs.
 
 use std::{
     fs,
     sync::{Arc, Barrier},
-    thread,
 };
 
 use jiff::Timestamp;
 use rawsink::{
-    ErrorKind,
-    state::{Filter, Outcome, PartitionState, SqliteState, Table, Verdict},
+    ErrorKind, RawSink,
+    state::{Filter, Outcome, PartitionState, SqliteState, Status, Verdict},
+    validate::{self, Rules},
 };
 use tempfile::TempDir;
 
-use crate::{
-    backend::entries,
+use rawsink_testkit::{
+    backend::{Backend, Directory, Memory, entries},
     databases::{Database, Sqlite, WITHOUT_A_KEY},
-    sample::{customer, key, run},
+    sample::{customer, key, path, read, rows, run, seal},
 };
 
-/// A database of other software with one record.
+/// Returns a database of other software with one record.
 async fn foreign() -> Sqlite {
     let database = Sqlite::new();
     database.execute(WITHOUT_A_KEY).await;
@@ -39,7 +39,7 @@ fn passed(n: u16) -> Verdict {
 }
 
 #[tokio::test]
-async fn reading_makes_no_file_and_no_directory() {
+async fn reading_creates_no_file_or_directory() {
     let folder = TempDir::new().unwrap();
     let state = SqliteState::new(folder.path().join("not/there/state.db"));
     assert_eq!(state.get(&key()).await.unwrap(), None);
@@ -48,7 +48,7 @@ async fn reading_makes_no_file_and_no_directory() {
 }
 
 #[tokio::test]
-async fn reading_changes_no_byte_and_leaves_no_file_beside_the_database() {
+async fn reading_changes_no_byte_and_adds_no_file() {
     let database = foreign().await;
     let before = fs::read(database.path()).unwrap();
     database.state().get(&customer("0")).await.unwrap().unwrap();
@@ -59,40 +59,15 @@ async fn reading_changes_no_byte_and_leaves_no_file_beside_the_database() {
 }
 
 #[tokio::test]
-async fn a_verdict_makes_the_directories_above_the_database() {
+async fn a_verdict_creates_the_parent_directories() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("made/below/state.db");
     let made = SqliteState::new(&path).judge(&key(), &passed(1), now()).await.unwrap();
     assert_eq!(SqliteState::new(&path).get(&key()).await.unwrap(), Some(made));
 }
 
-/// As `doctor` does, which takes away again what it made.
 #[tokio::test]
-async fn a_directory_that_another_makes_and_takes_away_meanwhile_is_made_again() {
-    for round in 0..20 {
-        let folder = TempDir::new().unwrap();
-        let (outer, inner) = (folder.path().join("made"), folder.path().join("made/below"));
-        let state = SqliteState::new(inner.join("state.db"));
-        let start = Arc::new(Barrier::new(2));
-        let started = Arc::clone(&start);
-        let other = thread::spawn(move || {
-            started.wait();
-            // Fewer removals than the state has patience for.
-            for _ in 0..40 {
-                // Refused where the state was quicker.
-                let _ = fs::create_dir_all(&inner);
-                let _ = fs::remove_dir(&inner).and_then(|()| fs::remove_dir(&outer));
-            }
-        });
-        start.wait();
-        let made = state.init().await;
-        other.join().unwrap();
-        assert_eq!(made.unwrap(), Table::Made, "round {round}");
-    }
-}
-
-#[tokio::test]
-async fn a_reader_is_told_that_the_database_is_busy() {
+async fn a_busy_database_is_an_error_for_a_reader() {
     let database = foreign().await;
     let mut other = database.connect().await;
     other.execute("BEGIN EXCLUSIVE").await;
@@ -100,8 +75,8 @@ async fn a_reader_is_told_that_the_database_is_busy() {
     assert_eq!(busy.kind(), ErrorKind::Unavailable, "{busy}");
 }
 
-/// A database as a process leaves it that dies in the middle of a change: half of it is in the file,
-/// and what was there before is in the journal.
+/// Returns a database after a crash during a change: half of it is in the file,
+/// and the old content is in the journal.
 async fn half_changed() -> Sqlite {
     let (alive, dead) = (foreign().await, Sqlite::new());
     let mut writer = alive.connect().await;
@@ -118,7 +93,7 @@ async fn half_changed() -> Sqlite {
 }
 
 #[tokio::test]
-async fn g14_a_change_that_its_process_did_not_live_to_end_never_was() {
+async fn g14_an_interrupted_change_is_rolled_back() {
     let database = half_changed().await;
     assert_ne!(fs::read(database.path()).unwrap(), fs::read(foreign().await.path()).unwrap());
     assert_eq!(database.state().list(&Filter::default()).await.unwrap().len(), 1);
@@ -130,7 +105,7 @@ async fn g14_a_change_that_its_process_did_not_live_to_end_never_was() {
 }
 
 #[tokio::test]
-async fn a_database_closed_to_this_user_is_denied_and_stays_as_it_is() {
+async fn a_database_without_permission_is_denied_and_unchanged() {
     use std::os::unix::fs::PermissionsExt;
     let database = Sqlite::new();
     database.state().judge(&key(), &passed(1), now()).await.unwrap();
@@ -140,7 +115,7 @@ async fn a_database_closed_to_this_user_is_denied_and_stays_as_it_is() {
     let judged = database.state().judge(&key(), &failed, now()).await;
     let record = database.state().get(&key()).await.unwrap().unwrap();
     if may_write {
-        // The superuser is stopped by no mode.
+        // Modes do not restrict the superuser.
         assert_eq!((judged.unwrap(), record.attempt_count), (record, 2));
     } else {
         assert_eq!(judged.unwrap_err().kind(), ErrorKind::Denied);
@@ -149,7 +124,7 @@ async fn a_database_closed_to_this_user_is_denied_and_stays_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_is_no_database_is_told_from_one_without_the_table() {
+async fn a_non_database_is_corrupt_and_a_missing_table_is_not() {
     let database = Sqlite::new();
     fs::write(database.path(), "this is no database, and long enough to be looked at".repeat(40))
         .unwrap();
@@ -164,7 +139,7 @@ async fn what_is_no_database_is_told_from_one_without_the_table() {
 }
 
 #[tokio::test]
-async fn a_column_keeps_numbers_as_numbers_whatever_it_declares() {
+async fn numbers_stay_numbers_in_a_column_of_any_type() {
     let database = Sqlite::new();
     let untyped = "CREATE TABLE partition_state (source, customer_id, query_name, logical_date, status, \
         current_run_id, schema_version, record_count, updated_at, error_message, attempt_count)";
@@ -177,13 +152,88 @@ async fn a_column_keeps_numbers_as_numbers_whatever_it_declares() {
 }
 
 #[tokio::test]
-async fn a_database_that_keeps_its_log_apart_is_read_and_judged() {
+async fn a_database_in_wal_mode_is_read_and_changed() {
     let database = foreign().await;
     let mut writer = database.connect().await;
     writer.execute("PRAGMA journal_mode = WAL").await;
     writer.execute("UPDATE partition_state SET attempt_count = 8").await;
-    // The change is in the log alone, as long as the writer is there.
+    // While the writer is open, the change is only in the log.
     assert_eq!(database.state().get(&customer("0")).await.unwrap().unwrap().attempt_count, 8);
     let judged = database.state().judge(&customer("0"), &passed(1), now()).await.unwrap();
     assert_eq!(judged.attempt_count, 9);
+}
+
+#[tokio::test]
+async fn a_state_error_names_the_validated_run() {
+    let (backend, folder) = (Memory::default(), TempDir::new().unwrap());
+    let file = folder.path().join("state.db");
+    let (sink, state) = (RawSink::new(backend.store()), SqliteState::new(&file));
+    seal(&sink, &key(), &run(1), &rows("a", 3)).await.unwrap();
+    read(&sink, &key(), &run(1)).await.unwrap();
+    assert!(!file.exists(), "sealing or reading created the state");
+    fs::write(&file, "no database".repeat(200)).unwrap();
+    let judged = validate::run(&sink, &state, &key(), &run(1), Rules::default()).await;
+    let error = judged.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert_eq!(error.place(), Some(path(&key(), &run(1)).as_str()));
+    assert!(error.path().unwrap().ends_with("state.db"));
+    let verdict = Verdict { run_id: run(1), outcome: Outcome::Failed("x".into()) };
+    let now = "2024-06-04T00:00:00Z".parse().unwrap();
+    assert!(state.judge(&key(), &verdict, now).await.is_err());
+}
+
+/// Runs a future on its own thread and runtime, as another process would.
+fn on_thread<F: Future<Output = ()>>(
+    make: impl FnOnce() -> F + Send + 'static,
+) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(make());
+    })
+}
+
+#[tokio::test]
+async fn g14_concurrent_validators_lose_no_update() {
+    const THREADS: u16 = 4;
+    const TIMES: u16 = 8;
+    let (backend, folder) = (Directory::default(), TempDir::new().unwrap());
+    let sink = RawSink::new(backend.store());
+    for n in 0..THREADS {
+        seal(&sink, &key(), &run(n), &rows("a", usize::from(n) + 1)).await.unwrap();
+    }
+    // The first verdict creates file and table, and all threads try to be first.
+    let path = folder.path().join("state/store.db");
+    let start = Arc::new(Barrier::new(usize::from(THREADS)));
+    let threads = (0..THREADS).map(|n| {
+        let (sink, path, start) = (RawSink::new(backend.store()), path.clone(), start.clone());
+        on_thread(move || async move {
+            let state = SqliteState::new(path);
+            start.wait();
+            for time in 0..TIMES {
+                let judged = validate::run(&sink, &state, &key(), &run(n), Rules::default()).await;
+                assert!(judged.unwrap().passed());
+                let other = Verdict { run_id: run(n), outcome: Outcome::Failed("no".into()) };
+                let other_key = customer(&format!("{}", time % 3));
+                state
+                    .judge(&other_key, &other, "2024-06-03T00:00:00Z".parse().unwrap())
+                    .await
+                    .unwrap();
+            }
+        })
+    });
+    let threads: Vec<_> = threads.collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let state = SqliteState::new(path);
+    let record = state.get(&key()).await.unwrap().unwrap();
+    assert_eq!(record.attempt_count, u64::from(THREADS * TIMES));
+    // G13: in any order, the newest run that passed has authority.
+    assert_eq!((record.status, record.current_run_id), (Status::Success, Some(run(THREADS - 1))));
+    assert_eq!(record.record_count, Some(u64::from(THREADS)));
+    let mut others = 0;
+    for id in ["0", "1", "2"] {
+        others += state.get(&customer(id)).await.unwrap().unwrap().attempt_count;
+    }
+    assert_eq!(others, u64::from(THREADS * TIMES));
 }

@@ -1,9 +1,9 @@
 //! The contract of a state, the same on every database.
 
-mod foreign; // tables and records that other software made
-mod list; // what is listed, in which order
-mod operator; // retry and backfill: plans, and what they change
-mod racing; // many who change the same records at once
+mod foreign; // tables and records created by other software
+mod list; // listing, its order, and lookups
+mod operator; // retry and backfill: plans and their changes
+mod racing; // concurrent changes of the same records
 
 use jiff::Timestamp;
 use rawsink::{
@@ -11,18 +11,18 @@ use rawsink::{
     state::{Filter, Outcome, Status, Table, Verdict},
 };
 
-use crate::{
+use rawsink_testkit::{
     databases::{Database, on_every_database},
     sample::{key, run},
 };
 
 on_every_database!(
-    reading_makes_no_table,
-    a_verdict_makes_the_table_with_the_contracts_columns,
-    a_table_is_made_once_and_then_found,
-    another_table_of_that_name_is_refused_and_left_alone,
+    reading_creates_no_table,
+    a_verdict_creates_the_table_with_the_contract_columns,
+    a_table_is_created_once_and_then_found,
+    a_foreign_table_of_that_name_is_refused_unchanged,
     a_busy_database_is_unavailable_and_nothing_is_recorded,
-    any_text_is_kept_as_it_is,
+    any_text_is_stored_unchanged,
 );
 
 pub(crate) fn now() -> Timestamp {
@@ -41,14 +41,14 @@ fn failed(n: u16, reason: &str) -> Verdict {
 const COLUMNS: &str = "source customer_id query_name logical_date status current_run_id \
     schema_version record_count updated_at error_message attempt_count";
 
-async fn reading_makes_no_table(database: &dyn Database) {
+async fn reading_creates_no_table(database: &dyn Database) {
     let state = database.state();
     assert_eq!(state.get(&key()).await.unwrap(), None);
     assert!(state.list(&Filter::default()).await.unwrap().is_empty());
     assert_eq!(database.columns().await, Vec::<String>::new());
 }
 
-async fn a_verdict_makes_the_table_with_the_contracts_columns(database: &dyn Database) {
+async fn a_verdict_creates_the_table_with_the_contract_columns(database: &dyn Database) {
     let made = database.state().judge(&key(), &passed(1), now()).await.unwrap();
     assert_eq!(database.state().get(&key()).await.unwrap(), Some(made.clone()));
     assert_eq!(
@@ -64,8 +64,8 @@ async fn a_verdict_makes_the_table_with_the_contracts_columns(database: &dyn Dat
     assert!(other.attempt(again).await.is_err(), "a key is unique");
 }
 
-async fn a_table_is_made_once_and_then_found(database: &dyn Database) {
-    assert_eq!(database.state().init().await.unwrap(), Table::Made);
+async fn a_table_is_created_once_and_then_found(database: &dyn Database) {
+    assert_eq!(database.state().init().await.unwrap(), Table::Created);
     assert_eq!(database.columns().await, COLUMNS.split_whitespace().collect::<Vec<_>>());
     let state = database.state();
     state.judge(&key(), &passed(1), now()).await.unwrap();
@@ -73,7 +73,7 @@ async fn a_table_is_made_once_and_then_found(database: &dyn Database) {
     assert_eq!(state.get(&key()).await.unwrap().unwrap().attempt_count, 1);
 }
 
-async fn another_table_of_that_name_is_refused_and_left_alone(database: &dyn Database) {
+async fn a_foreign_table_of_that_name_is_refused_unchanged(database: &dyn Database) {
     database.execute("CREATE TABLE partition_state (source TEXT, status TEXT)").await;
     let state = database.state();
     for refused in [
@@ -100,12 +100,12 @@ async fn a_busy_database_is_unavailable_and_nothing_is_recorded(database: &dyn D
     assert_eq!(state.judge(&key(), &passed(2), now()).await.unwrap().attempt_count, 2);
 }
 
-async fn any_text_is_kept_as_it_is(database: &dyn Database) {
+async fn any_text_is_stored_unchanged(database: &dyn Database) {
     let state = database.state();
     for (id, reason) in
         [("1", "it's \"so\"\\n\t; DROP TABLE partition_state; --"), ("é 😀 $1 ?1", "two\nlines")]
     {
-        let key = crate::sample::customer(id);
+        let key = rawsink_testkit::sample::customer(id);
         let judged = state.judge(&key, &failed(1, reason), now()).await.unwrap();
         assert_eq!(judged.error_message, Some(format!("run {}: {reason}", run(1))));
         assert_eq!(state.get(&key).await.unwrap(), Some(judged));

@@ -1,9 +1,9 @@
-//! The contract of a store, as cases that every store runs, and what only a directory can show.
+//! The contract of a store: cases that every store runs, and cases for directories only.
 
-mod attempts; // one attempt after the other: what is visible when, and who is refused
-mod directory; // modes, staging files, links: what only a directory has
-mod endings; // abort, drop and failure; restarts; sealed runs that nobody touches
-mod leftovers; // what attempts left, and discarding it
+mod attempts; // sequential attempts: visibility and refusals
+mod directory; // modes, staging files, links: directories only
+mod endings; // abort, drop and failure; restarts; sealed runs stay unchanged
+mod leftovers; // listing and discarding leftovers
 mod listing; // children and walks
 mod reading; // objects from an offset
 
@@ -12,22 +12,24 @@ use futures_util::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use rawsink::{
     ErrorKind, Result,
-    store::{Attempt, LeftoverPolicy, Object, RunObjects, Store, StorePath, Upload, WriterToken},
+    store::{
+        LeftoverPolicy, Object, RunObjects, StartOptions, Store, StorePath, Upload, WriterToken,
+    },
 };
 
-use crate::backend::AnyStore;
+use rawsink_testkit::backend::AnyStore;
 
-fn attempt(token: u128) -> Attempt {
+fn attempt(token: u128) -> StartOptions {
     let now = "2024-06-02T05:00:00Z".parse().unwrap();
-    Attempt { token: WriterToken::new(token), leftover: LeftoverPolicy::Replace, now }
+    StartOptions { token: WriterToken::new(token), leftover: LeftoverPolicy::Replace, now }
 }
 
-/// Starts an attempt at a run that nobody else is writing.
+/// Starts an attempt at a run without rivals.
 async fn start(store: &AnyStore, run: &StorePath, token: u128) -> Box<dyn Upload> {
     store.start(run, attempt(token)).await.unwrap()
 }
 
-/// Starts an attempt and makes its payload appear.
+/// Starts an attempt and completes its payload.
 async fn complete(store: &AnyStore, run: &StorePath, token: u128, text: &str) -> Box<dyn Upload> {
     let mut upload = start(store, run, token).await;
     upload.complete(bytes(text)).await.unwrap();
@@ -39,7 +41,7 @@ async fn seal(upload: Box<dyn Upload>) -> Result<WriterToken> {
     upload.seal(&|token| Bytes::from(format!("{{\"writer\":\"{token}\"}}"))).await
 }
 
-/// What [`seal`] leaves as the seal.
+/// Returns the seal that [`seal`] creates.
 fn seal_of(token: u128) -> Bytes {
     Bytes::from(format!("{{\"writer\":\"{token:032x}\"}}"))
 }
@@ -50,7 +52,7 @@ async fn write(store: &AnyStore, run: &StorePath, token: u128, text: &str) {
     });
 }
 
-/// Reads an object from an offset; `None` where it is not there.
+/// Reads an object from an offset; `None` if it is missing.
 async fn read_from(
     store: &AnyStore,
     run: &StorePath,
@@ -70,7 +72,7 @@ async fn read_from(
     }
 }
 
-/// What is there of a run: payload and seal.
+/// Returns the payload and seal of a run.
 async fn content(store: &AnyStore, run: &StorePath) -> (Option<Bytes>, Option<Bytes>) {
     let payload = read_from(store, run, Object::Payload, 0).await;
     let seal = read_from(store, run, Object::Seal, 0).await;
@@ -81,7 +83,7 @@ async fn content(store: &AnyStore, run: &StorePath) -> (Option<Bytes>, Option<By
     (payload, seal)
 }
 
-/// Everything about a run that must stay once it is sealed: bytes, lengths and times.
+/// Returns all that must not change once a run is sealed: bytes, lengths and times.
 async fn snapshot(
     store: &AnyStore,
     run: &StorePath,
@@ -89,13 +91,13 @@ async fn snapshot(
     (store.look(run).await.unwrap(), content(store, run).await)
 }
 
-/// The paths of all objects below `dir`, in the order of the walk.
+/// Returns the paths of all objects below `dir`, in walk order.
 async fn walked(store: &AnyStore, dir: &StorePath) -> Vec<String> {
     let found = store.walk(dir).map(Result::unwrap);
     found.map(|stored| stored.dir.join(stored.object.file_name()).to_string()).collect().await
 }
 
-/// A part of the least size that servers take, filled with a text.
+/// Returns a part of the minimum size, filled with a text.
 fn part(upload: &dyn Upload, text: &str) -> Bytes {
     text.bytes().cycle().take(upload.part_bytes()).collect()
 }

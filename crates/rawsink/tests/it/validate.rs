@@ -1,35 +1,32 @@
-//! Verdicts, and what they do to the state.
+//! Verdicts and their effect on the state.
 
 use rawsink::{
     Error, ErrorKind, RawSink,
-    clock::Surroundings,
+    runtime::Runtime,
     sink::SinkOptions,
-    state::{Outcome, PartitionState, Record, SqliteState, Status, Verdict},
-    store::{Fault, FaultyStore, Object, Operation, Side, When},
-    validate::{Gaps, Missing, Rules, Validation, validate},
-    verify::{Covered, verify},
+    state::{MemoryState, PartitionState, Record, Status},
+    store::{FaultyStore, InjectedFault, Object, Operation, Side, When},
+    validate::{self, Gaps, Missing, Rules, Validation},
 };
-use tempfile::TempDir;
 
-use crate::{
+use rawsink_testkit::{
     backend::{Backend, Memory, on_every_store},
     sample::{key, path, rows, run, seal},
 };
 
 on_every_store!(
     g12_sealing_and_reading_change_no_state,
-    a_run_that_is_whole_and_right_passes,
-    g11_a_partition_of_another_writer_passes_and_its_gaps_are_warnings,
+    a_complete_and_correct_run_passes,
+    g11_a_partition_of_another_writer_passes_with_warnings,
     each_fault_of_a_run_is_named_and_recorded,
-    a_run_that_is_not_there_or_not_sealed_is_no_verdict_unless_it_is_to_be_recorded,
+    a_missing_or_unsealed_run_gets_no_verdict_unless_requested,
     a_newer_seal_is_an_error_and_nothing_is_recorded,
-    g13_a_run_judged_late_does_not_take_authority_back,
+    g13_a_run_validated_late_gains_no_authority,
 );
 
 struct Court {
     sink: RawSink,
-    state: SqliteState,
-    folder: TempDir,
+    state: MemoryState,
 }
 
 impl Court {
@@ -38,13 +35,11 @@ impl Court {
     }
 
     fn with(sink: RawSink) -> Self {
-        let folder = TempDir::new().unwrap();
-        let state = SqliteState::new(folder.path().join("state.db"));
-        Self { sink, state, folder }
+        Self { sink, state: MemoryState::new() }
     }
 
     async fn judge(&self, n: u16, rules: Rules) -> Result<Validation, Error> {
-        validate(&self.sink, &self.state, &key(), &run(n), rules).await
+        validate::run(&self.sink, &self.state, &key(), &run(n), rules).await
     }
 
     async fn record(&self) -> Option<Record> {
@@ -55,7 +50,7 @@ impl Court {
 const STRICT: Rules = Rules { gaps: Gaps::Refuse, missing: Missing::Error };
 const RECORD: Rules = Rules { gaps: Gaps::Warn, missing: Missing::Record };
 
-/// Puts `run(n)` there as other software would seal it.
+/// Stores `run(n)` as other software would seal it.
 async fn put(backend: &dyn Backend, n: u16, payload: &[u8], metadata: &str) {
     let place = path(&key(), &run(n));
     backend.tamper(&place, Object::Payload, Some(payload)).await;
@@ -65,16 +60,14 @@ async fn put(backend: &dyn Backend, n: u16, payload: &[u8], metadata: &str) {
 async fn g12_sealing_and_reading_change_no_state(backend: &dyn Backend) {
     let court = Court::over(backend);
     seal(&court.sink, &key(), &run(1), &rows("a", 3)).await.unwrap();
-    crate::sample::read(&court.sink, &key(), &run(1)).await.unwrap();
-    assert_eq!(verify(&court.sink, &key(), &run(1)).await.unwrap().covered, Covered::Seal);
+    rawsink_testkit::sample::read(&court.sink, &key(), &run(1)).await.unwrap();
     assert_eq!(court.record().await, None);
-    assert_eq!(crate::backend::entries(court.folder.path()), Some(Vec::new()), "not even a file");
     let judged = court.judge(1, Rules::default()).await.unwrap().state;
     seal(&court.sink, &key(), &run(2), &rows("b", 3)).await.unwrap();
     assert_eq!(court.record().await, Some(judged));
 }
 
-async fn a_run_that_is_whole_and_right_passes(backend: &dyn Backend) {
+async fn a_complete_and_correct_run_passes(backend: &dyn Backend) {
     let court = Court::over(backend);
     seal(&court.sink, &key(), &run(1), &rows("a", 2000)).await.unwrap();
     let judged = court.judge(1, STRICT).await.unwrap();
@@ -87,7 +80,7 @@ async fn a_run_that_is_whole_and_right_passes(backend: &dyn Backend) {
     assert_eq!(court.record().await, Some(state));
 }
 
-async fn g11_a_partition_of_another_writer_passes_and_its_gaps_are_warnings(backend: &dyn Backend) {
+async fn g11_a_partition_of_another_writer_passes_with_warnings(backend: &dyn Backend) {
     let court = Court::over(backend);
     put(backend, 1, b"{}\n{\"a\":1}\r\n", r#"{"record_count":2,"customer_id":"1234567890"}"#).await;
     let judged = court.judge(1, Rules::default()).await.unwrap();
@@ -106,18 +99,18 @@ async fn each_fault_of_a_run_is_named_and_recorded(backend: &dyn Backend) {
     for (n, (payload, metadata, says, faults)) in [
         ("{}\n[1]\n", "{}", "line 2 is not a JSON object", 1),
         ("{}\n\n{}\n", "{}", "line 2 is blank", 1),
-        ("{}\n{\"a\":", "{}", "line 2 is not JSON", 1),
-        ("{}\n", r#"{"customer_id":"1"}"#, "customer_id is \"1\"", 1),
-        ("{}\n", r#"{"run_id":"r","source":"s"}"#, "run_id is \"r\"", 2),
+        ("{}\n{\"a\":", "{}", "line 2 is not valid JSON", 1),
+        ("{}\n", r#"{"customer_id":"1"}"#, "customer_id \"1\"", 1),
+        ("{}\n", r#"{"run_id":"r","source":"s"}"#, "run_id \"r\"", 2),
         (
             "{}\n",
             r#"{"record_count":2}"#,
-            "the payload's record_count is 1, metadata.json says 2",
+            "the payload has 1 rows, metadata.json says record_count 2",
             1,
         ),
-        ("{}\n", r#"{"record_count":"1"}"#, "record_count is \"1\"", 1),
-        ("{}\n", "[]", "metadata.json is no JSON object", 1),
-        ("{}\n", r#"{"_seal":{"format":1}}"#, "the seal block is not readable", 1),
+        ("{}\n", r#"{"record_count":"1"}"#, "record_count \"1\"", 1),
+        ("{}\n", "[]", "metadata.json is not a JSON object", 1),
+        ("{}\n", r#"{"_seal":{"format":1}}"#, "cannot read the seal block", 1),
         (&many, "{}", "line 20 is not a JSON object; and 5 more", 11),
     ]
     .into_iter()
@@ -138,9 +131,7 @@ async fn each_fault_of_a_run_is_named_and_recorded(backend: &dyn Backend) {
     }
 }
 
-async fn a_run_that_is_not_there_or_not_sealed_is_no_verdict_unless_it_is_to_be_recorded(
-    backend: &dyn Backend,
-) {
+async fn a_missing_or_unsealed_run_gets_no_verdict_unless_requested(backend: &dyn Backend) {
     let court = Court::over(backend);
     backend.tamper(&path(&key(), &run(2)), Object::Payload, Some(b"{}\n")).await;
     for (n, kind) in [(1, ErrorKind::NotFound), (2, ErrorKind::NotSealed)] {
@@ -148,7 +139,7 @@ async fn a_run_that_is_not_there_or_not_sealed_is_no_verdict_unless_it_is_to_be_
         assert_eq!(court.judge(n, STRICT).await.unwrap_err().kind(), kind);
     }
     assert_eq!(court.record().await, None);
-    for (n, says) in [(1, "there is no such run"), (2, "is not sealed")] {
+    for (n, says) in [(1, "the run does not exist"), (2, "is not sealed")] {
         let judged = court.judge(n, RECORD).await.unwrap();
         assert_eq!((judged.faults.len(), judged.rows), (1, 0));
         assert!(judged.state.error_message.unwrap().contains(says));
@@ -168,7 +159,7 @@ async fn a_newer_seal_is_an_error_and_nothing_is_recorded(backend: &dyn Backend)
     assert_eq!(court.record().await, None);
 }
 
-async fn g13_a_run_judged_late_does_not_take_authority_back(backend: &dyn Backend) {
+async fn g13_a_run_validated_late_gains_no_authority(backend: &dyn Backend) {
     let court = Court::over(backend);
     for n in 1..=3 {
         seal(&court.sink, &key(), &run(n), &rows("a", usize::from(n))).await.unwrap();
@@ -188,7 +179,7 @@ async fn g13_a_run_judged_late_does_not_take_authority_back(backend: &dyn Backen
         expected.push(judged.state.attempt_count);
     }
     assert_eq!(expected, [1, 2, 3, 4, 5]);
-    // A failure of the run that has authority takes it away, and an older success takes over.
+    // If the authoritative run fails, an older success takes over.
     backend.tamper(&path(&key(), &run(2)), Object::Payload, Some(b"{}")).await;
     let judged = court.judge(2, Rules::default()).await.unwrap().state;
     assert_eq!((judged.status, judged.current_run_id), (Status::Failed, Some(run(2))));
@@ -198,25 +189,24 @@ async fn g13_a_run_judged_late_does_not_take_authority_back(backend: &dyn Backen
 }
 
 #[tokio::test]
-async fn g10_a_changed_byte_is_a_failure_that_names_both_sums() {
+async fn g10_a_changed_byte_fails_and_names_both_checksums() {
     let backend = Memory::default();
     let court = Court::over(&backend);
     let written = rows("a", 3);
     seal(&court.sink, &key(), &run(1), &written).await.unwrap();
     let other = rows("b", 3);
-    let changed = crate::sample::payload(&other);
+    let changed = rawsink_testkit::sample::payload(&other);
     backend.tamper(&path(&key(), &run(1)), Object::Payload, Some(&changed)).await;
     let judged = court.judge(1, Rules::default()).await.unwrap();
     assert_eq!(judged.faults.len(), 1);
     assert!(judged.faults[0].contains("SHA-256"), "{:?}", judged.faults);
-    assert_eq!(verify(&court.sink, &key(), &run(1)).await.unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[tokio::test]
-async fn a_row_over_the_judges_limit_is_no_verdict_on_the_data() {
+async fn a_row_over_the_validators_limit_gives_no_verdict() {
     let backend = Memory::default();
-    let options = SinkOptions { max_row_bytes: 20, ..SinkOptions::default() };
-    let court = Court::with(RawSink::with(backend.store().0, options, Surroundings::default()));
+    let options = SinkOptions::default().max_row_bytes(20);
+    let court = Court::with(RawSink::with(backend.store().0, options, Runtime::default()));
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(200_000));
     for payload in [
         "{}\n{}\n{\"a\":\"0123456789abcdef\"}\n{}\n".to_string(),
@@ -225,18 +215,18 @@ async fn a_row_over_the_judges_limit_is_no_verdict_on_the_data() {
         put(&backend, 1, payload.as_bytes(), r#"{"record_count":4}"#).await;
         let error = court.judge(1, Rules::default()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(error.message().contains("RAW_SINK_MAX_ROW_BYTES"), "{error}");
+        assert_eq!(error.setting(), Some("max_row_bytes"), "{error}");
         assert_eq!(court.record().await, None);
     }
 }
 
 #[tokio::test]
-async fn a_fault_of_the_store_is_no_verdict() {
+async fn a_store_error_gives_no_verdict() {
     let backend = Memory::default();
     seal(&RawSink::new(backend.store()), &key(), &run(1), &rows("a", 3)).await.unwrap();
     for operation in [Operation::Read, Operation::Chunk, Operation::Sync] {
         for kind in [ErrorKind::Unavailable, ErrorKind::Denied] {
-            let fault = Fault { operation, side: Side::Before, kind, when: When::Always };
+            let fault = InjectedFault { operation, side: Side::Before, kind, when: When::Always };
             let court = Court::with(RawSink::new(FaultyStore::new(backend.store(), [fault], 0)));
             for rules in [Rules::default(), RECORD] {
                 let error = court.judge(1, rules).await.unwrap_err();
@@ -245,19 +235,4 @@ async fn a_fault_of_the_store_is_no_verdict() {
             assert_eq!(court.record().await, None, "{operation:?}");
         }
     }
-}
-
-#[tokio::test]
-async fn a_fault_of_the_state_names_the_run_that_was_judged() {
-    let backend = Memory::default();
-    let court = Court::over(&backend);
-    seal(&court.sink, &key(), &run(1), &rows("a", 3)).await.unwrap();
-    std::fs::write(court.folder.path().join("state.db"), "no database".repeat(200)).unwrap();
-    let error = court.judge(1, Rules::default()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert_eq!(error.place(), Some(path(&key(), &run(1)).as_str()));
-    assert!(error.path().unwrap().ends_with("state.db"));
-    let verdict = Verdict { run_id: run(1), outcome: Outcome::Failed("x".into()) };
-    let now = "2024-06-04T00:00:00Z".parse().unwrap();
-    assert!(court.state.judge(&key(), &verdict, now).await.is_err());
 }

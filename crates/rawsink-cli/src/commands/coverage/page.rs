@@ -1,4 +1,4 @@
-//! Writing the page: whole or not at all, and never among the partitions.
+//! Writes the HTML page: completely or not at all, and never below the root of the sink.
 
 use std::{
     fs::{self, File},
@@ -7,44 +7,45 @@ use std::{
 };
 
 use rawsink::{
-    Error, ErrorKind, Result,
-    clock::{SystemTokens, Tokens},
-    config::SinkKind,
-    coverage::{Coverage, PageFacts},
+    Backend, Error, ErrorKind, Result,
     error::system_text,
+    runtime::{SystemTokens, Tokens},
 };
+use rawsink_ops::coverage::{Coverage, PageFacts};
 
 use crate::context::Context;
 
-/// Checks where the page would go, before anything is listed.
+/// Checks the path of the page before anything is listed.
 ///
-/// `Invalid` for a place below the sink's root, or without a directory, and for one that is taken by
-/// anything but a file: a link or a device would be replaced, not written to.
+/// `Invalid` for a path below the root of the sink, in a directory that does not exist, or of anything
+/// but a regular file: the rename would replace a link or a device.
 pub(super) fn check(path: &Path, context: &Context<'_>) -> Result<()> {
     if path.file_name().is_none() || path.is_dir() {
-        return Err(Error::invalid("the page needs the name of a file").on_path(path.display()));
+        return Err(Error::invalid("the page needs a file name").on_path(path.display()));
     }
     if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
-        let message = "the page would replace what is no regular file";
+        let message = "the page would replace a file that is not regular";
         return Err(Error::invalid(message).on_path(path.display()));
     }
     let dir = directory(path).canonicalize().map_err(|cause| refused(&cause, path))?;
-    let settings = context.settings();
-    let root = settings.root.canonicalize().ok().filter(|_| settings.sink == SinkKind::Filesystem);
+    let root = match &context.config().backend {
+        Backend::Directory(directory) => directory.root.canonicalize().ok(),
+        _ => None,
+    };
     if root.is_some_and(|root| dir.starts_with(root)) {
-        let message = "the page would lie among the partitions; write it elsewhere";
+        let message = "the page would be among the partitions; choose a path outside the root";
         return Err(Error::invalid(message).on_path(path.display()));
     }
     Ok(())
 }
 
-/// Writes the page beside its place, then moves it there over an older one.
+/// Writes the page to a temporary file beside `path`, then renames it over an older page.
 pub(super) fn write(coverage: &Coverage, facts: &PageFacts, path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = directory(path).join(format!(".{name}.{:032x}", SystemTokens.next()));
     let written = write_draft(coverage, facts, &draft).and_then(|()| replace(&draft, path));
     written.map_err(|cause| {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = fs::remove_file(&draft);
         refused(&cause, path)
     })
@@ -56,7 +57,10 @@ fn write_draft(coverage: &Coverage, facts: &PageFacts, draft: &Path) -> io::Resu
     out.flush()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a page is no object: the newest replaces the last")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a page is not a stored object: a new one replaces the old"
+)]
 fn replace(draft: &Path, path: &Path) -> io::Result<()> {
     fs::rename(draft, path)
 }

@@ -1,15 +1,11 @@
-//! What is to be done, as lines of shell.
+//! The steps that fill the gaps, as lines of shell.
 
-use rawsink::{
-    RunId,
-    coverage::{Action, Coverage, Step},
-    layout::Place,
-    state::Days,
-};
+use rawsink::{RunId, layout::Place, state::Days};
+use rawsink_ops::coverage::{Action, Coverage, PlanStep};
 use serde::Serialize;
 
 use super::table::place;
-use crate::{context::Context, exit::Failure};
+use crate::{context::Context, exit::Failure, shell::path_argument};
 
 /// A step, as JSON.
 #[derive(Serialize)]
@@ -24,7 +20,7 @@ struct Row<'a> {
 /// Prints each step.
 pub(super) fn print(coverage: &Coverage, context: &Context<'_>) -> Result<(), Failure> {
     for step in coverage.steps() {
-        let Step { series, days, action } = &step;
+        let PlanStep { series, days, action } = &step;
         let one_day = (days.since == days.until).then_some(days.since);
         let (place, path) = (place(series, one_day), place(series, one_day).to_string());
         let (name, command) = command(&place, *days, *action);
@@ -40,12 +36,12 @@ pub(super) fn print(coverage: &Coverage, context: &Context<'_>) -> Result<(), Fa
     Ok(())
 }
 
-/// Returns a step's name and its command: what a person has to fill in is a comment.
+/// Returns a step's name and its command. Commands that a person must complete are comments.
 fn command(place: &Place, days: Days, action: Action<'_>) -> (&'static str, String) {
-    let path = argument(place);
+    let path = path_argument(place);
     let run_path = |run: &RunId| {
         let key = place.partition();
-        key.map_or_else(|| path.clone(), |key| argument(&Place::of_run(&key, run)))
+        key.map_or_else(|| path.clone(), |key| path_argument(&Place::of_run(&key, run)))
     };
     match action {
         Action::Land => ("land", format!("# rawsink write {path} -- EXTRACT")),
@@ -62,14 +58,4 @@ fn command(place: &Place, days: Days, action: Action<'_>) -> (&'static str, Stri
             ("retry", format!("rawsink state retry {path} {range} --yes"))
         }
     }
-}
-
-/// Quotes a path for a shell; one that looks like an option gets a lead that paths ignore.
-fn argument(place: &Place) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-=./:@%+,".contains(c);
-    let mut path = place.to_string();
-    if path.starts_with('-') {
-        path.insert_str(0, "./");
-    }
-    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }

@@ -1,14 +1,14 @@
-//! The coverage on standard output: days in a row for a person, cells for a program.
+//! Prints the coverage: spans of days for a person, single cells as JSON.
 
 use std::fmt::{self, Write};
 
 use rawsink::{
     LogicalDate, RunId,
-    coverage::{Cell, Coverage, Drift, Standing},
-    key::Selection,
     layout::Place,
+    partition::Selection,
     state::{Series, Status},
 };
+use rawsink_ops::coverage::{Cell, Coverage, Drift, Standing};
 use serde::Serialize;
 
 use crate::{exit::Failure, output};
@@ -22,9 +22,9 @@ struct Row<'a> {
     query_name: &'a str,
     logical_date: String,
     standing: Standing,
-    /// The run that the standing is about.
+    /// The run that the standing describes.
     run_id: Option<&'a RunId>,
-    /// `null` where there is no record.
+    /// `null` without a record.
     status: Option<Status>,
     current_run_id: Option<&'a RunId>,
     record_count: Option<u64>,
@@ -63,13 +63,13 @@ pub(super) fn print_cells(coverage: &Coverage) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Prints one line for each customer's query: which days are what.
+/// Prints one line for each customer and query: its spans of days.
 pub(super) fn print_rows(coverage: &Coverage) -> Result<(), Failure> {
     for (series, cells) in coverage.cells() {
         let mut line = place(series, None).to_string();
         let mut separator = "\t";
         for span in spans(cells) {
-            // Text takes every write.
+            // Writing to a string does not fail.
             let _ = write!(line, "{separator}{span}");
             separator = ", ";
         }
@@ -79,10 +79,10 @@ pub(super) fn print_rows(coverage: &Coverage) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the place of a customer's query, or of a day of it.
+/// Returns the place of a customer's query, or of one of its days.
 pub(super) fn place(series: &Series, day: Option<LogicalDate>) -> Place {
     let Series { source, customer_id, query_name } = series.clone();
-    Place::around(&Selection {
+    Place::enclosing(&Selection {
         source: Some(source),
         customer_id: Some(customer_id),
         query_name: Some(query_name),
@@ -91,7 +91,7 @@ pub(super) fn place(series: &Series, day: Option<LogicalDate>) -> Place {
     })
 }
 
-/// Days in a row that have the same standing.
+/// Consecutive days with the same standing.
 struct Span {
     standing: Standing,
     drift: Drift,
@@ -120,7 +120,7 @@ impl fmt::Display for Span {
         if drift.lost {
             f.write_str(" (lost)")?;
         }
-        // Of what is sealed only that goes without saying.
+        // A run that is only sealed is always unknown to the state.
         if drift.unknown && *standing != Standing::Sealed {
             f.write_str(" (unknown run)")?;
         }

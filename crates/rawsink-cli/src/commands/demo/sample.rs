@@ -1,4 +1,4 @@
-//! The sample that is built into the program: `examples/google_ads`.
+//! The sample built into the program: `examples/google_ads`.
 
 use include_dir::{Dir, include_dir};
 use rawsink::{Error, ErrorKind, PartitionKey, Result};
@@ -8,7 +8,7 @@ static SAMPLE: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/sample");
 
 const SOURCE: &str = "google_ads";
 
-/// One extract: what an extractor would have got for one logical partition.
+/// The extract of one logical partition.
 #[derive(Debug)]
 pub(super) struct Extract {
     pub(super) key: PartitionKey,
@@ -55,7 +55,7 @@ pub(super) fn extracts() -> Result<Vec<Extract>> {
     if extracts.is_empty() { Err(broken("it is empty")) } else { Ok(extracts) }
 }
 
-/// Reads `customer_id=ID/query_name=NAME/logical_date=DATE.jsonl`.
+/// Parses `customer_id=ID/query_name=NAME/logical_date=DATE.jsonl`.
 fn key(path: &str) -> Option<PartitionKey> {
     let path = path.strip_suffix(".jsonl")?;
     rawsink::layout::Place::parse(&format!("{SOURCE}/{path}"), "").ok()?.partition()

@@ -1,4 +1,4 @@
-//! A tree of everything in a sink, drawn for a person.
+//! Draws the tree of all runs in a sink.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use indicatif::HumanBytes;
 use rawsink::{RawSink, Result, layout::Place};
 
-/// Draws all runs, one line each, below their sources, customers, queries and dates.
+/// Returns all runs, one per line, below their sources, customers, queries and dates.
 pub(super) async fn draw(sink: &RawSink) -> Result<String> {
     let mut drawn: Vec<String> = Vec::new();
     let mut tree = String::new();

@@ -8,13 +8,13 @@ use rawsink::{
 use super::changes;
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     partition,
 };
 
-/// Make pending records of a customer's query, one for each day that has none
+/// Create pending records for the days that have none
 ///
-/// Prints each record that is made; what is there is left as it is.
+/// The command prints each record it creates and keeps existing records.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,7 +22,7 @@ Examples:
   rawsink state backfill $Q --since 2024-06-01 --until 2024-06-30
   rawsink state backfill $Q/logical_date=2024-06-01 --dry-run")]
 pub(crate) struct Args {
-    /// Canonical paths down to the query, or down to the day
+    /// Canonical paths down to `query_name=` or `logical_date=`
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
 
@@ -34,19 +34,19 @@ pub(crate) struct Args {
     #[arg(long, value_name = "YYYY-MM-DD", requires = "since")]
     until: Option<LogicalDate>,
 
-    /// Print what would be made, and change nothing
+    /// Print the records to create and change nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let named = args.paths.iter().map(|path| series(path, args, context));
     let named = named.collect::<Result<Vec<_>, _>>()?;
     let plan = plan_backfill(&*context.state, &named).await?;
-    if args.dry_run { changes::show(&plan, context) } else { changes::make(&plan, context).await }
+    if args.dry_run { changes::show(&plan, context) } else { changes::apply(&plan, context).await }
 }
 
-/// Reads a path and the days that go with it.
+/// Returns the customer's query that a path names, and its days.
 fn series(path: &str, args: &Args, context: &Context<'_>) -> Result<(Series, Days), Failure> {
     let place = partition::parse_prefix(path, context)?;
     let values: Vec<&str> = place.values().collect();
@@ -58,14 +58,18 @@ fn series(path: &str, args: &Args, context: &Context<'_>) -> Result<(Series, Day
         }
         (names, Some(days)) if names.len() == 3 => (names, days),
         ([_, _, _, _], Some(_)) => {
-            let message = "the path names a day already; leave --since and --until out";
+            let message = "the path already names a day; remove --since and --until";
             return Err(Error::invalid(message).at(place).into());
         }
         ([_, _, _], None) => {
-            return Err(Error::invalid("which days? Add --since and --until").at(place).into());
+            return Err(Error::invalid("the path names no day; add --since and --until")
+                .at(place)
+                .into());
         }
         _ => {
-            let message = format!("{path:?} names no customer's query");
+            let message = format!(
+                "{path:?} is not a query of a customer: expected a path down to query_name="
+            );
             return Err(Error::invalid(message).into());
         }
     };

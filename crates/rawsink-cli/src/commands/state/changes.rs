@@ -1,8 +1,8 @@
-//! Showing what a plan would change, and changing it.
+//! Shows or executes a plan that changes records.
 
 use futures_util::StreamExt;
 use rawsink::{
-    Error, ErrorKind, PartitionKey, SystemClock,
+    PartitionKey, SystemClock,
     layout::Place,
     state::{Change, Plan, Status, execute},
 };
@@ -10,64 +10,64 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
-    output,
+    exit::{Errors, Exit, Failure},
+    output, progress,
 };
 
 /// One change, as JSON.
 #[derive(Serialize)]
 struct Row<'a> {
     path: &'a str,
-    /// `null` where there is no record.
+    /// `null` without a record.
     from: Option<Status>,
     to: Status,
     done: bool,
 }
 
-/// Whether a change was made.
+/// Whether a change was executed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Done {
     Yes,
     No,
 }
 
-/// Prints what would be changed.
-pub(super) fn show(plan: &Plan, context: &Context<'_>) -> Result<Answer, Failure> {
+/// Prints the changes of a plan without executing them.
+pub(super) fn show(plan: &Plan, context: &Context<'_>) -> Result<Exit, Failure> {
     for key in &plan.keys {
         print(plan, key, Done::No, context)?;
     }
     let (count, kept) = (partitions(plan.keys.len()), kept(plan));
     output::note(format!("{count} would be {}{kept}; nothing was changed", verb(plan)));
-    tell_faults(plan);
-    super::end(plan.faults.len())
+    finish(Errors::default(), plan, context)
 }
 
-/// Makes the changes and prints each.
-pub(super) async fn make(plan: &Plan, context: &Context<'_>) -> Result<Answer, Failure> {
-    let (mut made, mut faults) = (0, plan.faults.len());
-    let mut outcome = Ok(());
+/// Executes the changes and prints each.
+pub(super) async fn apply(plan: &Plan, context: &Context<'_>) -> Result<Exit, Failure> {
+    let (mut changed, mut errors) = (0, Errors::default());
     let mut steps = execute(&*context.state, plan, &SystemClock);
     while let Some(step) = steps.next().await {
         match step.outcome {
             Ok(Some(_)) => {
-                made += 1;
+                changed += 1;
                 print(plan, step.key, Done::Yes, context)?;
             }
             Ok(None) => {
                 let path = Place::of_partition(step.key);
-                output::note(format!("{path} has changed meanwhile and is left as it is"));
+                output::note(format!("{path} has changed in the meantime and is skipped"));
             }
-            Err(fault) if fault.kind() == ErrorKind::Corrupt => {
-                super::tell_fault(&fault);
-                faults += 1;
+            Err(error) => {
+                errors.report(&error.at(Place::of_partition(step.key)), context.output);
             }
-            Err(error) => outcome = Err(error.at(Place::of_partition(step.key))),
         }
     }
-    output::note(format!("{} {}{}", partitions(made), verb(plan), kept(plan)));
-    tell_faults(plan);
-    outcome?;
-    super::end(faults)
+    output::note(format!("{} {}{}", partitions(changed), verb(plan), kept(plan)));
+    finish(errors, plan, context)
+}
+
+/// Reports the malformed records of a plan and ends the command.
+fn finish(mut errors: Errors, plan: &Plan, context: &Context<'_>) -> Result<Exit, Failure> {
+    plan.faults.iter().for_each(|fault| errors.report(fault, context.output));
+    errors.finish("not all records could be read or changed", Exit::Success)
 }
 
 fn print(
@@ -80,22 +80,18 @@ fn print(
     let (path, to) = (Place::of_partition(key).to_string(), Status::Pending);
     let text = format!("{path}\t{} -> {to}", from.map_or("none", Status::as_str));
     let row = Row { path: &path, from, to, done: done == Done::Yes };
-    // The rest is done whether somebody reads on or not.
-    Ok(context.output.answer(&row, text)?)
+    // A closed pipe does not stop the changes.
+    Ok(context.output.data_if_read(&row, text)?)
 }
 
 fn verb(plan: &Plan) -> &'static str {
-    if plan.change == Change::Retry { "set back to pending" } else { "made pending" }
+    if plan.change == Change::Retry { "set back to pending" } else { "marked as pending" }
 }
 
 fn kept(plan: &Plan) -> String {
-    if plan.kept == 0 { String::new() } else { format!(", {} there already", plan.kept) }
+    if plan.kept == 0 { String::new() } else { format!(", {} kept", plan.kept) }
 }
 
 fn partitions(count: usize) -> String {
-    if count == 1 { "1 partition".to_owned() } else { format!("{count} partitions") }
-}
-
-fn tell_faults(plan: &Plan) {
-    plan.faults.iter().for_each(|fault: &Error| super::tell_fault(fault));
+    progress::count(count as u64, "partition")
 }

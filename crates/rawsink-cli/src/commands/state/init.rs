@@ -5,13 +5,13 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
 };
 
-/// Make the state's table where it is missing
+/// Create the table of the state if it does not exist
 ///
-/// The first verdict does the same. A table that is there is checked for the columns that are
-/// needed, and not changed.
+/// The first validation does the same. In an existing table the command checks the columns and changes
+/// nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -19,17 +19,17 @@ Examples:
   RAW_SINK_STATE_URL=postgres://me@db.example.org/pipeline rawsink state init")]
 pub(crate) struct Args {}
 
-/// What was done, as JSON.
+/// The outcome, as JSON.
 #[derive(Serialize)]
 struct Initialised {
     state: String,
     made: bool,
 }
 
-pub(crate) async fn run(_args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
-    let made = context.state.init().await? == Table::Made;
-    let state = context.settings().state_url.to_string();
+pub(crate) async fn run(_args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
+    let made = context.state.init().await? == Table::Created;
+    let state = context.config().state.as_ref().map(ToString::to_string).unwrap_or_default();
     let text = format!("{state}\t{}", if made { "made" } else { "there already" });
     context.output.data(&Initialised { state, made }, text)?;
-    Ok(Answer::Yes)
+    Ok(Exit::Success)
 }

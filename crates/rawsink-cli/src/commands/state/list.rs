@@ -5,14 +5,14 @@ use rawsink::state::{Filter, Status};
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Errors, Exit, Failure},
     filter::FilterArgs,
 };
 
-/// List the records, sorted by partition
+/// List records sorted by partition
 ///
-/// A record that makes no sense is named on standard error; the others are listed all the same, and
-/// the exit code is 5.
+/// A malformed record is reported on standard error and does not stop the others. The exit code is
+/// then 5.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,31 +22,28 @@ pub(crate) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
 
-    /// Only records with this status
+    /// Select records with this status
     #[arg(long, value_parser = status_parser())]
     status: Option<Status>,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let filter = Filter { partitions: args.filter.selection(context)?, status: args.status };
-    let mut faults = 0;
+    let mut errors = Errors::default();
     let records = context.state.list(&filter).await?;
     if records.is_empty() {
-        context.note_empty_state("no records");
+        context.note_empty_state("no records exist");
     }
     for found in records {
         match found {
             Ok(entry) => super::print(&entry, context)?,
-            Err(fault) => {
-                super::tell_fault(&fault);
-                faults += 1;
-            }
+            Err(error) => errors.report(&error, context.output),
         }
     }
-    super::end(faults)
+    errors.finish(super::MALFORMED, Exit::Success)
 }
 
-/// Offers the statuses that exist, to the help and to completions.
+/// Accepts the known statuses and lists them in help and completions.
 fn status_parser() -> impl TypedValueParser<Value = Status> {
     let all = [Status::Pending, Status::Success, Status::Failed].map(Status::as_str);
     PossibleValuesParser::new(all).try_map(|text| text.parse::<Status>())

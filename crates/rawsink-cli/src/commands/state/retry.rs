@@ -5,18 +5,18 @@ use rawsink::{Error, state::plan_retry};
 use super::changes;
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     filter::FilterArgs,
     output,
 };
 
-/// More partitions than these are not changed without being asked for.
-const UNASKED: usize = 20;
+/// The command asks before it changes more partitions than this.
+const MAX_UNCONFIRMED: usize = 20;
 
-/// Set partitions that failed back to pending, so that they are landed or validated again
+/// Set failed partitions back to pending
 ///
-/// Prints each change. Run, reason and number of attempts are kept. What is not failed any more when
-/// its turn comes is left alone.
+/// Pending partitions are written or validated again. The command prints each change and keeps the run,
+/// the reason and the number of attempts. Records that are no longer failed are skipped.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,34 +27,34 @@ pub(crate) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
 
-    /// Print what would be changed, and change nothing
+    /// Print the changes without making them
     #[arg(long)]
     dry_run: bool,
 
-    /// Do not ask before more than 20 partitions are changed
+    /// Change more than 20 partitions without asking
     #[arg(long)]
     yes: bool,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let plan = plan_retry(&*context.state, &args.filter.selection(context)?).await?;
     if args.dry_run {
         return changes::show(&plan, context);
     }
     let count = plan.keys.len();
-    if count > UNASKED && !args.yes {
+    if count > MAX_UNCONFIRMED && !args.yes {
         let question = format!("set {count} partitions back to pending?");
-        match output::ask(&question)? {
+        match output::confirm(&question)? {
             Some(true) => {}
-            Some(false) => return Err(Failure::Refused("nothing was changed".to_owned())),
+            Some(false) => return Err(Failure::check_failed("nothing was changed")),
             None => {
                 let message = format!(
-                    "{count} partitions would be set back to pending and nobody can be asked; \
-                     --yes does it, --dry-run lists them"
+                    "setting {count} partitions back to pending needs a confirmation; add --yes, or \
+                     --dry-run to list them"
                 );
                 return Err(Error::invalid(message).into());
             }
         }
     }
-    changes::make(&plan, context).await
+    changes::apply(&plan, context).await
 }

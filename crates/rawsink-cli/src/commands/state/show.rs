@@ -7,22 +7,24 @@ use rawsink::{
 
 use crate::{
     context::Context,
-    exit::{Answer, Failure},
+    exit::{Exit, Failure},
     partition,
 };
 
-/// Show the record of one logical partition; none means pending
+/// Show the record of a logical partition
+///
+/// A partition without a record is pending.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Canonical path of a logical partition
     partition: String,
 }
 
-pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let place = partition::parse_prefix(&args.partition, context)?;
     let key = partition::partition_of(&place)?;
     let record = context.state.get(&key).await.map_err(|error: Error| error.at(place))?;
     let record = record.unwrap_or_else(Record::pending);
     super::print(&Entry { key, record }, context)?;
-    Ok(Answer::Yes)
+    Ok(Exit::Success)
 }

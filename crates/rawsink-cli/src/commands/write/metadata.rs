@@ -1,4 +1,4 @@
-//! The metadata of a run: what the program knows, what a file says, what the command line sets.
+//! The metadata of a run, merged from the program, a file and the command line.
 
 use std::{
     fs::File,
@@ -10,32 +10,32 @@ use jiff::Timestamp;
 use rawsink::{
     Error, Metadata, PartitionKey, Result, RunId,
     error::system_text,
-    metadata::{MAX_METADATA_BYTES, MetadataBuilder},
+    partition::metadata::{MAX_METADATA_BYTES, MetadataBuilder},
 };
 use serde_json::value::RawValue;
 
-/// Options about metadata.
+/// Options that set metadata.
 #[derive(Debug, clap::Args)]
 pub(super) struct MetadataArgs {
-    /// JSON object with more metadata; its order and numbers are kept
+    /// File with a JSON object of metadata; order and numbers are kept
     #[arg(long, value_name = "FILE")]
     metadata: Option<PathBuf>,
 
-    /// Set a metadata field to a text, or with `:=` to a JSON value; may be repeated
+    /// Set a metadata field to a string, or with `:=` to a JSON value; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// When the extraction took place [default: the start of this command]
+    /// Time of the extraction [default: the start of this command]
     #[arg(long, value_name = "TIME")]
     extracted_at: Option<Timestamp>,
 }
 
-/// Metadata that lacks only the number of rows.
+/// Metadata without the number of rows.
 #[derive(Debug)]
 pub(super) struct Prepared(MetadataBuilder);
 
 impl MetadataArgs {
-    /// Reads and checks all that is said about metadata, before anything is extracted.
+    /// Reads and checks the metadata before the extraction starts.
     pub(super) fn prepare(
         &self,
         key: &PartitionKey,
@@ -58,7 +58,7 @@ impl MetadataArgs {
         if let Some(time) = self.extracted_at {
             builder = builder.extracted_at(time);
         }
-        // A contradiction is found now, not after hours of extraction.
+        // Reports a contradiction now, not after hours of extraction.
         let given = builder.clone().build()?;
         let wrong = given.contradictions(key, run, given.integer("record_count").unwrap_or(0));
         if !wrong.is_empty() {
@@ -69,14 +69,14 @@ impl MetadataArgs {
 }
 
 impl Prepared {
-    /// Returns what the finished metadata will lack.
+    /// Returns the recommended fields that the finished metadata will lack.
     pub(super) fn gaps(&self) -> Result<Vec<String>> {
         let mut gaps = self.0.clone().build()?.gaps();
         gaps.retain(|gap| gap != "record_count is missing");
         Ok(gaps)
     }
 
-    /// Adds the number of rows, unless the caller gave one: then it must be right.
+    /// Adds the number of rows unless the caller gave one, which the seal checks.
     pub(super) fn finish(self, rows: u64) -> Result<Metadata> {
         let given = self.0.clone().build()?;
         if given.raw("record_count").is_some() {
@@ -87,7 +87,7 @@ impl Prepared {
     }
 }
 
-/// Reads a file, but no more of it than shows that it is too long.
+/// Reads a file, up to one byte more than metadata may have.
 fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut document = Vec::new();
     File::open(path)?.take(MAX_METADATA_BYTES as u64 + 1).read_to_end(&mut document)?;
@@ -105,7 +105,7 @@ fn set(builder: MetadataBuilder, setting: &str) -> Result<MetadataBuilder> {
         None => Ok(builder.field(name, value)),
         Some(name) => {
             let json: Box<RawValue> = serde_json::from_str(value).map_err(|fault| {
-                Error::invalid(format!("--set {setting:?} has no JSON value: {fault}"))
+                Error::invalid(format!("--set {setting:?} has no valid JSON value: {fault}"))
             })?;
             Ok(builder.field(name, &json))
         }

@@ -1,4 +1,4 @@
-//! Where rows come from: standard input, a file, or a command.
+//! Sources of rows: standard input, a file, or a command.
 
 use std::{
     ffi::OsString,
@@ -18,17 +18,17 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// How long a command and all that it started may take to end after they were asked to.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the command and its children may take to exit after SIGTERM.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long to wait before looking again whether something of the command still runs.
-const PAUSE: Duration = Duration::from_millis(10);
+/// The interval between checks whether the process group still exists.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// An open source of rows, and the command that feeds it.
+/// An open source of rows, and the command that writes them.
 pub(super) struct Source {
     rows: Option<Box<dyn Read + Send>>,
     child: Option<Child>,
-    /// The process group of the command and of all that it started.
+    /// The process group of the command and its children.
     group: Option<Pid>,
     terminal: bool,
 }
@@ -36,25 +36,28 @@ pub(super) struct Source {
 /// How a source ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// Standard input or a file: nobody knows whether that was all.
+    /// Standard input or a file ended; the rows may be incomplete.
     Input,
-    /// The command exited 0.
+    /// The command exited with 0.
     CommandSucceeded,
-    /// The command did not; how.
+    /// The command failed; how.
     CommandFailed(String),
 }
 
 impl Source {
-    /// Opens the file, or takes standard input.
+    /// Opens a file, or standard input for `None` and `-`.
     pub(super) fn input(file: Option<&Path>) -> Result<Self> {
         match file.filter(|file| *file != Path::new("-")) {
             None => {
                 let stdin = std::io::stdin();
                 let terminal = stdin.is_terminal();
                 let unreadable = |cause| {
-                    Error::new(ErrorKind::Unavailable, format!("no standard input: {cause}"))
+                    Error::new(
+                        ErrorKind::Unavailable,
+                        format!("cannot read standard input: {cause}"),
+                    )
                 };
-                // Without the buffer of the standard library: chunks are large already.
+                // Unbuffered, because chunks are large.
                 let input = rustix::stdio::stdin().try_clone_to_owned().map_err(unreadable)?;
                 Ok(Self {
                     rows: Some(Box::new(File::from(input))),
@@ -70,9 +73,8 @@ impl Source {
                 };
                 let file = File::open(path).map_err(refused)?;
                 if file.metadata().map_err(refused)?.is_dir() {
-                    return Err(
-                        Error::invalid("the rows' file is a directory").on_path(path.display())
-                    );
+                    return Err(Error::invalid("cannot read the rows: is a directory")
+                        .on_path(path.display()));
                 }
                 Ok(Self { rows: Some(Box::new(file)), child: None, group: None, terminal: false })
             }
@@ -82,7 +84,7 @@ impl Source {
     /// Starts the command.
     pub(super) fn command(command: &[OsString]) -> Result<Self> {
         let Some((program, arguments)) = command.split_first() else {
-            return Err(Error::invalid("there is no command behind --"));
+            return Err(Error::invalid("no command follows --"));
         };
         let refused = |cause: std::io::Error| {
             Error::invalid(format!(
@@ -93,8 +95,8 @@ impl Source {
         };
         let (rows, feed) = std::io::pipe().map_err(refused)?;
         let mut command = Command::new(program);
-        // A group of its own: a signal from the terminal reaches us alone, and we can end the command
-        // with all that it started. Such a group may not read from the terminal.
+        // In its own process group the command gets no signals from the terminal, and one signal
+        // reaches all its children. Such a group cannot read from the terminal.
         command.args(arguments).stdout(feed).process_group(0).kill_on_drop(true);
         if std::io::stdin().is_terminal() {
             command.stdin(Stdio::null());
@@ -104,24 +106,24 @@ impl Source {
         Ok(Self { rows: Some(Box::new(rows)), child: Some(child), group, terminal: false })
     }
 
-    /// Tells whether a person types the rows.
+    /// Reports whether the rows come from a terminal.
     pub(super) fn is_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// Takes the rows, which can be done once.
+    /// Takes the stream of rows; a second call is an error.
     pub(super) fn take_rows(&mut self) -> Result<Box<dyn Read + Send>> {
         self.rows.take().ok_or_else(|| Error::new(ErrorKind::Internal, "the rows were taken twice"))
     }
 
-    /// Waits until the source has ended, and says how.
+    /// Waits until the source has ended and returns how.
     pub(super) async fn wait(&mut self) -> Result<Ended> {
         let Some(child) = &mut self.child else { return Ok(Ended::Input) };
         let lost = |cause| {
             Error::new(ErrorKind::Unavailable, format!("cannot wait for the command: {cause}"))
         };
         let status = child.wait().await.map_err(lost)?;
-        // The group's id may become a stranger's as soon as nobody is in it.
+        // The system may reuse the id of an empty group.
         self.group = self.group.filter(|group| test_kill_process_group(*group).is_ok());
         Ok(if status.success() {
             Ended::CommandSucceeded
@@ -130,25 +132,25 @@ impl Source {
         })
     }
 
-    /// Asks the command and all that it started to end, and ends it where it does not.
+    /// Sends SIGTERM to the command and its children, and SIGKILL to those that do not exit.
     pub(super) async fn terminate(&mut self) {
         let (Some(child), Some(group)) = (&mut self.child, self.group) else { return };
-        // A group that is gone already needs no asking.
+        // The group may not exist any more.
         let _ = kill_process_group(group, Signal::TERM);
         let all_ended = async {
             let _ = child.wait().await;
-            // The command may have left something behind that did not hear the signal.
+            // Children may outlive the command.
             while test_kill_process_group(group).is_ok() {
-                sleep(PAUSE).await;
+                sleep(POLL_INTERVAL).await;
             }
         };
-        if timeout(PATIENCE, all_ended).await.is_err() {
+        if timeout(EXIT_TIMEOUT, all_ended).await.is_err() {
             let _ = kill_process_group(group, Signal::KILL);
             let _ = child.wait().await;
         }
     }
 
-    /// Tells whether a command feeds the rows, so that there is an end to wait for.
+    /// Reports whether a command writes the rows, so that its exit must be awaited.
     pub(super) fn is_command(&self) -> bool {
         self.child.is_some()
     }
@@ -162,8 +164,8 @@ impl fmt::Debug for Source {
 
 fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exited {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "did not end well".to_owned(),
+        (Some(code), _) => format!("exited with {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "failed".to_owned(),
     }
 }

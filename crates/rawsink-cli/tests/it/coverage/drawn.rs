@@ -1,5 +1,5 @@
-//! Landings drawn at random: every cell is what the directory and the table hold, and a plan leads from
-//! there to a landing in which everything is validated.
+//! Random landings: every cell matches directory and table, and plans lead
+//! to a landing in which everything is validated.
 
 use std::{collections::BTreeSet, fs};
 
@@ -14,7 +14,7 @@ const SERIES: [[&str; 3]; 5] = [
     ["ads", "1", "b c"],
     ["ads", "o'brien & \"<!--\" $HOME", "a"],
     ["bing", "1-2", "<script>\u{2028}q"],
-    // An expected customer of whom nothing is there.
+    // An expected customer without data.
     ["bing", "1", "<script>\u{2028}q"],
 ];
 const DAYS: [&str; 5] = ["2024-02-27", "2024-02-28", "2024-02-29", "2024-03-01", "2024-03-02"];
@@ -25,7 +25,7 @@ fn path([source, customer, query, day]: &Key) -> String {
     format!("{source}/customer_id={customer}/query_name={query}/logical_date={day}")
 }
 
-/// What the oracle is told and the program is asked for.
+/// Returns the request for oracle and program.
 fn asked(
     source: Option<&str>,
     customers: &[&str],
@@ -60,7 +60,7 @@ fn below(random: &mut Random, limit: u64) -> usize {
     usize::try_from(random.below(limit)).unwrap()
 }
 
-/// Lands one run of a partition, or a part of it, and judges it or not.
+/// Lands one run of a partition or a part of it, and validates it or not.
 fn draw_run(landing: &Landing, random: &mut Random, key: &Key, run: &str) {
     let place = format!("{}/run_id={run}", path(key));
     match random.below(6) {
@@ -79,7 +79,7 @@ fn draw_run(landing: &Landing, random: &mut Random, key: &Key, run: &str) {
     }
 }
 
-/// What happens to partitions besides landing and judging.
+/// Applies other changes than landing and validation.
 fn mishap(landing: &Landing, random: &mut Random, key: &Key) {
     let dir = landing.dir().join("data/raw").join(path(key));
     let [source, customer, query, day] = key.clone().map(|part| part.replace('\'', "''"));
@@ -87,7 +87,7 @@ fn mishap(landing: &Landing, random: &mut Random, key: &Key) {
         "source = '{source}' AND customer_id = '{customer}' AND query_name = '{query}' AND logical_date = '{day}'"
     );
     match random.below(9) {
-        // All runs are gone, or one is, or its seal.
+        // Deletes all runs, one run, or its seal.
         0 if dir.exists() => fs::remove_dir_all(dir).unwrap(),
         1 | 2 => {
             let run = dir.join(format!("run_id={}", RUNS[below(random, 3)]));
@@ -97,7 +97,7 @@ fn mishap(landing: &Landing, random: &mut Random, key: &Key) {
             let run = dir.join(format!("run_id={}", RUNS[below(random, 3)]));
             let _ = fs::remove_file(run.join("metadata.json"));
         }
-        // The record is gone, or was never followed by a run.
+        // Deletes the record, or creates one without a run.
         4 => execute(landing, &format!("DELETE FROM partition_state WHERE {row}")),
         5 => drop(landing.rawsink(["state", "backfill", &path(key)])),
         6 => drop(landing.rawsink(["state", "retry", &path(key)])),
@@ -109,7 +109,7 @@ fn drawn(random: &mut Random) -> Landing {
     let landing = Landing::new();
     landing.rawsink(["state", "init"]).exits(0);
     for [source, customer, query] in &SERIES[..4] {
-        // A day in the middle of which nothing is known of any customer.
+        // A day in the middle without data of any customer.
         for day in DAYS.iter().filter(|day| **day != DAYS[2]) {
             let key = [source, customer, query, day].map(|part| (*part).to_owned());
             if random.below(5) > 0 {
@@ -120,7 +120,7 @@ fn drawn(random: &mut Random) -> Landing {
             }
         }
     }
-    // Whatever was drawn: the last day of one of them is there.
+    // The last day of one of them always exists.
     let last =
         SERIES[0].iter().chain([&DAYS[4]]).map(|part| (*part).to_owned()).collect::<Vec<_>>();
     landing.feed(["write", &path(&last.try_into().unwrap()), "--run-id", "9"], "{}\n").exits(0);
@@ -140,7 +140,7 @@ fn check(landing: &Landing, asked: &Asked) {
     answer.exits(expected.code);
 }
 
-/// Does what plans say, with a stub as the extractor, until none says anything.
+/// Executes plans, with a stub as the extractor, until a plan is empty.
 fn follow_plans(landing: &Landing, asked: &Asked) {
     let plan = || landing.rawsink([args(asked), vec!["--plan".to_owned()]].concat()).stdout;
     let mut rounds = 0;
@@ -150,7 +150,7 @@ fn follow_plans(landing: &Landing, asked: &Asked) {
             break;
         }
         rounds += 1;
-        // Set back, judged, landed, judged again.
+        // Reset, validate, land, validate again.
         assert!(rounds <= 4, "after {rounds} rounds there is still {plan}");
         let lines = plan.lines().map(|line| match line.strip_prefix("# ") {
             Some(line) => line.replace("EXTRACT", "echo '{}'"),
@@ -161,7 +161,7 @@ fn follow_plans(landing: &Landing, asked: &Asked) {
 }
 
 #[test]
-fn cells_are_what_the_directory_and_the_table_hold_and_plans_lead_to_a_whole_landing() {
+fn cells_match_directory_and_table_and_plans_complete_the_landing() {
     let mut random = Random::seeded("coverage");
     for _ in 0..rounds(2) {
         let landing = drawn(&mut random);

@@ -1,4 +1,4 @@
-//! What coverage has to say, worked out from the directory tree and the table themselves.
+//! The expected coverage, computed from the directory tree and the table.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use crate::landing::Landing;
 /// Source, customer, query, day.
 pub(super) type Key = [String; 4];
 
-/// What a person asked for; `None` and empty sets leave it to what was seen.
+/// The request; `None` and empty sets select everything seen.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
     pub(super) source: Option<String>,
@@ -24,7 +24,7 @@ pub(super) struct Asked {
     pub(super) until: Option<String>,
 }
 
-/// What the program has to answer.
+/// The expected result.
 #[derive(Debug)]
 pub(super) struct Expected {
     pub(super) cells: Vec<Value>,
@@ -40,7 +40,7 @@ struct Record {
     error: Option<String>,
 }
 
-/// Runs of a partition, each with whether it is sealed.
+/// Runs of a partition and whether they are sealed.
 type Runs = BTreeMap<String, bool>;
 
 /// Runs statements on the landing's database.
@@ -80,7 +80,7 @@ fn records(landing: &Landing) -> BTreeMap<Key, Record> {
     rows.into_iter().map(record).collect()
 }
 
-/// Every run of the tree, whatever it is asked for.
+/// Returns every run of the tree.
 fn tree(landing: &Landing) -> BTreeMap<Key, Runs> {
     let mut found = BTreeMap::<Key, Runs>::new();
     let below = |dir: &Path| -> Vec<(String, std::path::PathBuf)> {
@@ -110,7 +110,7 @@ fn tree(landing: &Landing) -> BTreeMap<Key, Runs> {
     found
 }
 
-/// Returns what coverage has to say of a landing.
+/// Returns the expected coverage of a landing.
 pub(super) fn expected(landing: &Landing, asked: &Asked) -> Expected {
     let (records, tree) = (records(landing), tree(landing));
     let is_asked = |[source, customer, query, day]: &&Key| {
@@ -154,7 +154,7 @@ pub(super) fn expected(landing: &Landing, asked: &Asked) -> Expected {
     answer(cells, series.len(), &days)
 }
 
-/// What the manual says of one partition.
+/// Returns the cell of a partition as the manual specifies it.
 fn cell(key: &Key, record: Option<&Record>, runs: Option<&Runs>) -> Value {
     let newest = |kind| {
         let of_kind = runs.into_iter().flatten().filter(|(_, sealed)| **sealed == kind);
@@ -208,7 +208,7 @@ fn answer(cells: Vec<Value>, rows: usize, days: &[String]) -> Expected {
     );
     if lost + unknown > 0 {
         let drift = format!(
-            "{lost} run{} with authority not in the storage, {unknown} sealed run{} unknown to the state\n",
+            "{lost} run{} with authority missing in the storage, {unknown} sealed run{} without a record in the state\n",
             s(lost),
             s(unknown),
         );

@@ -1,4 +1,4 @@
-//! The page: whole, in its place, and harmless. `make coverage-test` looks at it in a browser.
+//! The page: complete, in its place, and harmless. `make coverage-test` checks it in a browser.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use super::landing;
 use crate::landing::Landing;
 
 #[test]
-fn a_page_replaces_an_older_one_and_leaves_nothing_beside_it() {
+fn a_page_replaces_an_older_one_and_leaves_no_other_file() {
     let landing = landing();
     landing.file("out/coverage.html", "old");
     let answer = landing.rawsink(["coverage", "--html", "out/coverage.html"]).exits(0);
@@ -22,7 +22,7 @@ fn a_page_replaces_an_older_one_and_leaves_nothing_beside_it() {
 }
 
 #[test]
-fn a_page_never_lies_among_the_partitions() {
+fn a_page_is_never_put_among_the_partitions() {
     let landing = landing();
     let before = landing.snapshot();
     std::os::unix::fs::symlink("raw", landing.dir().join("data/link")).unwrap();
@@ -33,13 +33,13 @@ fn a_page_never_lies_among_the_partitions() {
     for place in ["nowhere/page.html", "data", "data/.."] {
         landing.rawsink(["coverage", "--html", place]).exits(2).one_error("Invalid");
     }
-    // A link or, for root, even a device would give way to the page.
+    // The page would replace a link or, for root, even a device.
     let (link, socket) = (landing.dir().join("link"), landing.dir().join("socket"));
     std::os::unix::fs::symlink("elsewhere.html", &link).unwrap();
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     for place in [link, socket] {
         let answer = landing.rawsink(["coverage", "--html", place.to_str().unwrap()]).exits(2);
-        assert!(answer.one_error("Invalid").contains("no regular file"), "{answer:#?}");
+        assert!(answer.one_error("Invalid").contains("a file that is not regular"), "{answer:#?}");
         fs::remove_file(place).unwrap();
     }
     fs::remove_file(landing.dir().join("data/link")).unwrap();
@@ -48,7 +48,7 @@ fn a_page_never_lies_among_the_partitions() {
 }
 
 #[test]
-fn what_names_and_reasons_say_is_no_markup() {
+fn names_and_reasons_are_no_markup() {
     let landing = Landing::new();
     let customer = "\"><script>alert(1)<!--";
     let path = format!("ads/customer_id={customer}/query_name=q/logical_date=2024-06-01");

@@ -1,10 +1,10 @@
-//! What is to be done, pasted into a shell.
+//! The plan, pasted into a shell.
 
 use super::{SERIES, land, landing, of_day};
 use crate::landing::{Landing, RUN};
 
 #[test]
-fn a_plan_runs_as_it_is_pasted_and_leaves_what_has_to_be_extracted() {
+fn a_pasted_plan_runs_and_leaves_only_extractions() {
     let landing = landing();
     let plan = landing.rawsink(["coverage", "--until", "2024-06-05", "--plan"]).exits(1).stdout;
     let expected = [
@@ -19,7 +19,7 @@ fn a_plan_runs_as_it_is_pasted_and_leaves_what_has_to_be_extracted() {
     let extracting: Vec<String> =
         extracting.map(|line| line.replace("EXTRACT", "echo '{}'")).collect();
     landing.shell(&format!("set -eu\n{}", extracting.join("\n"))).exits(0);
-    // What was failed or has just been landed is sealed now, and waits for its verdict.
+    // Failed and newly landed runs are sealed now and pending.
     let plan = landing.rawsink(["coverage", "--plan"]).exits(0).stdout;
     assert_eq!(plan.lines().count(), 3, "{plan}");
     landing.shell(&format!("set -eu\n{plan}")).exits(0);
@@ -29,7 +29,7 @@ fn a_plan_runs_as_it_is_pasted_and_leaves_what_has_to_be_extracted() {
 }
 
 #[test]
-fn failures_of_days_in_a_row_are_one_command_that_asks_nobody() {
+fn consecutive_failed_days_are_one_command_without_a_prompt() {
     let landing = Landing::new();
     for day in 1..=25 {
         let day = format!("{day:02}");
@@ -44,7 +44,7 @@ fn failures_of_days_in_a_row_are_one_command_that_asks_nobody() {
 }
 
 #[test]
-fn names_reach_the_command_as_they_are() {
+fn names_reach_the_command_unchanged() {
     let landing = Landing::new();
     for (source, customer) in
         [("-x", "1"), ("ads", "o'brien & \"sons\" $HOME `id`"), ("~", "*"), ("a b", "#1;exit 3")]
@@ -61,7 +61,7 @@ fn names_reach_the_command_as_they_are() {
 }
 
 #[test]
-fn steps_are_data_for_a_program() {
+fn steps_are_available_as_json() {
     let steps = landing().rawsink(["coverage", "--plan", "--json"]).exits(0).json();
     let step = |n: usize, name: &str| steps[n][name].as_str().unwrap().to_owned();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Keys and buckets that are wrong; secrets that come from files.
+//! Wrong keys and buckets; secrets from files.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn a_wrong_key_and_a_missing_bucket_are_named_and_no_secret_is_shown() {
     let run = format!("{PARTITION}/run_id={RUN}");
     for answer in [
         missing.feed(["write", &run], "{}\n"),
-        // A HEAD is not told that it is the bucket that is missing.
+        // The reply to a HEAD does not name the missing bucket.
         missing.rawsink(["show", &run]),
         missing.rawsink(["validate", &run]),
     ] {
@@ -32,7 +32,7 @@ fn a_wrong_key_and_a_missing_bucket_are_named_and_no_secret_is_shown() {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g17_secrets_are_read_from_files_and_stand_in_no_output() {
+fn g17_secrets_are_read_from_files_and_never_printed() {
     let landing = bucket();
     let secret =
         fs::canonicalize(landing.file("secret", var("RAW_SINK_SECRET_ACCESS_KEY") + "\n")).unwrap();

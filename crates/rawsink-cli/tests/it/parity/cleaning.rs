@@ -1,7 +1,7 @@
-//! What dead writers left in a bucket is found and removed, and nothing of the living.
+//! Leftovers of crashed writers in a bucket are deleted, data of live writers is kept.
 //!
-//! A bucket's leftovers have to be an hour old. So the library does what `clean` does, with its clock
-//! two hours ahead; the program's own is the real one.
+//! A bucket's leftovers have to be an hour old. So the library cleans, with its clock
+//! two hours ahead; the program uses the real one.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use rawsink::{
     RawSink, Result,
-    clean::{LEAST_AGE_WITHOUT_LOCK, Payloads, Rules, execute, plan},
-    clock::{FixedClock, Surroundings},
-    config::Loaded,
+    env::Loaded,
     layout::Place,
+    runtime::{FixedClock, Runtime},
     store::Discarded,
 };
+use rawsink_ops::clean::{CleanPolicy, LEAST_AGE_WITHOUT_LOCK, Payloads, execute, plan};
 
 use super::{Client, assert_sealed, bucket, payload_of, rows, seal_of};
 use crate::{
@@ -22,16 +22,16 @@ use crate::{
     running::{Running, until},
 };
 
-/// Cleans at the least age, two hours from now; returns the file or upload, and what became of it.
+/// Cleans at the minimum age, two hours ahead; returns each file or upload and its result.
 pub(super) fn cleaned_later(
     landing: &Landing,
     payloads: Payloads,
 ) -> Result<Vec<(String, Option<Discarded>)>> {
     let vars = landing.vars().iter().map(|(name, value)| ((*name).to_owned(), Ok(value.clone())));
     let clock = Arc::new(FixedClock(Timestamp::now() + SignedDuration::from_hours(2)));
-    let surroundings = Surroundings { clock, ..Surroundings::default() };
-    let sink = RawSink::open_in(&Loaded::from_vars(vars).unwrap().settings, surroundings)?;
-    let rules = Rules { older_than: LEAST_AGE_WITHOUT_LOCK, payloads };
+    let runtime = Runtime { clock, ..Runtime::default() };
+    let sink = RawSink::open_in(&Loaded::from_vars(vars).unwrap().config, runtime)?;
+    let rules = CleanPolicy { older_than: LEAST_AGE_WITHOUT_LOCK, payloads };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let planned = plan(&sink, &Place::top(), rules)?;
@@ -47,7 +47,7 @@ pub(super) fn cleaned_later(
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g18_what_dead_writers_left_goes_and_nothing_else_does() {
+fn g18_only_leftovers_of_crashed_writers_are_deleted() {
     let (landing, elsewhere) = (bucket(), bucket());
     let (client, other) = (Client::of(&landing), Client::of(&elsewhere));
     landing.land("sealed", "{}\n");
@@ -97,10 +97,10 @@ fn half_way(landing: &Landing, run: &str) -> (Running, String) {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g08_a_writer_whose_upload_was_ended_beside_it_is_told_so() {
+fn g08_a_writer_whose_upload_was_aborted_gets_an_error() {
     let landing = bucket();
     let (mut writer, text) = half_way(&landing, "ended");
-    // Parts on their way change what was listed, and then the upload stays.
+    // Parts in flight change the listed upload, which is then kept.
     until("the upload is ended", || {
         let done = cleaned_later(&landing, Payloads::UnderLock).unwrap();
         assert_eq!(done.len(), 1, "{done:?}");
@@ -119,7 +119,7 @@ fn g08_a_writer_whose_upload_was_ended_beside_it_is_told_so() {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g18_cleaning_at_the_least_age_touches_nothing_of_a_living_writer() {
+fn g18_cleaning_at_the_minimum_age_keeps_data_of_a_live_writer() {
     let landing = bucket();
     let client = Client::of(&landing);
     let (mut writer, text) = half_way(&landing, "alive");
@@ -128,7 +128,7 @@ fn g18_cleaning_at_the_least_age_touches_nothing_of_a_living_writer() {
         let clean = ["clean", "--older-than", "1h", "--apply", "--payloads-too"];
         let met = landing.rawsink(clean).exits(0);
         assert_eq!(met.stdout, "");
-        met.says(&["0 removed", "2 younger than the age"]);
+        met.says(&["0 removed", "2 kept because they are younger than --older-than"]);
     }
     landing.rawsink(["clean", "--older-than", "59m", "--apply"]).exits(2).one_error("Invalid");
     writer.feed(&text.as_bytes()[12 << 20..]);

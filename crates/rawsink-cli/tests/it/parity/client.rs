@@ -1,4 +1,4 @@
-//! What lies in the bucket, asked by curl.
+//! The bucket's content, read by curl.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::landing::{Answer, Landing, answer};
 
-/// An S3 client with the settings of a landing. Keys are those below its prefix.
+/// An S3 client with the settings of a landing. Keys are relative to its prefix.
 #[derive(Debug)]
 pub(super) struct Client {
     bucket_url: String,
@@ -44,7 +44,7 @@ impl Client {
         self.curl(&["-f", "-X", "PUT"], &self.bucket_url, "").exits(0);
     }
 
-    /// Returns an object's headers, their names in lower case; `None` where it is not there.
+    /// Returns an object's headers, names in lower case; `None` if it is missing.
     pub(super) fn head(&self, key: &str) -> Option<BTreeMap<String, String>> {
         let answer = self.curl(&["-I"], &self.url(key), "").exits(0).stdout;
         let (status, headers) = answer.split_once("\r\n").unwrap();
@@ -61,7 +61,7 @@ impl Client {
         self.curl(&["-f"], &self.url(key), "").exits(0).stdout
     }
 
-    /// Puts an object there and returns what the server says and its status.
+    /// Puts an object and returns the server's reply and status.
     pub(super) fn put(&self, key: &str, content: &str) -> String {
         let args = ["-X", "PUT", "--data-binary", "@-", "-w", "%{http_code}"];
         self.curl(&args, &self.url(key), content).exits(0).stdout
@@ -108,14 +108,14 @@ impl Client {
         between(&answer, "<UploadId>", "</UploadId>")[0].to_owned()
     }
 
-    /// Sends a request to the bucket, `path` beginning with a slash or a question mark, and returns the
-    /// status of the answer.
+    /// Sends a request to the bucket; `path` starts with a slash or a question mark. Returns the
+    /// status of the reply.
     pub(super) fn status(&self, method: &str, path: &str, content: &str) -> String {
         let args = ["-o", "/dev/null", "-w", "%{http_code}", "-X", method, "--data-binary", "@-"];
         self.curl(&args, &format!("{}{path}", self.bucket_url), content).exits(0).stdout
     }
 
-    /// Returns what stands behind the bucket's name in the URL of a key.
+    /// Returns a key's URL after the bucket's name.
     pub(super) fn path(&self, key: &str) -> String {
         format!("/{}", encoded(&format!("{}/{key}", self.prefix)).replace("%2F", "/"))
     }
@@ -126,7 +126,7 @@ impl Client {
 
     fn curl(&self, args: &[&str], url: &str, input: &str) -> Answer {
         let mut command = Command::new("curl");
-        // A signed request names the hash of its body; older versions of curl leave it out.
+        // A signed request contains the hash of its body; older versions of curl omit it.
         let hash = format!("x-amz-content-sha256: {}", sha256(input));
         command.args(&self.options).args(["-H", &hash]).args(args).arg(url);
         answer(command, input.as_bytes())
@@ -138,7 +138,7 @@ fn sha256(text: &str) -> String {
     hex.concat()
 }
 
-/// Encodes all but what no URL has to encode; what is signed depends on it.
+/// Encodes all but unreserved characters; the signature depends on it.
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let encode = |byte: u8| {

@@ -1,4 +1,4 @@
-//! One round with the grace and the deadlines that nobody changed.
+//! One round with the default grace and deadlines.
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,6 @@ fn g09_with_the_default_settings_a_leftover_is_replaced_after_90_seconds() {
     writer.feed(b"{\"new\":1}\n");
     let answer = writer.finish().exits(0);
     assert!(start.elapsed() > Duration::from_secs(89), "after {:?}: {answer:#?}", start.elapsed());
-    answer.says(&["an earlier attempt at this run may still be at work"]);
+    answer.says(&["an earlier writer of this run may still be active"]);
     assert_sealed(&landing, RUN, "{\"new\":1}\n");
 }

@@ -17,7 +17,7 @@ use crate::{
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g09_a_writer_that_was_killed_at_any_moment_can_be_followed_by_another() {
+fn g09_a_run_can_be_rewritten_after_a_kill_at_any_moment() {
     let (landing, mut random) = (bucket(), Random::seeded("killed on a server"));
     let (first, second) = (rows("first", 40), rows("second", 12));
     landing.file("first.jsonl", &first);
@@ -27,7 +27,7 @@ fn g09_a_writer_that_was_killed_at_any_moment_can_be_followed_by_another() {
         let run = format!("run-{round:02}");
         let mut writer =
             Running::start(landing.command(["write", PARTITION, "first.jsonl", "--run-id", &run]));
-        // The moment is the point: no condition is waited for.
+        // The kill has a random moment: no condition is awaited.
         thread::sleep(Duration::from_millis(random.below(900)));
         writer.signal(Signal::SIGKILL);
         writer.finish();
@@ -47,7 +47,7 @@ fn g09_a_writer_that_was_killed_at_any_moment_can_be_followed_by_another() {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g06_g08_a_signal_while_the_grace_passes_seals_nothing_and_says_so() {
+fn g06_g08_a_signal_during_the_grace_seals_nothing_and_is_reported() {
     for rows in ["{\"new\":1}\n".to_owned(), rows("new", 12)] {
         let landing = bucket().with("RAW_SINK_LEFTOVER_GRACE_S", "600");
         let client = Client::of(&landing);
@@ -57,11 +57,11 @@ fn g06_g08_a_signal_while_the_grace_passes_seals_nothing_and_says_so() {
         let mut writer = Running::start(landing.command(args));
         let mut told = String::new();
         let mut stderr = BufReader::new(writer.child().stderr.as_mut().unwrap());
-        while !told.contains("may still be at work") {
+        while !told.contains("may still be active") {
             assert_ne!(stderr.read_line(&mut told).unwrap(), 0, "{told}");
         }
         writer.signal(Signal::SIGTERM);
-        writer.end().exits(143).says(&["ended by a signal; nothing was sealed"]);
+        writer.end().exits(143).says(&["interrupted by a signal; nothing was sealed"]);
         assert_eq!(client.keys(), [payload_of(RUN)]);
         assert_eq!(client.get(&payload_of(RUN)), "{\"left\":1}\n");
         let landing = landing.with("RAW_SINK_LEFTOVER_GRACE_S", "4");

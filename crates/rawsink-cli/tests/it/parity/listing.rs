@@ -1,11 +1,11 @@
-//! A thousand runs: written side by side, listed in more than one page.
+//! A thousand runs: written in parallel, listed in several pages.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
-use rawsink::{PartitionKey, RawSink, config::Loaded};
+use rawsink::{PartitionKey, RawSink, env::Loaded};
 
 use super::{Client, bucket};
 use crate::landing::{Landing, PARTITION, lines, run_path};
@@ -23,7 +23,7 @@ fn rows(number: usize) -> String {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn a_thousand_runs_that_are_written_side_by_side_are_listed_each_once() {
+fn a_thousand_runs_written_in_parallel_are_listed_once_each() {
     let (landing, next) = (bucket(), AtomicUsize::new(0));
     thread::scope(|scope| {
         for _ in 0..IN_FLIGHT {
@@ -53,7 +53,7 @@ fn a_thousand_runs_that_are_written_side_by_side_are_listed_each_once() {
 
 fn listed_by_the_library(landing: &Landing) -> Vec<String> {
     let vars = landing.vars().iter().map(|(name, value)| ((*name).to_owned(), Ok(value.clone())));
-    let sink = RawSink::open(&Loaded::from_vars(vars).unwrap().settings).unwrap();
+    let sink = RawSink::open(&Loaded::from_vars(vars).unwrap().config).unwrap();
     let key = PartitionKey::new("google_ads", "123", "campaign", "2024-06-01").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let runs = runtime.block_on(sink.list_partitions(&key)).unwrap();

@@ -8,39 +8,39 @@ use crate::{
     running::Running,
 };
 
-/// How many rivals race, and with how much.
+/// The number of rivals and the size of their payloads.
 #[derive(Debug, Clone, Copy)]
 struct Race {
     rounds: u32,
     rivals: usize,
-    /// A row where it is 0.
+    /// One row if 0.
     mib: u64,
-    /// In how many rounds somebody has to win, in percent. A round that nobody wins, since each
-    /// yielded to another, is allowed: its run can be written again. It has to be rare.
+    /// Minimum share of rounds with a winner, in percent. A round without a winner, since each
+    /// yielded to another, is allowed if rare: its run can be rewritten.
     won_percent: u32,
 }
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g04_of_two_processes_that_race_at_most_one_is_told_sealed() {
+fn g04_at_most_one_of_two_racing_processes_seals() {
     Race { rounds: 50, rivals: 2, mib: 0, won_percent: 90 }.run();
 }
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g04_of_three_processes_that_race_at_most_one_is_told_sealed() {
+fn g04_at_most_one_of_three_racing_processes_seals() {
     Race { rounds: 50, rivals: 3, mib: 0, won_percent: 90 }.run();
 }
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g05_of_two_processes_that_race_with_many_parts_the_winners_rows_are_read() {
+fn g05_readers_get_the_winners_rows_of_two_racers_with_many_parts() {
     Race { rounds: 20, rivals: 2, mib: 12, won_percent: 80 }.run();
 }
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g05_of_three_processes_that_race_with_many_parts_the_winners_rows_are_read() {
+fn g05_readers_get_the_winners_rows_of_three_racers_with_many_parts() {
     Race { rounds: 20, rivals: 3, mib: 12, won_percent: 80 }.run();
 }
 
@@ -65,7 +65,7 @@ impl Race {
         }
     }
 
-    /// Lets the rivals race for a run; returns whether one of them was told that it sealed.
+    /// Lets the rivals race for a run; returns whether one of them sealed it.
     fn round(self, landing: &Landing, run: &str) -> bool {
         let start = |rival: usize| {
             Running::start(landing.command(["write", PARTITION, &file(rival), "--run-id", run]))

@@ -1,4 +1,4 @@
-//! The commands, as on a directory; what they leave in the bucket, seen without them.
+//! The commands as on a directory; the bucket's content, checked without them.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::landing::{Landing, PARTITION, RUN, run_path};
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn a_partition_goes_the_whole_way_as_in_a_directory() {
+fn every_command_works_as_in_a_directory() {
     let (object, directory) = (bucket(), Landing::new());
     for landing in [&object, &directory] {
         let write = ["write", PARTITION, "--run-id", RUN, "--extracted-at", "2024-06-02T00:00:00Z"];
@@ -49,7 +49,7 @@ fn a_partition_goes_the_whole_way_as_in_a_directory() {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g03_finalize_makes_both_objects_which_readers_load_and_nobody_writes_again() {
+fn g03_finalize_creates_both_objects_and_they_are_never_rewritten() {
     for (mib, text) in [(0, "{\"n\":1}\n".to_owned()), (12, rows("large", 12))] {
         let landing = bucket();
         landing.file("rows.jsonl", &text);
@@ -73,13 +73,13 @@ fn g03_finalize_makes_both_objects_which_readers_load_and_nobody_writes_again() 
     }
 }
 
-/// What changes when an object is written again, with the same bytes too.
+/// Returns the headers that change when an object is rewritten, even with the same bytes.
 fn identity(client: &Client, key: &str) -> [Option<String>; 3] {
     let headers = client.head(key).unwrap();
     ["etag", "last-modified", "x-amz-meta-rawsink-writer"].map(|name| headers.get(name).cloned())
 }
 
-/// The writer's token travels with the payload; without it a writer does not know its own.
+/// The payload carries the writer's token; without it a writer cannot identify its own.
 #[test]
 #[ignore = "parity: needs an object storage server"]
 fn user_metadata_is_kept_on_a_single_put_and_on_a_multipart_upload() {
@@ -98,7 +98,7 @@ fn user_metadata_is_kept_on_a_single_put_and_on_a_multipart_upload() {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn a_payload_of_a_hundred_parts_is_whole() {
+fn a_payload_of_a_hundred_parts_is_complete() {
     let landing = bucket();
     let text = rows("large", 505);
     assert!(text.len() > 99 * (5 << 20), "{} bytes are fewer parts", text.len());
@@ -124,7 +124,7 @@ fn g09_an_empty_payload_replaces_a_leftover() {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn hostile_names_come_back_as_they_were() {
+fn unusual_names_round_trip_unchanged() {
     let landing = bucket();
     let partition = "api:x/customer_id=a b+c%2F/query_name=d=e#f/logical_date=2024-06-01";
     landing.feed(["write", partition, "--run-id", "ré:1"], "{}\n").exits(0);
@@ -152,7 +152,7 @@ fn fill(landing: &Landing) {
     }
 }
 
-/// Makes the tokens of all seals below a directory the same.
+/// Sets the tokens of all seals below a directory to the same value.
 fn forget_tokens(seals: &[String], dir: &std::path::Path) {
     for seal in seals {
         let text = fs::read_to_string(dir.join(seal)).unwrap();
@@ -164,7 +164,7 @@ fn forget_tokens(seals: &[String], dir: &std::path::Path) {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g15_a_mirrored_bucket_is_the_tree_of_a_directory_but_for_the_tokens() {
+fn g15_a_mirrored_bucket_equals_a_directory_except_for_tokens() {
     let (object, directory) = (bucket(), Landing::new());
     for landing in [&object, &directory] {
         fill(landing);

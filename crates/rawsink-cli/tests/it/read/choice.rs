@@ -1,4 +1,4 @@
-//! Which run a command means, and what it says where that is not clear.
+//! The choice of a run, and the errors for an ambiguous one.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ const OLDER: &str = "2024-06-01T00:00:00.000Z";
 const NEWER: &str = "2024-06-03T00:00:00.000Z";
 const COMMANDS: [&str; 4] = ["read", "show", "verify", "validate"];
 
-/// Three runs: the older one has authority, the newest has a payload and no seal.
+/// Returns three runs: the older has authority, the newest has a payload and no seal.
 fn three_runs() -> Landing {
     let landing = Landing::new();
     for run in [OLDER, RUN, NEWER] {
@@ -20,7 +20,7 @@ fn three_runs() -> Landing {
 }
 
 #[test]
-fn without_a_run_the_runs_are_listed_and_nothing_is_done() {
+fn without_a_run_the_command_only_lists_the_runs() {
     let landing = three_runs();
     let before = landing.snapshot();
     for command in COMMANDS {
@@ -57,7 +57,7 @@ fn latest_is_the_newest_sealed_run_and_current_the_one_with_authority() {
 }
 
 #[test]
-fn a_run_with_a_choice_and_two_choices_are_refused() {
+fn conflicting_choices_of_a_run_are_refused() {
     let landing = three_runs();
     for command in COMMANDS {
         for args in [vec![&*run_path(RUN), "--latest"], vec![PARTITION, "--latest", "--current"]] {
@@ -67,7 +67,7 @@ fn a_run_with_a_choice_and_two_choices_are_refused() {
 }
 
 #[test]
-fn a_run_that_is_not_there_or_not_sealed_is_exit_3_and_no_verdict() {
+fn a_missing_or_unsealed_run_is_exit_3_and_no_verdict() {
     let landing = three_runs();
     let before = landing.snapshot();
     for command in ["read", "verify", "validate"] {
@@ -75,7 +75,7 @@ fn a_run_that_is_not_there_or_not_sealed_is_exit_3_and_no_verdict() {
         missing.one_error("NotFound");
         let unsealed = landing.rawsink([command, &run_path(NEWER)]).exits(3);
         assert!(unsealed.one_error("NotSealed").contains("not sealed"), "{unsealed:#?}");
-        unsealed.says(&["hint: its writer may still be at work"]);
+        unsealed.says(&["hint: run \"rawsink show "]);
     }
     let other = PARTITION.replace("123", "999");
     for command in COMMANDS {
@@ -89,19 +89,7 @@ fn a_run_that_is_not_there_or_not_sealed_is_exit_3_and_no_verdict() {
 }
 
 #[test]
-fn a_missing_or_unsealed_run_is_recorded_only_on_request() {
-    let landing = three_runs();
-    for run in [NEWER, "2030-01-01T00:00:00.000Z"] {
-        let answer = landing.rawsink(["validate", &run_path(run), "--record-missing"]).exits(1);
-        assert!(answer.stdout.ends_with("\tfailed\n"), "{answer:#?}");
-    }
-    let state = &landing.rawsink(["state", "show", PARTITION, "--json"]).exits(0).json()[0];
-    assert_eq!(state["attempt_count"], 3);
-    assert_eq!((&state["status"], &state["current_run_id"]), (&"success".into(), &OLDER.into()));
-}
-
-#[test]
-fn show_tells_what_is_there_of_an_unsealed_run() {
+fn show_lists_the_objects_of_an_unsealed_run() {
     let landing = three_runs();
     let text = landing.rawsink(["show", &run_path(NEWER)]).exits(0).stdout;
     assert!(text.contains("not sealed") && text.contains("payload.jsonl"), "{text}");
@@ -116,7 +104,7 @@ fn show_tells_what_is_there_of_an_unsealed_run() {
 }
 
 #[test]
-fn an_unsealed_run_can_be_written_again_unless_that_is_refused() {
+fn an_unsealed_run_can_be_rewritten_unless_leftovers_are_refused() {
     let landing = three_runs().with("RAW_SINK_LEFTOVER", "refuse");
     let answer = landing.feed(["write", &run_path(NEWER)], "{}\n").exits(3);
     answer.one_error("Conflict");

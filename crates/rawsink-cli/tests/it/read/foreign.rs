@@ -1,4 +1,4 @@
-//! Partitions that other software sealed: no seal block, fewer fields (G11).
+//! Partitions sealed by other software: no seal block, fewer fields (G11).
 
 use crate::landing::{Landing, PARTITION, RUN, run_path};
 
@@ -20,7 +20,7 @@ fn g11_a_partition_without_a_seal_block_is_read_shown_verified_and_validated() {
     assert_eq!(listed, format!("{path}\tsealed\t16 bytes\n"));
     assert_eq!(landing.rawsink(["read", PARTITION, "--latest"]).exits(0).stdout, ROWS);
     let verified = landing.rawsink(["verify", &path]).exits(0).stdout;
-    assert!(verified.contains("other software sealed"), "{verified}");
+    assert!(verified.contains("the seal of other software"), "{verified}");
     let verified = &landing.rawsink(["verify", &path, "--json"]).exits(0).json()[0];
     assert_eq!(verified["covered"], "record_count");
     let shown = landing.rawsink(["show", &path]).exits(0).stdout;
@@ -32,7 +32,7 @@ fn g11_a_partition_without_a_seal_block_is_read_shown_verified_and_validated() {
 }
 
 #[test]
-fn g11_metadata_without_anything_is_enough_to_read() {
+fn g11_empty_metadata_is_enough_to_read() {
     let landing = sealed_by_others("{}");
     assert_eq!(landing.rawsink(["read", PARTITION, "--latest"]).exits(0).stdout, ROWS);
     let verified = &landing.rawsink(["verify", &run_path(RUN), "--json"]).exits(0).json()[0];
@@ -41,12 +41,14 @@ fn g11_metadata_without_anything_is_enough_to_read() {
 }
 
 #[test]
-fn another_number_of_rows_than_other_software_promised_is_corrupt() {
+fn a_wrong_row_count_in_foreign_metadata_is_corrupt() {
     let landing = sealed_by_others(r#"{"record_count": 3}"#);
     for command in ["read", "verify"] {
         let answer = landing.rawsink([command, &run_path(RUN)]).exits(5);
         assert!(
-            answer.one_error("Corrupt").contains("record_count is 2, metadata.json says 3"),
+            answer
+                .one_error("Corrupt")
+                .contains("the payload has 2 rows, metadata.json says record_count 3"),
             "{answer:#?}"
         );
     }
@@ -54,7 +56,7 @@ fn another_number_of_rows_than_other_software_promised_is_corrupt() {
 }
 
 #[test]
-fn a_row_of_other_software_that_is_no_object_fails_validation_by_its_number() {
+fn a_foreign_row_that_is_no_object_fails_validation_by_line() {
     let landing = sealed_by_others("{}");
     landing.file(&format!("data/raw/{}/payload.jsonl", run_path(RUN)), "{}\n[]\n\n{}");
     let answer = landing.rawsink(["validate", &run_path(RUN)]).exits(1);
@@ -62,7 +64,7 @@ fn a_row_of_other_software_that_is_no_object_fails_validation_by_its_number() {
 }
 
 #[test]
-fn a_seal_of_newer_software_is_unsupported_and_no_verdict() {
+fn a_seal_of_newer_software_is_unsupported_and_gets_no_verdict() {
     let landing = sealed_by_others(r#"{"_seal": {"format": 2}}"#);
     for command in ["read", "verify", "validate"] {
         let answer = landing.rawsink([command, &run_path(RUN)]).exits(4);

@@ -6,7 +6,7 @@ use crate::landing::{Landing, PARTITION, RUN, run_path};
 
 const NEWER: &str = "2024-06-03T00:00:00.000Z";
 
-/// Two sources; one partition with a sealed and an unsealed run; things that are no partitions.
+/// Returns two sources; one partition with a sealed and an unsealed run; entries that are no partitions.
 fn filled() -> Landing {
     let landing = Landing::new();
     landing.land(RUN, "{}\n");
@@ -28,7 +28,7 @@ fn filled() -> Landing {
 }
 
 #[test]
-fn every_level_lists_what_is_directly_below_it() {
+fn every_level_lists_its_direct_children() {
     let landing = filled();
     let list = |args: &[&str]| landing.rawsink([&["list"], args].concat()).exits(0).stdout;
     assert_eq!(list(&[]), "crm\ngoogle_ads\n");
@@ -64,7 +64,7 @@ fn runs_lists_all_runs_at_any_depth_in_order() {
 }
 
 #[test]
-fn a_list_as_json_has_one_object_a_line() {
+fn a_json_list_has_one_object_per_line() {
     let landing = filled();
     let list =
         |args: &[&str]| landing.rawsink([&["list", "--json"], args].concat()).exits(0).json();
@@ -83,19 +83,19 @@ fn a_list_as_json_has_one_object_a_line() {
 }
 
 #[test]
-fn nothing_is_an_empty_list_and_makes_no_directory() {
+fn an_empty_sink_lists_nothing_and_creates_no_directory() {
     let landing = Landing::new();
     for args in [&["list"][..], &["list", "--runs"], &["list", PARTITION]] {
         let answer = landing.rawsink(args).exits(0);
         assert_eq!(answer.stdout, "");
-        assert!(answer.stderr.starts_with("nothing is "), "{}", answer.stderr);
+        assert!(answer.stderr.starts_with("no runs exist"), "{}", answer.stderr);
         assert!(answer.stderr.ends_with("RAW_SINK_ROOT=data/raw\n"), "{}", answer.stderr);
     }
     assert_eq!(landing.snapshot().len(), 0);
 }
 
 #[test]
-fn what_an_attempt_staged_is_no_run() {
+fn staging_files_are_no_run() {
     let landing = filled();
     let staged = run_path("staged");
     landing.rawsink(["read", &staged]).exits(3).one_error("NotFound");
@@ -107,7 +107,7 @@ fn what_an_attempt_staged_is_no_run() {
 }
 
 #[test]
-fn links_that_lead_back_up_end() {
+fn cyclic_links_are_not_followed() {
     let landing = filled();
     for name in ["x", "y", "z"] {
         std::os::unix::fs::symlink(".", landing.dir().join("data/raw").join(name)).unwrap();

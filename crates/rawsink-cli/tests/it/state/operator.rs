@@ -6,7 +6,7 @@ use crate::landing::{Landing, PARTITION, RUN, run_path};
 
 const SERIES: &str = "google_ads/customer_id=123/query_name=campaign";
 
-/// Lands a partition of a customer that fails its strict validation.
+/// Lands a partition that fails strict validation.
 fn failing(landing: &Landing, customer: &str, query: &str, day: &str) -> String {
     let path = format!("google_ads/customer_id={customer}/query_name={query}/logical_date={day}");
     landing.feed(["write", &path, "--run-id", RUN], "{}\n").exits(0);
@@ -23,7 +23,7 @@ fn record(landing: &Landing, path: &str) -> Value {
 }
 
 #[test]
-fn init_makes_the_table_once() {
+fn init_creates_the_table_once() {
     let landing = Landing::new();
     let place = "sqlite:data/state_store.db";
     let made = landing.rawsink(["state", "init"]).exits(0).stdout;
@@ -34,7 +34,7 @@ fn init_makes_the_table_once() {
 }
 
 #[test]
-fn a_retry_prints_each_change_and_touches_nothing_else() {
+fn a_retry_prints_each_change_and_changes_nothing_else() {
     let landing = Landing::new();
     let failed = failing(&landing, "123", "campaign", "2024-06-01");
     let other = failing(&landing, "456", "campaign", "2024-06-02");
@@ -72,7 +72,7 @@ fn a_retry_prints_each_change_and_touches_nothing_else() {
 }
 
 #[test]
-fn records_are_chosen_by_path_customer_query_and_days() {
+fn records_are_selected_by_path_customer_query_and_days() {
     let landing = Landing::new();
     let all = [
         failing(&landing, "1", "campaign", "2024-06-01"),
@@ -109,7 +109,7 @@ fn records_are_chosen_by_path_customer_query_and_days() {
 }
 
 #[test]
-fn more_than_twenty_partitions_are_not_retried_without_being_asked_for() {
+fn retrying_more_than_twenty_partitions_needs_confirmation() {
     let landing = Landing::new();
     let days = format!("{SERIES} --since 2024-06-01 --until 2024-06-21");
     let backfill = format!("state backfill {days}");
@@ -131,22 +131,24 @@ fn more_than_twenty_partitions_are_not_retried_without_being_asked_for() {
     assert_eq!(failed(&landing), 0);
 }
 
-/// Lets every pending record fail, by runs that were never landed.
+/// Lets every pending record fail, by sealed runs with a malformed row.
 fn fail_all(landing: &Landing) {
     let pending = landing.rawsink(["state", "list", "--status", "pending"]).exits(0).stdout;
     for path in paths(&pending) {
         let run = format!("{path}/run_id={RUN}");
-        landing.rawsink(["validate", &run, "--record-missing"]).exits(1);
+        landing.file(&format!("data/raw/{run}/payload.jsonl"), "not a row\n");
+        landing.file(&format!("data/raw/{run}/metadata.json"), "{}");
+        landing.rawsink(["validate", &run]).exits(1);
     }
 }
 
 #[test]
-fn a_person_is_asked_and_anything_but_yes_changes_nothing() {
+fn any_answer_but_yes_changes_nothing() {
     let landing = Landing::new();
     let backfill = format!("state backfill {SERIES} --since 2024-06-01 --until 2024-06-21");
     landing.rawsink(backfill.split(' ')).exits(0);
     fail_all(&landing);
-    // `script` gives the program a terminal of its own.
+    // `script` gives the program its own terminal.
     let asked = |answer: &str| {
         landing.shell(&format!("echo {answer} | script -qec 'rawsink state retry' /dev/null"))
     };
@@ -157,7 +159,7 @@ fn a_person_is_asked_and_anything_but_yes_changes_nothing() {
 }
 
 #[test]
-fn a_backfill_makes_what_is_missing_and_prints_it() {
+fn a_backfill_creates_and_prints_missing_records() {
     let landing = Landing::new();
     landing.land(RUN, "{}\n");
     landing.rawsink(["validate", &run_path(RUN)]).exits(0);
@@ -171,7 +173,7 @@ fn a_backfill_makes_what_is_missing_and_prints_it() {
         format!("{}\tnone -> pending\n{}\tnone -> pending\n", missing[0], missing[1])
     );
     assert!(
-        plan.stderr.contains("2 partitions would be made pending, 1 there already; nothing"),
+        plan.stderr.contains("2 partitions would be marked as pending, 1 kept; nothing"),
         "{plan:?}"
     );
     assert_eq!(landing.rawsink(["state", "list"]).exits(0).stdout.lines().count(), 1);
@@ -205,7 +207,7 @@ fn a_backfill_makes_what_is_missing_and_prints_it() {
 }
 
 #[test]
-fn changes_are_made_whether_somebody_reads_on_or_not() {
+fn changes_are_made_even_if_output_is_not_read() {
     let landing = Landing::new();
     let days = "--since 2024-01-01 --until 2024-01-31";
     landing.shell(&format!("rawsink state backfill {SERIES} {days} | true")).exits(0);

@@ -1,4 +1,4 @@
-//! What metadata a writer is given, and what becomes of it.
+//! Metadata options of a writer, and the sealed metadata.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::landing::{Answer, Landing, PARTITION, RUN, run_path};
 
-/// Writes one row with these options; the row comes from a command that leaves a trace.
+/// Writes one row with these options, from a command that leaves a trace.
 fn write(landing: &Landing, options: &[&str]) -> Answer {
     let command = ["--", "sh", "-c", "touch extracted; echo {}"];
     landing.rawsink([&["write", PARTITION, "--run-id", RUN], options, &command].concat())
@@ -53,18 +53,18 @@ fn a_metadata_file_keeps_its_order_and_every_digit() {
 }
 
 #[test]
-fn a_metadata_file_that_contradicts_or_repeats_is_refused_before_the_extraction() {
+fn contradicting_or_duplicate_metadata_is_refused_before_extraction() {
     let landing = Landing::new();
     for (document, said) in [
-        (r#"{"customer_id": "124"}"#, "customer_id is \"124\", the partition's is \"123\""),
-        (r#"{"customer_id": 123}"#, "customer_id is 123"),
+        (r#"{"customer_id": "124"}"#, "customer_id \"124\", the partition has \"123\""),
+        (r#"{"customer_id": 123}"#, "customer_id 123"),
         (r#"{"logical_date": "2024-06-02"}"#, "logical_date"),
-        (r#"{"run_id": "x", "source": "y"}"#, "run_id is \"x\""),
-        (r#"{"a": 1, "b": 2, "a": 3}"#, "names \"a\" twice"),
+        (r#"{"run_id": "x", "source": "y"}"#, "run_id \"x\""),
+        (r#"{"a": 1, "b": 2, "a": 3}"#, "the member \"a\" twice"),
         (r#"{"_seal": {}}"#, "_seal"),
-        ("[]", "no JSON object"),
-        ("{", "no JSON object"),
-        ("", "no JSON object"),
+        ("[]", "not a JSON object"),
+        ("{", "not a JSON object"),
+        ("", "not a JSON object"),
     ] {
         landing.file("meta.json", document);
         refused(&landing, &["--metadata", "meta.json"], said);
@@ -74,16 +74,16 @@ fn a_metadata_file_that_contradicts_or_repeats_is_refused_before_the_extraction(
 }
 
 #[test]
-fn a_record_count_that_is_given_must_be_right() {
+fn a_given_record_count_must_be_correct() {
     let landing = Landing::new();
     let answer = write(&landing, &["--set", "record_count:=2"]).exits(2);
-    assert!(answer.one_error("Invalid").contains("record_count is 2"), "{answer:#?}");
+    assert!(answer.one_error("Invalid").contains("record_count 2"), "{answer:#?}");
     landing.assert_nothing_of(RUN);
     write(&landing, &["--set", "record_count:=1"]).exits(0);
 }
 
 #[test]
-fn set_adds_texts_and_json_in_the_order_given_and_over_the_file() {
+fn set_adds_texts_and_json_in_order_and_overrides_the_file() {
     let landing = Landing::new();
     landing.file("meta.json", r#"{"api_version": "v1", "kept": true}"#);
     write(
@@ -117,17 +117,17 @@ fn set_adds_texts_and_json_in_the_order_given_and_over_the_file() {
 }
 
 #[test]
-fn a_set_that_makes_no_sense_is_refused_before_the_extraction() {
+fn a_malformed_set_is_refused_before_extraction() {
     let landing = Landing::new();
     for (setting, said) in [
         ("api_version", "--set \"api_version\" is not KEY=VALUE or KEY:=JSON"),
         ("=v1", "is not KEY=VALUE"),
         (":=1", "is not KEY=VALUE"),
-        ("a:=v1", "--set \"a:=v1\" has no JSON value"),
-        ("a:=", "has no JSON value"),
+        ("a:=v1", "--set \"a:=v1\" has no valid JSON value"),
+        ("a:=", "has no valid JSON value"),
         ("_seal=x", "_seal"),
-        ("customer_id=1", "customer_id is \"1\""),
-        ("run_id:=1", "run_id is 1"),
+        ("customer_id=1", "customer_id \"1\""),
+        ("run_id:=1", "run_id 1"),
     ] {
         refused(&landing, &["--set", setting], said);
     }
@@ -144,7 +144,7 @@ fn the_time_of_extraction_can_be_given() {
 }
 
 #[test]
-fn missing_contract_fields_are_warned_about_and_strictly_refused() {
+fn missing_contract_fields_are_warnings_or_errors_if_strict() {
     let landing = Landing::new();
     refused(
         &landing,

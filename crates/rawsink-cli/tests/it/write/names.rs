@@ -1,11 +1,11 @@
-//! Names of partitions and runs: from the command line to the disk and back.
+//! Names of partitions and runs, from the command line to the disk and back.
 
 use crate::landing::{Landing, PARTITION, RUN, run_path};
 
 const ROW: &str = "{}\n";
 
 #[test]
-fn the_run_may_stand_in_the_path_in_an_option_or_in_both_when_they_agree() {
+fn the_run_may_be_in_the_path_in_an_option_or_in_both_if_equal() {
     let path = run_path(RUN);
     for args in [vec![&*path], vec![PARTITION, "--run-id", RUN], vec![&path, "--run-id", RUN]] {
         let landing = Landing::new();
@@ -20,7 +20,7 @@ fn the_run_may_stand_in_the_path_in_an_option_or_in_both_when_they_agree() {
 }
 
 #[test]
-fn run_ids_that_are_no_time_stamps_are_warned_about_and_work() {
+fn run_ids_that_are_no_time_stamps_work_with_a_warning() {
     let landing = Landing::new();
     for run in ["2024-06-02T00:00:00Z", "2024-06-02", "run-1", "2024-06-02T00:00:00.000+00:00"] {
         landing.land(run, ROW).says(&["warning: run id ", run, "may not sort by time"]);
@@ -31,7 +31,7 @@ fn run_ids_that_are_no_time_stamps_are_warned_about_and_work() {
 }
 
 #[test]
-fn a_customer_with_hyphens_is_warned_about_and_works() {
+fn a_customer_with_hyphens_works_with_a_warning() {
     let landing = Landing::new();
     let path = format!("{}/run_id={RUN}", PARTITION.replace("123", "123-456-7890"));
     landing.feed(["write", &path], ROW).exits(0).says(&["warning: customer_id", "hyphens"]);
@@ -39,7 +39,7 @@ fn a_customer_with_hyphens_is_warned_about_and_works() {
 }
 
 #[test]
-fn unusual_characters_go_through_the_whole_program_unchanged() {
+fn unusual_characters_pass_through_unchanged() {
     let names = [
         "a:b",
         "a=b",
@@ -82,7 +82,7 @@ fn unusual_characters_go_through_the_whole_program_unchanged() {
 }
 
 #[test]
-fn a_path_can_be_pasted_from_the_disk_with_the_root_in_front() {
+fn a_path_pasted_from_the_disk_may_start_with_the_root() {
     let landing = Landing::new();
     let pasted = format!("data/raw/{}", run_path(RUN));
     landing.feed(["write", &pasted], ROW).exits(0);
@@ -108,11 +108,11 @@ fn a_wrong_path_is_refused_and_the_wrong_segment_named() {
     for (path, said) in [
         (
             "google_ads/customer_id=1/query=q/logical_date=2024-06-01",
-            "\"query=q\" stands where \"query_name=\" is expected",
+            "found \"query=q\", expected \"query_name=\"",
         ),
         (
             "google_ads/customer_id=1/logical_date=2024-06-01",
-            "\"logical_date=2024-06-01\" stands where \"query_name=\"",
+            "found \"logical_date=2024-06-01\", expected \"query_name=\"",
         ),
         (
             "google_ads/customer_id=/query_name=q/logical_date=2024-06-01",
@@ -121,10 +121,16 @@ fn a_wrong_path_is_refused_and_the_wrong_segment_named() {
         (&format!("{query}/logical_date=2024-02-30"), "logical_date \"2024-02-30\""),
         (&format!("{query}/logical_date=2024-6-1"), "logical_date \"2024-6-1\""),
         (&format!("{query}/logical_date=2024-06-01/run_id=.."), "run_id \"..\""),
-        (&format!("{query}/logical_date=2024-06-01/run_id=r/x"), "\"x\" stands below the run"),
-        (&format!("other/{query}/logical_date=2024-06-01"), "\"other\" stands above the source"),
+        (
+            &format!("{query}/logical_date=2024-06-01/run_id=r/x"),
+            "unexpected segment \"x\" below the run",
+        ),
+        (
+            &format!("other/{query}/logical_date=2024-06-01"),
+            "it starts with \"other\", outside the root",
+        ),
         (&format!("/{query}/logical_date=2024-06-01"), "data/raw\""),
-        ("google_ads/1/q/2024-06-01", "\"1\" stands where \"customer_id=\" is expected in SOURCE/"),
+        ("google_ads/1/q/2024-06-01", "found \"1\", expected \"customer_id=\" as in SOURCE/"),
         (&format!("_{query}/logical_date=2024-06-01"), "source \"_google_ads\""),
         (&format!("{query}\n/logical_date=2024-06-01"), "control character"),
         ("customer_id=1/query_name=q/logical_date=2024-06-01", "the source is missing"),
@@ -139,7 +145,7 @@ fn a_wrong_path_is_refused_and_the_wrong_segment_named() {
 }
 
 #[test]
-fn names_that_are_too_long_together_are_refused_before_the_extraction() {
+fn names_too_long_together_are_refused_before_extraction() {
     let landing = Landing::new();
     let long = "x".repeat(240);
     let path = format!(

@@ -1,4 +1,4 @@
-//! Which lines are rows, and how the program names the one that is not.
+//! Valid rows, and the error for an invalid one.
 
 use std::fs;
 
@@ -9,17 +9,17 @@ fn write(landing: &Landing, rows: impl AsRef<[u8]>) -> Answer {
 }
 
 #[test]
-fn a_line_that_is_no_row_is_named_by_number_and_nothing_is_sealed() {
+fn an_invalid_row_is_named_by_line_and_nothing_is_sealed() {
     let landing = Landing::new();
     let cases: [(&[u8], &str); 9] = [
-        (b"{}\n{}\n{\"a\":\n{}\n", "line 3 is not JSON"),
+        (b"{}\n{}\n{\"a\":\n{}\n", "line 3 is not valid JSON"),
         (b"{}\n[1]\n", "line 2 is not a JSON object"),
         (b"{}\n\n{}\n", "line 2 is blank"),
         (b"{}\n \t\r\n", "line 2 is blank"),
         (b"\xEF\xBB\xBF{}\n", "line 1 starts with a byte order mark"),
-        (b"{}\n{\"a\":\"\xFF\"}\n", "line 2 is not UTF-8 at column 7"),
-        (b"{}\n{} {}\n", "line 2 is not JSON"),
-        (b"{}\n{\"cut\":\"of", "line 2 is not JSON"),
+        (b"{}\n{\"a\":\"\xFF\"}\n", "line 2 is not valid UTF-8 (byte 7)"),
+        (b"{}\n{} {}\n", "line 2 is not valid JSON"),
+        (b"{}\n{\"cut\":\"of", "line 2 is not valid JSON"),
         (b"{}\nnull", "line 2 is not a JSON object"),
     ];
     for (rows, said) in cases {
@@ -66,13 +66,13 @@ fn a_row_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
     assert_eq!(fits.len(), 10);
     let answer = write(&landing, format!("{fits}\n{{\"a\":12345}}\n")).exits(2);
     let error = answer.one_error("Invalid");
-    assert!(error.contains("line 2 is longer than 10 bytes (RAW_SINK_MAX_ROW_BYTES)"), "{error}");
+    assert!(error.contains("line 2 is longer than 10 bytes; nothing was sealed"), "{error}");
     landing.assert_nothing_of(RUN);
     write(&landing, format!("{fits}\n{fits}")).exits(0);
 }
 
 #[test]
-fn a_stream_without_any_line_feed_ends_at_the_limit() {
+fn a_stream_without_any_line_feed_stops_at_the_limit() {
     let landing = Landing::new().with("RAW_SINK_MAX_ROW_BYTES", "1 MiB");
     let endless = ["write", PARTITION, "--run-id", RUN, "--", "cat", "/dev/zero"];
     let answer = landing.rawsink(endless).exits(2);

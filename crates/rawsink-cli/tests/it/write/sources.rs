@@ -1,4 +1,4 @@
-//! Where rows come from, and when their end is a clean one.
+//! Sources of rows, and their normal end.
 
 use std::{fs, time::Instant};
 
@@ -9,7 +9,7 @@ use crate::{
 
 const ROWS: &str = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n";
 
-/// Returns the arguments that write [`RUN`], and more.
+/// Returns the arguments that write [`RUN`], with additional ones.
 fn write<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&["write", PARTITION, "--run-id", RUN], more].concat()
 }
@@ -43,7 +43,7 @@ fn fewer_or_more_rows_than_expected_seal_nothing() {
     let landing = Landing::new();
     landing.file("rows.jsonl", ROWS);
     for expected in ["2", "4"] {
-        let said = format!("{expected} rows were expected, 3 came; nothing was sealed");
+        let said = format!("expected {expected} rows, got 3; nothing was sealed");
         landing.feed(write(&["--expect-records", expected]), ROWS).exits(1).says(&[&said]);
         landing.assert_nothing_of(RUN);
         let command = ["--expect-records", expected, "--", "cat", "rows.jsonl"];
@@ -55,12 +55,12 @@ fn fewer_or_more_rows_than_expected_seal_nothing() {
 }
 
 #[test]
-fn no_rows_are_refused_from_standard_input_and_files_unless_they_are_allowed() {
+fn empty_standard_input_and_files_are_refused_unless_allowed() {
     let landing = Landing::new();
     landing.file("empty.jsonl", "");
     for source in [&[][..], &["empty.jsonl"]] {
         let answer = landing.rawsink(write(source)).exits(1);
-        answer.says(&["no rows came", "--allow-empty", "nothing was sealed"]);
+        answer.says(&["got no rows", "--allow-empty", "nothing was sealed"]);
         landing.assert_nothing_of(RUN);
     }
     landing.rawsink(write(&["empty.jsonl", "--allow-empty"])).exits(0);
@@ -69,7 +69,7 @@ fn no_rows_are_refused_from_standard_input_and_files_unless_they_are_allowed() {
 }
 
 #[test]
-fn no_rows_are_taken_from_a_command_that_exits_0_and_where_none_are_expected() {
+fn empty_output_is_accepted_from_a_command_or_if_expected() {
     let landing = Landing::new();
     landing.rawsink(write(&["--", "true"])).exits(0).says(&["sealed 0 rows"]);
     assert_landed(&landing, "");
@@ -82,10 +82,10 @@ fn no_rows_are_taken_from_a_command_that_exits_0_and_where_none_are_expected() {
 fn a_command_that_fails_seals_nothing_and_leaves_no_payload() {
     let landing = Landing::new();
     let answer = landing.rawsink(write(&["--", "sh", "-c", "echo {}; exit 7"])).exits(1);
-    answer.says(&["the command exited 7", "nothing was sealed"]);
+    answer.says(&["the command exited with 7", "nothing was sealed"]);
     landing.assert_nothing_of(RUN);
     let answer = landing.rawsink(write(&["--", "sh", "-c", "echo {}; kill -9 $$"])).exits(1);
-    answer.says(&["ended by signal 9", "nothing was sealed"]);
+    answer.says(&["killed by signal 9", "nothing was sealed"]);
     landing.assert_nothing_of(RUN);
     assert_eq!(landing.files(), Vec::<String>::new());
     landing.rawsink(write(&["--", "echo", "{}"])).exits(0);
@@ -96,7 +96,7 @@ fn a_command_that_fails_seals_nothing_and_leaves_no_payload() {
 fn a_command_that_fails_after_much_output_leaves_no_payload() {
     let landing = Landing::new();
     let command = ["--", "sh", "-c", "yes {} | head -c 9000000; exit 1"];
-    landing.rawsink(write(&command)).exits(1).says(&["exited 1"]);
+    landing.rawsink(write(&command)).exits(1).says(&["exited with 1"]);
     landing.assert_nothing_of(RUN);
     assert_eq!(landing.files(), Vec::<String>::new());
 }
@@ -113,7 +113,7 @@ fn a_command_that_cannot_start_is_the_callers_fault() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_the_callers_fault() {
+fn an_unreadable_file_is_the_callers_fault() {
     let landing = Landing::new();
     for file in ["missing.jsonl", "."] {
         let answer = landing.rawsink(write(&[file])).exits(2);
@@ -131,8 +131,8 @@ fn a_file_and_a_command_together_are_refused() {
 }
 
 #[test]
-fn a_bad_row_ends_the_command_at_once() {
-    // One that meets the closed pipe, and one that does not write any more.
+fn a_bad_row_stops_the_command_at_once() {
+    // One command that hits the closed pipe, and one that stops writing.
     for rest in ["exec yes '{}'", "yes '{}' | head -c 2000000; exec sleep 30"] {
         let landing = Landing::new();
         let script = format!("echo $$ > pid; printf '{{}}\\n{{}}\\nbad\\n'; {rest}");
@@ -146,7 +146,7 @@ fn a_bad_row_ends_the_command_at_once() {
 }
 
 #[test]
-fn a_sealed_run_is_refused_before_the_command_is_started() {
+fn a_sealed_run_is_refused_before_the_command_starts() {
     let landing = Landing::new();
     landing.land(RUN, ROWS);
     landing.rawsink(write(&["--", "touch", "started"])).exits(3).one_error("AlreadySealed");
@@ -157,15 +157,15 @@ fn a_sealed_run_is_refused_before_the_command_is_started() {
 fn closed_standard_input_has_no_rows() {
     let landing = Landing::new();
     let script = format!("exec rawsink write {PARTITION} --run-id {RUN} <&-");
-    landing.shell(&script).exits(1).says(&["no rows came"]);
+    landing.shell(&script).exits(1).says(&["got no rows"]);
     landing.assert_nothing_of(RUN);
 }
 
 #[test]
-fn nothing_behind_the_dashes_is_refused_and_not_taken_for_standard_input() {
+fn a_missing_command_after_the_dashes_is_refused() {
     let landing = Landing::new();
     let answer = landing.feed(["write", PARTITION, "--"], "{}\n").exits(2);
-    assert!(answer.one_error("Invalid").contains("no command behind --"), "{answer:#?}");
+    assert!(answer.one_error("Invalid").contains("no command follows --"), "{answer:#?}");
     assert_eq!(landing.snapshot().len(), 0);
 }
 

@@ -1,103 +1,103 @@
-//! The end of an attempt that failed, and what goes wrong with its requests.
+//! The end of a failed attempt, and the faults of its requests.
 
 use crate::model::{
-    network::Sent,
+    network::SentRequest,
     variant::Variant,
-    world::World,
-    writer::{Reason, Stage, Step, Told, When},
+    world::NextState,
+    writer::{LookMoment, LookReason, PayloadProgress, ProtocolStep, WriterResult},
 };
 
-impl World<'_> {
-    /// `end`: ends the own upload where that is allowed, then tells the error.
-    pub(in crate::model) fn fail(&mut self, w: u8, told: Told) {
+impl NextState<'_> {
+    /// `end`: aborts the own upload where that is allowed, then tells the error.
+    pub(in crate::model) fn fail(&mut self, w: u8, told: WriterResult) {
         let writer = self.writer(w);
         let kept = match self.configuration.variant {
-            Variant::EndsOwnUploadAlways => writer.stage != Stage::Rows,
+            Variant::EndsOwnUploadAlways => writer.stage != PayloadProgress::Rows,
             Variant::EndsUploadAfterComplete => writer.ended_another,
             Variant::LeavesUpload => true,
-            _ => writer.stage != Stage::Rows || writer.ended_another,
+            _ => writer.stage != PayloadProgress::Rows || writer.ended_another,
         };
         if kept || writer.upload.is_none() {
             self.over(w, told);
         } else {
-            self.go(w, Step::End(told));
+            self.go(w, ProtocolStep::End(told));
         }
     }
 
-    /// The own upload is ended.
-    pub(super) fn ended(&mut self, w: u8, told: Told) {
+    /// Aborts the own upload.
+    pub(super) fn ended(&mut self, w: u8, told: WriterResult) {
         let upload = self.writer(w).upload.expect("it has one to end");
-        self.apply(Sent::Abort(upload));
+        self.apply(SentRequest::Abort(upload));
         self.over(w, told);
     }
 
-    /// Nothing is known about the seal.
+    /// Ends an attempt that does not know whether its seal exists.
     pub(super) fn unknown(&mut self, w: u8) {
         let told = match self.configuration.variant {
-            Variant::DoubtToldAsFailure => Told::Unavailable,
-            Variant::DoubtToldAsCorrupt => Told::Corrupt,
-            _ => Told::Unknown,
+            Variant::DoubtToldAsFailure => WriterResult::Unavailable,
+            Variant::DoubtToldAsCorrupt => WriterResult::Corrupt,
+            _ => WriterResult::Unknown,
         };
         self.over(w, told);
     }
 
-    /// An attempt stops waiting for an answer; the request stays under way.
+    /// Stops waiting for an answer. The request stays in flight.
     pub(in crate::model) fn unanswered(&mut self, w: u8) {
         self.leave_request(w);
         match self.writer(w).step {
-            Step::Put | Step::Complete | Step::CompleteRuns => {
+            ProtocolStep::Put | ProtocolStep::Complete | ProtocolStep::CompleteRuns => {
                 self.writer_mut(w).payload_in_doubt = true;
-                self.go(w, Step::LookAtPayload(When::InDoubt));
+                self.go(w, ProtocolStep::LookAtPayload(LookMoment::InDoubt));
             }
-            Step::Seal => self.doubt_seal(w),
-            // Sent again.
+            ProtocolStep::Seal => self.doubt_seal(w),
+            // The attempt sends the request again.
             _ => {}
         }
     }
 
-    /// The server refuses the request, cleanly: it is not applied.
+    /// The server refuses the request and does not apply it.
     pub(in crate::model) fn refused(&mut self, w: u8) {
         match self.writer(w).step {
-            Step::Put | Step::Complete if self.writer(w).payload_in_doubt => {
-                self.go(w, Step::LookAtPayload(When::InDoubt));
+            ProtocolStep::Put | ProtocolStep::Complete if self.writer(w).payload_in_doubt => {
+                self.go(w, ProtocolStep::LookAtPayload(LookMoment::InDoubt));
             }
-            Step::Seal if self.writer(w).seal_in_doubt => self.doubt_seal(w),
-            Step::End(told) => self.over(w, told),
-            _ => self.give_up(w, Told::Denied),
+            ProtocolStep::Seal if self.writer(w).seal_in_doubt => self.doubt_seal(w),
+            ProtocolStep::End(told) => self.over(w, told),
+            _ => self.give_up(w, WriterResult::Denied),
         }
     }
 
-    /// The attempt fails by itself: a bad row, the caller's abort, a request that is tried in vain.
+    /// The attempt fails by itself: a bad row, an abort by the caller, a request that never succeeds.
     pub(in crate::model) fn fails(&mut self, w: u8) {
         self.leave_request(w);
         match self.writer(w).step {
-            Step::End(told) => self.over(w, told),
-            _ => self.give_up(w, Told::Unavailable),
+            ProtocolStep::End(told) => self.over(w, told),
+            _ => self.give_up(w, WriterResult::Unavailable),
         }
     }
 
-    /// The attempt dies; the request that it waits for stays under way.
+    /// The attempt dies. The request that it waits for stays in flight.
     pub(in crate::model) fn dies(&mut self, w: u8) {
         self.leave_request(w);
-        self.writer_mut(w).stop(Step::Gone);
+        self.writer_mut(w).stop(ProtocolStep::Gone);
         self.forget_wait(w);
     }
 
     fn leave_request(&mut self, w: u8) {
-        // A Complete that runs is under way already.
-        if self.writer(w).step != Step::CompleteRuns
+        // A running Complete is in flight already.
+        if self.writer(w).step != ProtocolStep::CompleteRuns
             && let Some(sent) = self.writer(w).request()
         {
             self.leave(w, sent);
         }
     }
 
-    fn give_up(&mut self, w: u8, told: Told) {
+    fn give_up(&mut self, w: u8, told: WriterResult) {
         let late = matches!(
             self.writer(w).step,
-            Step::SendList(Reason::LateEvidence)
-                | Step::List(Reason::LateEvidence)
-                | Step::Head(Reason::LateEvidence, _)
+            ProtocolStep::SendList(LookReason::LateEvidence)
+                | ProtocolStep::List(LookReason::LateEvidence)
+                | ProtocolStep::Head(LookReason::LateEvidence, _)
         );
         if late || self.writer(w).seal_in_doubt { self.unknown(w) } else { self.fail(w, told) }
     }

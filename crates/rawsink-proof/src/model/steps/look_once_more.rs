@@ -1,90 +1,100 @@
-//! Step 5: nobody else has an upload open, and the payload is mine. HEAD comes after the list.
+//! Step 5: no other upload is open, and the payload is the own one. HEAD follows the list.
 
 use crate::model::{
     variant::Variant,
-    world::World,
-    writer::{Company, Leftover, Opening, Reason, Seen, Stage, Step, Told},
+    world::NextState,
+    writer::{
+        LookReason, OpenTry, OtherUploads, PayloadProgress, PayloadSeen, ProtocolStep,
+        ReplacedPayload, WriterResult,
+    },
 };
 
-impl World<'_> {
+impl NextState<'_> {
     /// Begins a look.
-    pub(super) fn look_once_more(&mut self, w: u8, reason: Reason) {
+    pub(super) fn look_once_more(&mut self, w: u8, reason: LookReason) {
         if self.configuration.variant == Variant::HeadBeforeUploadList
-            && reason == Reason::BeforeSeal
+            && reason == LookReason::BeforeSeal
         {
-            self.go(w, Step::Head(reason, Company::Unasked));
+            self.go(w, ProtocolStep::Head(reason, OtherUploads::Unasked));
         } else {
-            self.go(w, Step::SendList(reason));
+            self.go(w, ProtocolStep::SendList(reason));
         }
     }
 
-    /// The list of uploads is sent: from here a seal's deadline counts.
-    pub(super) fn send_list(&mut self, w: u8, reason: Reason) {
-        if reason != Reason::LateEvidence {
+    /// Sends the list of uploads. The deadline of the seal counts from here.
+    pub(super) fn send_list(&mut self, w: u8, reason: LookReason) {
+        if reason != LookReason::LateEvidence {
             self.look_sent(w);
         }
-        self.go(w, Step::List(reason));
+        self.go(w, ProtocolStep::List(reason));
     }
 
-    /// The list of uploads is answered.
-    pub(super) fn look_listed(&mut self, w: u8, reason: Reason) {
+    /// Handles the answer to the list of uploads.
+    pub(super) fn look_listed(&mut self, w: u8, reason: LookReason) {
         let writer = self.writer(w);
         let alone = self
             .state
             .listed()
             .into_iter()
             .all(|id| Some(id) == writer.upload || writer.ended.contains(id));
-        let company = if alone { Company::Alone } else { Company::Others };
+        let company = if alone { OtherUploads::Alone } else { OtherUploads::Others };
         if self.configuration.variant == Variant::HeadBeforeUploadList
-            && reason == Reason::BeforeSeal
+            && reason == LookReason::BeforeSeal
         {
-            // HEAD was answered before, and showed the own payload.
-            return self.decide(w, reason, Seen::Mine, company);
+            // HEAD came first and showed the own payload.
+            return self.decide(w, reason, PayloadSeen::Mine, company);
         }
         if self.configuration.variant == Variant::DeadlineFromAnswer
-            && reason != Reason::LateEvidence
+            && reason != LookReason::LateEvidence
         {
-            return self.go(w, Step::Listed(reason, company));
+            return self.go(w, ProtocolStep::Listed(reason, company));
         }
-        self.go(w, Step::Head(reason, company));
+        self.go(w, ProtocolStep::Head(reason, company));
     }
 
-    /// HEAD of the payload is answered.
-    pub(super) fn look_headed(&mut self, w: u8, reason: Reason, company: Company) {
+    /// Handles the answer to HEAD of the payload.
+    pub(super) fn look_headed(&mut self, w: u8, reason: LookReason, company: OtherUploads) {
         let seen = self.look_at_payload(w);
-        if company == Company::Unasked && seen == Seen::Mine {
-            return self.go(w, Step::SendList(reason));
+        if company == OtherUploads::Unasked && seen == PayloadSeen::Mine {
+            return self.go(w, ProtocolStep::SendList(reason));
         }
         self.decide(w, reason, seen, company);
     }
 
-    fn decide(&mut self, w: u8, reason: Reason, seen: Seen, company: Company) {
-        let alone = company == Company::Alone;
+    fn decide(&mut self, w: u8, reason: LookReason, seen: PayloadSeen, company: OtherUploads) {
+        let alone = company == OtherUploads::Alone;
         match (reason, seen) {
-            (Reason::BeforeSeal | Reason::SealInDoubt, Seen::Mine) if alone => {
+            (LookReason::BeforeSeal | LookReason::SealInDoubt, PayloadSeen::Mine) if alone => {
                 self.send_seal(w, reason);
             }
-            (Reason::LateEvidence, Seen::Mine) if alone => self.over(w, Told::Sealed),
-            (Reason::LateEvidence, Seen::Absent | Seen::Leftover | Seen::Another(_)) => {
-                self.over(w, Told::Corrupt);
+            (LookReason::LateEvidence, PayloadSeen::Mine) if alone => {
+                self.over(w, WriterResult::Sealed);
             }
-            (Reason::SealInDoubt | Reason::LateEvidence, _) => self.unknown(w),
-            (Reason::BeforeSeal, Seen::Mine) if self.writer(w).stage == Stage::Single => {
+            (
+                LookReason::LateEvidence,
+                PayloadSeen::Absent | PayloadSeen::Leftover | PayloadSeen::Another(_),
+            ) => {
+                self.over(w, WriterResult::Corrupt);
+            }
+            (LookReason::SealInDoubt | LookReason::LateEvidence, _) => self.unknown(w),
+            (LookReason::BeforeSeal, PayloadSeen::Mine)
+                if self.writer(w).stage == PayloadProgress::Single =>
+            {
                 self.go_multipart_way(w);
             }
-            (Reason::BeforeSeal, _) => self.fail(w, Told::Conflict),
+            (LookReason::BeforeSeal, _) => self.fail(w, WriterResult::Conflict),
         }
     }
 
-    /// A payload that went by a single PUT and has company goes by multipart, with a new token.
+    /// Sends a payload again by multipart with a new token, because its single PUT has company.
     fn go_multipart_way(&mut self, w: u8) {
         let keeps_token = self.configuration.variant == Variant::WithoutNewToken;
         let writer = self.writer_mut(w);
-        writer.leftover = Some(Leftover { tag: writer.token.tag_of_put(), own: true });
+        writer.leftover = Some(ReplacedPayload { tag: writer.token.tag_of_put(), own: true });
         if !keeps_token {
             writer.token = writer.token.new_one();
         }
-        (writer.stage, writer.look) = (Stage::Rows, None);
-        self.go(w, Step::CreateUpload(Opening::First));
+        (writer.stage, writer.look) = (PayloadProgress::Rows, None);
+        self.go(w, ProtocolStep::CreateUpload(OpenTry::First));
     }
 }

@@ -1,30 +1,26 @@
 //! Step 2: the newest upload wins. Step 3: the grace.
 
-use super::is_no_such_upload;
-use crate::{
-    model::{
-        ids::Ids,
-        network::Sent,
-        variant::Variant,
-        world::World,
-        writer::{Ending, Opening, Step, Told, When},
-    },
-    server::Reply,
+use crate::model::{
+    ids::UploadSet,
+    network::{SentRequest, ServerAnswer},
+    variant::Variant,
+    world::NextState,
+    writer::{AbortTarget, LookMoment, OpenTry, ProtocolStep, WriterResult},
 };
 
-impl World<'_> {
-    /// `open_upload`: the upload is there; lists what is open beside it.
-    pub(super) fn upload_created(&mut self, w: u8, opening: Opening) {
-        let sent = Sent::CreateUpload(self.writer(w).token);
-        let Reply::UploadCreated(id) = self.apply(sent) else {
+impl NextState<'_> {
+    /// `open_upload`: the upload exists. Lists all uploads of the key.
+    pub(super) fn upload_created(&mut self, w: u8, opening: OpenTry) {
+        let sent = SentRequest::CreateUpload(self.writer(w).token);
+        let ServerAnswer::UploadCreated(id) = self.apply(sent) else {
             unreachable!("an upload is always created")
         };
-        self.writer_mut(w).upload = Some(u8::try_from(id).expect("ids are small"));
-        self.go(w, Step::ListUploads(opening));
+        self.writer_mut(w).upload = Some(id);
+        self.go(w, ProtocolStep::ListUploads(opening));
     }
 
-    /// `open_upload`: a later one than mine wins, once more I try; earlier ones are ended.
-    pub(super) fn uploads_listed(&mut self, w: u8, opening: Opening) {
+    /// `open_upload`: yields to a later upload, after a second try. Aborts earlier uploads.
+    pub(super) fn uploads_listed(&mut self, w: u8, opening: OpenTry) {
         let listed = self.state.listed();
         let mine = self.writer(w).upload.expect("it was created");
         if self.needs_grace(w) {
@@ -32,12 +28,12 @@ impl World<'_> {
         }
         let Some(at) = listed.iter().position(|id| *id == mine) else {
             self.writer_mut(w).upload = None;
-            return self.fail(w, Told::Conflict);
+            return self.fail(w, WriterResult::Conflict);
         };
-        let seen = if let Opening::Second(seen) = opening { seen } else { Ids::NONE };
+        let seen = if let OpenTry::Second(seen) = opening { seen } else { UploadSet::NONE };
         let variant = self.configuration.variant;
         if variant == Variant::YieldsToEveryUpload && listed.len() > 1 {
-            return self.fail(w, Told::Conflict);
+            return self.fail(w, WriterResult::Conflict);
         }
         let is_later = listed[at + 1..].iter().any(|id| !seen.contains(*id));
         if !is_later || variant == Variant::NewestDoesNotWin {
@@ -45,103 +41,116 @@ impl World<'_> {
             return self.end_others(w, others);
         }
         match opening {
-            Opening::First => {
+            OpenTry::First => {
                 self.writer_mut(w).upload = None;
-                self.end_uploads(w, Ending::Own, Ids::one(mine));
+                self.end_uploads(w, AbortTarget::Own, UploadSet::one(mine));
             }
-            Opening::Second(_) => self.fail(w, Told::Conflict),
+            OpenTry::Second(_) => self.fail(w, WriterResult::Conflict),
         }
     }
 
-    /// `end_others`: looks whether one of them has sealed.
-    fn end_others(&mut self, w: u8, others: Ids) {
-        let next = if others.is_empty() { Step::Part } else { Step::LookBeforeEnding(others) };
+    /// `end_others`: checks first whether one of the others has sealed.
+    fn end_others(&mut self, w: u8, others: UploadSet) {
+        let next = if others.is_empty() {
+            ProtocolStep::Part
+        } else {
+            ProtocolStep::LookBeforeEnding(others)
+        };
         self.go(w, next);
     }
 
-    /// `end_others`: whoever was here earlier is superseded.
-    pub(super) fn looked_before_ending(&mut self, w: u8, others: Ids) {
+    /// `end_others`: aborts the uploads of earlier attempts.
+    pub(super) fn looked_before_ending(&mut self, w: u8, others: UploadSet) {
         if self.state.is_sealed() {
-            return self.fail(w, Told::AlreadySealed);
+            return self.fail(w, WriterResult::AlreadySealed);
         }
-        // An echo of an upload that this attempt ended before is nobody.
+        // An upload that this attempt aborted before has no writer.
         let ended = self.writer(w).ended;
         self.writer_mut(w).ended_another |= !others.without(ended).is_empty();
-        self.end_uploads(w, Ending::Others, others);
+        self.end_uploads(w, AbortTarget::Others, others);
     }
 
-    fn end_uploads(&mut self, w: u8, ending: Ending, ids: Ids) {
-        self.go(w, Step::EndUploads(ending, ids, ids));
+    fn end_uploads(&mut self, w: u8, ending: AbortTarget, ids: UploadSet) {
+        self.go(w, ProtocolStep::EndUploads(ending, ids, ids));
     }
 
-    /// `end_uploads`: one abort was answered, with success or that the upload is not there.
-    pub(super) fn upload_ended(&mut self, w: u8, ending: Ending, todo: Ids, all: Ids) {
+    /// `end_uploads`: handles the answer to one abort: success, or no such upload.
+    pub(super) fn upload_ended(
+        &mut self,
+        w: u8,
+        ending: AbortTarget,
+        todo: UploadSet,
+        all: UploadSet,
+    ) {
         let id = todo.first().expect("one is left to end");
-        self.apply(Sent::Abort(id));
-        if ending == Ending::Others && self.needs_grace(w) {
+        self.apply(SentRequest::Abort(id));
+        if ending == AbortTarget::Others && self.needs_grace(w) {
             self.grace_begins(w);
         }
-        let todo = todo.without(Ids::one(id));
+        let todo = todo.without(UploadSet::one(id));
         if !todo.is_empty() {
-            self.go(w, Step::EndUploads(ending, todo, all));
+            self.go(w, ProtocolStep::EndUploads(ending, todo, all));
         } else if self.configuration.lists_again() {
-            self.go(w, Step::ListEnded(ending, all));
+            self.go(w, ProtocolStep::ListEnded(ending, all));
         } else {
-            // The listing that follows shows none of them; it is left out here.
+            // The following listing shows none of them, so the model skips it.
             self.all_ended(w, ending, all);
         }
     }
 
-    /// `end_uploads`: what is still listed is ended again.
-    pub(super) fn ended_listed(&mut self, w: u8, ending: Ending, all: Ids) {
-        let still = self.state.listed().into_iter().collect::<Ids>().within(all);
+    /// `end_uploads`: aborts uploads again that are still listed.
+    pub(super) fn ended_listed(&mut self, w: u8, ending: AbortTarget, all: UploadSet) {
+        let still = self.state.listed().into_iter().collect::<UploadSet>().within(all);
         if still.is_empty() {
             self.all_ended(w, ending, all);
         } else {
-            self.go(w, Step::EndUploads(ending, still, all));
+            self.go(w, ProtocolStep::EndUploads(ending, still, all));
         }
     }
 
-    fn all_ended(&mut self, w: u8, ending: Ending, all: Ids) {
+    fn all_ended(&mut self, w: u8, ending: AbortTarget, all: UploadSet) {
         if self.configuration.lists_again() {
             let ended = self.writer(w).ended.with(all);
             self.writer_mut(w).ended = ended;
         }
-        self.go(w, if ending == Ending::Own { Step::ListBefore } else { Step::Part });
+        self.go(
+            w,
+            if ending == AbortTarget::Own { ProtocolStep::ListBefore } else { ProtocolStep::Part },
+        );
     }
 
-    /// `open_upload`: what is there before the second try counts as earlier.
+    /// `open_upload`: uploads before the second try count as earlier.
     pub(super) fn listed_before(&mut self, w: u8) {
         let seen = self.state.listed().into_iter().collect();
-        self.go(w, Step::CreateUpload(Opening::Second(seen)));
+        self.go(w, ProtocolStep::CreateUpload(OpenTry::Second(seen)));
     }
 
-    /// The part is there; its upload may be gone.
+    /// Handles the answer to the part. Its upload may be gone.
     pub(super) fn part_taken(&mut self, w: u8) {
         let upload = self.writer(w).upload.expect("it was created");
-        let reply = self.apply(Sent::Part(self.writer(w).token, upload));
-        if is_no_such_upload(&reply) {
-            return self.fail(w, Told::Conflict);
+        let answer = self.apply(SentRequest::Part(self.writer(w).token, upload));
+        if answer.is_no_such_upload() {
+            return self.fail(w, WriterResult::Conflict);
         }
         self.clean_sees_part(upload);
-        self.wait_for_grace(w, When::BeforeComplete);
+        self.wait_for_grace(w, LookMoment::BeforeComplete);
     }
 
-    /// Step 3, and the look after it.
-    pub(super) fn wait_for_grace(&mut self, w: u8, when: When) {
+    /// Step 3 and the look after it.
+    pub(super) fn wait_for_grace(&mut self, w: u8, when: LookMoment) {
         if self.needs_grace(w) && self.configuration.variant != Variant::WithoutGrace {
-            self.go(w, Step::WaitForGrace(when));
+            self.go(w, ProtocolStep::WaitForGrace(when));
         } else {
             self.grace_waited(w, when);
         }
     }
 
-    /// Step 3 is over.
-    pub(super) fn grace_waited(&mut self, w: u8, when: When) {
+    /// Continues after step 3.
+    pub(super) fn grace_waited(&mut self, w: u8, when: LookMoment) {
         if self.configuration.variant == Variant::WithoutLookBeforeComplete {
-            self.go(w, Step::SendComplete);
+            self.go(w, ProtocolStep::SendComplete);
         } else {
-            self.go(w, Step::LookAtPayload(when));
+            self.go(w, ProtocolStep::LookAtPayload(when));
         }
     }
 
@@ -149,7 +158,7 @@ impl World<'_> {
         self.writer(w).leftover.is_some_and(|leftover| !leftover.own)
     }
 
-    /// `grace_left`: whether a slower writer may be behind what this one met.
+    /// `grace_left`: returns whether a slower writer may own the leftover or the upload.
     fn needs_grace(&self, w: u8) -> bool {
         let met_upload = self.writer(w).ended_another && !self.configuration.knows_enforced();
         self.met_leftover(w) || met_upload

@@ -1,74 +1,72 @@
-//! Step 6: the seal appears, or what became of it is said honestly.
+//! Step 6: the seal appears, or the attempt reports truthfully that it may not.
 
-use crate::{
-    model::{
-        time::Clock,
-        variant::Variant,
-        words::Name,
-        world::World,
-        writer::{Reason, Step, Told},
-    },
-    server::Reply,
+use crate::model::{
+    network::ServerAnswer,
+    time::ClockReading,
+    variant::Variant,
+    words::{ObjectName, token_of},
+    world::NextState,
+    writer::{LookReason, ProtocolStep, WriterResult},
 };
 
-impl World<'_> {
-    /// `until_sealed`: sends the seal while the look is young, else looks again.
-    pub(in crate::model) fn send_seal(&mut self, w: u8, reason: Reason) {
+impl NextState<'_> {
+    /// `until_sealed`: sends the seal while the look is young, otherwise looks again.
+    pub(in crate::model) fn send_seal(&mut self, w: u8, reason: LookReason) {
         let young = match self.configuration.variant {
             Variant::WithoutDeadline => self.writer(w).look.is_some(),
             _ => self.is_in_time(w),
         };
         if young {
-            self.go(w, Step::Seal);
+            self.go(w, ProtocolStep::Seal);
         } else {
             self.look_once_more(w, reason);
         }
     }
 
-    /// The seal's PUT is answered.
+    /// Handles the answer to the seal's PUT.
     pub(super) fn seal(&mut self, w: u8) {
-        let reply = self.apply(self.writer(w).request().expect("it was sent"));
-        if matches!(reply, Reply::Created(_)) {
+        let answer = self.apply(self.writer(w).request().expect("it was sent"));
+        if answer == ServerAnswer::Created {
             return self.evidence(w);
         }
         match self.configuration.variant {
-            Variant::DecidesByStatus => self.over(w, Told::AlreadySealed),
-            Variant::AnySealIsMine => self.over(w, Told::Sealed),
+            Variant::DecidesByStatus => self.over(w, WriterResult::AlreadySealed),
+            Variant::AnySealIsMine => self.over(w, WriterResult::Sealed),
             _ => self.doubt_seal(w),
         }
     }
 
-    /// The seal may appear or not: looks at it.
+    /// Reads the seal, which may or may not appear.
     pub(in crate::model) fn doubt_seal(&mut self, w: u8) {
         self.writer_mut(w).seal_in_doubt = true;
-        self.go(w, Step::ReadSeal);
+        self.go(w, ProtocolStep::ReadSeal);
     }
 
-    /// `look_at_seal`: GET of the seal is answered.
+    /// `look_at_seal`: handles the answer to GET of the seal.
     pub(super) fn look_at_seal(&mut self, w: u8) {
-        let found = self.state.bucket.objects.get(&Name::Seal).map(|stored| stored.token);
+        let found = self.state.bucket.objects.get(&ObjectName::Seal).map(token_of);
         match found {
             Some(token) if token == self.writer(w).token => self.evidence(w),
-            Some(_) => self.over(w, Told::AlreadySealed),
-            None => self.send_seal(w, Reason::SealInDoubt),
+            Some(_) => self.over(w, WriterResult::AlreadySealed),
+            None => self.send_seal(w, LookReason::SealInDoubt),
         }
     }
 
-    /// `evidence`: within the grace that settles it; later it takes one more look.
+    /// `evidence`: accepts the own seal within the grace; later it looks once more.
     fn evidence(&mut self, w: u8) {
         let skips = self.configuration.variant == Variant::WithoutLookAfterLateEvidence;
         if skips || self.is_in_time(w) {
-            self.over(w, Told::Sealed);
+            self.over(w, WriterResult::Sealed);
         } else {
-            self.look_once_more(w, Reason::LateEvidence);
+            self.look_once_more(w, LookReason::LateEvidence);
         }
     }
 
-    /// The deadline passed before the seal was sent: looks again.
+    /// Looks again, because the deadline passed before the seal was sent.
     pub(in crate::model) fn too_late_to_seal(&mut self, w: u8) {
-        self.clock = Clock::Late;
+        self.clock = ClockReading::Late;
         let in_doubt = self.writer(w).seal_in_doubt;
-        let reason = if in_doubt { Reason::SealInDoubt } else { Reason::BeforeSeal };
+        let reason = if in_doubt { LookReason::SealInDoubt } else { LookReason::BeforeSeal };
         self.look_once_more(w, reason);
     }
 }

@@ -5,21 +5,21 @@ use rawsink::{
     PartitionReader, Result,
     consume::open_current,
     layout::Place,
-    validate::{Missing, Rules, validate},
+    validate::{self, Missing, Rules},
 };
 
 use super::{in_process, wait};
 use crate::simulation::{
-    auditor::Seen,
-    coverage::Kind,
-    plan::{Observer, Role, Run},
-    process::Here,
-    state::State,
-    world::Shared,
+    auditor::ReadResult,
+    encounters::EncounterKind,
+    handle::ProcessHandle,
+    plan::{ObserverRole, PlannedObserver, PlannedRun},
+    state::MemoryState,
+    world::SharedWorld,
 };
 
-/// Looks at runs again and again.
-pub(super) async fn keep_looking(world: Shared, number: usize, observer: Observer) {
+/// Observes runs several times.
+pub(super) async fn keep_looking(world: SharedWorld, number: usize, observer: PlannedObserver) {
     wait(&world, observer.start).await;
     for time in 0..observer.times {
         let (process, run) = {
@@ -27,37 +27,37 @@ pub(super) async fn keep_looking(world: Shared, number: usize, observer: Observe
             let runs = world.plan.runs.len() as u64;
             let run = usize::try_from(world.random.below(runs)).expect("an index");
             let name = format!("{:?} {number}.{time}", observer.role);
-            (world.process(name), world.plan.runs[run].clone())
+            (world.start_process(name), world.plan.runs[run].clone())
         };
-        let here = Here { world: world.clone(), id: process };
+        let here = ProcessHandle { world: world.clone(), id: process };
         let kind = match observer.role {
-            Role::Reader => Kind::Reader,
-            Role::Validator => Kind::Validator,
-            Role::Consumer => Kind::Consumer,
+            ObserverRole::Reader => EncounterKind::Reader,
+            ObserverRole::Validator => EncounterKind::Validator,
+            ObserverRole::Consumer => EncounterKind::Consumer,
         };
         let job = async move {
             match observer.role {
-                Role::Reader => look(&here, &run).await,
-                Role::Validator => judge(&here, &run).await,
-                Role::Consumer => consume(&here, &run).await,
+                ObserverRole::Reader => look(&here, &run).await,
+                ObserverRole::Validator => judge(&here, &run).await,
+                ObserverRole::Consumer => consume(&here, &run).await,
             }
         };
         let outcome = in_process(&world, process, job).await.unwrap_or("killed");
         let gap = {
             let mut world = world.lock();
-            world.coverage.met(kind, outcome);
+            world.encounters.met(kind, outcome);
             world.random.up_to(observer.gap)
         };
         wait(&world, gap).await;
     }
 }
 
-/// Reads a run when nobody else is there.
-pub(super) async fn read_alone(world: &Shared, run: usize) {
+/// Reads a run when no other process is active.
+pub(super) async fn read_alone(world: &SharedWorld, run: usize) {
     let (here, run) = {
         let mut locked = world.lock();
-        let process = locked.process("alone".to_owned());
-        (Here { world: world.clone(), id: process }, locked.plan.runs[run].clone())
+        let process = locked.start_process("alone".to_owned());
+        (ProcessHandle { world: world.clone(), id: process }, locked.plan.runs[run].clone())
     };
     let outcome = read(&here, &run).await;
     let mut world = world.lock();
@@ -68,14 +68,14 @@ pub(super) async fn read_alone(world: &Shared, run: usize) {
 }
 
 /// Lists the runs, or reads one.
-async fn look(here: &Here, run: &Run) -> &'static str {
+async fn look(here: &ProcessHandle, run: &PlannedRun) -> &'static str {
     let lists = here.world.lock().random.happens(200);
     if lists { list(here, run).await } else { read(here, run).await }
 }
 
-async fn list(here: &Here, run: &Run) -> &'static str {
+async fn list(here: &ProcessHandle, run: &PlannedRun) -> &'static str {
     let partition = Place::of_partition(&run.key).to_string();
-    let since = here.world.lock().auditor.moment(&run.prefix, &partition);
+    let since = here.world.lock().auditor.snapshot(&run.prefix, &partition);
     let listed = here.sink().list_runs(&run.key).await;
     let mut world = here.world.lock();
     match listed {
@@ -91,9 +91,9 @@ async fn list(here: &Here, run: &Run) -> &'static str {
     }
 }
 
-async fn read(here: &Here, run: &Run) -> &'static str {
+async fn read(here: &ProcessHandle, run: &PlannedRun) -> &'static str {
     let partition = Place::of_partition(&run.key).to_string();
-    let since = here.world.lock().auditor.moment(&run.prefix, &partition);
+    let since = here.world.lock().auditor.snapshot(&run.prefix, &partition);
     let opened = here.sink().open_partition(&run.key, &run.id).await;
     let outcome = match opened {
         Ok(mut reader) => read_all(here, &mut reader).await.map(|rows| (reader, rows)),
@@ -109,19 +109,19 @@ async fn read(here: &Here, run: &Run) -> &'static str {
             let misled = world.processes[here.id.0].misled;
             world.auditor.refused(&run.prefix, since, error.kind(), misled);
             let name = world.name_of(here.id);
-            world.tell(&name, || format!("is told: {error:?}"));
+            world.trace(&name, || format!("gets {error:?}"));
             error.kind().name()
         }
     }
 }
 
-fn seen<'s>(prefix: &'s str, reader: &'s PartitionReader, payload: &'s [u8]) -> Seen<'s> {
+fn seen<'s>(prefix: &'s str, reader: &'s PartitionReader, payload: &'s [u8]) -> ReadResult<'s> {
     let token = reader.seal().map_or("", |seal| seal.writer.as_str());
-    Seen { prefix, token, attempt: reader.metadata().integer("attempt"), payload }
+    ReadResult { prefix, token, attempt: reader.metadata().integer("attempt"), payload }
 }
 
-/// Reads to the end, in one of the ways to do so.
-async fn read_all(here: &Here, reader: &mut PartitionReader) -> Result<BytesMut> {
+/// Reads to the end, by rows or by chunks.
+async fn read_all(here: &ProcessHandle, reader: &mut PartitionReader) -> Result<BytesMut> {
     let by_rows = here.world.lock().random.happens(500);
     let mut payload = BytesMut::new();
     if by_rows {
@@ -137,19 +137,19 @@ async fn read_all(here: &Here, reader: &mut PartitionReader) -> Result<BytesMut>
     Ok(payload)
 }
 
-async fn judge(here: &Here, run: &Run) -> &'static str {
+async fn judge(here: &ProcessHandle, run: &PlannedRun) -> &'static str {
     let partition = Place::of_partition(&run.key).to_string();
-    let since = here.world.lock().auditor.moment(&run.prefix, &partition);
+    let since = here.world.lock().auditor.snapshot(&run.prefix, &partition);
     let sink = here.sink();
     let records = here.world.lock().random.happens(200);
     let missing = if records { Missing::Record } else { Missing::Error };
     let rules = Rules { missing, ..Rules::default() };
-    let judged = validate(&sink, &State(here.clone()), &run.key, &run.id, rules).await;
+    let judged = validate::run(&sink, &MemoryState(here.clone()), &run.key, &run.id, rules).await;
     let mut world = here.world.lock();
     let misled = world.processes[here.id.0].misled;
     match judged {
         Ok(validation) if validation.passed() => "passed",
-        // A run that was not there, and whose absence was to be recorded.
+        // The run did not exist, and the caller asked to record that.
         Ok(_) if records && !since.sealed() => "missing recorded",
         Ok(validation) => {
             world.auditor.failed(&run.prefix, misled, &validation.faults);
@@ -162,11 +162,11 @@ async fn judge(here: &Here, run: &Run) -> &'static str {
     }
 }
 
-async fn consume(here: &Here, run: &Run) -> &'static str {
+async fn consume(here: &ProcessHandle, run: &PlannedRun) -> &'static str {
     let partition = Place::of_partition(&run.key).to_string();
-    let since = here.world.lock().auditor.moment(&run.prefix, &partition);
+    let since = here.world.lock().auditor.snapshot(&run.prefix, &partition);
     let sink = here.sink();
-    let opened = open_current(&sink, &State(here.clone()), &run.key).await;
+    let opened = open_current(&sink, &MemoryState(here.clone()), &run.key).await;
     let outcome = match opened {
         Ok(mut reader) => read_all(here, &mut reader).await.map(|rows| (reader, rows)),
         Err(error) => Err(error),

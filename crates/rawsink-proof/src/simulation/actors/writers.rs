@@ -1,29 +1,30 @@
-//! Writers: each attempt is a process of its own, and some of them try again.
+//! Writers: each attempt is a process, and some writers try again.
 
 use futures_util::future::{self, Either};
-use rawsink::{ErrorKind, Metadata, Result, Sealed, config::LeftoverPolicy};
+use rawsink::{ErrorKind, Metadata, Result, Sealed, store::LeftoverPolicy};
 
 use super::{in_process, wait};
 use crate::simulation::{
-    auditor::{self, AttemptId, Told},
-    coverage::Kind,
-    plan::{Ending, PART_ROWS, Run, Writer},
-    process::Here,
+    auditor::{self, WriterOutcome},
+    encounters::EncounterKind,
+    handle::ProcessHandle,
+    ids::AttemptId,
+    plan::{PART_ROWS, PlannedRun, PlannedWriter, WriterEnding},
     time::MINUTE,
-    world::Shared,
+    world::SharedWorld,
 };
 
 /// One attempt at a run.
 #[derive(Debug, Clone)]
-struct Attempt {
+struct AttemptJob {
     id: AttemptId,
-    run: Run,
+    run: PlannedRun,
     lines: Vec<String>,
-    writer: Writer,
+    writer: PlannedWriter,
 }
 
-/// Writes a run, and tries again as a scheduler would.
-pub(super) async fn keep_trying(world: Shared, number: usize, mut writer: Writer) {
+/// Writes a run and tries again, as a scheduler does.
+pub(super) async fn keep_trying(world: SharedWorld, number: usize, mut writer: PlannedWriter) {
     wait(&world, writer.start).await;
     for restart in 0..=writer.restarts {
         let name = format!("writer {number}.{restart}");
@@ -36,24 +37,24 @@ pub(super) async fn keep_trying(world: Shared, number: usize, mut writer: Writer
             let longest = 20 * world.plan.tempo + 10 * MINUTE;
             world.random.up_to(longest)
         };
-        writer.ending = Ending::Seal;
+        writer.ending = WriterEnding::Seal;
         wait(&world, gap).await;
     }
 }
 
-/// Lets a lone writer seal a run, which it can, unless the run is sealed (G09).
-pub(super) async fn write_alone(world: &Shared, run: usize) {
+/// Lets a lone writer seal a run, which must succeed unless the run is sealed (G09).
+pub(super) async fn write_alone(world: &SharedWorld, run: usize) {
     let (rows, conditions) = {
         let mut world = world.lock();
         let rows = world.random.pick(&[0, 1, PART_ROWS - 1, PART_ROWS, 2 * PART_ROWS + 1]);
-        (rows, world.plan.settings.complete_conditions)
+        (rows, world.plan.settings.complete_conditions())
     };
-    let writer = Writer {
+    let writer = PlannedWriter {
         run,
         start: 0,
         rows,
         row_gap: 0,
-        ending: Ending::Seal,
+        ending: WriterEnding::Seal,
         leftover: LeftoverPolicy::Replace,
         conditions,
         restarts: 0,
@@ -66,8 +67,8 @@ pub(super) async fn write_alone(world: &Shared, run: usize) {
     };
     let told = run_attempt(world, "alone".to_owned(), &writer).await;
     let right = match &told {
-        Some(Told::Sealed(_)) => !sealed,
-        Some(Told::Failed(kind, _)) => sealed && *kind == ErrorKind::AlreadySealed,
+        Some(WriterOutcome::Sealed(_)) => !sealed,
+        Some(WriterOutcome::Failed(kind, _)) => sealed && *kind == ErrorKind::AlreadySealed,
         _ => false,
     };
     if !right {
@@ -85,56 +86,64 @@ enum Again {
     No,
 }
 
-async fn attempt(world: &Shared, name: String, writer: &Writer) -> Again {
+async fn attempt(world: &SharedWorld, name: String, writer: &PlannedWriter) -> Again {
     match run_attempt(world, name, writer).await {
-        Some(Told::Sealed(_) | Told::Failed(ErrorKind::AlreadySealed, _)) => Again::No,
+        Some(WriterOutcome::Sealed(_) | WriterOutcome::Failed(ErrorKind::AlreadySealed, _)) => {
+            Again::No
+        }
         _ => Again::Yes,
     }
 }
 
-/// Makes one attempt; `None` where its process was killed.
-async fn run_attempt(world: &Shared, name: String, writer: &Writer) -> Option<Told> {
+/// Makes one attempt; returns `None` if its process is killed.
+async fn run_attempt(
+    world: &SharedWorld,
+    name: String,
+    writer: &PlannedWriter,
+) -> Option<WriterOutcome> {
     let (here, attempt) = {
         let mut locked = world.lock();
-        let process = locked.process(name);
+        let process = locked.start_process(name);
         let run = locked.plan.runs[writer.run].clone();
         let id = locked.auditor.attempt(&run.prefix, process, writer.ending);
         locked.processes[process.0].attempt = Some(id);
         let row = |n| format!("{{\"attempt\":\"{:05}\",\"n\":\"{n:05}\"}}", id.0);
         let lines: Vec<String> = (0..writer.rows).map(row).collect();
         locked.auditor.writes(id, auditor::payload(&lines));
-        let here = Here { world: world.clone(), id: process };
-        (here, Attempt { id, run, lines, writer: writer.clone() })
+        let here = ProcessHandle { world: world.clone(), id: process };
+        (here, AttemptJob { id, run, lines, writer: writer.clone() })
     };
     let (id, process) = (attempt.id, here.id);
     let told = in_process(world, process, write(here, attempt)).await;
     let mut locked = world.lock();
     if locked.auditor.went_both_ways(id) {
-        locked.coverage.path("went the multipart way after a single PUT");
+        locked.encounters.path("went the multipart way after a single PUT");
     }
-    if locked.auditor.ended_another(id) {
-        locked.coverage.path("ended another's upload");
+    if locked.auditor.aborted_another(id) {
+        locked.encounters.path("aborted another's upload");
     }
-    locked.coverage.met(Kind::Writer, told.as_ref().map_or("killed", Told::name));
+    locked
+        .encounters
+        .met(EncounterKind::Writer, told.as_ref().map_or("killed", WriterOutcome::name));
     told
 }
 
-async fn write(here: Here, attempt: Attempt) -> Told {
+async fn write(here: ProcessHandle, attempt: AttemptJob) -> WriterOutcome {
     let told = match write_rows(&here, &attempt).await {
-        Ok(Some(sealed)) => Told::Sealed(sealed),
-        Ok(None) => Told::Nothing,
-        Err(error) => Told::Failed(error.kind(), error.to_string()),
+        Ok(Some(sealed)) => WriterOutcome::Sealed(sealed),
+        Ok(None) => WriterOutcome::Nothing,
+        Err(error) => WriterOutcome::Failed(error.kind(), error.to_string()),
     };
-    here.tell(|| format!("is told: {told:?}"));
+    here.trace(|| format!("result: {told:?}"));
     let mut world = here.world.lock();
     let world = &mut *world;
     world.auditor.told(attempt.id, told.clone(), &world.server);
     told
 }
 
-/// Writes and seals; `None` where the writer ends without an outcome.
-async fn write_rows(here: &Here, attempt: &Attempt) -> Result<Option<Sealed>> {
-    let Attempt { run, writer: plan, .. } = attempt;
+/// Writes and seals; returns `None` if the writer ends without a result.
+async fn write_rows(here: &ProcessHandle, attempt: &AttemptJob) -> Result<Option<Sealed>> {
+    let AttemptJob { run, writer: plan, .. } = attempt;
     let sink = here.sink_with(plan.leftover, plan.conditions);
     let mut writer = sink.write_partition(&run.key, &run.id).await?;
     for line in &attempt.lines {
@@ -146,21 +155,21 @@ async fn write_rows(here: &Here, attempt: &Attempt) -> Result<Option<Sealed>> {
     }
     let metadata = Metadata::for_run(&run.key, &run.id).field("attempt", &attempt.id.0);
     match plan.ending {
-        Ending::Seal => writer.finalize(metadata.build()?).await.map(Some),
-        Ending::Abort => {
+        WriterEnding::Seal => writer.finalize(metadata.build()?).await.map(Some),
+        WriterEnding::Abort => {
             writer.abort().await;
             Ok(None)
         }
-        Ending::Drop => Ok(None),
-        Ending::DropSealing(after) => {
+        WriterEnding::Drop => Ok(None),
+        WriterEnding::DropSealing(after) => {
             let sealing = Box::pin(writer.finalize(metadata.build()?));
             match future::select(sealing, Box::pin(here.wait(after))).await {
                 Either::Left((sealed, _)) => sealed.map(Some),
                 Either::Right(_) => Ok(None),
             }
         }
-        Ending::BadRow => writer.write_payload_line(b"no JSON").await.map(|()| None),
-        Ending::BadMetadata => {
+        WriterEnding::BadRow => writer.write_payload_line(b"no JSON").await.map(|()| None),
+        WriterEnding::BadMetadata => {
             let metadata = metadata.field("run_id", "another").build()?;
             writer.finalize(metadata).await.map(Some)
         }

@@ -1,53 +1,50 @@
-//! What each writer sent and was told: G04, G05, G06, G08, G18.
+//! The requests and results of each writer: G04, G05, G06, G08, G18.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use fake_s3::UploadId;
 use rawsink::{Error, ErrorKind, Sealed};
 
-use super::{AttemptId, Auditor, run_of};
-use crate::{
-    server::UploadId,
-    simulation::{
-        options::Lateness,
-        plan::Ending,
-        process::ProcessId,
-        requests::{Bucket, Reply, Request},
-        serving::live,
-    },
+use super::{Auditor, run_of};
+use crate::simulation::{
+    ids::{AttemptId, ProcessId},
+    options::Lateness,
+    plan::WriterEnding,
+    requests::{Request, ServerReply, SimBucket},
 };
 
-/// What is known of an attempt.
+/// The history of an attempt.
 #[derive(Debug)]
-pub(super) struct Attempt {
+pub(super) struct AttemptRecord {
     pub(super) run: String,
     pub(super) process: ProcessId,
-    /// Its rows, as the payload that it means to seal.
+    /// The payload that it plans to seal.
     pub(super) payload: Bytes,
-    pub(super) ending: Ending,
-    pub(super) told: Option<Told>,
+    pub(super) ending: WriterEnding,
+    pub(super) told: Option<WriterOutcome>,
     killed: bool,
-    /// Uploads that it knows to be its own.
+    /// Uploads that it created.
     uploads: BTreeSet<UploadId>,
-    /// Of these, those whose Complete it sent.
+    /// Uploads whose Complete it sent.
     completed: BTreeSet<UploadId>,
-    /// Whether it told the server to end an upload that was not its own.
-    ended_another: bool,
-    /// Uploads of its own that it told the server to end, whatever became of that.
-    told_to_end: BTreeSet<UploadId>,
+    /// Whether it sent an abort of another attempt's upload.
+    aborted_another: bool,
+    /// Its uploads whose abort it sent.
+    aborts_sent: BTreeSet<UploadId>,
 }
 
-/// What a writer was told.
+/// The result of a writer.
 #[derive(Debug, Clone)]
-pub(in crate::simulation) enum Told {
+pub(in crate::simulation) enum WriterOutcome {
     Sealed(Sealed),
-    /// The kind, and the message.
+    /// The kind and the message of the error.
     Failed(ErrorKind, String),
-    /// It ended the attempt itself, or forgot it.
+    /// It aborted or dropped the attempt.
     Nothing,
 }
 
-impl From<Result<Sealed, Error>> for Told {
+impl From<Result<Sealed, Error>> for WriterOutcome {
     fn from(outcome: Result<Sealed, Error>) -> Self {
         match outcome {
             Ok(sealed) => Self::Sealed(sealed),
@@ -56,7 +53,7 @@ impl From<Result<Sealed, Error>> for Told {
     }
 }
 
-impl Told {
+impl WriterOutcome {
     /// Returns the name of the outcome.
     pub(in crate::simulation) fn name(&self) -> &'static str {
         match self {
@@ -66,25 +63,25 @@ impl Told {
         }
     }
 
-    /// Tells whether the seal may appear after this was told (G06), by who meant to end so (G08).
-    pub(super) fn leaves_open(&self, ending: Ending) -> bool {
+    /// Returns whether the seal may appear later (G06), for a planned ending (G08).
+    pub(super) fn leaves_open(&self, ending: WriterEnding) -> bool {
         match self {
             Self::Sealed(_) => true,
-            Self::Nothing => matches!(ending, Ending::DropSealing(_)),
+            Self::Nothing => matches!(ending, WriterEnding::DropSealing(_)),
             Self::Failed(kind, _) => matches!(kind, ErrorKind::Unknown | ErrorKind::Corrupt),
         }
     }
 }
 
 impl Auditor {
-    /// Begins an attempt.
+    /// Begins the record of an attempt.
     pub(in crate::simulation) fn attempt(
         &mut self,
         run: &str,
         process: ProcessId,
-        ending: Ending,
+        ending: WriterEnding,
     ) -> AttemptId {
-        self.attempts.push(Attempt {
+        self.attempts.push(AttemptRecord {
             run: run.to_owned(),
             process,
             payload: Bytes::new(),
@@ -93,13 +90,13 @@ impl Auditor {
             killed: false,
             uploads: BTreeSet::new(),
             completed: BTreeSet::new(),
-            ended_another: false,
-            told_to_end: BTreeSet::new(),
+            aborted_another: false,
+            aborts_sent: BTreeSet::new(),
         });
         AttemptId(self.attempts.len() - 1)
     }
 
-    /// Notes the rows that an attempt is going to write.
+    /// Notes the payload that an attempt plans to seal.
     pub(in crate::simulation) fn writes(&mut self, attempt: AttemptId, payload: Bytes) {
         self.attempts[attempt.0].payload = payload;
     }
@@ -111,17 +108,17 @@ impl Auditor {
         }
     }
 
-    /// Notes what is sent.
+    /// Notes a request.
     pub(in crate::simulation) fn sent(
         &mut self,
         attempt: Option<AttemptId>,
         request: &Request,
-        server: &Bucket,
+        server: &SimBucket,
     ) {
         let Some(id) = attempt else {
             if !matches!(request, Request::List { .. } | Request::Head { .. } | Request::Get { .. })
             {
-                self.violate(format!("G12: somebody who does not write sent {request:?}"));
+                self.violate(format!("G12: a process that does not write sent {request:?}"));
             }
             return;
         };
@@ -145,9 +142,9 @@ impl Auditor {
             Request::Abort { upload } => {
                 let attempt = &mut self.attempts[id.0];
                 if attempt.uploads.contains(upload) {
-                    attempt.told_to_end.insert(*upload);
+                    attempt.aborts_sent.insert(*upload);
                 } else {
-                    attempt.ended_another = true;
+                    attempt.aborted_another = true;
                 }
                 return self.uses(id, *upload, server);
             }
@@ -158,8 +155,8 @@ impl Auditor {
         }
     }
 
-    /// Notes that an attempt uses an upload.
-    fn uses(&mut self, id: AttemptId, upload: UploadId, server: &Bucket) {
+    /// Checks the upload that an attempt uses.
+    fn uses(&mut self, id: AttemptId, upload: UploadId, server: &SimBucket) {
         let run = &self.attempts[id.0].run;
         let other = server.uploads.get(&upload).filter(|upload| run_of(&upload.key) != run);
         if let Some(other) = other {
@@ -167,36 +164,48 @@ impl Auditor {
         }
     }
 
-    /// Notes what a process heard.
-    pub(in crate::simulation) fn heard(&mut self, attempt: Option<AttemptId>, reply: &Reply) {
-        if let (Some(attempt), Reply::UploadCreated(upload)) = (attempt, reply) {
+    /// Notes an answer.
+    pub(in crate::simulation) fn heard(&mut self, attempt: Option<AttemptId>, reply: &ServerReply) {
+        if let (Some(attempt), ServerReply::UploadCreated(upload)) = (attempt, reply) {
             self.attempts[attempt.0].uploads.insert(*upload);
         }
     }
 
-    /// Notes what a writer was told, and compares it with what is there.
-    pub(in crate::simulation) fn told(&mut self, id: AttemptId, told: Told, server: &Bucket) {
+    /// Notes the result of a writer, and compares it with the bucket.
+    pub(in crate::simulation) fn told(
+        &mut self,
+        id: AttemptId,
+        told: WriterOutcome,
+        server: &SimBucket,
+    ) {
         let attempt = &mut self.attempts[id.0];
         attempt.told = Some(told.clone());
         let (prefix, ending) = (attempt.run.clone(), attempt.ending);
         let seal = self.run(&prefix).seal.clone();
         let mine = seal.as_ref().is_some_and(|seal| seal.attempt == Some(id));
         match told {
-            Told::Sealed(sealed) => {
+            WriterOutcome::Sealed(sealed) => {
                 let Some(seal) = seal.filter(|_| mine) else {
-                    return self.violate(format!("G04: {sealed:?} was told, and it is not there"));
+                    return self.violate(format!(
+                        "G04: a writer got {sealed:?}, and its seal does not exist"
+                    ));
                 };
                 if seal.token != sealed.writer {
-                    self.violate(format!("G04: {sealed:?} was told, {} is there", seal.token));
+                    self.violate(format!(
+                        "G04: a writer got {sealed:?}, and the seal is {}",
+                        seal.token
+                    ));
                 }
                 self.told_sealed(id, &prefix, server);
             }
-            Told::Failed(kind, message) => {
+            WriterOutcome::Failed(kind, message) => {
                 if mine && !matches!(kind, ErrorKind::Unknown | ErrorKind::Corrupt) {
-                    self.violate(format!("G06: {kind} was told and the seal is there: {message}"));
+                    self.violate(format!(
+                        "G06: a writer got {kind}, and its seal exists: {message}"
+                    ));
                 }
                 if kind == ErrorKind::AlreadySealed && seal.is_none() {
-                    self.violate("G01: AlreadySealed was told, and no seal is there".to_owned());
+                    self.violate("G01: a writer got AlreadySealed, and no seal exists".to_owned());
                 }
                 let vandalised = self.run(&prefix).vandalised;
                 let is_bug = matches!(kind, ErrorKind::Internal | ErrorKind::Closed)
@@ -204,43 +213,44 @@ impl Auditor {
                         && !vandalised
                         && self.lateness == Lateness::Assumed;
                 if is_bug {
-                    self.violate(format!("G05: {kind} was told: {message}"));
+                    self.violate(format!("G05: a writer got {kind}: {message}"));
                 }
-                let is_wrong = matches!(ending, Ending::BadRow | Ending::BadMetadata)
+                let is_wrong = matches!(ending, WriterEnding::BadRow | WriterEnding::BadMetadata)
                     && kind == ErrorKind::Invalid;
                 if self.is_surprise(kind) && !is_wrong {
                     self.violate(format!(
-                        "{kind} was told, and nothing is set up wrong: {message}"
+                        "a writer got {kind}, and the settings are right: {message}"
                     ));
                 }
             }
-            Told::Nothing => {}
+            WriterOutcome::Nothing => {}
         }
     }
 
-    fn told_sealed(&mut self, id: AttemptId, prefix: &str, server: &Bucket) {
+    fn told_sealed(&mut self, id: AttemptId, prefix: &str, server: &SimBucket) {
         let earlier = self.run_mut(prefix).told.replace(id);
         if let Some(earlier) = earlier.filter(|earlier| *earlier != id) {
             self.violate(format!("G04: {earlier:?} and {id:?} were both told sealed"));
         }
-        let there = self.run(prefix).payload(server).map(|stored| &stored.body.0);
-        let whole = there == Some(&self.attempts[id.0].payload);
+        let current = self.run(prefix).payload(server).map(|object| &object.body);
+        let whole = current == Some(&self.attempts[id.0].payload);
         if !whole && !self.run(prefix).vandalised {
-            self.violate(format!("G05: sealed was told, and other rows are there: {there:?}"));
+            self.violate(format!("G05: a writer got \"sealed\", and the rows differ: {current:?}"));
         }
     }
 
-    /// Looks for uploads that ought to have been ended (G08), when everything has come to rest.
-    pub(in crate::simulation) fn look_for_leaks(&mut self, server: &Bucket) {
+    /// Looks for uploads that their writers should have aborted (G08), at the end.
+    pub(in crate::simulation) fn look_for_leaks(&mut self, server: &SimBucket) {
         let mut leaks = Vec::new();
-        for (upload, open) in live(server) {
-            let Some(owner) = self.tokens.get(&open.token) else { continue };
+        for (upload, open) in server.open_uploads() {
+            let token = open.metadata.as_ref();
+            let Some(owner) = token.and_then(|token| self.tokens.get(token)) else { continue };
             let attempt = &self.attempts[owner.0];
             let excused = attempt.killed
-                || attempt.ended_another
-                || attempt.completed.contains(upload)
-                || attempt.told_to_end.contains(upload)
-                || !attempt.uploads.contains(upload);
+                || attempt.aborted_another
+                || attempt.completed.contains(&upload)
+                || attempt.aborts_sent.contains(&upload)
+                || !attempt.uploads.contains(&upload);
             if !excused {
                 leaks.push(format!("G08: {owner:?} left upload {upload:016x}: {:?}", attempt.told));
             }
@@ -250,13 +260,13 @@ impl Auditor {
         }
     }
 
-    /// Tells whether an attempt had more than one token: it went the multipart way as well.
+    /// Returns whether an attempt had two tokens: it also took the multipart way.
     pub(in crate::simulation) fn went_both_ways(&self, id: AttemptId) -> bool {
         self.tokens.values().filter(|owner| **owner == id).count() > 1
     }
 
-    /// Tells whether an attempt ended another's upload.
-    pub(in crate::simulation) fn ended_another(&self, id: AttemptId) -> bool {
-        self.attempts[id.0].ended_another
+    /// Returns whether an attempt aborted another attempt's upload.
+    pub(in crate::simulation) fn aborted_another(&self, id: AttemptId) -> bool {
+        self.attempts[id.0].aborted_another
     }
 }

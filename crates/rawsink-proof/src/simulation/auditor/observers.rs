@@ -1,41 +1,42 @@
-//! What readers, validators and consumers were shown: G01, G05, G10, G13, G14, G15.
+//! The results of readers, validators and consumers: G01, G05, G10, G13, G14, G15.
 
 use rawsink::{
     ErrorKind, RunId,
     state::{Outcome, Record, Status, Verdict},
 };
 
-use super::{AttemptId, Auditor};
+use super::Auditor;
+use crate::simulation::ids::AttemptId;
 
-/// What is known of a logical partition's state.
+/// The history of a logical partition's state.
 #[derive(Debug, Default)]
-pub(super) struct Authority {
-    /// How often it was judged.
+pub(super) struct AuthorityHistory {
+    /// The number of verdicts.
     verdicts: u64,
-    /// Who had authority, one after the other; `None` where nobody had.
+    /// The runs that had authority, in order; `None` for none.
     history: Vec<Option<RunId>>,
 }
 
-/// A verdict, as the state took it.
+/// A change of the state by a verdict.
 #[derive(Debug)]
-pub(in crate::simulation) struct Judged<'j> {
-    /// The record before, as it truly was.
+pub(in crate::simulation) struct StateChange<'j> {
+    /// The true record before.
     pub(in crate::simulation) before: Option<&'j Record>,
     pub(in crate::simulation) verdict: &'j Verdict,
     pub(in crate::simulation) after: &'j Record,
 }
 
-/// A moment to which later answers are compared.
+/// A moment to which later results are compared.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::simulation) struct Since {
+pub(in crate::simulation) struct Snapshot {
     sealed: bool,
-    /// How many changes of authority there had been.
+    /// The number of changes of authority so far.
     changes: usize,
 }
 
-/// What a reader saw of a run.
+/// What a reader got.
 #[derive(Debug)]
-pub(in crate::simulation) struct Seen<'s> {
+pub(in crate::simulation) struct ReadResult<'s> {
     pub(in crate::simulation) prefix: &'s str,
     /// The token in the seal.
     pub(in crate::simulation) token: &'s str,
@@ -44,22 +45,22 @@ pub(in crate::simulation) struct Seen<'s> {
     pub(in crate::simulation) payload: &'s [u8],
 }
 
-impl Since {
-    /// Tells whether the run was sealed then.
+impl Snapshot {
+    /// Returns whether the run was sealed then.
     pub(in crate::simulation) fn sealed(self) -> bool {
         self.sealed
     }
 }
 
 impl Auditor {
-    /// Returns a moment to compare with.
-    pub(in crate::simulation) fn moment(&self, prefix: &str, partition: &str) -> Since {
+    /// Returns the current moment.
+    pub(in crate::simulation) fn snapshot(&self, prefix: &str, partition: &str) -> Snapshot {
         let history = self.authority.get(partition).map_or(0, |known| known.history.len());
-        Since { sealed: self.run(prefix).seal.is_some(), changes: history }
+        Snapshot { sealed: self.run(prefix).seal.is_some(), changes: history }
     }
 
-    /// A reader got all rows, and was told that they are right.
-    pub(in crate::simulation) fn read(&mut self, seen: &Seen<'_>) {
+    /// Checks the rows that a reader got without an error.
+    pub(in crate::simulation) fn read(&mut self, seen: &ReadResult<'_>) {
         let run = self.run(seen.prefix);
         let Some(seal) = &run.seal else {
             return self.violate(format!("G01: {} was read and is not sealed", seen.prefix));
@@ -76,45 +77,45 @@ impl Auditor {
         }
     }
 
-    /// A reader was refused, or stopped on the way.
+    /// Checks the error of a reader.
     pub(in crate::simulation) fn refused(
         &mut self,
         prefix: &str,
-        since: Since,
+        since: Snapshot,
         kind: ErrorKind,
         misled: bool,
     ) {
         match kind {
             ErrorKind::NotFound | ErrorKind::NotSealed if since.sealed => {
-                self.violate(format!("G01: {prefix} is sealed, and a reader was told {kind}"));
+                self.violate(format!("G01: {prefix} is sealed, and a reader got {kind}"));
             }
             ErrorKind::Corrupt if !misled && !self.may_be_corrupt(prefix) => {
-                self.violate(format!("G05: {prefix} is sealed, and a reader was told Corrupt"));
+                self.violate(format!("G05: {prefix} is sealed, and a reader got Corrupt"));
             }
             ErrorKind::Internal | ErrorKind::Closed | ErrorKind::Unknown => {
-                self.violate(format!("a reader of {prefix} was told {kind}"));
+                self.violate(format!("a reader of {prefix} got {kind}"));
             }
             _ if self.is_surprise(kind) => {
-                self.violate(format!("a reader of {prefix} was told {kind}"));
+                self.violate(format!("a reader of {prefix} got {kind}"));
             }
             _ => {}
         }
     }
 
-    /// A listing said that a run is sealed, or did not.
-    pub(in crate::simulation) fn listed(&mut self, prefix: &str, since: Since, sealed: bool) {
+    /// Checks a listing of a run.
+    pub(in crate::simulation) fn listed(&mut self, prefix: &str, since: Snapshot, sealed: bool) {
         let now = self.run(prefix).seal.is_some();
         if sealed && !now || !sealed && since.sealed {
             self.violate(format!("G01: {prefix} was listed as sealed: {sealed}; it is: {now}"));
         }
     }
 
-    /// The state took a verdict.
+    /// Checks a change of the state.
     pub(in crate::simulation) fn judged(
         &mut self,
         partition: &str,
         prefix: &str,
-        judged: &Judged<'_>,
+        judged: &StateChange<'_>,
     ) {
         let (before, after) = (judged.before, judged.after);
         let run = &judged.verdict.run_id;
@@ -132,7 +133,7 @@ impl Auditor {
             Outcome::Passed { .. } => (true, authority.as_ref().is_some_and(|now| now > run)),
             Outcome::Failed(_) => (false, authority.as_ref().is_some_and(|now| now != run)),
         };
-        // A failure gives authority to nobody.
+        // A failure gives no authority.
         keeps |= !passed && authority.is_none();
         let right = if keeps {
             next == authority
@@ -147,18 +148,18 @@ impl Auditor {
         }
     }
 
-    /// Validation of a run said that its bytes are wrong.
+    /// Checks a validation that failed.
     pub(in crate::simulation) fn failed(&mut self, prefix: &str, misled: bool, faults: &[String]) {
         if !misled && !self.may_be_corrupt(prefix) {
             self.violate(format!("G05: {prefix} did not pass: {faults:?}"));
         }
     }
 
-    /// A consumer was shown a run, or told that none has authority.
+    /// Checks the run that a consumer got; `None` for none.
     pub(in crate::simulation) fn consumed(
         &mut self,
         partition: &str,
-        since: Since,
+        since: Snapshot,
         run: Option<&RunId>,
     ) {
         let known = self.authority.get(partition).map_or(&[][..], |known| &known.history);

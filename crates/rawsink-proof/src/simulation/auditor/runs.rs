@@ -1,45 +1,44 @@
-//! What is there of each run, compared with what was there before: G01, G02, G03, G04, G06.
+//! The objects of each run, compared with those before: G01, G02, G03, G04, G06.
 
+use fake_s3::{ContentState, Tag};
 use rawsink::store::Object;
 use serde_json::Value;
 
-use super::{AttemptId, Auditor};
-use crate::{
-    server::{Fate, Stored, Tag},
-    simulation::{
-        options::Lateness,
-        requests::{Blob, Bucket},
-    },
+use super::Auditor;
+use crate::simulation::{
+    ids::AttemptId,
+    options::Lateness,
+    requests::{SimBucket, SimObject},
 };
 
-/// What is known of a run.
+/// The history of a run.
 #[derive(Debug)]
-pub(super) struct Run {
-    /// What its keys start with.
+pub(super) struct RunRecord {
+    /// The prefix of its keys.
     pub(super) prefix: String,
     payload_key: String,
     seal_key: String,
-    /// The seal, once it was there.
-    pub(super) seal: Option<Seal>,
-    /// Who was told "sealed".
+    /// The seal, after its appearance.
+    pub(super) seal: Option<SealRecord>,
+    /// The attempt whose writer got "sealed".
     pub(super) told: Option<AttemptId>,
-    /// Whether somebody who follows no rule changed it.
+    /// Whether software outside the protocol changed it.
     pub(super) vandalised: bool,
-    /// Whether the payload was replaced after the seal, where that may happen.
+    /// Whether the payload was replaced after the seal, where that is allowed.
     pub(super) corrupt: bool,
 }
 
-/// A seal, and what it was put on.
+/// A seal and its payload.
 #[derive(Debug, Clone)]
-pub(super) struct Seal {
+pub(super) struct SealRecord {
     tag: Tag,
-    /// The payload's, when the seal appeared.
+    /// The tag of the payload at the appearance of the seal.
     payload: Option<Tag>,
     pub(super) token: String,
     pub(super) attempt: Option<AttemptId>,
 }
 
-impl Run {
+impl RunRecord {
     pub(super) fn new(prefix: &str) -> Self {
         let key = |object: Object| format!("{prefix}{}", object.file_name());
         Self {
@@ -53,27 +52,27 @@ impl Run {
         }
     }
 
-    /// Returns the payload that is there.
-    pub(super) fn payload<'s>(&self, server: &'s Bucket) -> Option<&'s Stored<Blob, String>> {
+    /// Returns the current payload.
+    pub(super) fn payload<'s>(&self, server: &'s SimBucket) -> Option<&'s SimObject> {
         server.objects.get(&self.payload_key)
     }
 
-    /// Tells whether a payload is there, and no seal.
-    pub(super) fn is_left(&self, server: &Bucket) -> bool {
-        self.payload(server).is_some() && self.seal_there(server).is_none()
+    /// Returns whether a payload exists without a seal.
+    pub(super) fn is_left(&self, server: &SimBucket) -> bool {
+        self.payload(server).is_some() && self.current_seal(server).is_none()
     }
 
-    fn seal_there<'s>(&self, server: &'s Bucket) -> Option<&'s Stored<Blob, String>> {
+    fn current_seal<'s>(&self, server: &'s SimBucket) -> Option<&'s SimObject> {
         server.objects.get(&self.seal_key)
     }
 }
 
 impl Auditor {
-    /// Compares every run with what it was before the step.
-    pub(in crate::simulation) fn after_step(&mut self, server: &Bucket) {
+    /// Compares every run with its record.
+    pub(in crate::simulation) fn after_event(&mut self, server: &SimBucket) {
         for at in 0..self.runs.len() {
             let run = &self.runs[at];
-            match (&run.seal, run.seal_there(server)) {
+            match (&run.seal, run.current_seal(server)) {
                 (None, None) => {}
                 (None, Some(seal)) => self.appeared(at, seal, server),
                 (Some(_), there) => self.stayed(at, there.map(|seal| seal.tag), server),
@@ -81,25 +80,25 @@ impl Auditor {
         }
     }
 
-    /// A seal appeared: its payload has to be there, whole, and its writer's.
-    fn appeared(&mut self, at: usize, seal: &Stored<Blob, String>, server: &Bucket) {
-        let document: Value = serde_json::from_slice(&seal.body.0).unwrap_or_default();
+    /// Checks a new seal: its payload must exist, intact, from the same writer.
+    fn appeared(&mut self, at: usize, seal: &SimObject, server: &SimBucket) {
+        let document: Value = serde_json::from_slice(&seal.body).unwrap_or_default();
         let token = document["_seal"]["writer"].as_str().unwrap_or_default().to_owned();
         let attempt = self.tokens.get(&token).copied();
         let run = &mut self.runs[at];
         let payload = run.payload(server);
         let payload_tag = payload.map(|payload| payload.tag);
-        run.seal = Some(Seal { tag: seal.tag, payload: payload_tag, token, attempt });
+        run.seal = Some(SealRecord { tag: seal.tag, payload: payload_tag, token, attempt });
         let prefix = run.prefix.clone();
         let Some(attempt) = attempt else {
-            return self.violate(format!("G01: {prefix} has a seal of nobody: {document}"));
+            return self.violate(format!("G01: {prefix} has a seal of no writer: {document}"));
         };
         let attempt = &self.attempts[attempt.0];
         if let Some(told) = attempt.told.as_ref().filter(|told| !told.leaves_open(attempt.ending)) {
-            return self.violate(format!("G06: after {told:?} was told its seal appeared"));
+            return self.violate(format!("G06: the seal appeared after its writer got {told:?}"));
         }
         let whole = payload.is_some_and(|payload| {
-            payload.fate == Fate::Whole && payload.body.0 == attempt.payload
+            payload.content == ContentState::Intact && payload.body == attempt.payload
         });
         if whole {
             return;
@@ -107,54 +106,54 @@ impl Auditor {
         if self.lateness == Lateness::Unbounded {
             self.runs[at].corrupt = true;
         } else {
-            let there = payload.map(|payload| (payload.fate, &payload.token));
+            let there = payload.map(|payload| (payload.content, &payload.metadata));
             self.violate(format!("G02: {prefix} was sealed over {there:?}: {document}"));
         }
     }
 
-    /// A sealed run stays as it is (G03).
-    fn stayed(&mut self, at: usize, tag: Option<Tag>, server: &Bucket) {
+    /// Checks that a sealed run does not change (G03).
+    fn stayed(&mut self, at: usize, tag: Option<Tag>, server: &SimBucket) {
         let run = &self.runs[at];
         let Some(seal) = &run.seal else { return };
         let payload = run.payload(server);
         let same = tag == Some(seal.tag) && payload.map(|payload| payload.tag) == seal.payload;
-        let whole = payload.is_none_or(|payload| payload.fate == Fate::Whole);
+        let whole = payload.is_none_or(|payload| payload.content == ContentState::Intact);
         if same && whole || run.vandalised {
             return;
         }
-        let nobody_knows = tag == Some(seal.tag) && run.told.is_none();
-        if self.lateness == Lateness::Unbounded && nobody_knows {
+        let unknown = tag == Some(seal.tag) && run.told.is_none();
+        if self.lateness == Lateness::Unbounded && unknown {
             self.runs[at].corrupt = true;
             return;
         }
-        let now = payload.map(|payload| (&payload.token, payload.fate));
+        let now = payload.map(|payload| (&payload.metadata, payload.content));
         let how = format!("G03: {} changed after {} sealed it: {now:?}", run.prefix, seal.token);
         self.violate(how);
     }
 
-    /// Tells whether a run is sealed.
+    /// Returns whether a run is sealed.
     pub(in crate::simulation) fn is_sealed(&self, prefix: &str) -> bool {
         self.run(prefix).seal.is_some()
     }
 
-    /// Tells whether a run may be corrupt.
+    /// Returns whether a run may be corrupt.
     pub(in crate::simulation) fn may_be_corrupt(&self, prefix: &str) -> bool {
         let run = self.run(prefix);
         run.vandalised || run.corrupt
     }
 
-    /// Tells whether a late request made a run corrupt.
+    /// Returns whether a late request made a run corrupt.
     pub(in crate::simulation) fn any_is_corrupt(&self) -> bool {
         self.runs.iter().any(|run| run.corrupt)
     }
 
-    /// Returns a run that is sealed, as what its keys start with.
+    /// Returns the prefix of a sealed run.
     pub(in crate::simulation) fn a_sealed_run(&self) -> Option<String> {
         let mut sealed = self.runs.iter().filter(|run| run.seal.is_some());
         sealed.next().map(|run| run.prefix.clone())
     }
 
-    /// Notes that somebody who follows no rule changed a run.
+    /// Notes that software outside the protocol changed a run.
     pub(in crate::simulation) fn vandalised(&mut self, prefix: &str) {
         self.run_mut(prefix).vandalised = true;
     }

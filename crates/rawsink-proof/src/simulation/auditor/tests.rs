@@ -1,6 +1,7 @@
-//! The auditor notices each broken guarantee, and says which.
+//! The auditor detects the violation of each guarantee.
 
 use bytes::Bytes;
+use fake_s3::{Behaviour, FakeBucket, Stamp};
 use rawsink::{
     ErrorKind, Sealed,
     sink::PayloadSummary,
@@ -8,51 +9,48 @@ use rawsink::{
 };
 
 use super::*;
-use crate::{
-    server::{Behaviour, Moment},
-    simulation::{
-        plan::{self, Ending, Plan},
-        process::ProcessId,
-        random::Random,
-        requests::{Blob, Bucket, Reply, Request},
-    },
+use crate::simulation::{
+    ids::ProcessId,
+    plan::{PlannedRun, SeedPlan, WriterEnding},
+    random::Random,
+    requests::{Request, ServerReply, SimBucket},
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const ROWS: &[u8] = b"{}\n";
 
-/// An auditor, a server, and an attempt at the first run of a plan in which nothing is set up wrong.
+/// An auditor, a bucket, and an attempt at the first run of a plan with correct settings.
 struct Scene {
     auditor: Auditor,
-    server: Bucket,
-    run: plan::Run,
+    server: SimBucket,
+    run: PlannedRun,
     attempt: AttemptId,
     names: u64,
 }
 
 impl Scene {
     fn new() -> Self {
-        let plans = (0..).map(|seed| Plan::draw(&mut Random::new(seed), Options::default()));
-        let plan = plans.into_iter().find(|plan| plan.weather.windows.is_empty()).unwrap();
-        let (run, server) = (plan.runs[0].clone(), Bucket::new(Behaviour::default()));
+        let plans = (0..).map(|seed| SeedPlan::draw(&mut Random::new(seed), Options::default()));
+        let plan = plans.into_iter().find(|plan| plan.mishaps.windows.is_empty()).unwrap();
+        let (run, server) = (plan.runs[0].clone(), FakeBucket::new(Behaviour::default()));
         let mut auditor = Auditor::new(&plan, Options::default());
-        let attempt = auditor.attempt(&run.prefix, ProcessId(1), Ending::Seal);
+        let attempt = auditor.attempt(&run.prefix, ProcessId(1), WriterEnding::Seal);
         auditor.writes(attempt, Bytes::from_static(ROWS));
         Self { auditor, server, run, attempt, names: 0 }
     }
 
     /// Sends a request of the attempt and applies it.
-    fn send(&mut self, request: Request) -> Reply {
+    fn send(&mut self, request: Request) -> ServerReply {
         self.auditor.sent(Some(self.attempt), &request, &self.server);
         self.names += 1;
-        let reply = self.server.apply(request, Moment { time: 0, name: self.names });
+        let reply = request.apply(&mut self.server, Stamp { time: 0, name: self.names });
         self.auditor.heard(Some(self.attempt), &reply);
-        self.auditor.after_step(&self.server);
+        self.auditor.after_event(&self.server);
         reply
     }
 
     fn put(&mut self, name: &str, content: &[u8]) {
-        let (key, body) = (format!("{}{name}", self.run.prefix), Blob(content.to_vec().into()));
+        let (key, body) = (format!("{}{name}", self.run.prefix), content.to_vec().into());
         self.send(Request::Create { key, body, token: TOKEN.to_owned() });
     }
 
@@ -64,128 +62,128 @@ impl Scene {
         self.put("metadata.json", format!("{{\"_seal\":{{\"writer\":\"{TOKEN}\"}}}}").as_bytes());
     }
 
-    fn told(&mut self, told: Told) {
+    fn ends_with(&mut self, told: WriterOutcome) {
         self.auditor.told(self.attempt, told, &self.server);
     }
 
-    fn is_told_sealed(&mut self) {
+    fn succeeds(&mut self) {
         let payload = PayloadSummary {
             payload_bytes: ROWS.len() as u64,
             payload_sha256: String::new(),
             record_count: 1,
         };
-        self.told(Told::Sealed(Sealed { writer: TOKEN.to_owned(), payload }));
+        self.ends_with(WriterOutcome::Sealed(Sealed { writer: TOKEN.to_owned(), payload }));
     }
 
-    fn is_told(&mut self, kind: ErrorKind) {
-        self.told(Told::Failed(kind, String::new()));
+    fn fails_with(&mut self, kind: ErrorKind) {
+        self.ends_with(WriterOutcome::Failed(kind, String::new()));
     }
 
     fn sealed() -> Self {
         let mut scene = Self::new();
         scene.put_payload(ROWS);
         scene.put_seal();
-        scene.is_told_sealed();
+        scene.succeeds();
         assert_eq!(scene.auditor.violation(), None);
         scene
     }
 
     fn reads(&mut self, payload: &[u8]) {
         let prefix = self.run.prefix.clone();
-        let seen = Seen { prefix: &prefix, token: TOKEN, attempt: Some(0), payload };
+        let seen = ReadResult { prefix: &prefix, token: TOKEN, attempt: Some(0), payload };
         self.auditor.read(&seen);
     }
 
-    fn assert_noticed(&self, guarantee: &str) {
+    fn assert_detected(&self, guarantee: &str) {
         let noticed = self.auditor.violation().unwrap_or_default();
         assert!(noticed.starts_with(guarantee), "{guarantee}: {noticed:?}");
     }
 }
 
 #[test]
-fn g01_a_seal_of_nobody_and_what_contradicts_a_seal_are_noticed() {
+fn g01_a_seal_without_a_writer_and_results_that_contradict_a_seal_are_detected() {
     let mut scene = Scene::new();
     scene.put("metadata.json", b"{}");
-    scene.assert_noticed("G01");
+    scene.assert_detected("G01");
     let mut scene = Scene::new();
     scene.reads(ROWS);
-    scene.assert_noticed("G01");
+    scene.assert_detected("G01");
     let mut scene = Scene::new();
-    scene.is_told(ErrorKind::AlreadySealed);
-    scene.assert_noticed("G01");
+    scene.fails_with(ErrorKind::AlreadySealed);
+    scene.assert_detected("G01");
     let mut scene = Scene::sealed();
-    let since = scene.auditor.moment(&scene.run.prefix, "");
+    let since = scene.auditor.snapshot(&scene.run.prefix, "");
     scene.auditor.refused(&scene.run.prefix, since, ErrorKind::NotSealed, false);
-    scene.assert_noticed("G01");
+    scene.assert_detected("G01");
 }
 
 #[test]
-fn g02_a_seal_without_its_payload_is_noticed() {
+fn g02_a_seal_without_its_payload_is_detected() {
     let mut scene = Scene::new();
     scene.put_seal();
-    scene.assert_noticed("G02");
+    scene.assert_detected("G02");
     let mut scene = Scene::new();
     scene.put_payload(b"{\"other\":1}\n");
     scene.put_seal();
-    scene.assert_noticed("G02");
+    scene.assert_detected("G02");
 }
 
 #[test]
-fn g03_a_change_of_a_sealed_run_is_noticed() {
+fn g03_a_change_of_a_sealed_run_is_detected() {
     for name in ["payload.jsonl", "metadata.json"] {
         let mut scene = Scene::sealed();
         scene.server.objects.remove(&format!("{}{name}", scene.run.prefix));
-        scene.auditor.after_step(&scene.server);
-        scene.assert_noticed("G03");
+        scene.auditor.after_event(&scene.server);
+        scene.assert_detected("G03");
     }
 }
 
 #[test]
-fn g04_sealed_without_ones_seal_is_noticed() {
+fn g04_success_without_its_own_seal_is_detected() {
     let mut scene = Scene::new();
-    scene.is_told_sealed();
-    scene.assert_noticed("G04");
+    scene.succeeds();
+    scene.assert_detected("G04");
     let mut scene = Scene::sealed();
-    scene.attempt = scene.auditor.attempt(&scene.run.prefix, ProcessId(2), Ending::Seal);
-    scene.is_told_sealed();
-    scene.assert_noticed("G04");
+    scene.attempt = scene.auditor.attempt(&scene.run.prefix, ProcessId(2), WriterEnding::Seal);
+    scene.succeeds();
+    scene.assert_detected("G04");
 }
 
 #[test]
-fn g05_a_corrupt_run_that_nobody_vandalised_is_noticed() {
+fn g05_a_corrupt_run_without_tampering_is_detected() {
     let mut scene = Scene::sealed();
-    let since = scene.auditor.moment(&scene.run.prefix, "");
+    let since = scene.auditor.snapshot(&scene.run.prefix, "");
     scene.auditor.refused(&scene.run.prefix, since, ErrorKind::Corrupt, true);
-    assert_eq!(scene.auditor.violation(), None, "who was misled may be told so");
+    assert_eq!(scene.auditor.violation(), None, "a misled reader may get this error");
     scene.auditor.refused(&scene.run.prefix, since, ErrorKind::Corrupt, false);
-    scene.assert_noticed("G05");
+    scene.assert_detected("G05");
     let mut scene = Scene::new();
-    scene.is_told(ErrorKind::Corrupt);
-    scene.assert_noticed("G05");
+    scene.fails_with(ErrorKind::Corrupt);
+    scene.assert_detected("G05");
 }
 
 #[test]
-fn g06_a_seal_of_who_was_told_otherwise_is_noticed_before_and_after() {
+fn g06_a_seal_before_or_after_a_final_error_is_detected() {
     let mut scene = Scene::new();
     scene.put_payload(ROWS);
     scene.put_seal();
-    scene.is_told(ErrorKind::Conflict);
-    scene.assert_noticed("G06");
+    scene.fails_with(ErrorKind::Conflict);
+    scene.assert_detected("G06");
     let mut scene = Scene::new();
     scene.put_payload(ROWS);
-    scene.is_told(ErrorKind::Unavailable);
+    scene.fails_with(ErrorKind::Unavailable);
     assert_eq!(scene.auditor.violation(), None);
     scene.put_seal();
-    scene.assert_noticed("G06");
+    scene.assert_detected("G06");
     let mut scene = Scene::new();
     scene.put_payload(ROWS);
-    scene.is_told(ErrorKind::Unknown);
+    scene.fails_with(ErrorKind::Unknown);
     scene.put_seal();
     assert_eq!(scene.auditor.violation(), None, "Unknown leaves it open");
 }
 
 #[test]
-fn g08_an_upload_that_was_left_is_noticed_and_one_that_stands_for_another_is_not() {
+fn g08_an_upload_left_open_is_detected_unless_it_is_a_marker() {
     for ended_another in [false, true] {
         let mut scene = Scene::new();
         let key = format!("{}payload.jsonl", scene.run.prefix);
@@ -193,64 +191,64 @@ fn g08_an_upload_that_was_left_is_noticed_and_one_that_stands_for_another_is_not
         if ended_another {
             scene.send(Request::Abort { upload: 99 });
         }
-        scene.is_told(ErrorKind::Conflict);
+        scene.fails_with(ErrorKind::Conflict);
         scene.auditor.look_for_leaks(&scene.server);
-        scene.assert_noticed(if ended_another { "" } else { "G08" });
+        scene.assert_detected(if ended_another { "" } else { "G08" });
         assert_eq!(scene.auditor.violation().is_none(), ended_another);
     }
 }
 
 #[test]
-fn g10_wrong_rows_that_are_shown_as_right_are_noticed() {
+fn g10_wrong_rows_returned_as_correct_are_detected() {
     let mut scene = Scene::sealed();
     scene.reads(ROWS);
     assert_eq!(scene.auditor.violation(), None);
     scene.reads(b"{ }\n");
-    scene.assert_noticed("G10");
+    scene.assert_detected("G10");
 }
 
 #[test]
-fn g12_g18_requests_that_nobody_should_send_are_noticed() {
+fn g12_g18_forbidden_requests_are_detected() {
     let mut scene = Scene::new();
     let upload = Request::Abort { upload: 1 };
     scene.auditor.sent(None, &upload, &scene.server);
-    scene.assert_noticed("G12");
+    scene.assert_detected("G12");
     let mut scene = Scene::new();
     scene.send(Request::Head { key: "raw/zone/other/payload.jsonl".to_owned() });
-    scene.assert_noticed("G18");
+    scene.assert_detected("G18");
 }
 
 #[test]
-fn g18_g08_a_clean_up_that_takes_too_much_or_too_little_is_noticed() {
+fn g18_g08_a_cleanup_that_deletes_too_much_or_too_little_is_detected() {
     let hour = 3_600_000_000;
     for (rested, guarantee) in [(Some(hour), ""), (Some(hour - 1), "G18"), (None, "G18")] {
         let mut scene = Scene::new();
-        let looked_at = rested.map(|rested| (1, rested)).into_iter().collect();
-        scene.auditor.cleans(&Request::Abort { upload: 1 }, &looked_at);
-        scene.assert_noticed(guarantee);
+        let inspected = rested.map(|rested| (1, rested)).into_iter().collect();
+        scene.auditor.cleans(&Request::Abort { upload: 1 }, &inspected);
+        scene.assert_detected(guarantee);
         assert_eq!(scene.auditor.violation().is_none(), guarantee.is_empty());
     }
     let mut scene = Scene::new();
     let key = format!("{}metadata.json", scene.run.prefix);
     scene.auditor.cleans(&Request::Delete { key, tag: None }, &BTreeMap::new());
-    scene.assert_noticed("G18");
+    scene.assert_detected("G18");
     let mut scene = Scene::new();
     scene.put_payload(ROWS);
     scene.auditor.cleaned_up(&scene.server);
-    scene.assert_noticed("G08");
+    scene.assert_detected("G08");
     let mut scene = Scene::sealed();
     let key = format!("{}payload.jsonl", scene.run.prefix);
-    scene.server.leave_completed(7, &key);
+    scene.server.list_completed(7, &key);
     scene.auditor.cleaned_up(&scene.server);
     assert_eq!(scene.auditor.violation(), None);
     scene.auditor.cleaning_failed(ErrorKind::Unavailable, "");
     assert_eq!(scene.auditor.violation(), None);
-    scene.server.apply(Request::Abort { upload: 7 }, Moment { time: 0, name: 8 });
-    scene.auditor.after_step(&scene.server);
-    scene.assert_noticed("G03");
+    scene.server.abort(7).unwrap();
+    scene.auditor.after_event(&scene.server);
+    scene.assert_detected("G03");
     let mut scene = Scene::new();
     scene.auditor.cleaning_failed(ErrorKind::Corrupt, "");
-    scene.assert_noticed("G08");
+    scene.assert_detected("G08");
 }
 
 fn verdict(run: &str, passed: bool) -> Verdict {
@@ -262,7 +260,7 @@ fn verdict(run: &str, passed: bool) -> Verdict {
     Verdict { run_id: run.parse().unwrap(), outcome }
 }
 
-/// Judges as the state should, and then as `record` says.
+/// Applies verdicts to the state; `record` changes the last record.
 fn judge(scene: &mut Scene, verdicts: &[Verdict], record: impl Fn(Record) -> Record) {
     let mut before: Option<Record> = None;
     for (number, verdict) in verdicts.iter().enumerate() {
@@ -271,14 +269,14 @@ fn judge(scene: &mut Scene, verdicts: &[Verdict], record: impl Fn(Record) -> Rec
         if number + 1 == verdicts.len() {
             after = record(after);
         }
-        let judged = Judged { before: before.as_ref(), verdict, after: &after };
+        let judged = StateChange { before: before.as_ref(), verdict, after: &after };
         scene.auditor.judged("partition", &scene.run.prefix, &judged);
         before = Some(after);
     }
 }
 
 #[test]
-fn g13_g14_authority_that_goes_astray_and_lost_verdicts_are_noticed() {
+fn g13_g14_wrong_authority_and_lost_verdicts_are_detected() {
     let (old, new) = ("2024-06-02T00:00:00.000Z", "2024-06-03T00:00:00.000Z");
     for verdicts in
         [[verdict(new, true), verdict(old, true)], [verdict(new, true), verdict(old, false)]]
@@ -289,25 +287,25 @@ fn g13_g14_authority_that_goes_astray_and_lost_verdicts_are_noticed() {
         let mut scene = Scene::sealed();
         let to_old = |record| Record { current_run_id: Some(old.parse().unwrap()), ..record };
         judge(&mut scene, &verdicts, to_old);
-        scene.assert_noticed("G13");
+        scene.assert_detected("G13");
         let mut scene = Scene::sealed();
         judge(&mut scene, &verdicts, |record| Record { attempt_count: 1, ..record });
-        scene.assert_noticed("G14");
+        scene.assert_detected("G14");
     }
 }
 
 #[test]
-fn g15_a_run_without_authority_that_is_consumed_is_noticed() {
+fn g15_reading_a_run_without_authority_is_detected() {
     let (old, new) = ("2024-06-02T00:00:00.000Z", "2024-06-03T00:00:00.000Z");
     let mut scene = Scene::sealed();
     judge(&mut scene, &[verdict(new, true)], |record| record);
-    let since = scene.auditor.moment(&scene.run.prefix, "partition");
+    let since = scene.auditor.snapshot(&scene.run.prefix, "partition");
     scene.auditor.consumed("partition", since, Some(&new.parse().unwrap()));
     assert_eq!(scene.auditor.violation(), None);
     scene.auditor.consumed("partition", since, Some(&old.parse().unwrap()));
-    scene.assert_noticed("G15");
+    scene.assert_detected("G15");
     let mut scene = Scene::sealed();
     judge(&mut scene, &[verdict(new, true)], |record| record);
     scene.auditor.consumed("partition", since, None);
-    scene.assert_noticed("G15");
+    scene.assert_detected("G15");
 }

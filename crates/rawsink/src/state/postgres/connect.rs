@@ -1,7 +1,7 @@
-//! Connections to the server: a few, kept for the next call.
+//! Connections to the server, reused by later calls.
 //!
-//! The pool of `sqlx` waits where nobody listens and then says only that it waited; here the first
-//! refusal is the answer.
+//! The pool of `sqlx` retries until its timeout and hides why it could not connect; this one returns
+//! the first error.
 
 use std::{
     path::Path,
@@ -15,69 +15,70 @@ use sqlx::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::fault::Fault;
+use super::{PostgresConfig, TlsMode, fault::PgFault};
 use crate::{
-    config::{PostgresSettings, Secret, TlsMode, certificates},
     error::{Error, Result, system_text},
+    secret::Secret,
+    tls,
 };
 
-/// At most so many connections at once.
+/// Maximum number of connections.
 const MAX_CONNECTIONS: usize = 4;
 
-/// How much longer than the server we wait: it should be the one to give up. And how long a
-/// connection that was kept may take to show that it still leads there.
+/// How much longer than the server's own timeouts we wait, so that the server gives up first. Also
+/// the time limit of a ping on a reused connection.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Where connections come from and go back to.
+/// The pool of connections.
 pub(super) struct Connections {
-    settings: PostgresSettings,
+    config: PostgresConfig,
     pub(super) busy_timeout: Duration,
     permits: Semaphore,
     idle: Mutex<Vec<PgConnection>>,
 }
 
-/// One connection, for as long as it is needed. Dropped without [`Connections::keep`] it is closed,
-/// and the server takes back what was not committed.
+/// One connection in use. Dropping it without [`Connections::keep`] closes it, and the server rolls
+/// back uncommitted changes.
 pub(super) struct Lease<'pool> {
     pub(super) connection: PgConnection,
     _permit: SemaphorePermit<'pool>,
 }
 
 impl Connections {
-    pub(super) fn new(settings: PostgresSettings, busy_timeout: Duration) -> Self {
+    pub(super) fn new(config: PostgresConfig, busy_timeout: Duration) -> Self {
         let (permits, idle) = (Semaphore::new(MAX_CONNECTIONS), Mutex::default());
-        Self { settings, busy_timeout, permits, idle }
+        Self { config, busy_timeout, permits, idle }
     }
 
     /// Returns the database's URL, without a password.
     pub(super) fn place(&self) -> String {
-        self.settings.to_string()
+        self.config.to_string()
     }
 
-    /// Returns how long an answer is waited for.
+    /// Returns the time limit of an answer.
     pub(super) fn patience(&self) -> Duration {
         self.busy_timeout + MARGIN
     }
 
-    /// Returns the statements that begin a transaction. Locks are waited for as long as set; a host
-    /// that stands still in the middle loses its transaction before the others lose patience.
+    /// Returns the statements that begin a transaction. They limit the wait for locks, and end the
+    /// transaction of a stalled host before the wait of the others ends.
     pub(super) fn begin(&self) -> String {
         let waiting = self.busy_timeout.as_millis().max(1);
-        let standing = (self.busy_timeout / 2).max(MARGIN).as_millis();
+        let idle = (self.busy_timeout / 2).max(MARGIN).as_millis();
         format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {waiting}; \
-             SET LOCAL idle_in_transaction_session_timeout = {standing}"
+             SET LOCAL idle_in_transaction_session_timeout = {idle}"
         )
     }
 
-    /// Returns a connection that answers.
-    pub(super) async fn lease(&self) -> Result<Lease<'_>, Fault> {
+    /// Returns a connection that answers a ping, or a new one.
+    pub(super) async fn lease(&self) -> Result<Lease<'_>, PgFault> {
         let permit = self.permits.acquire().await.expect("the semaphore is never closed");
         if let Some(mut connection) = self.take() {
             if within(MARGIN, connection.ping()).await.is_ok() {
                 return Ok(Lease { connection, _permit: permit });
             }
-            // Whatever has become of the server, the others lead there too.
+            // The other idle connections lead to the same server.
             self.idle().clear();
         }
         let options = self.options()?;
@@ -85,7 +86,7 @@ impl Connections {
         Ok(Lease { connection, _permit: permit })
     }
 
-    /// Keeps a connection that is between transactions for the next call.
+    /// Returns a connection without an open transaction to the pool.
     pub(super) fn keep(&self, lease: Lease<'_>) {
         self.idle().push(lease.connection);
     }
@@ -98,10 +99,10 @@ impl Connections {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets everything that `sqlx` would take from libpq's variables, and reads the password anew.
+    /// Sets every option that `sqlx` would take from libpq's variables, and rereads the password.
     fn options(&self) -> Result<PgConnectOptions> {
-        let PostgresSettings { host, port, user, password, database, tls, ca_file, client } =
-            &self.settings;
+        let PostgresConfig { host, port, user, password, database, tls: mode, ca_file, client } =
+            &self.config;
         let password = password.as_ref().map(Secret::read).transpose()?;
         let options = PgConnectOptions::new_without_pgpass()
             .port(*port)
@@ -110,13 +111,13 @@ impl Connections {
             .database(database)
             .application_name("rawsink")
             .extra_float_digits(None);
-        // A socket is this machine's; there is nothing to encrypt.
+        // A socket is local; encryption is not needed.
         let options = if host.starts_with('/') {
             return Ok(options.socket(host).ssl_mode(PgSslMode::Disable));
         } else {
-            options.host(host).ssl_mode(ssl_mode(*tls))
+            options.host(host).ssl_mode(ssl_mode(*mode))
         };
-        let authority = ca_file.as_deref().map(certificates::read).transpose();
+        let authority = ca_file.as_deref().map(tls::read_certificates).transpose();
         let authority = authority
             .map_err(|fault| Error::invalid(format!("the state database's sslrootcert {fault}")))?;
         let options = options.ssl_root_cert_from_pem(authority.unwrap_or_default());
@@ -128,7 +129,7 @@ impl Connections {
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|cause| {
         let message = format!(
-            "the certificate for the state database cannot be read: {}",
+            "cannot read the client certificate or key for the state database: {}",
             system_text(&cause)
         );
         Error::invalid(message).on_path(path.display())
@@ -145,11 +146,11 @@ fn ssl_mode(tls: TlsMode) -> PgSslMode {
     }
 }
 
-/// Waits for the server no longer than `limit`.
-pub(super) async fn within<T, E: Into<Fault>>(
+/// Waits for the server for at most `limit`.
+pub(super) async fn within<T, E: Into<PgFault>>(
     limit: Duration,
     answer: impl Future<Output = Result<T, E>>,
-) -> Result<T, Fault> {
+) -> Result<T, PgFault> {
     let answer = tokio::time::timeout(limit, answer).await;
-    answer.map_err(|_| Fault::Silent(limit))?.map_err(Into::into)
+    answer.map_err(|_| PgFault::Silent(limit))?.map_err(Into::into)
 }

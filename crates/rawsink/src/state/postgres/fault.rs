@@ -1,4 +1,4 @@
-//! What went wrong between us and the server, and which kind of error that is.
+//! Failures of a call to the server, and their error kinds.
 
 use std::{io, time::Duration};
 
@@ -9,30 +9,30 @@ use sqlx::{
 
 use crate::error::{Error, ErrorKind, system_text};
 
-/// What went wrong.
+/// A failed call.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum PgFault {
     /// The server refused, or the connection broke.
     Sqlx(sqlx::Error),
     /// The server did not answer in time.
     Silent(Duration),
-    /// The connection broke, or the server was silent, while a change was committed.
-    Commit(Box<Fault>),
-    /// The table is not the contract's.
+    /// The connection broke, or the server did not answer in time, during a commit.
+    Commit(Box<PgFault>),
+    /// The table does not match the contract.
     Table(String),
-    /// An error that needs no translation.
+    /// An error of this library.
     Library(Error),
 }
 
-impl Fault {
+impl PgFault {
     pub(super) fn table(fault: impl Into<String>) -> Self {
         Self::Table(fault.into())
     }
 
-    /// Tells a commit that was refused from one of which nothing is known.
+    /// Marks a commit as in doubt unless the server refused it.
     ///
-    /// A connection that is ended has a code too: by the server, or by a pooler in between that lost
-    /// the server.
+    /// A code alone does not prove a refusal: a closed connection has one too, from the server or
+    /// from a pooler that lost the server.
     pub(super) fn of_commit(fault: Self) -> Self {
         let refused = fault.refusal().is_some_and(|refusal| {
             // connection exceptions; statement_completion_unknown
@@ -42,20 +42,20 @@ impl Fault {
         if refused { fault } else { Self::Commit(Box::new(fault)) }
     }
 
-    /// Tells whether the table is not what it was when it was looked at.
-    pub(super) fn is_of_another_table(&self) -> bool {
+    /// Returns whether the table no longer fits the statement.
+    pub(super) fn is_table_mismatch(&self) -> bool {
         // undefined_table, undefined_column, undefined_function (no operator for such a type),
-        // datatype_mismatch, invalid_column_reference (no key that ON CONFLICT could use)
+        // datatype_mismatch, invalid_column_reference (no key for ON CONFLICT)
         matches!(self.code(), Some("42P01" | "42703" | "42883" | "42804" | "42P10"))
     }
 
-    /// Tells whether the server gave this change up in favour of another: it may pass now.
-    pub(super) fn may_pass(&self) -> bool {
+    /// Returns whether the server aborted this change in favour of another, so that a retry can succeed.
+    pub(super) fn is_retryable(&self) -> bool {
         // serialization_failure, deadlock_detected
         matches!(self.code(), Some("40001" | "40P01"))
     }
 
-    /// Tells whether the server answered, and refused.
+    /// Returns whether the server refused the statement.
     pub(super) fn is_refusal(&self) -> bool {
         self.code().is_some()
     }
@@ -71,49 +71,49 @@ impl Fault {
     }
 }
 
-impl From<sqlx::Error> for Fault {
+impl From<sqlx::Error> for PgFault {
     fn from(cause: sqlx::Error) -> Self {
         Self::Sqlx(cause)
     }
 }
 
-impl From<Error> for Fault {
+impl From<Error> for PgFault {
     fn from(error: Error) -> Self {
         Self::Library(error)
     }
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
+impl From<PgFault> for Error {
+    fn from(fault: PgFault) -> Self {
         let code = fault.code().map(str::to_owned);
         match fault {
-            Fault::Library(error) => error,
-            Fault::Table(fault) => Self::invalid(format!("the table partition_state {fault}")),
-            Fault::Silent(limit) => {
-                let message = format!("the state database gave no answer within {limit:?}");
+            PgFault::Library(error) => error,
+            PgFault::Table(fault) => Self::invalid(format!("the table partition_state {fault}")),
+            PgFault::Silent(limit) => {
+                let message = format!("the state database did not answer within {limit:?}");
                 Self::new(ErrorKind::Unavailable, message)
             }
-            Fault::Commit(fault) => {
+            PgFault::Commit(fault) => {
                 let cause = Self::from(*fault);
                 let message = format!("the change may have been recorded: {}", cause.message());
                 Self::new(ErrorKind::Unknown, message).because(cause)
             }
-            Fault::Sqlx(sqlx::Error::Io(cause)) => {
+            PgFault::Sqlx(sqlx::Error::Io(cause)) => {
                 let message =
                     format!("the state database cannot be reached: {}", system_text(&cause));
                 Self::new(kind_of_io(&cause), message).because(cause)
             }
-            Fault::Sqlx(cause) => {
+            PgFault::Sqlx(cause) => {
                 let kind = code.map_or_else(|| kind_of(&cause), |code| kind_of_code(&code));
-                let said = cause.as_database_error().map(DatabaseError::message);
-                let said = said.map_or_else(|| cause.to_string(), str::to_owned);
-                Self::new(kind, format!("the state database refused: {said}")).because(cause)
+                let reason = cause.as_database_error().map(DatabaseError::message);
+                let reason = reason.map_or_else(|| cause.to_string(), str::to_owned);
+                Self::new(kind, format!("the state database refused: {reason}")).because(cause)
             }
         }
     }
 }
 
-/// A certificate that is not trusted arrives as unusable data.
+/// Returns the kind of an I/O error. `InvalidData` is an untrusted certificate.
 fn kind_of_io(cause: &io::Error) -> ErrorKind {
     match cause.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::PermissionDenied => ErrorKind::Denied,
@@ -125,7 +125,7 @@ fn kind_of(cause: &sqlx::Error) -> ErrorKind {
     match cause {
         sqlx::Error::Tls(_) => ErrorKind::Denied,
         sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => ErrorKind::Invalid,
-        // Whoever answers does not speak as PostgreSQL does.
+        // The peer does not speak the PostgreSQL protocol.
         sqlx::Error::Protocol(_) => ErrorKind::Unsupported,
         _ => ErrorKind::Unavailable,
     }
@@ -141,12 +141,12 @@ fn kind_of_code(code: &str) -> ErrorKind {
         _ => match code.get(..2).unwrap_or_default() {
             // invalid authorization
             "28" => ErrorKind::Denied,
-            // bad data, violated constraints, no such database or schema, and statements that do not
+            // bad data, violated constraints, unknown database or schema, and statements that do not
             // fit the table
             "22" | "23" | "3D" | "3F" | "42" | "44" => ErrorKind::Invalid,
             // feature not supported
             "0A" => ErrorKind::Unsupported,
-            // connections, resources, locks, shutdown, and whatever comes
+            // connections, resources, locks, shutdown, and future classes
             _ => ErrorKind::Unavailable,
         },
     }

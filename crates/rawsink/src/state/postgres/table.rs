@@ -1,8 +1,8 @@
-//! The table as it is: which types its columns have, and whether a key is unique in it.
+//! Inspects the table: the types of its columns, and whether a key is unique in it.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::fault::Fault;
+use super::fault::PgFault;
 use crate::state::{
     row::{COLUMNS, is_count},
     sql::Dialect,
@@ -25,7 +25,7 @@ const SCHEMA: &str = "CREATE TABLE partition_state (
 
 /// Each column with its type (without a length: a cast would cut), whether it is numeric, and
 /// whether the table has a unique index on exactly the key, which `ON CONFLICT` can use.
-const LOOK: &str = "SELECT a.attname::text, format_type(a.atttypid, -1), t.typcategory = 'N', \
+const INSPECT: &str = "SELECT a.attname::text, format_type(a.atttypid, -1), t.typcategory = 'N', \
     EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = a.attrelid \
         AND i.indisunique AND i.indisvalid AND i.indimmediate \
         AND i.indpred IS NULL AND i.indexprs IS NULL \
@@ -42,12 +42,12 @@ pub(super) struct FoundTable {
     pub(super) uniqueness: Uniqueness,
 }
 
-/// Whether the table keeps two records of one key apart.
+/// Whether the table prevents two records of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Uniqueness {
-    /// By a primary key or unique index.
+    /// A primary key or unique index prevents them.
     Kept,
-    /// Only whoever closes the table can be sure.
+    /// Nothing prevents them: a writer must lock the table.
     Unknown,
 }
 
@@ -64,7 +64,7 @@ impl FoundTable {
     }
 }
 
-/// Types are the table's; values travel as text, and the server makes them what the column holds.
+/// Sends values as text; the server casts them to the column's type.
 impl Dialect for FoundTable {
     const BYTEWISE: &'static str = " COLLATE \"C\"";
 
@@ -88,24 +88,24 @@ impl Dialect for FoundTable {
     }
 }
 
-/// Looks at the table; `None` where there is none.
-pub(super) async fn look(connection: &mut PgConnection) -> Result<Option<FoundTable>, Fault> {
+/// Describes the table; `None` if it does not exist.
+pub(super) async fn inspect(connection: &mut PgConnection) -> Result<Option<FoundTable>, PgFault> {
     let rows: Vec<(String, String, bool, bool)> =
-        sqlx::query_as(LOOK).fetch_all(connection).await?;
+        sqlx::query_as(INSPECT).fetch_all(connection).await?;
     let Some((.., has_key)) = rows.first() else { return Ok(None) };
     let uniqueness = if *has_key { Uniqueness::Kept } else { Uniqueness::Unknown };
     let column = |(name, sql_type, is_numeric, _)| Column { name, sql_type, is_numeric };
     let columns: Vec<Column> = rows.into_iter().map(column).collect();
     for name in COLUMNS {
         if !columns.iter().any(|column| column.name == name) {
-            return Err(Fault::table(format!("has no column {name}")));
+            return Err(PgFault::table(format!("has no column {name}")));
         }
     }
     Ok(Some(FoundTable { columns, uniqueness }))
 }
 
-/// Makes the table.
-pub(super) async fn make(connection: &mut PgConnection, begin: String) -> Result<(), Fault> {
+/// Creates the table.
+pub(super) async fn create(connection: &mut PgConnection, begin: String) -> Result<(), PgFault> {
     let mut transaction = connection.begin_with(AssertSqlSafe(begin)).await?;
     match sqlx::query(SCHEMA).execute(&mut *transaction).await {
         Ok(_) => Ok(transaction.commit().await?),

@@ -1,14 +1,15 @@
-//! One attempt at a run in a directory, step by step.
+//! The steps of one attempt at a run in a directory.
 //!
-//! 1. Lock the run's directory; look for a seal; remove what dead attempts staged.
-//! 2. Write rows to a staging file, whose name starts with a dot and carries the token.
-//! 3. Sync it; look for a seal again; remove a leftover; link the payload (create-only); remove the
-//!    staging name; sync the run's directory and all directories above it, those above the root's
-//!    parent once by each store.
-//! 4. Only then stage and sync the seal, link it (create-only), sync the directory, remove the name.
+//! 1. Lock the run's directory; check for a seal; delete staging files of dead attempts.
+//! 2. Write rows to a staging file. Its name starts with a dot and contains the token.
+//! 3. Sync it; check for a seal again; delete a leftover; link the payload (create-only); delete
+//!    the staging name; sync the run's directory and all directories above it. Each store syncs
+//!    those above the root's parent only once.
+//! 4. Only then stage and sync the seal, link it (create-only), sync the directory, delete the
+//!    staging name.
 //!
-//! Nothing is ever renamed over anything. A failed sync is never repeated: the attempt ends. An
-//! attempt that ends before step 4's link takes its payload back (G08); after it, nothing is touched.
+//! No file is ever renamed. A failed sync is never repeated: the attempt ends. An attempt that ends
+//! before the link of step 4 deletes its payload (G08); after it, the attempt touches nothing.
 
 use std::{
     fs::File,
@@ -41,57 +42,58 @@ const FILE_MODE: Mode = Mode::from_raw_mode(0o640);
 
 /// Whether a store has synced the directories above its root's parent.
 ///
-/// Whoever meets a root cannot know whether its maker has synced them yet, so every process does it
-/// once by itself.
+/// A process cannot know whether the creator of an existing root has synced them, so each syncs
+/// them once.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Above(Arc<AtomicBool>);
+pub(super) struct AncestorsSynced(Arc<AtomicBool>);
 
 /// An attempt that holds its run's lock.
 #[derive(Debug)]
-pub(super) struct Attempt {
+pub(super) struct FsAttempt {
     run: LockedRun,
     root: PathBuf,
-    above: Above,
+    ancestors_synced: AncestorsSynced,
     token: WriterToken,
     probe: Probe,
     staging: File,
     stage: Stage,
 }
 
-/// How far an attempt has come, which decides what its end removes.
+/// The progress of an attempt. It decides what a rollback deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Only staging files are ours.
+    /// Only staging files belong to this attempt.
     Writing,
-    /// The payload there is ours.
+    /// The payload belongs to this attempt.
     PayloadLinked,
-    /// The seal may be there: nothing of the run is touched any more.
+    /// The seal may exist: the attempt touches nothing of the run any more.
     SealSent,
 }
 
-impl Attempt {
+impl FsAttempt {
     /// Step 1, and an empty staging file.
     pub(super) fn start(
         root: &Path,
-        above: Above,
+        ancestors_synced: AncestorsSynced,
         dir: &Path,
-        attempt: store::Attempt,
+        options: store::StartOptions,
         probe: Probe,
     ) -> Result<Self, FsError> {
         if !root.exists() {
-            // Somebody took it away, and what is above it will be new again.
-            above.0.store(false, Ordering::Release);
+            // The root was deleted: directories above it may be created again.
+            ancestors_synced.0.store(false, Ordering::Release);
         }
         let run = LockedRun::acquire(dir, &probe)?;
-        let entered = enter(&run, &attempt, &probe);
+        let entered = enter(&run, &options, &probe);
         match entered {
             Ok(staging) => {
-                let (root, token) = (root.to_owned(), attempt.token);
-                Ok(Self { run, root, above, token, probe, staging, stage: Stage::Writing })
+                let (root, token) = (root.to_owned(), options.token);
+                let stage = Stage::Writing;
+                Ok(Self { run, root, ancestors_synced, token, probe, staging, stage })
             }
             Err(error) => {
                 if !probe.is_dead() {
-                    let staging = staging_name(Object::Payload, &attempt.token);
+                    let staging = staging_name(Object::Payload, &options.token);
                     let _ = fs::unlinkat(&run.dir, staging, AtFlags::empty());
                 }
                 remove_empty_directory(&run, &probe);
@@ -114,11 +116,11 @@ impl Attempt {
         self.probe.run(Step::SyncPayload, &path, || fs::fsync(&self.staging))?;
         refuse_sealed(&self.run, &self.probe, Step::CheckSeal)?;
         self.unlink(Step::UnlinkLeftover, Object::Payload.file_name())?;
-        // Marked first: an error of the link does not tell whether the payload appeared.
+        // Set first: after a failed link the payload may exist.
         self.stage = Stage::PayloadLinked;
         self.link(Step::LinkPayload, &staging, Object::Payload)?;
         self.unlink(Step::UnlinkPayloadStaging, &staging)?;
-        sync_upwards(&self.root, &self.above, &path, &self.probe)
+        sync_upwards(&self.root, &self.ancestors_synced, &path, &self.probe)
     }
 
     /// Step 4.
@@ -131,7 +133,7 @@ impl Attempt {
         self.link_seal(&staging)?;
         let synced = self.probe.run(Step::SyncSealedDirectory, &path, || fs::fsync(&self.run.dir));
         synced.map_err(FsError::seal_unknown)?;
-        // The run is sealed and durable whatever becomes of the staging name.
+        // The run is sealed and durable, even if this fails.
         let _ = self.unlink(Step::UnlinkSealStaging, &staging);
         Ok(())
     }
@@ -140,7 +142,7 @@ impl Attempt {
         &self.token
     }
 
-    /// Makes the seal's bytes with this attempt's token.
+    /// Returns the seal's bytes with this attempt's token.
     pub(super) fn document(&self, document: &SealDocument<'_>) -> Bytes {
         document(&self.token)
     }
@@ -148,7 +150,7 @@ impl Attempt {
     fn link_seal(&mut self, staging: &str) -> Result<(), FsError> {
         let before = std::mem::replace(&mut self.stage, Stage::SealSent);
         let Err(error) = self.link(Step::LinkSeal, staging, Object::Seal) else { return Ok(()) };
-        // Only a clear refusal that the directory bears out means that there will be no seal.
+        // The seal is certain to be missing only after a clear refusal, confirmed by the directory.
         if !error.is_clear_refusal() || same_file(&self.run.dir, staging, Object::Seal.file_name())
         {
             return Err(error.seal_unknown());
@@ -157,19 +159,19 @@ impl Attempt {
         Err(error)
     }
 
-    /// Makes an object appear under its name, unless that name is taken.
+    /// Links a staging file to an object's name, unless the name exists.
     fn link(&self, step: Step, staging: &str, object: Object) -> Result<(), FsError> {
         let (dir, name) = (&self.run.dir, object.file_name());
         let linked = self
             .probe
             .run(step, &self.run.path, || fs::linkat(dir, staging, dir, name, AtFlags::empty()));
         match linked {
-            // A link whose reply was lost and that was sent again (network file systems) meets itself.
+            // A network file system may lose the reply, send the link again and find its own file.
             Err(error) if error.is(Errno::EXIST) => {
                 if same_file(dir, staging, name) {
                     Ok(())
                 } else {
-                    Err(FsError::Refused(taken(object)))
+                    Err(FsError::Refused(exists_error(object)))
                 }
             }
             outcome => outcome,
@@ -180,11 +182,11 @@ impl Attempt {
         unlink(&self.run, &self.probe, step, name)
     }
 
-    /// Takes back what this attempt made visible, still under the lock. What fails here stays as a
-    /// leftover, which the next attempt takes over.
-    fn take_back(&self) {
+    /// Deletes the files of this attempt under the lock. A file that cannot be deleted stays as a
+    /// leftover for the next attempt.
+    fn roll_back(&self) {
         let dir = &self.run.dir;
-        let mut ours = vec![
+        let mut own = vec![
             staging_name(Object::Payload, &self.token),
             staging_name(Object::Seal, &self.token),
         ];
@@ -192,9 +194,9 @@ impl Attempt {
         let seal = fs::statat(dir, Object::Seal.file_name(), AtFlags::SYMLINK_NOFOLLOW);
         let unsealed = self.stage == Stage::PayloadLinked && matches!(seal, Err(Errno::NOENT));
         if unsealed && identity(fs::fstat(&self.staging)) == named_identity(dir, payload) {
-            ours.push(payload.to_owned());
+            own.push(payload.to_owned());
         }
-        for name in ours {
+        for name in own {
             let _ = fs::unlinkat(dir, name, AtFlags::empty());
         }
         if self.stage != Stage::SealSent {
@@ -203,22 +205,22 @@ impl Attempt {
     }
 }
 
-impl Drop for Attempt {
+impl Drop for FsAttempt {
     fn drop(&mut self) {
         if !self.probe.is_dead() {
-            self.take_back();
+            self.roll_back();
         }
     }
 }
 
-/// What a new attempt does under the lock before its first row.
-fn enter(run: &LockedRun, attempt: &store::Attempt, probe: &Probe) -> Result<File, FsError> {
+/// Step 1 after the lock: checks the run, deletes old staging files and opens a new one.
+fn enter(run: &LockedRun, options: &store::StartOptions, probe: &Probe) -> Result<File, FsError> {
     refuse_sealed(run, probe, Step::CheckSealAtStart)?;
-    if let (LeftoverPolicy::Refuse, Some(left)) = (attempt.leftover, leftover(run)?) {
-        return Err(FsError::Refused(store::leftover_refused(left, attempt.now)));
+    if let (LeftoverPolicy::Refuse, Some(left)) = (options.leftover, leftover(run)?) {
+        return Err(FsError::Refused(store::leftover_refused(left, options.now)));
     }
     remove_old_staging(run, probe)?;
-    open_staging(run, probe, Step::OpenStaging, &staging_name(Object::Payload, &attempt.token))
+    open_staging(run, probe, Step::OpenStaging, &staging_name(Object::Payload, &options.token))
 }
 
 fn leftover(run: &LockedRun) -> Result<Option<ObjectInfo>, FsError> {
@@ -236,7 +238,7 @@ fn refuse_sealed(run: &LockedRun, probe: &Probe, step: Step) -> Result<(), FsErr
     }
 }
 
-/// Removes what attempts that died under this lock's earlier holders staged.
+/// Deletes the staging files of earlier holders of the lock.
 fn remove_old_staging(run: &LockedRun, probe: &Probe) -> Result<(), FsError> {
     let entries = probe.run(Step::RemoveOldStaging, &run.path, || std::fs::read_dir(&run.path))?;
     for entry in entries {
@@ -253,7 +255,7 @@ fn open_staging(run: &LockedRun, probe: &Probe, step: Step, name: &str) -> Resul
     Ok(File::from(probe.run(step, &run.path, || fs::openat(&run.dir, name, flags, FILE_MODE))?))
 }
 
-/// Removes a name; one that is not there is fine.
+/// Deletes a name, if it exists.
 fn unlink(run: &LockedRun, probe: &Probe, step: Step, name: &str) -> Result<(), FsError> {
     match probe.run(step, &run.path, || fs::unlinkat(&run.dir, name, AtFlags::empty())) {
         Err(error) if error.is(Errno::NOENT) => Ok(()),
@@ -261,11 +263,11 @@ fn unlink(run: &LockedRun, probe: &Probe, step: Step, name: &str) -> Result<(), 
     }
 }
 
-/// Syncs the objects of a run, whoever wrote them, and then the directories; a run that is not there
-/// has nothing to sync.
+/// Syncs the objects of a run, regardless of their writer, then the directories. Succeeds for a run
+/// that does not exist.
 pub(super) fn sync_run(
     root: &Path,
-    above: &Above,
+    ancestors_synced: &AncestorsSynced,
     run: &Path,
     probe: &Probe,
 ) -> Result<(), FsError> {
@@ -277,45 +279,50 @@ pub(super) fn sync_run(
             probe.run(step, &path, || fs::fsync(fs::open(&path, flags, Mode::empty())?)),
         )?;
     }
-    absent_is_fine(sync_upwards(root, above, run, probe))
+    absent_is_fine(sync_upwards(root, ancestors_synced, run, probe))
 }
 
 fn absent_is_fine(outcome: Result<(), FsError>) -> Result<(), FsError> {
     outcome.or_else(|error| if error.is_absence() { Ok(()) } else { Err(error) })
 }
 
-/// Syncs a run's directory and every directory above it, whoever made them: up to the root's parent
-/// each time, and the rest once.
-fn sync_upwards(root: &Path, above: &Above, run: &Path, probe: &Probe) -> Result<(), FsError> {
+/// Syncs a run's directory and every directory above it, regardless of their creator: up to the
+/// root's parent each time, the rest once.
+fn sync_upwards(
+    root: &Path,
+    ancestors_synced: &AncestorsSynced,
+    run: &Path,
+    probe: &Probe,
+) -> Result<(), FsError> {
     let top = root.parent().unwrap_or(root);
     for (depth, dir) in run.ancestors().take_while(|dir| dir.starts_with(top)).enumerate() {
         let step = if depth == 0 { Step::SyncRunDirectory } else { Step::SyncAncestor };
         match probe.run(step, dir, || sync_directory(dir)) {
-            // The root's parent may be closed to us; then its whole file system is synced instead.
+            // Without permission for the root's parent, sync its whole file system.
             Err(error) if dir == top && error.is(Errno::ACCESS) => {
                 probe.run(step, dir, || fs::syncfs(open_directory(root)?))?;
             }
             outcome => outcome?,
         }
     }
-    if !above.0.load(Ordering::Acquire) {
-        sync_above(root, probe)?;
-        // Only now: whoever comes meanwhile must not take it for done.
-        above.0.store(true, Ordering::Release);
+    if !ancestors_synced.0.load(Ordering::Acquire) {
+        sync_above_root(root, probe)?;
+        // Set last: a concurrent attempt must not skip the sync before it is done.
+        ancestors_synced.0.store(true, Ordering::Release);
     }
     Ok(())
 }
 
-/// Syncs the directories above the root's parent up to where the file system is mounted. What is
-/// closed to us is synced as a whole.
-fn sync_above(root: &Path, probe: &Probe) -> Result<(), FsError> {
+/// Syncs the directories above the root's parent up to the mount point. Without permission for one
+/// of them, syncs the whole file system.
+fn sync_above_root(root: &Path, probe: &Probe) -> Result<(), FsError> {
     let top = root.parent().unwrap_or(root);
     let device = |dir: &Path| fs::stat(dir).map(|stat| stat.st_dev).ok();
     let home = device(top);
     for dir in top.ancestors().skip(1).take_while(|dir| device(dir) == home) {
-        match probe.run(Step::SyncAbove, dir, || sync_directory(dir)) {
+        match probe.run(Step::SyncAboveRoot, dir, || sync_directory(dir)) {
             Err(error) if error.is(Errno::ACCESS) => {
-                return probe.run(Step::SyncAbove, root, || fs::syncfs(open_directory(root)?));
+                return probe.run(Step::SyncAboveRoot, root, || fs::syncfs(open_directory(root)?));
             }
             outcome => outcome?,
         }
@@ -331,10 +338,10 @@ pub(super) fn open_directory(dir: &Path) -> Result<OwnedFd, Errno> {
     fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Removes the run's directory when nothing is in it; its parents always stay (G18).
+/// Deletes the run's directory if it is empty. Its parents always stay (G18).
 pub(super) fn remove_empty_directory(run: &LockedRun, probe: &Probe) {
     if !probe.is_dead() {
-        // Not empty, or already gone: both fine.
+        // Ignores a directory that is not empty or does not exist.
         let _ = fs::rmdir(&run.path);
     }
 }
@@ -344,7 +351,7 @@ fn same_file(dir: &OwnedFd, one: &str, other: &str) -> bool {
     one.is_some() && one == named_identity(dir, other)
 }
 
-/// Returns device and inode of what has a name.
+/// Returns device and inode of a name in a directory.
 fn named_identity(dir: &OwnedFd, name: &str) -> Option<(u64, u64)> {
     identity(fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW))
 }
@@ -353,10 +360,10 @@ fn identity(stat: Result<fs::Stat, Errno>) -> Option<(u64, u64)> {
     stat.ok().map(|stat| (stat.st_dev, stat.st_ino))
 }
 
-fn taken(object: Object) -> Error {
+fn exists_error(object: Object) -> Error {
     match object {
         Object::Seal => store::already_sealed(),
-        Object::Payload => store::writer_at_work(),
+        Object::Payload => store::writer_active(),
     }
 }
 

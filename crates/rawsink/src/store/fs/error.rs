@@ -1,4 +1,4 @@
-//! What went wrong in the directory, and which kind of error that is.
+//! Errors of file operations, and their kinds.
 
 use std::{
     fmt, io,
@@ -15,9 +15,9 @@ use crate::error::{Error, ErrorKind, system_text};
 pub(super) enum FsError {
     /// The system refused an operation.
     System { action: &'static str, path: PathBuf, errno: Errno },
-    /// The protocol refused to go on; the error says why.
+    /// The protocol refused to continue.
     Refused(Error),
-    /// An operation that may have made the seal appear failed.
+    /// An operation failed that may have created the seal.
     SealUnknown { action: &'static str, path: PathBuf, errno: Errno },
 }
 
@@ -30,11 +30,11 @@ impl FsError {
     pub(super) fn panicked(cause: &JoinError) -> Self {
         Self::Refused(Error::new(
             ErrorKind::Internal,
-            format!("a file operation did not end: {cause}"),
+            format!("a file operation panicked: {cause}"),
         ))
     }
 
-    /// Tells whether the file, or a directory above it, is simply not there.
+    /// Returns whether the file, or a directory above it, does not exist.
     pub(super) fn is_absence(&self) -> bool {
         self.is(Errno::NOENT) || self.is(Errno::NOTDIR)
     }
@@ -43,7 +43,7 @@ impl FsError {
         matches!(self, Self::System { errno, .. } if *errno == wanted)
     }
 
-    /// Tells whether the system, or the protocol, says plainly that the operation did not happen.
+    /// Returns whether it is certain that the operation did not happen.
     pub(super) fn is_clear_refusal(&self) -> bool {
         match self {
             Self::Refused(_) => true,
@@ -67,7 +67,7 @@ impl FsError {
         }
     }
 
-    /// States that the seal may be there in spite of this error.
+    /// Marks that the seal may exist in spite of this error.
     pub(super) fn seal_unknown(self) -> Self {
         match self {
             Self::System { action, path, errno } => Self::SealUnknown { action, path, errno },
@@ -76,7 +76,7 @@ impl FsError {
     }
 }
 
-/// Joins what ran on another thread.
+/// Returns the outcome of an operation on the blocking pool.
 pub(super) fn joined<T>(outcome: Result<Result<T, FsError>, JoinError>) -> Result<T, FsError> {
     outcome.unwrap_or_else(|cause| Err(FsError::panicked(&cause)))
 }
@@ -87,7 +87,7 @@ impl From<FsError> for Error {
             FsError::Refused(error) => error,
             FsError::SealUnknown { action, path, errno } => Self::new(
                 ErrorKind::Unknown,
-                format!("{}; the seal may be there all the same", sentence(action, errno)),
+                format!("{}; the seal may exist in spite of this", sentence(action, errno)),
             )
             .on_path(path.display()),
             FsError::System { action, path, errno } => {
@@ -114,12 +114,12 @@ fn sentence(action: &str, errno: Errno) -> String {
     format!("cannot {action}: {}", system_text(&io::Error::from(errno)))
 }
 
-/// Decides what the caller should do about an error number.
+/// Returns the kind of an error number, and a hint.
 fn classify(action: &str, errno: Errno) -> (ErrorKind, &'static str) {
     const NO_LINKS: &str =
-        "; this file system lacks the hard links or locks that sealing needs, use the object sink";
+        "; this file system lacks the hard links or locks that sealing needs: use the object sink";
     match errno {
-        // Without hard links some file systems (FAT, some network ones) answer "not permitted".
+        // Some file systems without hard links (FAT, some network ones) return "not permitted".
         Errno::PERM if action.starts_with("link") => (ErrorKind::Unsupported, NO_LINKS),
         Errno::ACCESS | Errno::PERM | Errno::ROFS => (ErrorKind::Denied, ""),
         Errno::BADF
@@ -129,7 +129,7 @@ fn classify(action: &str, errno: Errno) -> (ErrorKind, &'static str) {
         | Errno::XDEV
         | Errno::MLINK => (ErrorKind::Unsupported, NO_LINKS),
         Errno::NAMETOOLONG | Errno::NOTDIR | Errno::LOOP | Errno::ISDIR => (ErrorKind::Invalid, ""),
-        // Full or failing disks, quotas, size limits, too many open files: another time may do.
+        // Full or failing disks, quotas, size limits, too many open files: a later try may succeed.
         _ => (ErrorKind::Unavailable, ""),
     }
 }

@@ -1,7 +1,7 @@
-//! What attempts left in a directory: payloads without a seal, and staging files.
+//! Leftovers of attempts in a directory: payloads without a seal, and staging files.
 //!
-//! Whatever is removed is looked at again under the run's lock: who holds it has no writer beside
-//! it, and what a dead writer left does not change any more.
+//! A leftover is checked again under the run's lock before it is deleted. The lock excludes active
+//! writers, and leftovers of dead writers do not change.
 
 use std::{
     collections::VecDeque,
@@ -18,8 +18,8 @@ use tokio::task::spawn_blocking;
 use super::{
     attempt::{is_staging_name, remove_empty_directory},
     error::FsError,
-    listing::{Entry, every_entry},
-    lock::{Grip, LockedRun},
+    listing::{Entry, all_entries},
+    lock::{LockedRun, TryLock},
     probe::Probe,
 };
 use crate::{
@@ -27,11 +27,11 @@ use crate::{
     store::{Discarded, Leftover, LeftoverKind, Object, StorePath},
 };
 
-/// Leftovers are handed over in batches of at least this many, where there are so many.
+/// Smallest batch of leftovers that is returned at once, except the last.
 const BATCH: usize = 1000;
 
-/// Streams what attempts left below `dir`, which is `path` below the store's root. A directory that
-/// cannot be read is one error, and the others are gone through all the same.
+/// Streams the leftovers below `dir`, which is `path` below the store's root. An unreadable
+/// directory is one error; the stream continues with the others.
 pub(super) fn leftovers(dir: PathBuf, path: StorePath) -> BoxStream<'static, Result<Leftover>> {
     let ahead = VecDeque::from([(dir, path)]);
     let batches =
@@ -51,10 +51,11 @@ fn batch(ahead: &mut VecDeque<(PathBuf, StorePath)>) -> Vec<Result<Leftover>> {
     let mut batch = Vec::new();
     while batch.len() < BATCH {
         let Some((dir, path)) = ahead.pop_front() else { break };
-        match every_entry(&dir) {
+        match all_entries(&dir) {
             Ok(entries) => {
                 batch.extend(files(&dir, &path, &entries).map(|found| found.map_err(Into::into)));
-                let mut below: Vec<&String> = entries.iter().filter_map(entered).collect();
+                let mut below: Vec<&String> =
+                    entries.iter().filter_map(visible_directory).collect();
                 below.sort_unstable();
                 for name in below.into_iter().rev() {
                     ahead.push_front((dir.join(name), path.join(name)));
@@ -66,8 +67,8 @@ fn batch(ahead: &mut VecDeque<(PathBuf, StorePath)>) -> Vec<Result<Leftover>> {
     batch
 }
 
-/// Returns the name of a directory that belongs to the store.
-fn entered(entry: &Entry) -> Option<&String> {
+/// Returns the name of an entry that is a directory and does not start with a dot.
+fn visible_directory(entry: &Entry) -> Option<&String> {
     Some(&entry.name).filter(|name| entry.is_dir && !name.starts_with('.'))
 }
 
@@ -93,16 +94,16 @@ fn files(
     })
 }
 
-/// Removes a leftover of the run in `dir` under its lock, and the directory when it is empty then.
+/// Deletes a leftover of the run in `dir` under its lock, and the directory if it is then empty.
 pub(super) fn discard(
     dir: &Path,
     leftover: &Leftover,
     probe: &Probe,
 ) -> Result<Discarded, FsError> {
     let run = match LockedRun::try_existing(dir, probe)? {
-        Grip::Held(run) => run,
-        Grip::InUse => return Ok(Discarded::InUse),
-        Grip::Gone => return Ok(Discarded::Gone),
+        TryLock::Held(run) => run,
+        TryLock::InUse => return Ok(Discarded::InUse),
+        TryLock::Gone => return Ok(Discarded::Gone),
     };
     let outcome = discard_locked(&run, leftover);
     remove_empty_directory(&run, probe);
@@ -121,7 +122,7 @@ fn discard_locked(run: &LockedRun, leftover: &Leftover) -> Result<Discarded, FsE
             match fs::statat(&run.dir, seal, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(_) => return Ok(Discarded::Sealed),
                 Err(Errno::NOENT) => Object::Payload.file_name(),
-                Err(cause) => return Err(wrap("look for a seal", seal, cause)),
+                Err(cause) => return Err(wrap("check for a seal", seal, cause)),
             }
         }
     };
@@ -133,15 +134,15 @@ fn discard_locked(run: &LockedRun, leftover: &Leftover) -> Result<Discarded, FsE
     match fs::unlinkat(&run.dir, name, AtFlags::empty()) {
         Ok(()) => Ok(Discarded::Removed),
         Err(Errno::NOENT) => Ok(Discarded::Gone),
-        Err(cause) => Err(wrap("remove a leftover", name, cause)),
+        Err(cause) => Err(wrap("delete a leftover", name, cause)),
     }
 }
 
-/// Returns the name of a staging file, which anybody can have put into a leftover.
+/// Returns the name of a staging file. Checks it, since a caller may construct a [`Leftover`].
 fn staging_name(leftover: &Leftover) -> Result<&str, FsError> {
     let name = &leftover.name;
     if is_staging_name(name) && !name.contains('/') {
         return Ok(name);
     }
-    Err(FsError::Refused(Error::invalid(format!("{name:?} is no staging file's name"))))
+    Err(FsError::Refused(Error::invalid(format!("{name:?} is not the name of a staging file"))))
 }

@@ -1,4 +1,4 @@
-//! What is below a directory: children that hold something, and all objects in order.
+//! Lists the contents of a directory: children that hold an object, and all objects in order.
 
 use std::{
     collections::VecDeque,
@@ -15,10 +15,10 @@ use crate::{
     store::{Object, StorePath, Stored},
 };
 
-/// Objects are handed over in batches of about this many.
+/// Number of objects in a batch.
 const BATCH: usize = 1000;
 
-/// Returns the names of the directories in `dir` that hold an object at any depth, sorted.
+/// Returns the names of the directories in `dir` that hold an object at any level, sorted.
 pub(super) fn children(dir: &Path) -> Result<Vec<String>, FsError> {
     let mut names = Vec::new();
     for entry in entries(dir)? {
@@ -45,12 +45,12 @@ fn holds_object(dir: &Path) -> Result<bool, FsError> {
     Ok(false)
 }
 
-/// Streams all objects below `dir`, which is `path` below the store's root. What cannot be looked at is
-/// one error, and the rest is gone through all the same.
+/// Streams all objects below `dir`, which is `path` below the store's root. An unreadable entry is
+/// one error; the stream continues with the rest.
 pub(super) fn walk(dir: PathBuf, path: StorePath) -> BoxStream<'static, Result<Stored>> {
-    let walk = Walk { ahead: VecDeque::from([Ahead::Directory(dir, path)]) };
+    let walk = Walk { pending: VecDeque::from([Pending::Directory(dir, path)]) };
     let batches = stream::unfold(Some(walk), |walk| async move {
-        let mut walk = walk.filter(|walk| !walk.ahead.is_empty())?;
+        let mut walk = walk.filter(|walk| !walk.pending.is_empty())?;
         let batch = spawn_blocking(move || Ok((walk.batch(), walk)));
         Some(match joined(batch.await) {
             Ok((batch, walk)) => (batch, Some(walk)),
@@ -63,10 +63,10 @@ pub(super) fn walk(dir: PathBuf, path: StorePath) -> BoxStream<'static, Result<S
 
 /// A depth-first walk in the order of paths, resumable between batches.
 struct Walk {
-    ahead: VecDeque<Ahead>,
+    pending: VecDeque<Pending>,
 }
 
-enum Ahead {
+enum Pending {
     Directory(PathBuf, StorePath),
     Found(Result<Stored, FsError>),
 }
@@ -75,10 +75,10 @@ impl Walk {
     fn batch(&mut self) -> Vec<Result<Stored, FsError>> {
         let mut batch = Vec::new();
         while batch.len() < BATCH {
-            match self.ahead.pop_front() {
+            match self.pending.pop_front() {
                 None => break,
-                Some(Ahead::Found(stored)) => batch.push(stored),
-                Some(Ahead::Directory(dir, path)) => {
+                Some(Pending::Found(stored)) => batch.push(stored),
+                Some(Pending::Directory(dir, path)) => {
                     batch.extend(self.enter(&dir, &path).err().map(Err));
                 }
             }
@@ -86,7 +86,7 @@ impl Walk {
         batch
     }
 
-    /// Puts the content of a directory in front of everything else that is ahead.
+    /// Adds the entries of a directory in front of all pending ones.
     fn enter(&mut self, dir: &Path, path: &StorePath) -> Result<(), FsError> {
         let mut entries = entries(dir)?;
         entries.sort_by_cached_key(|entry| {
@@ -95,12 +95,12 @@ impl Walk {
         for entry in entries.into_iter().rev() {
             let below = dir.join(&entry.name);
             if entry.is_dir {
-                self.ahead.push_front(Ahead::Directory(below, path.join(&entry.name)));
+                self.pending.push_front(Pending::Directory(below, path.join(&entry.name)));
             } else if let Some(object) = entry.object()
                 && let Some(info) = super::file_info(&below).transpose()
             {
                 let stored = info.map(|info| Stored { dir: path.clone(), object, info });
-                self.ahead.push_front(Ahead::Found(stored));
+                self.pending.push_front(Pending::Found(stored));
             }
         }
         Ok(())
@@ -118,16 +118,16 @@ impl Entry {
     }
 }
 
-/// Returns what is in a directory, without names that start with a dot.
+/// Returns the entries of a directory, except names that start with a dot.
 fn entries(dir: &Path) -> Result<Vec<Entry>, FsError> {
-    let mut entries = every_entry(dir)?;
+    let mut entries = all_entries(dir)?;
     entries.retain(|entry| !entry.name.starts_with('.'));
     Ok(entries)
 }
 
-/// Returns what is in a directory, without names that are not UTF-8. A directory that is not there,
-/// or that went away meanwhile, holds nothing.
-pub(super) fn every_entry(dir: &Path) -> Result<Vec<Entry>, FsError> {
+/// Returns the entries of a directory, except names that are not UTF-8. A directory that does not
+/// exist has none.
+pub(super) fn all_entries(dir: &Path) -> Result<Vec<Entry>, FsError> {
     let wrap = |cause: io::Error| FsError::new("list", dir, &cause);
     let found = match std::fs::read_dir(dir).map_err(wrap) {
         Err(error) if error.is_absence() => return Ok(Vec::new()),
@@ -147,7 +147,7 @@ pub(super) fn every_entry(dir: &Path) -> Result<Vec<Entry>, FsError> {
     Ok(entries)
 }
 
-/// Tells whether a link leads to a directory; one that leads back up would never end.
+/// Returns whether a link leads to a directory. A link to a directory above it would never end.
 fn leads_to_directory(dir: &Path, name: &str) -> bool {
     let Ok(target) = dir.join(name).canonicalize() else { return false };
     target.is_dir() && !dir.canonicalize().is_ok_and(|here| here.starts_with(&target))

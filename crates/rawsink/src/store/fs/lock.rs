@@ -1,4 +1,4 @@
-//! Who may write a run: the holder of an exclusive lock on its directory.
+//! The exclusive lock on a run's directory. Only its holder may write the run.
 
 use std::{
     io,
@@ -19,71 +19,71 @@ use super::{
 };
 use crate::error::{Error, ErrorKind};
 
-/// A lock is tried for a second, so that a passing clean-up refuses nobody.
+/// The lock is tried for a second, so that a short clean-up does not make a writer fail.
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
-/// How often a directory may vanish between making and locking it.
+/// How often the directory may be deleted between creating and locking it.
 const MAX_STARTS: u32 = 100;
 pub(super) const DIRECTORY_MODE: u32 = 0o750;
 
-/// A run's directory, locked as long as this lives.
+/// A run's directory, locked until this is dropped.
 ///
-/// The descriptor closes on exec, so no child inherits the lock; the kernel releases a dead
-/// process's lock.
+/// The descriptor closes on exec, so no child inherits the lock. The kernel releases the lock of a
+/// dead process.
 #[derive(Debug)]
 pub(super) struct LockedRun {
     pub(super) dir: OwnedFd,
     pub(super) path: PathBuf,
 }
 
-/// What became of trying for a lock without waiting.
+/// The outcome of locking without waiting.
 #[derive(Debug)]
-pub(super) enum Grip {
+pub(super) enum TryLock {
     Held(LockedRun),
-    /// Somebody else holds it.
+    /// Another holder has the lock.
     InUse,
-    /// There is no such directory, or no longer the one that was opened.
+    /// The directory does not exist, or was replaced since it was opened.
     Gone,
 }
 
 impl LockedRun {
-    /// Locks a directory that is there, without waiting; makes none.
-    pub(super) fn try_existing(path: &Path, probe: &Probe) -> Result<Grip, FsError> {
+    /// Locks an existing directory, without waiting.
+    pub(super) fn try_existing(path: &Path, probe: &Probe) -> Result<TryLock, FsError> {
         let dir = match open(path, probe) {
-            Err(error) if error.is_absence() => return Ok(Grip::Gone),
+            Err(error) if error.is_absence() => return Ok(TryLock::Gone),
             opened => opened?,
         };
         let locked = probe.run(Step::Lock, path, || {
             rustix::io::retry_on_intr(|| fs::flock(&dir, FlockOperation::NonBlockingLockExclusive))
         });
         match locked {
-            Err(error) if error.is(Errno::WOULDBLOCK) => return Ok(Grip::InUse),
+            Err(error) if error.is(Errno::WOULDBLOCK) => return Ok(TryLock::InUse),
             outcome => outcome?,
         }
         match is_current(&dir, path, probe) {
-            Ok(true) => Ok(Grip::Held(Self { dir, path: path.to_owned() })),
-            Ok(false) => Ok(Grip::Gone),
-            Err(error) if error.is_absence() => Ok(Grip::Gone),
+            Ok(true) => Ok(TryLock::Held(Self { dir, path: path.to_owned() })),
+            Ok(false) => Ok(TryLock::Gone),
+            Err(error) if error.is_absence() => Ok(TryLock::Gone),
             Err(error) => Err(error),
         }
     }
 
-    /// Makes the directory where it is missing and locks it.
+    /// Locks the directory. Creates it if it does not exist.
     pub(super) fn acquire(path: &Path, probe: &Probe) -> Result<Self, FsError> {
         for _ in 0..MAX_STARTS {
             match Self::try_acquire(path, probe) {
                 Ok(Some(locked)) => return Ok(locked),
-                // Another attempt's end removed the directory under our hands: start over.
+                // The end of another attempt deleted the directory: start again.
                 Ok(None) => {}
                 Err(error) if error.is(Errno::NOENT) => {}
                 Err(error) => return Err(error),
             }
         }
-        if let Some(link) = path.ancestors().find(|dir| leads_nowhere(dir)) {
-            let error = Error::invalid("a symbolic link leads nowhere");
+        if let Some(link) = path.ancestors().find(|dir| is_dangling_link(dir)) {
+            let error = Error::invalid("the target of a symbolic link does not exist");
             return Err(FsError::Refused(error.on_path(link.display())));
         }
-        let message = "the run's directory vanishes again and again";
+        let message = "the run's directory was deleted before it could be locked, many times";
         Err(FsError::Refused(Error::new(ErrorKind::Unavailable, message).on_path(path.display())))
     }
 
@@ -91,16 +91,14 @@ impl LockedRun {
         use std::os::unix::fs::DirBuilderExt;
         probe.run(Step::MakeDirectories, path, || {
             match std::fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path) {
-                // Another made it first, and may have removed it since: opening will tell.
+                // Another process created it, and may have deleted it since. Opening it shows that.
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
                 outcome => outcome,
             }
         })?;
         let dir = open(path, probe)?;
         probe.run(Step::Lock, path, || lock(&dir)).map_err(|error| match error {
-            error if error.is(Errno::WOULDBLOCK) => {
-                FsError::Refused(super::super::writer_at_work())
-            }
+            error if error.is(Errno::WOULDBLOCK) => FsError::Refused(super::super::writer_active()),
             error => error,
         })?;
         let current = is_current(&dir, path, probe)?;
@@ -113,7 +111,7 @@ fn open(path: &Path, probe: &Probe) -> Result<OwnedFd, FsError> {
     probe.run(Step::OpenDirectory, path, || fs::open(path, flags, Mode::empty()))
 }
 
-/// Tells whether a path still leads to the directory that was opened by it.
+/// Returns whether a path still names the directory that was opened by it.
 fn is_current(dir: &OwnedFd, path: &Path, probe: &Probe) -> Result<bool, FsError> {
     probe.run(Step::CompareDirectory, path, || {
         let (ours, there) = (fs::fstat(dir)?, fs::stat(path)?);
@@ -121,8 +119,8 @@ fn is_current(dir: &OwnedFd, path: &Path, probe: &Probe) -> Result<bool, FsError
     })
 }
 
-/// Tells whether a path is a link without a target.
-fn leads_nowhere(path: &Path) -> bool {
+/// Returns whether a path is a symbolic link without a target.
+fn is_dangling_link(path: &Path) -> bool {
     path.is_symlink() && !path.exists()
 }
 

@@ -1,4 +1,4 @@
-//! The steps of an attempt by name, and a way for tests to stand between them.
+//! The named steps of an attempt, with hooks for tests before and after each.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use super::error::FsError;
 
-/// Every step that changes or decides something, in the order of an attempt.
+/// A step that changes or decides something. The order is that of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Step {
     MakeDirectories,
@@ -24,7 +24,7 @@ pub(super) enum Step {
     UnlinkPayloadStaging,
     SyncRunDirectory,
     SyncAncestor,
-    SyncAbove,
+    SyncAboveRoot,
     OpenSealStaging,
     WriteSeal,
     SyncSeal,
@@ -34,25 +34,25 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// Says what the step does, to stand after "cannot".
+    /// Returns the action of the step, which follows "cannot" in a message.
     pub(super) fn action(self) -> &'static str {
         match self {
-            Self::MakeDirectories => "make the run's directory",
+            Self::MakeDirectories => "create the run's directory",
             Self::OpenDirectory => "open the run's directory",
             Self::Lock => "lock the run's directory",
-            Self::CompareDirectory => "look at the run's directory",
-            Self::CheckSealAtStart | Self::CheckSeal => "look for a seal",
-            Self::RemoveOldStaging => "remove an old staging file",
-            Self::OpenStaging => "make a staging file",
+            Self::CompareDirectory => "check the run's directory",
+            Self::CheckSealAtStart | Self::CheckSeal => "check for a seal",
+            Self::RemoveOldStaging => "delete an old staging file",
+            Self::OpenStaging => "create a staging file",
             Self::Append => "write the payload",
             Self::SyncPayload => "sync the payload",
-            Self::UnlinkLeftover => "remove the leftover payload",
+            Self::UnlinkLeftover => "delete the leftover payload",
             Self::LinkPayload => "link the payload",
-            Self::UnlinkPayloadStaging | Self::UnlinkSealStaging => "remove the staging name",
+            Self::UnlinkPayloadStaging | Self::UnlinkSealStaging => "delete the staging name",
             Self::SyncRunDirectory | Self::SyncSealedDirectory => "sync the run's directory",
             Self::SyncAncestor => "sync a directory above the run",
-            Self::SyncAbove => "sync a directory above the root",
-            Self::OpenSealStaging => "make the seal's staging file",
+            Self::SyncAboveRoot => "sync a directory above the root",
+            Self::OpenSealStaging => "create the seal's staging file",
             Self::WriteSeal => "write the seal",
             Self::SyncSeal => "sync the seal",
             Self::LinkSeal => "link the seal",
@@ -60,23 +60,23 @@ impl Step {
     }
 }
 
-/// When a hook is called.
+/// Whether a hook is called before or after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Moment {
     Before,
     After,
 }
 
-/// Stands between the steps; the default does nothing.
+/// Calls a hook before and after each step. The default has no hook.
 #[derive(Clone, Default)]
 pub(super) struct Probe(Option<Arc<dyn Hook>>);
 
-/// What a test does between steps.
+/// The actions of a test between steps.
 pub(super) trait Hook: Send + Sync {
-    /// Lets the attempt go on, or makes the step fail.
+    /// Is called before and after each step. An error makes the step fail.
     fn at(&self, step: Step, moment: Moment) -> Result<(), Errno>;
 
-    /// Tells whether the process is dead, so that it cannot even clean up.
+    /// Returns whether the process is dead, so that it does not clean up.
     fn is_dead(&self) -> bool;
 }
 
@@ -86,7 +86,7 @@ impl Probe {
         Self(Some(hook))
     }
 
-    /// Runs one step and says, if it fails, what failed and where.
+    /// Runs one step. Its error has the step's action and the path.
     pub(super) fn run<T, E: Into<std::io::Error>>(
         &self,
         step: Step,

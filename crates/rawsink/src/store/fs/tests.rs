@@ -1,10 +1,11 @@
-//! Attempts in a directory, step by step: their order, crashes and errors between them, races.
+//! The steps of attempts in a directory: their order, crashes, errors and races.
 
 mod crashes; // the process dies at a step
 mod errors; // the system refuses a step
-mod order; // the steps of whole attempts
-mod races; // others act between the steps
-mod scratch; // the place for raw operations, and others beside it
+mod order; // the steps of complete attempts
+mod races; // other processes act between the steps
+#[cfg(feature = "unstable-raw")]
+mod scratch; // the scratch directory for raw operations
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -20,18 +21,20 @@ use futures_util::TryStreamExt;
 use rustix::io::Errno;
 use tempfile::TempDir;
 
+#[cfg(feature = "unstable-raw")]
+use super::DirectoryScratch;
 use super::{
-    DirectoryScratch, FsStore,
+    FsConfig, FsStore,
     probe::{Hook, Moment, Probe, Step},
 };
 use crate::{
     ErrorKind, Result,
-    store::{Attempt, LeftoverPolicy, Object, Store, StorePath, WriterToken},
+    store::{LeftoverPolicy, Object, StartOptions, Store, StorePath, WriterToken},
 };
 
 const EARLIER: &str = "left by an attempt that died";
 
-/// What is there before the attempt.
+/// The contents of the run before the attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Before {
     Nothing,
@@ -39,15 +42,15 @@ enum Before {
     DeadAttempt,
 }
 
-/// Records the steps, and makes one of them fail.
+/// Records the steps and makes one of them fail.
 struct Script {
     events: Mutex<Vec<(Step, Moment)>>,
-    fault: Option<Fault>,
+    fault: Option<StepFault>,
     dead: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Fault {
+struct StepFault {
     /// The event that fails, counted from 0.
     event: usize,
     errno: Errno,
@@ -56,7 +59,7 @@ struct Fault {
 }
 
 impl Script {
-    fn new(fault: Option<Fault>) -> Arc<Self> {
+    fn new(fault: Option<StepFault>) -> Arc<Self> {
         Arc::new(Self { events: Mutex::default(), fault, dead: AtomicBool::new(false) })
     }
 
@@ -64,12 +67,12 @@ impl Script {
         self.events.lock().unwrap().clone()
     }
 
-    /// How often a step was begun.
+    /// Returns how often a step was started.
     fn count(&self, wanted: Step) -> usize {
         self.steps().into_iter().filter(|step| *step == wanted).count()
     }
 
-    /// The steps that were begun.
+    /// Returns the steps that were started.
     fn steps(&self) -> Vec<Step> {
         let begun = self.events().into_iter().filter(|(_, moment)| *moment == Moment::Before);
         begun.map(|(step, _)| step).collect()
@@ -97,7 +100,7 @@ impl Hook for Script {
     }
 }
 
-/// A root that does not exist yet, in a directory of its own.
+/// A root that does not exist yet, in a temporary directory.
 struct World {
     parent: TempDir,
 }
@@ -117,7 +120,7 @@ impl World {
         self.parent.path().join("raw")
     }
 
-    /// How many directories are above the root's parent, up to where the file system is mounted.
+    /// Returns the number of directories above the root's parent, up to the mount point.
     fn above(&self) -> usize {
         let device = |dir: &Path| std::fs::metadata(dir).unwrap().dev();
         let parent = self.parent.path();
@@ -129,16 +132,16 @@ impl World {
         self.root().join(run().as_str())
     }
 
-    /// The store as another process opens it.
+    /// Opens the store as another process does.
     fn fresh(&self) -> FsStore {
-        FsStore::new(self.root()).unwrap()
+        FsStore::new(&FsConfig::new(self.root())).unwrap()
     }
 
     fn probed(&self, hook: Arc<dyn Hook>) -> FsStore {
         FsStore { probe: Probe::new(hook), ..self.fresh() }
     }
 
-    /// The names in the run's directory; `None` where there is no such directory.
+    /// Returns the names in the run's directory; `None` if it does not exist.
     fn names(&self) -> Option<Vec<String>> {
         let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
         let entries = std::fs::read_dir(self.dir()).ok()?;
@@ -161,7 +164,7 @@ impl World {
         }
     }
 
-    /// Asserts that the run is sealed with everything that the attempt `token` wrote.
+    /// Asserts that the run is sealed with the payload and the seal of the attempt `token`.
     async fn assert_sealed_by(&self, token: u128, context: &str) {
         assert_eq!(self.content(Object::Payload).await, Some(payload_of(token)), "{context}");
         assert_eq!(self.content(Object::Seal).await, Some(seal_of(token)), "{context}");
@@ -172,9 +175,9 @@ fn run() -> StorePath {
     ["s", "c", "q", "d", "r"].iter().fold(StorePath::root(), |path, name| path.join(name))
 }
 
-fn attempt(token: u128) -> Attempt {
+fn options(token: u128) -> StartOptions {
     let now = "2024-06-02T05:00:00Z".parse().unwrap();
-    Attempt { token: WriterToken::new(token), leftover: LeftoverPolicy::Replace, now }
+    StartOptions { token: WriterToken::new(token), leftover: LeftoverPolicy::Replace, now }
 }
 
 fn payload_of(token: u128) -> String {
@@ -185,13 +188,13 @@ fn seal_of(token: u128) -> String {
     format!("sealed by {}", WriterToken::new(token))
 }
 
-/// One whole attempt, which ends as a sink ends it.
+/// Runs one complete attempt, as a sink does.
 async fn write(store: &FsStore, token: u128) -> Result<WriterToken> {
     write_run(store, &run(), token).await
 }
 
 async fn write_run(store: &FsStore, run: &StorePath, token: u128) -> Result<WriterToken> {
-    let mut upload = store.start(run, attempt(token)).await?;
+    let mut upload = store.start(run, options(token)).await?;
     let text = payload_of(token);
     let (first, last) = text.split_at(20);
     let appended = upload.append(Bytes::from(first.to_owned())).await;
@@ -206,7 +209,7 @@ async fn write_run(store: &FsStore, run: &StorePath, token: u128) -> Result<Writ
     upload.seal(&|token| Bytes::from(format!("sealed by {token}"))).await
 }
 
-/// The events of an attempt that meets no fault.
+/// Returns the events of an attempt without faults.
 async fn undisturbed(before: Before) -> Vec<(Step, Moment)> {
     let (world, script) = (World::new(before), Script::new(None));
     write(&world.probed(script.clone()), 1).await.unwrap();

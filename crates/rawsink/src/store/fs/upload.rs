@@ -1,14 +1,14 @@
-//! An attempt driven from async code: its steps run on the blocking pool, at most one at a time.
+//! Runs the steps of an attempt on the blocking pool, at most one at a time.
 //!
-//! The attempt travels into each step and back. So a future that is dropped leaves the step to end
-//! by itself, still under the lock, and only then is the attempt taken back.
+//! The attempt moves into each step and back. If a future is dropped, its step still ends under the
+//! lock, and then the attempt rolls back.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{
-    attempt::Attempt,
+    attempt::FsAttempt,
     error::{FsError, joined},
 };
 use crate::{
@@ -26,20 +26,20 @@ pub(super) struct FsUpload {
 
 #[derive(Debug)]
 enum State {
-    Idle(Box<Attempt>),
-    Busy(JoinHandle<(Box<Attempt>, Result<(), FsError>)>),
+    Idle(Box<FsAttempt>),
+    Busy(JoinHandle<(Box<FsAttempt>, Result<(), FsError>)>),
     Ended,
 }
 
 impl FsUpload {
-    pub(super) fn new(attempt: Attempt) -> Self {
+    pub(super) fn new(attempt: FsAttempt) -> Self {
         Self { state: State::Idle(Box::new(attempt)) }
     }
 
-    /// Starts a step and returns at once; the step before it must have ended well.
+    /// Starts a step and returns at once. Fails if the previous step failed.
     async fn begin(
         &mut self,
-        step: impl FnOnce(&mut Attempt) -> Result<(), FsError> + Send + 'static,
+        step: impl FnOnce(&mut FsAttempt) -> Result<(), FsError> + Send + 'static,
     ) -> Result<()> {
         self.settle().await?;
         match std::mem::replace(&mut self.state, State::Ended) {
@@ -72,6 +72,8 @@ impl FsUpload {
     }
 }
 
+impl crate::internal::Internal for FsUpload {}
+
 #[async_trait]
 impl Upload for FsUpload {
     fn part_bytes(&self) -> usize {
@@ -95,7 +97,7 @@ impl Upload for FsUpload {
         let (token, bytes) = (attempt.token().clone(), attempt.document(document));
         self.begin(move |attempt| attempt.seal(&bytes)).await?;
         let sealed = self.settle().await.map_err(|error| match error.kind() {
-            // The step did not end: nobody knows how far it came.
+            // The step panicked: its progress is unknown.
             ErrorKind::Internal => error.with_kind(ErrorKind::Unknown),
             _ => error,
         });
@@ -104,9 +106,9 @@ impl Upload for FsUpload {
     }
 
     async fn abort(mut self: Box<Self>) {
-        // The fault of an earlier step was reported by that step's caller, or nobody asked.
+        // An abort does not report faults of earlier steps.
         let _ = self.settle().await;
-        // Taking back makes a few file operations; a fault in them leaves a leftover, not an error.
+        // The rollback takes a few file operations. A fault in them leaves a leftover.
         let _ = joined(spawn_blocking(move || Ok(drop(self))).await);
     }
 }

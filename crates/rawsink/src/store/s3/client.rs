@@ -1,7 +1,8 @@
-//! The requests over HTTP: every call of the SDK is here and in `connect`.
+//! Sends the requests over HTTP. Only this module and `connect` call the SDK.
 //!
-//! No retry (but one after a 403 with secrets that changed in their files) and no decision. Bodies
-//! are always hashed in memory: a real `x-amz-content-sha256`, no trailers, no checksum headers.
+//! It decides nothing and retries nothing, except once after a 403 if the secret files have
+//! changed. Bodies are always hashed in memory: a real `x-amz-content-sha256`, no trailers, no
+//! checksum headers.
 
 mod leftovers;
 
@@ -10,7 +11,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use aws_sdk_s3::{
     Client as SdkClient,
-    config::timeout::TimeoutConfig,
+    config::{Builder, SharedHttpClient, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
     primitives::{ByteStream, DateTime, DateTimeFormat},
@@ -22,38 +23,67 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::{
+    config::S3Config,
     connect,
     credentials::Credentials,
-    fault::Fault,
+    fault::S3Fault,
     requests::{
         Condition, Content, Head, OpenUpload, Page, Reply, Requests, UploadMarker, UploadPage,
         UploadParts,
     },
 };
-use crate::{clock::Clock, store::WriterToken};
+use crate::{error::Error, runtime::Clock, store::WriterToken};
 
-/// User metadata that carries the writer's token.
+/// User metadata that contains the writer's token.
 const WRITER: &str = "rawsink-writer";
 
 /// A bucket over HTTP.
 pub(super) struct Client {
     pub(super) sdk: SdkClient,
-    /// What answers, for messages.
+    /// The endpoint, for messages.
     pub(super) endpoint_url: String,
     pub(super) bucket: String,
     pub(super) credentials: Credentials,
+    pub(super) part_timeout: Duration,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The SDK would show pages of itself.
+        // The SDK's own output is pages long.
         f.debug_struct("Client").field("bucket", &self.bucket).finish_non_exhaustive()
     }
 }
 
 impl Client {
-    /// Sends a request, and once more where a 403 met secrets that have changed in their files.
+    /// Creates a client of a bucket. Sends nothing.
+    pub(super) fn new(
+        config: &S3Config,
+        clock: Arc<dyn Clock>,
+        http: Option<SharedHttpClient>,
+    ) -> Result<Self, Error> {
+        Self::with_sdk_config(config, clock, http, |sdk| sdk)
+    }
+
+    /// Creates a client. `change` may change the SDK's configuration.
+    pub(super) fn with_sdk_config(
+        config: &S3Config,
+        clock: Arc<dyn Clock>,
+        http: Option<SharedHttpClient>,
+        change: impl FnOnce(Builder) -> Builder,
+    ) -> Result<Self, Error> {
+        let credentials = Credentials::read(config)?;
+        Ok(Self {
+            sdk: connect::sdk_client(config, credentials.clone(), http, change)?,
+            endpoint_url: config.endpoint_url.clone(),
+            bucket: config.bucket.clone(),
+            credentials,
+            part_timeout: config.retry.part_timeout,
+            clock,
+        })
+    }
+
+    /// Sends a request, and once more after a 403 if the secret files have changed.
     pub(super) async fn send<T, E, F>(&self, request: impl Fn() -> F + Send) -> Reply<T>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
@@ -70,13 +100,13 @@ impl Client {
         Err(fault)
     }
 
-    fn fault<E>(&self, error: &SdkError<E, HttpResponse>) -> Fault
+    fn fault<E>(&self, error: &SdkError<E, HttpResponse>) -> S3Fault
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        // A reply whose body was cut does not say what it would have said.
-        let whole = !matches!(error, SdkError::ResponseError(_));
-        let (status, date) = match error.raw_response().filter(|_| whole) {
+        // A truncated reply may not show its real outcome.
+        let is_complete = !matches!(error, SdkError::ResponseError(_));
+        let (status, date) = match error.raw_response().filter(|_| is_complete) {
             Some(raw) => {
                 (Some(raw.status().as_u16()), raw.headers().get("date").map(str::to_owned))
             }
@@ -84,25 +114,25 @@ impl Client {
         };
         let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
         let code = meta.and_then(|meta| meta.code()).map(str::to_owned);
-        let said = meta.and_then(|meta| meta.message()).map(str::to_owned);
-        // Not of the parsed error: the answer to a HEAD has none.
+        let text = meta.and_then(|meta| meta.message()).map(str::to_owned);
+        // From the headers: the answer to a HEAD has no parsed error.
         let request_id = error.request_id().map(str::to_owned);
         let skew = date.and_then(|date| self.skew(&date)).filter(|skew| match code.as_deref() {
             Some(code) => code == "RequestTimeTooSkewed",
             // The answer to a HEAD has no code.
             None => status == Some(403) && *skew > SKEW_ALLOWED,
         });
-        let said = said.unwrap_or_else(|| match status {
+        let text = text.unwrap_or_else(|| match status {
             None => format!("{}: {}", self.endpoint_url, chain(error)),
             Some(_) => String::new(),
         });
         let message = match code.as_deref() {
-            Some("NoSuchBucket") => format!("{said} ({} at {})", self.bucket, self.endpoint_url),
-            _ => said,
+            Some("NoSuchBucket") => format!("{text} ({} at {})", self.bucket, self.endpoint_url),
+            _ => text,
         };
         let message = self.credentials.hidden_in(message);
         let untrusted = status.is_none() && connect::is_refused_handshake(error);
-        Fault { status, code, message, request_id, skew, untrusted }
+        S3Fault { status, code, message, request_id, given_up: None, skew, untrusted }
     }
 
     fn skew(&self, date: &str) -> Option<Duration> {
@@ -112,7 +142,7 @@ impl Client {
     }
 }
 
-/// Returns what an error and its causes say, without a word twice.
+/// Returns the texts of an error's causes, without repetitions.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = error.source();
@@ -141,7 +171,7 @@ impl Requests for Client {
 
     async fn get(&self, key: &str, offset: u64) -> Reply<Option<Content>> {
         if i64::try_from(offset).is_err() {
-            // No object is that long, and some servers cannot read the number.
+            // No object is that long, and some servers cannot parse the number.
             return Ok(self.head(key).await?.map(nothing_left));
         }
         let range = (offset > 0).then(|| format!("bytes={offset}-"));
@@ -151,7 +181,7 @@ impl Requests for Client {
             })
             .await;
         let sent = match sent {
-            Err(fault) if fault.is_behind_the_end() => {
+            Err(fault) if fault.is_past_the_end() => {
                 return Ok(self.head(key).await?.map(nothing_left));
             }
             sent => sent,
@@ -159,7 +189,7 @@ impl Requests for Client {
         let Some(object) = absent_is_none(sent)? else { return Ok(None) };
         let from = object.content_range.as_deref().unwrap_or("bytes 0-");
         if !from.starts_with(&format!("bytes {offset}-")) {
-            return Err(unexpected("another range than was asked for"));
+            return Err(unexpected("a different range than requested"));
         }
         let rest = length(object.content_length);
         let chunks = stream::unfold(Some(object.body), |body| async move {
@@ -167,7 +197,7 @@ impl Requests for Client {
             match body.next().await? {
                 Ok(chunk) => Some((Ok(chunk), Some(body))),
                 Err(cause) => {
-                    Some((Err(Fault { message: chain(&cause), ..Fault::default() }), None))
+                    Some((Err(S3Fault { message: chain(&cause), ..S3Fault::default() }), None))
                 }
             }
         });
@@ -205,7 +235,7 @@ impl Requests for Client {
         let more = page.is_truncated == Some(true);
         let next = objects.last().filter(|_| more).map(|(key, _)| key.clone());
         if more && next.is_none() {
-            return Err(unexpected("a page without a key, and that there are more"));
+            return Err(unexpected("a truncated listing without a key"));
         }
         Ok(Page { objects, next })
     }
@@ -257,7 +287,7 @@ impl Requests for Client {
                 let request =
                     self.sdk.upload_part().bucket(&self.bucket).key(key).upload_id(upload);
                 let request = request.part_number(number).body(ByteStream::from(body.clone()));
-                request.customize().config_override(within(super::retry::PART_TIMEOUT)).send()
+                request.customize().config_override(within(self.part_timeout)).send()
             })
             .await?;
         sent.e_tag.filter(|tag| !tag.is_empty()).ok_or_else(|| unexpected("a part without a tag"))
@@ -310,7 +340,7 @@ impl Requests for Client {
                     .upload_id(upload);
                 let request =
                     request.multipart_upload(parts.clone()).set_if_none_match(only_new.clone());
-                // The server may take minutes to put thousands of parts together.
+                // The server may take minutes to assemble thousands of parts.
                 request.customize().config_override(within(COMPLETE_TIMEOUT)).send()
             })
             .await?;
@@ -329,20 +359,20 @@ impl Requests for Client {
     }
 }
 
-/// How far apart servers let the clocks be.
+/// The clock difference that servers accept.
 const SKEW_ALLOWED: Duration = Duration::from_mins(15);
 
-/// How long one sending of Complete may be waited for.
+/// How long one Complete request may take.
 const COMPLETE_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// A limit for one sending of one request.
-fn within(limit: Duration) -> aws_sdk_s3::config::Builder {
+/// Returns the SDK configuration that limits the time of one request.
+fn within(limit: Duration) -> Builder {
     let timeouts = TimeoutConfig::builder().connect_timeout(connect::CONNECT_TIMEOUT);
     let timeouts = timeouts.read_timeout(limit).operation_attempt_timeout(limit).build();
-    aws_sdk_s3::config::Builder::new().timeout_config(timeouts)
+    Builder::new().timeout_config(timeouts)
 }
 
-/// A 404 of an object is an answer; of the bucket it is not.
+/// Turns the 404 of an object into `None`. The 404 of a bucket stays a fault.
 fn absent_is_none<T>(reply: Reply<T>) -> Reply<Option<T>> {
     match reply {
         Ok(value) => Ok(Some(value)),
@@ -351,21 +381,25 @@ fn absent_is_none<T>(reply: Reply<T>) -> Reply<Option<T>> {
     }
 }
 
-/// What a GET from behind the end of an object brings.
+/// Returns the content of a GET past the end of an object: no bytes.
 fn nothing_left(head: Head) -> Content {
     let Head { etag, writer, bytes, .. } = head;
     Content { etag, writer, bytes, chunks: stream::empty().boxed() }
 }
 
-fn unexpected(what: &str) -> Fault {
-    Fault { status: Some(200), message: format!("the server answered {what}"), ..Fault::default() }
+fn unexpected(what: &str) -> S3Fault {
+    S3Fault {
+        status: Some(200),
+        message: format!("the server returned {what}"),
+        ..S3Fault::default()
+    }
 }
 
 fn length(bytes: Option<i64>) -> u64 {
     bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default()
 }
 
-/// Whole seconds, since HEAD and listings differ in what is behind them.
+/// Returns a time in whole seconds, since HEAD and listings differ in the fraction.
 fn timestamp(time: Option<&DateTime>) -> Timestamp {
     time.and_then(|time| Timestamp::from_second(time.secs()).ok()).unwrap_or_default()
 }
@@ -374,7 +408,7 @@ fn timestamp_exact(time: Option<&DateTime>) -> Timestamp {
     time.and_then(|time| Timestamp::from_nanosecond(time.as_nanos()).ok()).unwrap_or_default()
 }
 
-/// Decodes a key of a listing; a plus is a space there.
+/// Decodes a key of a listing, where a plus is a space.
 fn decoded(text: &str, encoded: bool) -> String {
     if !encoded {
         return text.to_owned();

@@ -1,12 +1,16 @@
-//! How a bucket is reached: endpoint, credentials, TLS, proxy, time limits.
+//! The connection to a bucket: endpoint, credentials, TLS, proxy, time limits.
 //!
-//! The SDK's own habits that are switched off here: checksum headers and trailers (some servers
-//! refuse them), retries (they turn an own committed seal into "exists already", and `retry` is the
-//! one place for them), correction of the clock by the server's (one gateway with a wrong `Date`
-//! would make the next request fail everywhere), cached identities (secrets in files may change),
-//! profiles and `AWS_*` variables (a stray one must not redirect a production write).
+//! These features of the SDK are disabled:
+//!
+//! | feature | reason |
+//! |---|---|
+//! | checksum headers and trailers | some servers refuse them |
+//! | retries | they turn an own committed seal into "already exists"; `retry` handles them all |
+//! | clock correction by the server | one gateway with a wrong `Date` makes the next request fail |
+//! | cached identities | secret files may change |
+//! | profiles and `AWS_*` variables | a stray one must not redirect a production write |
 
-use std::{error::Error as StdError, io, sync::Arc, time::Duration};
+use std::{error::Error as StdError, io, time::Duration};
 
 use aws_sdk_s3::{
     Client as SdkClient,
@@ -21,47 +25,36 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 
-use super::{client::Client, credentials::Credentials};
+use super::{Addressing, Proxy, S3Config, credentials::Credentials};
 use crate::{
-    clock::Clock,
-    config::{Addressing, ObjectSettings, certificates},
     error::{Error, Result},
+    tls,
 };
 
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Makes a client of the bucket that the settings name; sends nothing.
-pub(super) fn client(
-    settings: &ObjectSettings,
-    clock: Arc<dyn Clock>,
-    http: Option<SharedHttpClient>,
-) -> Result<Client> {
-    client_with(settings, clock, http, |config| config)
-}
-
-/// Makes a client whose configuration is changed at the end.
-pub(super) fn client_with(
-    settings: &ObjectSettings,
-    clock: Arc<dyn Clock>,
+/// Creates an SDK client of a bucket. `change` may change its configuration. Sends nothing.
+pub(super) fn sdk_client(
+    config: &S3Config,
+    credentials: Credentials,
     http: Option<SharedHttpClient>,
     change: impl FnOnce(Builder) -> Builder,
-) -> Result<Client> {
-    let credentials = Credentials::read(settings)?;
+) -> Result<SdkClient> {
     let http = match http {
         Some(http) => http,
-        None => transport(settings)?,
+        None => transport(config)?,
     };
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .build();
-    let config = Config::builder()
+    let sdk = Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(settings.region.clone()))
-        .endpoint_url(&settings.endpoint_url)
-        .force_path_style(settings.addressing == Addressing::Path)
-        .credentials_provider(credentials.clone())
+        .region(Region::new(config.region.clone()))
+        .endpoint_url(&config.endpoint_url)
+        .force_path_style(config.addressing == Addressing::Path)
+        .credentials_provider(credentials)
         .identity_cache(IdentityCache::no_cache())
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
@@ -69,31 +62,27 @@ pub(super) fn client_with(
         .disable_clock_skew_correction(true)
         .timeout_config(timeouts)
         .http_client(http);
-    Ok(Client {
-        sdk: SdkClient::from_conf(change(config).build()),
-        endpoint_url: settings.endpoint_url.clone(),
-        bucket: settings.bucket.clone(),
-        credentials,
-        clock,
-    })
+    Ok(SdkClient::from_conf(change(sdk).build()))
 }
 
-/// Connections with the private CA and the proxy that are set.
-fn transport(settings: &ObjectSettings) -> Result<SharedHttpClient> {
+/// Returns a transport with the configured CA and proxy.
+fn transport(config: &S3Config) -> Result<SharedHttpClient> {
     let mut trust = TrustStore::empty().with_native_roots(true);
-    if let Some(path) = &settings.ca_file {
-        let refused = |fault| Error::invalid(format!("RAW_SINK_CA_FILE {fault}"));
-        trust = trust.with_pem_certificate(certificates::read(path).map_err(refused)?);
+    if let Some(path) = &config.ca_file {
+        let refused = |fault| Error::invalid(format!("the CA file {fault}")).by_setting("ca_file");
+        trust = trust.with_pem_certificate(tls::read_certificates(path).map_err(refused)?);
     }
     let refused = |cause: &dyn std::fmt::Display| {
-        Error::invalid(format!(
-            "RAW_SINK_CA_FILE or the system's certificates cannot be used: {cause}"
-        ))
+        Error::invalid(format!("cannot use the CA file or the system's certificates: {cause}"))
     };
     let context =
         TlsContext::builder().with_trust_store(trust).build().map_err(|cause| refused(&cause))?;
+    let proxy = match config.proxy {
+        Proxy::Direct => ProxyConfig::disabled(),
+        Proxy::FromEnvironment => ProxyConfig::from_env(),
+    };
     let pool = ConnectionPool::builder()
-        .proxy_config(ProxyConfig::from_env())
+        .proxy_config(proxy)
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(context)
         .build_https()
@@ -102,8 +91,8 @@ fn transport(settings: &ObjectSettings) -> Result<SharedHttpClient> {
     Ok(SharedHttpClient::new(client))
 }
 
-/// Tells whether an error is this side's refusal of what the server showed in the handshake: another
-/// connection would see the same.
+/// Returns whether this side refused the server in the TLS handshake. Another connection would fail
+/// too.
 pub(super) fn is_refused_handshake(error: &(dyn StdError + 'static)) -> bool {
     let refusal = |error: &(dyn StdError + 'static)| {
         let error = error.downcast_ref();
@@ -117,7 +106,7 @@ pub(super) fn is_refused_handshake(error: &(dyn StdError + 'static)) -> bool {
         if refusal(error) {
             return true;
         }
-        // An I/O error shows the causes of what it wraps, and not that itself.
+        // `source` of an I/O error skips the error that it wraps.
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
             None => error.source(),
@@ -133,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_certificate_is_found_however_it_is_wrapped() {
+    fn a_refused_certificate_is_found_in_any_wrapper() {
         let refused = || rustls::Error::InvalidCertificate(UnknownIssuer);
         assert!(is_refused_handshake(&refused()));
         let wrapped = io::Error::new(io::ErrorKind::InvalidData, refused());

@@ -1,4 +1,4 @@
-//! The credentials: read where they are used, read again when a server refuses them, never shown.
+//! The credentials. They are read again when a server refuses them, and never printed.
 
 use std::{
     fmt,
@@ -7,12 +7,9 @@ use std::{
 
 use aws_sdk_s3::config::{Credentials as SdkCredentials, ProvideCredentials};
 
-use crate::{
-    config::{ObjectSettings, Secret},
-    error::Result,
-};
+use crate::{error::Result, secret::Secret, store::s3::S3Config};
 
-/// The credentials of a bucket. Clones share what was read last.
+/// The credentials of a bucket. Clones share the last values.
 #[derive(Clone)]
 pub(super) struct Credentials {
     sources: Arc<Sources>,
@@ -26,31 +23,31 @@ struct Sources {
 }
 
 impl Credentials {
-    /// Reads the credentials from the settings and the files that they name.
-    pub(super) fn read(settings: &ObjectSettings) -> Result<Self> {
+    /// Reads the credentials from the config and its secret files.
+    pub(super) fn read(config: &S3Config) -> Result<Self> {
         let sources = Sources {
-            access_key_id: settings.access_key_id.clone(),
-            secret_access_key: settings.secret_access_key.clone(),
-            session_token: settings.session_token.clone(),
+            access_key_id: config.access_key.id.clone(),
+            secret_access_key: config.access_key.secret.clone(),
+            session_token: config.access_key.session_token.clone(),
         };
         let current = sources.read()?;
         Ok(Self { sources: Arc::new(sources), current: Arc::new(RwLock::new(current)) })
     }
 
-    /// Returns a text of somebody else's without the credentials, should they stand in it.
+    /// Replaces the credentials in a server's text.
     pub(super) fn hidden_in(&self, text: String) -> String {
         let current = self.current.read().expect("no holder of the lock panics");
         [Some(current.access_key_id()), Some(current.secret_access_key()), current.session_token()]
             .into_iter()
             .flatten()
-            // A shorter one would hide parts of words.
+            // A shorter secret could be part of a word.
             .filter(|secret| secret.len() >= 8)
             .fold(text, |text, secret| text.replace(secret, "(hidden)"))
     }
 
-    /// Reads the files again and tells whether anything has changed.
+    /// Reads the files again and returns whether a value has changed.
     pub(super) fn reload(&self) -> bool {
-        // A file that is being replaced may be unreadable; the old value then stays.
+        // A file that is being replaced may be unreadable. Then the old values stay.
         let Ok(fresh) = self.sources.read() else { return false };
         let mut current = self.current.write().expect("no holder of the lock panics");
         let same = (current.access_key_id(), current.secret_access_key(), current.session_token())

@@ -1,38 +1,40 @@
-//! Why a request has no value, and which kind of error that is.
+//! Failed requests and their error kinds.
 //!
-//! Classified by status first: some servers answer 429 in HTML and 503 without a code.
+//! The status decides before the code: some servers send 429 in HTML and 503 without a code.
 
 use std::{fmt, time::Duration};
 
 use crate::error::{Error, ErrorKind};
 
-/// What the server said, or that it said nothing.
+/// A failed request: the server's error, or no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Fault {
-    /// The HTTP status; `None` where there was no whole answer.
+pub struct S3Fault {
+    /// The HTTP status; `None` without a complete answer.
     pub status: Option<u16>,
     /// The S3 error code.
     pub code: Option<String>,
-    /// What the server, or the connection, said.
+    /// The message of the server or of the connection.
     pub message: String,
     /// The server's id of the request.
     pub request_id: Option<String>,
-    /// How far the clocks are apart, where that is the reason.
+    /// Number of failed tries and their total time, if retries ended.
+    pub given_up: Option<(u32, Duration)>,
+    /// Difference of the clocks, if that is the reason.
     pub skew: Option<Duration>,
-    /// Whether this side refused to speak to the server: its certificate is not trusted, or it does
-    /// not speak TLS.
+    /// Whether this side refused the server: its certificate is not trusted, or it does not use
+    /// TLS.
     pub untrusted: bool,
 }
 
-impl Fault {
-    /// A body that ended before its length was reached.
-    pub(crate) fn cut_short() -> Self {
-        Self { message: "the answer was cut short".to_owned(), ..Self::default() }
+impl S3Fault {
+    /// Returns the fault of a body that is shorter than announced.
+    pub(crate) fn truncated() -> Self {
+        Self { message: "the answer was truncated".to_owned(), ..Self::default() }
     }
 
-    /// Tells whether the request may have been applied all the same: no whole answer, or a failure
-    /// of the server behind the point where it acts.
-    pub(crate) fn may_have_been_applied(&self) -> bool {
+    /// Returns whether the server may have applied the request: there is no complete answer, or the
+    /// server failed late.
+    pub fn may_have_been_applied(&self) -> bool {
         match self.status {
             None | Some(200..=299 | 408) => true,
             Some(501) => false,
@@ -40,8 +42,8 @@ impl Fault {
         }
     }
 
-    /// Tells whether the same request may succeed later.
-    pub(crate) fn may_pass(&self) -> bool {
+    /// Returns whether the same request may succeed later.
+    pub fn may_pass(&self) -> bool {
         let passing = [
             "SlowDown",
             "RequestTimeout",
@@ -59,61 +61,61 @@ impl Fault {
         }
     }
 
-    /// Tells whether the server asks for fewer requests.
+    /// Returns whether the server requests a lower rate.
     pub(crate) fn asks_to_slow_down(&self) -> bool {
         matches!(self.status, Some(429 | 503))
             || self.code.as_deref().is_some_and(|code| code.starts_with("SlowDown"))
     }
 
-    /// Step 4: a clean refusal of the payload, final by its kind. 409 and 412 say neither that
-    /// something is there nor that it is not.
-    pub(crate) fn refuses_payload(&self) -> bool {
+    /// Returns whether this is a clean and final refusal of the payload (step 4). After 409 and 412
+    /// an object may exist or not.
+    pub fn refuses_payload(&self) -> bool {
         match self.status {
             Some(501) => true,
             Some(408 | 409 | 412 | 429) => false,
-            Some(400..=499) => !self.is("RequestTimeout") && !self.says_that_the_upload_ended(),
+            Some(400..=499) => !self.is("RequestTimeout") && !self.is_upload_gone(),
             _ => false,
         }
     }
 
-    /// Step 6: a clean refusal of the seal.
+    /// Returns whether this is a clean refusal of the seal (step 6).
     pub(crate) fn refuses_seal(&self) -> bool {
         matches!(self.status, Some(400 | 401 | 403 | 404 | 501)) && !self.is("RequestTimeout")
     }
 
-    /// Tells whether the condition of the request, or another request like it, was in the way.
-    pub(crate) fn refuses_condition(&self) -> bool {
+    /// Returns whether the request's condition failed, or a concurrent request conflicts with it.
+    pub fn refuses_condition(&self) -> bool {
         matches!(self.status, Some(409 | 412))
     }
 
-    /// Tells whether credentials or policy are in the way.
-    pub(crate) fn is_denied(&self) -> bool {
+    /// Returns whether credentials or policy forbid the request.
+    pub fn is_denied(&self) -> bool {
         self.kind() == ErrorKind::Denied
     }
 
-    /// Tells whether the server does not know such a request.
-    pub(crate) fn is_unsupported(&self) -> bool {
+    /// Returns whether the server does not support the request.
+    pub fn is_unsupported(&self) -> bool {
         self.kind() == ErrorKind::Unsupported
     }
 
-    /// Tells whether the upload that was named is not there (any more).
-    pub(crate) fn is_no_such_upload(&self) -> bool {
+    /// Returns whether the upload does not exist (any more).
+    pub fn is_no_such_upload(&self) -> bool {
         self.is("NoSuchUpload")
     }
 
-    /// The same of a request that changes or lists an upload: Ceph calls one that is being ended no
-    /// such key.
-    pub(crate) fn says_that_the_upload_ended(&self) -> bool {
+    /// Returns whether an upload is gone, for requests that change or list it. Ceph answers
+    /// `NoSuchKey` for an upload that is being aborted.
+    pub(crate) fn is_upload_gone(&self) -> bool {
         self.is_no_such_upload() || self.is("NoSuchKey")
     }
 
-    /// Tells whether the key that was named is not there. A 404 of a HEAD has no code.
+    /// Returns whether the key does not exist. A 404 of a HEAD has no code.
     pub(crate) fn is_no_such_object(&self) -> bool {
         self.status == Some(404) && !self.is("NoSuchBucket") && !self.is_no_such_upload()
     }
 
-    /// Tells whether an object has nothing at the offset that was asked for.
-    pub(crate) fn is_behind_the_end(&self) -> bool {
+    /// Returns whether the requested offset is past the end of the object.
+    pub(crate) fn is_past_the_end(&self) -> bool {
         self.status == Some(416)
     }
 
@@ -133,7 +135,7 @@ impl Fault {
             _ if self.untrusted => ErrorKind::Invalid,
             (_, Some(code)) if setting.contains(&code) => ErrorKind::Invalid,
             (_, Some("XAmzContentSHA256Mismatch" | "NotImplemented")) => ErrorKind::Unsupported,
-            // A part whose first sending arrived after its second, where each has a tag of its own.
+            // The first of two sendings of a part arrived last, and each has its own tag.
             (_, Some("InvalidPart")) => ErrorKind::Unavailable,
             _ if self.may_pass() => ErrorKind::Unavailable,
             (Some(401 | 403), _) => ErrorKind::Denied,
@@ -145,10 +147,10 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for S3Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.status, &self.code) {
-            (None, _) if self.untrusted => f.write_str("the server was not asked")?,
+            (None, _) if self.untrusted => f.write_str("the TLS handshake failed")?,
             (None, _) => f.write_str("the server did not answer")?,
             (Some(status), None) => write!(f, "the server answered {status}")?,
             (Some(status), Some(code)) => write!(f, "the server answered {status} {code}")?,
@@ -157,22 +159,29 @@ impl fmt::Display for Fault {
             write!(f, ": {}", self.message)?;
         }
         if let Some(skew) = self.skew {
-            write!(f, " (the clocks are {} s apart: set this machine's clock)", skew.as_secs())?;
+            write!(f, " (the clocks differ by {} s: set this machine's clock)", skew.as_secs())?;
         }
-        if self.untrusted {
-            f.write_str(" (RAW_SINK_CA_FILE names the certificates of a private authority)")?;
+        if let Some(id) = &self.request_id {
+            write!(f, " [request {id}]")?;
         }
-        match &self.request_id {
-            Some(id) => write!(f, " [request {id}]"),
+        match self.given_up {
+            Some((tries, elapsed)) => write!(f, " ({})", summary(tries, elapsed)),
             None => Ok(()),
         }
     }
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Self::new(fault.kind(), fault.to_string())
+impl From<S3Fault> for Error {
+    fn from(fault: S3Fault) -> Self {
+        let error = Self::new(fault.kind(), fault.to_string());
+        if fault.untrusted { error.by_setting("ca_file") } else { error }
     }
+}
+
+/// Returns the number of tries and their total time, for a message.
+pub(crate) fn summary(tries: u32, elapsed: Duration) -> String {
+    let tries = if tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
+    format!("{tries} in {} s", elapsed.as_secs())
 }
 
 #[cfg(test)]
@@ -180,11 +189,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_is_not_trusted_is_a_setting_to_change_and_is_not_asked_again() {
-        let fault = Fault { message: "unknown issuer".into(), untrusted: true, ..Fault::default() };
-        assert!(!fault.may_pass() && Fault::default().may_pass());
+    fn an_untrusted_server_is_a_setting_to_change_and_not_retried() {
+        let fault =
+            S3Fault { message: "unknown issuer".into(), untrusted: true, ..S3Fault::default() };
+        assert!(!fault.may_pass() && S3Fault::default().may_pass());
         let error = Error::from(fault);
         assert_eq!(error.kind(), ErrorKind::Invalid);
-        assert!(error.message().contains("unknown issuer (RAW_SINK_CA_FILE"), "{error}");
+        assert_eq!(error.setting(), Some("ca_file"));
     }
 }

@@ -1,9 +1,9 @@
-//! What attempts left in a bucket: open uploads, and payloads without a seal.
+//! Leftovers of attempts in a bucket: open uploads, and payloads without a seal.
 //!
-//! No lock tells who is at work. An upload is known to rest by the times of its creation and of its
-//! parts; a payload is removed only for whoever knows that no writer of its run lives. A DELETE
-//! carries the tag that the last look saw; where the server ignores that, the time between the look
-//! and the DELETE stays open.
+//! There are no locks. The age of an upload follows from the times of its creation and its parts. A
+//! payload is deleted only for a caller that knows that no writer of its run is active. The DELETE
+//! has the tag of the last check as its condition. If the server ignores it, a change between the
+//! check and the DELETE is possible.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -14,81 +14,77 @@ use futures_util::{
 use jiff::Timestamp;
 
 use super::{
-    fault::Fault,
+    fault::S3Fault,
     requests::{OpenUpload, Requests, UploadMarker, UploadPage, UploadParts},
-    retry,
+    retry::{Retrier, Sending},
 };
 use crate::{
-    clock::Surroundings,
     error::{Error, ErrorKind, Result},
     store::{Discarded, Leftover, LeftoverKind, Object, ObjectInfo, StorePath},
 };
 
-/// How many uploads are asked for their parts at a time.
-const AT_A_TIME: usize = 8;
-/// How often an upload is ended that is still listed.
-const ENDINGS: u32 = 3;
+/// Number of uploads whose parts are listed in parallel.
+const PARALLEL: usize = 8;
 
-/// Where uploads are looked for. Some servers (`MinIO`) list them by their exact key or for the whole
-/// bucket alone, so where a prefix shows nothing the other two are tried.
+/// The scope of an upload listing. Some servers (`MinIO`) list uploads only by their exact key or
+/// for the whole bucket, so both are tried if a prefix shows none.
 #[derive(Debug)]
-enum Where {
-    Below(Option<UploadMarker>),
-    Exactly,
-    Everywhere(Option<UploadMarker>),
+enum UploadSearch {
+    Prefix(Option<UploadMarker>),
+    ExactKey,
+    WholeBucket(Option<UploadMarker>),
 }
 
-/// Looks for open uploads.
-pub(super) struct Uploads {
+/// Finds open uploads.
+pub(super) struct UploadFinder {
     pub(super) requests: Arc<dyn Requests>,
-    pub(super) surroundings: Surroundings,
-    /// What the store puts before every path.
+    pub(super) retrier: Retrier,
+    /// The prefix of every key of the store.
     pub(super) root: String,
-    /// What every key that is asked for starts with.
+    /// The prefix of every key to find.
     pub(super) prefix: String,
 }
 
-impl Uploads {
-    /// Streams the open uploads of payloads, each with what its parts say.
+impl UploadFinder {
+    /// Streams the open uploads of payloads, each with the length and the newest time of its parts.
     pub(super) fn stream(self) -> BoxStream<'static, Result<Leftover>> {
-        let (requests, surroundings) = (self.requests.clone(), self.surroundings.clone());
+        let (requests, retrier) = (self.requests.clone(), self.retrier.clone());
         let found = self.listed().map(move |found| {
-            let (requests, surroundings) = (requests.clone(), surroundings.clone());
+            let (requests, retrier) = (requests.clone(), retrier.clone());
             async move {
                 let (run, key, upload) = match found {
                     Ok(found) => found,
                     Err(error) => return Some(Err(error)),
                 };
-                let parts =
-                    retry::answered(&surroundings, || requests.list_parts(&key, &upload.id)).await;
+                let parts = retrier.answered(|| requests.list_parts(&key, &upload.id)).await;
                 match parts.map(|parts| parts.value) {
                     Ok(parts) => Some(Ok(Leftover {
                         kind: LeftoverKind::Upload,
                         bytes: parts.bytes,
-                        modified: last_sign_of_life(&upload, parts),
+                        modified: last_activity(&upload, parts),
                         name: upload.id,
                         run,
                     })),
-                    // It was ended, or became an object, meanwhile.
-                    Err(fault) if fault.says_that_the_upload_ended() => None,
+                    // It was aborted or completed meanwhile.
+                    Err(fault) if fault.is_upload_gone() => None,
                     Err(fault) => Some(Err(Error::from(fault).at(&run))),
                 }
             }
         });
-        found.buffered(AT_A_TIME).filter_map(std::future::ready).boxed()
+        found.buffered(PARALLEL).filter_map(std::future::ready).boxed()
     }
 
     fn listed(self) -> BoxStream<'static, Result<(StorePath, String, OpenUpload)>> {
-        let state = (self, Some(Where::Below(None)), VecDeque::new());
+        let state = (self, Some(UploadSearch::Prefix(None)), VecDeque::new());
         let found = stream::unfold(state, |(uploads, mut ahead, mut page)| async move {
             loop {
                 if let Some(upload) = page.pop_front() {
                     return Some((Ok(upload), (uploads, ahead, page)));
                 }
-                match uploads.ask(ahead.take()?).await {
+                match uploads.next_page(ahead.take()?).await {
                     Ok((found, next)) => {
                         ahead = next;
-                        page = uploads.ours(found);
+                        page = uploads.payload_uploads(found);
                     }
                     Err(error) => return Some((Err(error), (uploads, None, page))),
                 }
@@ -97,46 +93,54 @@ impl Uploads {
         found.boxed()
     }
 
-    /// Asks for a page, and says where to go on.
-    async fn ask(&self, place: Where) -> Result<(Vec<(String, OpenUpload)>, Option<Where>)> {
-        Ok(match place {
-            Where::Below(after) => {
+    /// Returns a page and the scope of the next one.
+    async fn next_page(
+        &self,
+        search: UploadSearch,
+    ) -> Result<(Vec<(String, OpenUpload)>, Option<UploadSearch>)> {
+        Ok(match search {
+            UploadSearch::Prefix(after) => {
                 let UploadPage { uploads, next } = self.page(&self.prefix, after.as_ref()).await?;
                 let nothing = uploads.is_empty() && after.is_none() && next.is_none();
-                let next = next.map(|next| Where::Below(Some(next)));
-                (uploads, if nothing { Some(Where::Exactly) } else { next })
+                let next = next.map(|next| UploadSearch::Prefix(Some(next)));
+                (uploads, if nothing { Some(UploadSearch::ExactKey) } else { next })
             }
-            Where::Exactly => {
+            UploadSearch::ExactKey => {
                 let key = self.prefix.clone() + Object::Payload.file_name();
-                let found =
-                    retry::answered(&self.surroundings, || self.requests.list_uploads(&key));
+                let found = self.retrier.answered(|| self.requests.list_uploads(&key));
                 let found = found.await?.value.into_iter();
                 let found = found.map(|upload| (key.clone(), upload)).collect();
-                (found, Some(Where::Everywhere(None)))
+                (found, Some(UploadSearch::WholeBucket(None)))
             }
-            Where::Everywhere(after) => match self.page("", after.as_ref()).await {
+            UploadSearch::WholeBucket(after) => match self.page("", after.as_ref()).await {
                 Ok(UploadPage { mut uploads, next }) => {
                     let exact = self.prefix.clone() + Object::Payload.file_name();
                     uploads.retain(|(key, _)| *key != exact);
-                    (uploads, next.map(|next| Where::Everywhere(Some(next))))
+                    (uploads, next.map(|next| UploadSearch::WholeBucket(Some(next))))
                 }
-                // A key may be allowed less than the bucket; the prefix was answered.
+                // The access key may lack permission for the whole bucket. The prefix was listed.
                 Err(fault) if fault.is_denied() => (Vec::new(), None),
                 Err(fault) => return Err(fault.into()),
             },
         })
     }
 
-    async fn page(&self, prefix: &str, after: Option<&UploadMarker>) -> Result<UploadPage, Fault> {
-        let page =
-            retry::answered(&self.surroundings, || self.requests.list_uploads_below(prefix, after));
+    async fn page(
+        &self,
+        prefix: &str,
+        after: Option<&UploadMarker>,
+    ) -> Result<UploadPage, S3Fault> {
+        let page = self.retrier.answered(|| self.requests.list_uploads_below(prefix, after));
         Ok(page.await?.value)
     }
 
     /// Keeps the uploads of payloads below the prefix.
-    fn ours(&self, found: Vec<(String, OpenUpload)>) -> VecDeque<(StorePath, String, OpenUpload)> {
-        let ours = found.into_iter().filter(|(key, _)| key.starts_with(&self.prefix));
-        let named = ours.filter_map(|(key, upload)| {
+    fn payload_uploads(
+        &self,
+        found: Vec<(String, OpenUpload)>,
+    ) -> VecDeque<(StorePath, String, OpenUpload)> {
+        let below = found.into_iter().filter(|(key, _)| key.starts_with(&self.prefix));
+        let named = below.filter_map(|(key, upload)| {
             let run = super::listing::object_path(key.strip_prefix(&self.root)?)?;
             (run.1 == Object::Payload).then_some((run.0, key, upload))
         });
@@ -144,8 +148,8 @@ impl Uploads {
     }
 }
 
-/// Returns the newest time of an upload; the epoch where the server does not say.
-fn last_sign_of_life(upload: &OpenUpload, parts: UploadParts) -> Timestamp {
+/// Returns the newest time of an upload; the epoch if the server does not report it.
+fn last_activity(upload: &OpenUpload, parts: UploadParts) -> Timestamp {
     match parts.last {
         Some(last) => last.max(upload.initiated),
         None if parts.bytes > 0 => Timestamp::UNIX_EPOCH,
@@ -153,21 +157,21 @@ fn last_sign_of_life(upload: &OpenUpload, parts: UploadParts) -> Timestamp {
     }
 }
 
-/// Removes leftovers of one run.
-pub(super) struct Discarding<'a> {
+/// Deletes leftovers of one run.
+pub(super) struct LeftoverRemover<'a> {
     pub(super) requests: &'a dyn Requests,
-    pub(super) surroundings: &'a Surroundings,
+    pub(super) retrier: &'a Retrier,
     pub(super) payload_key: String,
     pub(super) seal_key: String,
 }
 
-impl Discarding<'_> {
-    /// Ends an upload whose parts are still those that were listed, and not the payload's.
+impl LeftoverRemover<'_> {
+    /// Aborts an upload whose parts are unchanged and are not those of the payload.
     pub(super) async fn upload(&self, leftover: &Leftover) -> Result<Discarded> {
         let (key, id) = (&self.payload_key, &leftover.name);
         let parts = self.answer(|| self.requests.list_parts(key, id)).await;
         match parts {
-            Err(fault) if fault.says_that_the_upload_ended() => return Ok(Discarded::Gone),
+            Err(fault) if fault.is_upload_gone() => return Ok(Discarded::Gone),
             Err(fault) => return Err(fault.into()),
             Ok(parts) if parts.bytes != leftover.bytes => return Ok(Discarded::Changed),
             Ok(parts) if parts.last > Some(leftover.modified) => return Ok(Discarded::Changed),
@@ -177,32 +181,35 @@ impl Discarding<'_> {
             return Ok(Discarded::Completed);
         }
         let mut outcome = Discarded::Gone;
-        // What is still listed is ended again: a part on its way can bring an upload back.
-        for _ in 0..ENDINGS {
+        let tries = self.retrier.tries();
+        // An upload that is still listed is aborted again: a part in flight can bring it back.
+        while !tries.are_over() {
             match self.answer(|| self.requests.abort_upload(key, id)).await {
                 Ok(()) => outcome = Discarded::Removed,
-                Err(fault) if fault.says_that_the_upload_ended() => {}
+                Err(fault) if fault.is_upload_gone() => {}
                 Err(fault) => return Err(fault.into()),
             }
             let listed = self.answer(|| self.requests.list_uploads(key)).await?;
             if listed.iter().all(|upload| upload.id != *id) {
                 return Ok(outcome);
             }
+            self.retrier.poll().await;
         }
-        let message = "the server still lists an upload that it was told to end";
+        let seconds = tries.elapsed().as_secs();
+        let message = format!("the server still lists an aborted upload after {seconds} s");
         Err(Error::new(ErrorKind::Unavailable, message))
     }
 
-    /// Returns the length of the payload that is there. By a listing: who ends uploads alone needs no
-    /// right to read.
-    async fn payload_bytes(&self) -> Result<Option<u64>, Fault> {
+    /// Returns the length of the existing payload. Uses a listing, so aborting uploads does not
+    /// require permission to read objects.
+    async fn payload_bytes(&self) -> Result<Option<u64>, S3Fault> {
         let found = self.answer(|| self.requests.list(&self.payload_key, None)).await?.objects;
         let payload = found.into_iter().find(|(key, _)| *key == self.payload_key);
         Ok(payload.map(|(_, head)| head.bytes))
     }
 
-    /// Deletes a payload after a last look: no upload of it is open, it is still the one that was
-    /// listed, and no seal is there.
+    /// Deletes a payload after a last check: no upload of it is open, it is unchanged, and no seal
+    /// exists.
     pub(super) async fn payload(&self, leftover: &Leftover) -> Result<Discarded> {
         let key = &self.payload_key;
         if !self.answer(|| self.requests.list_uploads(key)).await?.is_empty() {
@@ -226,22 +233,19 @@ impl Discarding<'_> {
         };
         match deleted {
             Err(fault) if fault.refuses_condition() || fault.is_no_such_object() => {
-                let there = self.answer(|| self.requests.head(key)).await?.is_some();
-                return Ok(if there { Discarded::Changed } else { Discarded::Gone });
+                let exists = self.answer(|| self.requests.head(key)).await?.is_some();
+                return Ok(if exists { Discarded::Changed } else { Discarded::Gone });
             }
             deleted => deleted?,
         }
         if self.answer(|| self.requests.head(&self.seal_key)).await?.is_some() {
-            let message = "a writer sealed the run while its payload was deleted";
+            let message = "a writer sealed the run while its payload was being deleted";
             return Err(Error::corrupt(message));
         }
         Ok(Discarded::Removed)
     }
 
-    async fn answer<'r, T>(
-        &'r self,
-        request: impl Fn() -> retry::Sending<'r, T>,
-    ) -> Result<T, Fault> {
-        Ok(retry::answered(self.surroundings, request).await?.value)
+    async fn answer<'r, T>(&'r self, request: impl Fn() -> Sending<'r, T>) -> Result<T, S3Fault> {
+        Ok(self.retrier.answered(request).await?.value)
     }
 }

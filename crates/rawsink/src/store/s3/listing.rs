@@ -1,4 +1,4 @@
-//! What is below a prefix, in the byte order of keys.
+//! Lists the objects below a prefix, in the byte order of keys.
 
 use std::sync::Arc;
 
@@ -9,25 +9,24 @@ use futures_util::{
 
 use super::{
     requests::{Head, Page, Requests},
-    retry,
+    retry::Retrier,
 };
 use crate::{
-    clock::Surroundings,
     error::Result,
     store::{Object, ObjectInfo, StorePath, Stored},
 };
 
-/// Streams the payloads and seals below `prefix`; `root` is what the store puts before every path.
+/// Streams the payloads and seals below `prefix`. `root` is the prefix of every key of the store.
 pub(super) fn walk(
     requests: Arc<dyn Requests>,
-    surroundings: Surroundings,
+    retrier: Retrier,
     root: String,
     prefix: String,
 ) -> BoxStream<'static, Result<Stored>> {
-    let state = Some((requests, surroundings, root, prefix, None::<String>));
+    let state = Some((requests, retrier, root, prefix, None::<String>));
     let pages = stream::unfold(state, |state| async move {
-        let (requests, surroundings, root, prefix, after) = state?;
-        let page = match page(&requests, &surroundings, &prefix, after.as_deref()).await {
+        let (requests, retrier, root, prefix, after) = state?;
+        let page = match page(&requests, &retrier, &prefix, after.as_deref()).await {
             Ok(page) => page,
             Err(error) => return Some((vec![Err(error)], None)),
         };
@@ -37,25 +36,25 @@ pub(super) fn walk(
             .filter_map(|(key, head)| stored(key.strip_prefix(&root)?, head))
             .map(Ok)
             .collect();
-        let next = page.next.map(|after| (requests, surroundings, root, prefix, Some(after)));
+        let next = page.next.map(|after| (requests, retrier, root, prefix, Some(after)));
         Some((found, next))
     });
     pages.flat_map(stream::iter).boxed()
 }
 
-/// Returns the names directly below `prefix` that hold a payload or a seal at any depth.
+/// Returns the names directly below `prefix` that hold a payload or a seal at any level.
 ///
-/// After each page the rest of the child that was reached is leapt over, so that a child costs at
-/// most one request, and many small ones share one.
+/// After each page the rest of the last child is skipped. So a child costs at most one request, and
+/// many small ones share one.
 pub(super) async fn children(
     requests: &Arc<dyn Requests>,
-    surroundings: &Surroundings,
+    retrier: &Retrier,
     prefix: &str,
 ) -> Result<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let page = page(requests, surroundings, prefix, after.as_deref()).await?;
+        let page = page(requests, retrier, prefix, after.as_deref()).await?;
         for (key, head) in &page.objects {
             let Some((name, rest)) =
                 key.strip_prefix(prefix).and_then(|below| below.split_once('/'))
@@ -68,7 +67,7 @@ pub(super) async fn children(
             }
         }
         let Some(next) = page.next else { break };
-        // Nothing more of a child that is known already: its keys end before '0', which follows '/'.
+        // Skip the rest of a known child: its keys end before '0', which follows '/'.
         after = Some(match names.last().map(|name| format!("{prefix}{name}/")) {
             Some(child) if next.starts_with(&child) => format!("{}0", child.trim_end_matches('/')),
             _ => next,
@@ -81,20 +80,20 @@ pub(super) async fn children(
 
 async fn page(
     requests: &Arc<dyn Requests>,
-    surroundings: &Surroundings,
+    retrier: &Retrier,
     prefix: &str,
     after: Option<&str>,
 ) -> Result<Page> {
-    Ok(retry::answered(surroundings, || requests.list(prefix, after)).await?.value)
+    Ok(retrier.answered(|| requests.list(prefix, after)).await?.value)
 }
 
-/// Returns the payload or seal that a key below the root names; `None` for everything else.
+/// Returns the payload or seal of a key below the root; `None` for any other key.
 fn stored(path: &str, head: &Head) -> Option<Stored> {
     let (dir, object) = object_path(path)?;
     Some(Stored { dir, object, info: ObjectInfo { bytes: head.bytes, modified: head.modified } })
 }
 
-/// Returns the directory and the object that a key below the root names.
+/// Returns the directory and the object of a key below the root; `None` for any other key.
 pub(super) fn object_path(path: &str) -> Option<(StorePath, Object)> {
     let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
     let object = Object::from_file_name(name)?;

@@ -1,4 +1,4 @@
-//! Reading an object: a GET that is cut goes on where it was cut.
+//! Reads an object. A new GET resumes an interrupted one.
 
 use std::sync::Arc;
 
@@ -6,34 +6,30 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::{
-    fault::Fault,
+    fault::S3Fault,
     requests::{Content, Requests},
-    retry::{self, Pauses},
+    retry::Retrier,
 };
 use crate::{
-    clock::Surroundings,
     error::{Error, Result},
     store::{self, Object, Reading},
 };
 
-/// How often in a row a GET may bring nothing before it is given up.
-const MAX_IDLE_TRIES: u32 = 8;
-
 /// Opens an object from `offset` on.
 pub(super) async fn open(
     requests: Arc<dyn Requests>,
-    surroundings: Surroundings,
+    retrier: Retrier,
     key: String,
     object: Object,
     offset: u64,
 ) -> Result<Reading> {
-    let first = retry::answered(&surroundings, || requests.get(&key, offset)).await?.value;
+    let first = retrier.answered(|| requests.get(&key, offset)).await?.value;
     let content = first.ok_or_else(|| store::object_missing(object))?;
     let bytes = content.bytes;
     let etag = content.etag.clone();
     let resumable = Resumable {
         requests,
-        surroundings,
+        retrier,
         key,
         etag,
         bytes,
@@ -51,9 +47,9 @@ pub(super) async fn open(
 /// An object that is being read.
 struct Resumable {
     requests: Arc<dyn Requests>,
-    surroundings: Surroundings,
+    retrier: Retrier,
     key: String,
-    /// The tag of the first answer: every later one has to show it.
+    /// The tag of the first answer. Every later one must have the same.
     etag: String,
     bytes: u64,
     offset: u64,
@@ -71,41 +67,39 @@ impl Resumable {
         outcome
     }
 
-    /// Returns the next chunk; after a cut a new GET goes on behind what was handed out.
+    /// Returns the next chunk. After an interruption, a new GET resumes after the last chunk.
     async fn read_on(&mut self) -> Result<Option<Bytes>> {
-        let mut pauses = Pauses::new(&self.surroundings);
-        let mut fault = None;
-        for _ in 0..MAX_IDLE_TRIES {
+        let mut tries = self.retrier.tries();
+        loop {
             let mut content = match self.content.take() {
                 Some(content) => content,
                 None => self.resume().await?,
             };
-            match content.chunks.next().await {
+            let fault = match content.chunks.next().await {
                 Some(Ok(chunk)) => {
                     self.offset += chunk.len() as u64;
                     self.content = Some(content);
                     return Ok(Some(chunk));
                 }
                 None if self.offset >= self.bytes => return Ok(None),
-                Some(Err(cut)) => fault = Some(cut),
-                None => fault = Some(Fault::cut_short()),
+                Some(Err(fault)) => fault,
+                None => S3Fault::truncated(),
+            };
+            if !tries.pause(Some(&fault)).await {
+                return Err(tries.give_up(fault).into());
             }
-            pauses.wait(fault.as_ref()).await;
         }
-        Err(fault.map_or_else(|| Error::corrupt("an object cannot be read"), Error::from))
     }
 
     async fn resume(&mut self) -> Result<Content> {
         let again =
-            retry::answered(&self.surroundings, || self.requests.get(&self.key, self.offset))
-                .await?
-                .value;
-        let content =
-            again.ok_or_else(|| Error::corrupt("the object vanished while it was read"))?;
+            self.retrier.answered(|| self.requests.get(&self.key, self.offset)).await?.value;
+        let content = again
+            .ok_or_else(|| Error::corrupt("the object was deleted while it was being read"))?;
         if content.etag == self.etag {
             Ok(content)
         } else {
-            Err(Error::corrupt("the object changed while it was read"))
+            Err(Error::corrupt("the object changed while it was being read"))
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The requests that the protocol makes, one method each: no retry, no decision.
+//! The requests of the protocol, one method each, without retries and decisions.
 //!
-//! `client` answers them over HTTP; a test, a simulation or a model answers them without a network.
+//! `client` sends them over HTTP. A test, a simulation or a model answers them without a network.
 
 use std::{fmt, time::Duration};
 
@@ -9,100 +9,100 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
-use super::fault::Fault;
+use super::fault::S3Fault;
 use crate::store::WriterToken;
 
-/// What a request answers: its value, or why there is none.
-pub type Reply<T> = Result<T, Fault>;
+/// The value that a request returns, or its fault.
+pub type Reply<T> = Result<T, S3Fault>;
 
-/// An object as HEAD, or a listing, shows it.
+/// An object as HEAD or a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// The tag that the server gave; never computed here.
+    /// The server's tag. It is never computed here.
     pub etag: String,
-    /// Last change, in whole seconds.
+    /// Time of the last change, in whole seconds.
     pub modified: Timestamp,
     /// Length in bytes.
     pub bytes: u64,
-    /// The writer's token in the user metadata; a listing never shows it.
+    /// The writer's token in the user metadata. `None` in a listing.
     pub writer: Option<String>,
 }
 
-/// An open multipart upload; sorts as the protocol orders uploads.
+/// An open multipart upload. The sort order is the order of the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OpenUpload {
-    /// When it was created, as the server says.
+    /// Time of its creation, by the server's clock.
     pub initiated: Timestamp,
-    /// The server's name for it.
+    /// The upload's id.
     pub id: String,
 }
 
-/// Where a page of open uploads starts.
+/// The start of a page of open uploads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadMarker {
-    /// The last key of the page before.
+    /// The last key of the previous page.
     pub key: String,
-    /// The last upload of that key.
+    /// The last upload of this key.
     pub id: Option<String>,
 }
 
 /// One page of open uploads.
 #[derive(Debug, Clone, Default)]
 pub struct UploadPage {
-    /// The full key of each, and the upload.
+    /// Full keys with their uploads.
     pub uploads: Vec<(String, OpenUpload)>,
-    /// Where the next page starts; `None` after the last.
+    /// The start of the next page; `None` on the last.
     pub next: Option<UploadMarker>,
 }
 
-/// What an open upload holds.
+/// The parts of an open upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct UploadParts {
-    /// Length of all parts together, in bytes.
+    /// Total length of all parts, in bytes.
     pub bytes: u64,
-    /// When the newest part was sent, as the server says; `None` without parts.
+    /// Time of the newest part, by the server's clock; `None` without parts.
     pub last: Option<Timestamp>,
 }
 
 /// One page of a listing.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// Full keys with what is known of them, in byte order.
+    /// Full keys with their objects, in byte order.
     pub objects: Vec<(String, Head)>,
-    /// Where the next page starts; `None` after the last.
+    /// The start of the next page; `None` on the last.
     pub next: Option<String>,
 }
 
 /// An object's content from an offset on.
 pub struct Content {
-    /// The tag that the server gave.
+    /// The server's tag.
     pub etag: String,
     /// The writer's token in the user metadata.
     pub writer: Option<String>,
-    /// Length of the whole object.
+    /// Length of the whole object, in bytes.
     pub bytes: u64,
-    /// The bytes from the offset on; nothing follows an error.
+    /// The bytes from the offset on. An error ends the stream.
     pub chunks: BoxStream<'static, Reply<Bytes>>,
 }
 
-/// Whether a request may replace what is there.
+/// Whether a request may replace an existing object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     /// `If-None-Match: *`
     CreateOnly,
-    /// None: this attempt's leftover is replaced.
+    /// No condition: the attempt replaces a leftover.
     Replace,
 }
 
 /// The requests to one bucket.
 ///
-/// A future that is dropped was sent all the same: the server may apply it at any later time.
+/// Dropping a future does not cancel its request: the server may apply it at any later time.
 #[async_trait]
 pub trait Requests: fmt::Debug + Send + Sync {
-    /// Returns what is there under a key; `None` where nothing is.
+    /// Returns the object of a key; `None` if it does not exist.
     async fn head(&self, key: &str) -> Reply<Option<Head>>;
 
-    /// Opens an object; `None` where nothing is.
+    /// Opens an object from `offset` on; `None` if it does not exist.
     async fn get(&self, key: &str, offset: u64) -> Reply<Option<Content>>;
 
     /// Lists keys below a prefix, after a key, `encoding-type=url`.
@@ -127,18 +127,18 @@ pub trait Requests: fmt::Debug + Send + Sync {
     /// Lists the open uploads of exactly this key.
     async fn list_uploads(&self, key: &str) -> Reply<Vec<OpenUpload>>;
 
-    /// Lists the open uploads below a prefix, behind a marker. Some servers list those of an exact key,
-    /// or of the whole bucket, alone.
+    /// Lists the open uploads below a prefix, after a marker. Some servers accept only an exact key
+    /// or an empty prefix.
     async fn list_uploads_below(
         &self,
         prefix: &str,
         after: Option<&UploadMarker>,
     ) -> Reply<UploadPage>;
 
-    /// Returns what an open upload holds.
+    /// Returns the parts of an open upload.
     async fn list_parts(&self, key: &str, upload: &str) -> Reply<UploadParts>;
 
-    /// Completes an upload and returns the object's tag; an empty tag is none.
+    /// Completes an upload and returns the object's tag; `None` for an empty tag.
     async fn complete_upload(
         &self,
         key: &str,
@@ -147,10 +147,10 @@ pub trait Requests: fmt::Debug + Send + Sync {
         condition: Condition,
     ) -> Reply<Option<String>>;
 
-    /// Ends an upload.
+    /// Aborts an upload.
     async fn abort_upload(&self, key: &str, upload: &str) -> Reply<()>;
 
-    /// Deletes an object, `If-Match` where a tag is given; some servers ignore that. One that is not
-    /// there is fine, or a 404.
+    /// Deletes an object, with `If-Match` if a tag is given. Some servers ignore the condition. A
+    /// key that does not exist is a success or a 404.
     async fn delete(&self, key: &str, etag: Option<&str>) -> Reply<()>;
 }

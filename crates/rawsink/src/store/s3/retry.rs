@@ -1,79 +1,166 @@
-//! Sending a request again: the one place for it.
+//! The retry policy of every loop that waits.
 //!
-//! Full jitter up to a cap that doubles, a harder one where the server asks to slow down, a
-//! deadline over all tries. What cannot succeed is not sent again.
+//! The pauses are random up to a cap that doubles with every try (full jitter). They are longer if
+//! the server asks to slow down. A deadline ends all tries. The final error contains their number
+//! and total time. A request that cannot succeed is not retried.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use super::{fault::Fault, requests::Reply};
-use crate::clock::Surroundings;
+use super::{
+    fault::{self, S3Fault},
+    requests::Reply,
+};
+use crate::runtime::Runtime;
 
-/// How long a request that may be sent again is tried.
-pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
-/// How long one sending of a part or a payload may take.
-pub(crate) const PART_TIMEOUT: Duration = Duration::from_mins(5);
-/// A short wait for the server to come to a view.
-pub(crate) const PAUSE: Duration = Duration::from_millis(200);
+/// The failed try that is logged at level `info`.
+const LOGGED_TRY: u32 = 3;
 
-/// After so many tries without success a person is told what is waited for.
-const TRIES_UNTOLD: u32 = 3;
-const FIRST_CAP: Duration = Duration::from_millis(100);
-const FIRST_CAP_SLOW: Duration = Duration::from_secs(1);
-const LAST_CAP: Duration = Duration::from_secs(20);
+/// How failed requests are retried.
+///
+/// A request is retried after a timeout, a lost connection and the statuses 408, 429, 500, 502, 503
+/// and 504, if that is safe. The protocol then checks the objects and does not rely on the status
+/// of a retry alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryConfig {
+    /// How long one request is retried; 2 minutes unless set.
+    pub deadline: Duration,
+    /// Greatest number of tries of one request; not limited unless set.
+    pub max_tries: u32,
+    /// The longest first pause; 100 ms unless set. The cap doubles with every try.
+    pub first_pause: Duration,
+    /// The longest first pause if the server asks to slow down (429, 503); 1 s unless set.
+    pub first_pause_slow_down: Duration,
+    /// The longest pause; 20 s unless set.
+    pub max_pause: Duration,
+    /// The pause between two checks of the server's progress; 200 ms unless set.
+    pub poll: Duration,
+    /// How long one request that sends a part or a payload may take; 5 minutes unless set.
+    pub part_timeout: Duration,
+}
 
-/// A request on its way.
+impl Default for RetryConfig {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_mins(2),
+            max_tries: u32::MAX,
+            first_pause: Duration::from_millis(100),
+            first_pause_slow_down: Duration::from_secs(1),
+            max_pause: Duration::from_secs(20),
+            poll: Duration::from_millis(200),
+            part_timeout: Duration::from_mins(5),
+        }
+    }
+}
+
+/// A request in flight.
 pub(crate) type Sending<'r, T> = Pin<Box<dyn Future<Output = Reply<T>> + Send + 'r>>;
 
-/// A value, and when the request that brought it was sent, on the clock of the deadlines.
+/// A value and the time when its request was sent, on the clock of the deadlines.
 #[derive(Debug)]
 pub(crate) struct Answered<T> {
     pub(crate) value: T,
     pub(crate) sent: Duration,
 }
 
-/// Sends a request until it is answered, cannot be, or the deadline has passed.
-pub(crate) async fn answered<'r, T>(
-    surroundings: &Surroundings,
-    request: impl Fn() -> Sending<'r, T>,
-) -> Reply<Answered<T>> {
-    let clock = &surroundings.clock;
-    let start = clock.elapsed();
-    let mut pauses = Pauses::new(surroundings);
-    loop {
-        let sent = clock.elapsed();
-        match request().await {
-            Ok(value) => return Ok(Answered { value, sent }),
-            Err(fault) if !fault.may_pass() || clock.elapsed().saturating_sub(start) > DEADLINE => {
-                return Err(fault);
+/// Applies a policy with a clock and randomness.
+#[derive(Debug, Clone)]
+pub(crate) struct Retrier {
+    pub(crate) runtime: Runtime,
+    pub(crate) config: RetryConfig,
+}
+
+impl Retrier {
+    /// Sends a request until it is answered, a retry is useless, or the deadline has passed.
+    pub(crate) async fn answered<'r, T>(
+        &self,
+        request: impl Fn() -> Sending<'r, T>,
+    ) -> Reply<Answered<T>> {
+        let mut tries = self.tries();
+        loop {
+            let sent = self.runtime.clock.elapsed();
+            match request().await {
+                Ok(value) => return Ok(Answered { value, sent }),
+                Err(fault) if !fault.may_pass() => return Err(fault),
+                Err(fault) => {
+                    if !tries.pause(Some(&fault)).await {
+                        return Err(tries.give_up(fault));
+                    }
+                }
             }
-            Err(fault) => pauses.wait(Some(&fault)).await,
         }
+    }
+
+    /// Starts the tries of one request, with the policy's deadline.
+    pub(crate) fn tries(&self) -> Tries {
+        self.tries_until(self.config.deadline)
+    }
+
+    /// Starts the tries of one request, with a separate deadline.
+    pub(crate) fn tries_until(&self, deadline: Duration) -> Tries {
+        let start = self.runtime.clock.elapsed();
+        Tries { retrier: self.clone(), start, deadline, count: 0 }
+    }
+
+    /// Pauses between two checks of the server's progress.
+    pub(crate) async fn poll(&self) {
+        self.runtime.clock.sleep(self.config.poll).await;
     }
 }
 
-/// The waits between the sendings of one request.
+/// The tries of one request.
 #[derive(Debug)]
-pub(crate) struct Pauses {
-    surroundings: Surroundings,
-    tries: u32,
+pub(crate) struct Tries {
+    retrier: Retrier,
+    start: Duration,
+    deadline: Duration,
+    count: u32,
 }
 
-impl Pauses {
-    pub(crate) fn new(surroundings: &Surroundings) -> Self {
-        Self { surroundings: surroundings.clone(), tries: 0 }
+impl Tries {
+    /// Pauses before the next try; returns `false` at once if there is none.
+    pub(crate) async fn pause(&mut self, fault: Option<&S3Fault>) -> bool {
+        self.count += 1;
+        if self.are_over() {
+            return false;
+        }
+        let pause = self.next_pause(fault.is_some_and(S3Fault::asks_to_slow_down));
+        let (tries, milliseconds) = (self.count, pause.as_millis());
+        match fault {
+            Some(fault) if tries == LOGGED_TRY => tracing::info!("retrying: {fault}"),
+            Some(fault) => tracing::debug!(tries, milliseconds, "retrying: {fault}"),
+            None => tracing::debug!(tries, milliseconds, "checking again"),
+        }
+        self.retrier.runtime.clock.sleep(pause).await;
+        true
     }
 
-    /// Waits for a random time up to the cap, which doubles with every wait; says why, once.
-    pub(crate) async fn wait(&mut self, fault: Option<&Fault>) {
-        let slow = fault.is_some_and(Fault::asks_to_slow_down);
-        let first = if slow { FIRST_CAP_SLOW } else { FIRST_CAP };
-        let cap = first.saturating_mul(1 << self.tries.min(16)).min(LAST_CAP);
-        self.tries += 1;
-        if let Some(fault) = fault.filter(|_| self.tries == TRIES_UNTOLD) {
-            self.surroundings.notices.tell(&format!("trying again: {fault}"));
-        }
-        let random =
-            u32::try_from(self.surroundings.tokens.next() >> 96).expect("32 bits are left");
-        self.surroundings.clock.sleep(cap.mul_f64(f64::from(random) / f64::from(u32::MAX))).await;
+    /// Returns whether the deadline has passed, or the tries are used up.
+    pub(crate) fn are_over(&self) -> bool {
+        self.elapsed() > self.deadline || self.count >= self.retrier.config.max_tries
+    }
+
+    /// Adds the number of tries and their total time to a fault.
+    pub(crate) fn give_up(&self, fault: S3Fault) -> S3Fault {
+        S3Fault { given_up: Some((self.count, self.elapsed())), ..fault }
+    }
+
+    /// Returns the number of tries and their total time, for a message.
+    pub(crate) fn summary(&self) -> String {
+        fault::summary(self.count, self.elapsed())
+    }
+
+    /// Returns the total time of the tries.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.retrier.runtime.clock.elapsed().saturating_sub(self.start)
+    }
+
+    fn next_pause(&self, slow: bool) -> Duration {
+        let RetryConfig { first_pause, first_pause_slow_down, max_pause, .. } = self.retrier.config;
+        let first = if slow { first_pause_slow_down } else { first_pause };
+        let cap = first.saturating_mul(1 << (self.count - 1).min(16)).min(max_pause);
+        let random = self.retrier.runtime.tokens.next() >> 96;
+        let random = u32::try_from(random).expect("32 bits are left");
+        cap.mul_f64(f64::from(random) / f64::from(u32::MAX))
     }
 }

@@ -1,8 +1,10 @@
-//! Raw requests below a scratch prefix, for whoever examines a bucket.
+//! Raw requests below a scratch prefix, to examine a bucket.
 //!
-//! What no verb of a store offers is here: single requests without a retry, DELETE, versions. Every
-//! key is made below a prefix of this scratch's own, so nothing else can be touched; what was made is
-//! known, so that it can be taken away again.
+//! These are requests that no method of a store offers: single requests without retries, DELETE,
+//! versions. Every key is below the scratch prefix, so no other object is touched. All used names
+//! are recorded, so that they can be deleted.
+
+#![expect(clippy::missing_errors_doc, reason = "each returns the fault of its request")]
 
 mod clearing;
 mod traffic;
@@ -21,138 +23,141 @@ use aws_sdk_s3::{config::SharedHttpClient, types::BucketVersioningStatus};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 
-pub(crate) use self::traffic::Traffic;
-use self::traffic::Watch;
+pub use self::traffic::Traffic;
+use self::traffic::TrafficRecorder;
 use super::{
     client::Client,
-    connect,
-    fault::Fault,
+    fault::S3Fault,
     requests::{Condition, Head, OpenUpload, Reply, Requests},
-    retry::Pauses,
+    retry::{Retrier, RetryConfig},
 };
 use crate::{
-    clock::Surroundings,
-    config::{Addressing, ObjectSettings},
     error::Result,
-    store::WriterToken,
+    runtime::Runtime,
+    store::{
+        WriterToken,
+        s3::{Addressing, S3Config},
+    },
 };
 
 /// How long one request may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
-/// How often a request is sent that the examination depends on.
+/// Greatest number of tries of a request that the examination depends on.
 const TRIES: u32 = 5;
 
-/// A prefix of a bucket that nobody else uses.
-pub(crate) struct BucketScratch {
+/// A prefix of a bucket that no other process uses.
+pub struct BucketScratch {
     client: Client,
-    /// The same bucket, named in the other way; `None` where an address leaves only one.
-    otherwise: Option<(Addressing, Client)>,
+    /// A client with the other addressing; `None` if the endpoint is an IP address.
+    other_addressing: Option<(Addressing, Client)>,
     prefix: String,
-    traffic: Arc<Watch>,
-    surroundings: Surroundings,
+    traffic: Arc<TrafficRecorder>,
+    retrier: Retrier,
     stopped: AtomicBool,
-    used: Mutex<Used>,
+    used: Mutex<UsedNames>,
 }
 
-/// Which names were used.
+/// The names that were used.
 #[derive(Debug, Default)]
-struct Used {
+struct UsedNames {
     objects: BTreeSet<String>,
-    /// By name, how many uploads may be there yet. An abort takes none away: a listing has to show it.
+    /// By name, the number of uploads that may exist. An abort does not lower it: a listing has to
+    /// confirm it.
     uploads: BTreeMap<String, usize>,
 }
 
 /// Whether a bucket keeps old versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Versioning {
+pub enum Versioning {
+    /// Versioning was never enabled.
     Off,
+    /// Versioning is enabled.
     On,
+    /// Versioning was enabled and is suspended.
     Suspended,
 }
 
 /// An object as GET shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Read {
-    pub(crate) bytes: Bytes,
+pub struct Read {
+    pub bytes: Bytes,
     /// The token in the user metadata.
-    pub(crate) writer: Option<String>,
+    pub writer: Option<String>,
 }
 
 impl BucketScratch {
-    /// Makes a scratch in the bucket that the settings name; sends nothing.
-    pub(crate) fn new(
-        settings: &ObjectSettings,
-        surroundings: Surroundings,
+    /// Creates a scratch in the bucket of the config. Sends nothing.
+    pub fn new(
+        config: &S3Config,
+        runtime: Runtime,
         connector: Option<&SharedHttpClient>,
     ) -> Result<Self> {
-        let traffic = Arc::new(Watch::new(surroundings.clock.clone()));
-        let client = |settings: &ObjectSettings| {
-            let watch = Watch::shared(&traffic);
-            connect::client_with(
-                settings,
-                surroundings.clock.clone(),
-                connector.cloned(),
-                |config| config.interceptor(watch),
-            )
+        let traffic = Arc::new(TrafficRecorder::new(runtime.clock.clone()));
+        let client = |config: &S3Config| {
+            let recorder = TrafficRecorder::interceptor(&traffic);
+            let clock = runtime.clock.clone();
+            Client::with_sdk_config(config, clock, connector.cloned(), |config| {
+                config.interceptor(recorder)
+            })
         };
-        let other = match settings.addressing {
+        let other = match config.addressing {
             Addressing::Path => Addressing::Virtual,
             Addressing::Virtual => Addressing::Path,
         };
-        let otherwise = if host_is_address(settings) {
+        let other_addressing = if host_is_address(config) {
             None
         } else {
-            Some((other, client(&ObjectSettings { addressing: other, ..settings.clone() })?))
+            Some((other, client(&S3Config { addressing: other, ..config.clone() })?))
         };
-        let token = WriterToken::new(surroundings.tokens.next());
+        let token = WriterToken::new(runtime.tokens.next());
         Ok(Self {
-            client: client(settings)?,
-            otherwise,
-            prefix: format!("{}/_doctor/{token}", settings.prefix),
+            client: client(config)?,
+            other_addressing,
+            prefix: format!("{}/_doctor/{token}", config.prefix),
             traffic,
-            surroundings,
+            retrier: Retrier {
+                runtime,
+                config: RetryConfig { max_tries: TRIES, ..RetryConfig::default() },
+            },
             stopped: AtomicBool::new(false),
             used: Mutex::default(),
         })
     }
 
-    /// Returns what every key of this scratch starts with, without the slash at its end.
-    pub(crate) fn prefix(&self) -> &str {
+    /// Returns the prefix of every key of this scratch, without a trailing slash.
+    pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Lets nothing be tried again any more.
-    pub(crate) fn stop(&self) {
+    /// Stops all retries.
+    pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
+    /// Returns whether [`stop`](Self::stop) was called.
+    pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Returns what was sent and answered so far.
-    pub(crate) fn traffic(&self) -> Traffic {
+    /// Returns the traffic so far.
+    pub fn traffic(&self) -> Traffic {
         self.traffic.so_far()
     }
 
     /// Creates an object, `If-None-Match: *`; returns its tag.
-    pub(crate) async fn create(
-        &self,
-        name: &str,
-        body: &Bytes,
-        token: &WriterToken,
-    ) -> Reply<String> {
+    pub async fn create(&self, name: &str, body: &Bytes, token: &WriterToken) -> Reply<String> {
         self.note(|used| used.objects.extend([name.to_owned()]));
         let (key, body) = (self.key(name), body.clone());
         within_limit(self.client.create(&key, body, token, ANSWER_LIMIT)).await
     }
 
-    pub(crate) async fn head(&self, name: &str) -> Reply<Option<Head>> {
+    /// Returns an object as HEAD shows it; `None` if it does not exist.
+    pub async fn head(&self, name: &str) -> Reply<Option<Head>> {
         within_limit(self.client.head(&self.key(name))).await
     }
 
-    /// Reads an object from an offset on; `None` where nothing is.
-    pub(crate) async fn get(&self, name: &str, offset: u64) -> Reply<Option<Read>> {
+    /// Reads an object from an offset on; `None` if it does not exist.
+    pub async fn get(&self, name: &str, offset: u64) -> Reply<Option<Read>> {
         let read = async {
             let Some(content) = self.client.get(&self.key(name), offset).await? else {
                 return Ok(None);
@@ -163,8 +168,8 @@ impl BucketScratch {
         within_limit(read).await
     }
 
-    /// Returns the names that start like this.
-    pub(crate) async fn list(&self, start: &str) -> Reply<Vec<String>> {
+    /// Returns the names that start with `start`.
+    pub async fn list(&self, start: &str) -> Reply<Vec<String>> {
         let (mut names, mut after) = (Vec::new(), None::<String>);
         let (prefix, scratch) = (self.key(start), self.key(""));
         loop {
@@ -176,14 +181,15 @@ impl BucketScratch {
         }
     }
 
-    /// Lists the scratch with the bucket named in the other way; `None` where there is no other.
-    pub(crate) async fn list_otherwise(&self) -> Option<(Addressing, Reply<()>)> {
-        let (addressing, client) = self.otherwise.as_ref()?;
+    /// Lists the scratch with the other addressing; `None` if the endpoint is an IP address.
+    pub async fn list_with_other_addressing(&self) -> Option<(Addressing, Reply<()>)> {
+        let (addressing, client) = self.other_addressing.as_ref()?;
         let listed = within_limit(client.list(&self.key(""), None)).await;
         Some((*addressing, listed.map(|_| ())))
     }
 
-    pub(crate) async fn delete(&self, name: &str) -> Reply<()> {
+    /// Deletes an object.
+    pub async fn delete(&self, name: &str) -> Reply<()> {
         self.delete_version(name, None).await
     }
 
@@ -197,23 +203,24 @@ impl BucketScratch {
     }
 
     /// Returns whether the bucket keeps old versions.
-    pub(crate) async fn versioning(&self) -> Reply<Versioning> {
+    pub async fn versioning(&self) -> Reply<Versioning> {
         let Client { sdk, bucket, .. } = &self.client;
-        let asked = self.client.send(|| sdk.get_bucket_versioning().bucket(bucket).send());
-        Ok(match within_limit(asked).await?.status {
+        let answer = self.client.send(|| sdk.get_bucket_versioning().bucket(bucket).send());
+        Ok(match within_limit(answer).await?.status {
             Some(BucketVersioningStatus::Enabled) => Versioning::On,
             Some(BucketVersioningStatus::Suspended) => Versioning::Suspended,
             _ => Versioning::Off,
         })
     }
 
-    pub(crate) async fn create_upload(&self, name: &str, token: &WriterToken) -> Reply<String> {
+    /// Creates a multipart upload and returns its id.
+    pub async fn create_upload(&self, name: &str, token: &WriterToken) -> Reply<String> {
         self.note(|used| *used.uploads.entry(name.to_owned()).or_default() += 1);
         within_limit(self.client.create_upload(&self.key(name), token)).await
     }
 
     /// Sends a part and returns its tag.
-    pub(crate) async fn upload_part(
+    pub async fn upload_part(
         &self,
         name: &str,
         upload: &str,
@@ -225,12 +232,12 @@ impl BucketScratch {
     }
 
     /// Lists the open uploads of exactly this name.
-    pub(crate) async fn list_uploads(&self, name: &str) -> Reply<Vec<OpenUpload>> {
+    pub async fn list_uploads(&self, name: &str) -> Reply<Vec<OpenUpload>> {
         within_limit(self.client.list_uploads(&self.key(name))).await
     }
 
-    /// Completes an upload; an empty tag is none.
-    pub(crate) async fn complete_upload(
+    /// Completes an upload and returns the object's tag; `None` for an empty tag.
+    pub async fn complete_upload(
         &self,
         name: &str,
         upload: &str,
@@ -249,47 +256,49 @@ impl BucketScratch {
         Ok(completed)
     }
 
-    pub(crate) async fn abort_upload(&self, name: &str, upload: &str) -> Reply<()> {
+    /// Aborts a multipart upload.
+    pub async fn abort_upload(&self, name: &str, upload: &str) -> Reply<()> {
         within_limit(self.client.abort_upload(&self.key(name), upload)).await
     }
 
-    /// Sends a request on which the examination depends a few times, where it may succeed later.
-    pub(crate) async fn patiently<T, F>(&self, request: impl Fn() -> F) -> Reply<T>
+    /// Sends a request that the examination depends on, with up to 5 tries.
+    pub async fn with_retries<T, F>(&self, request: impl Fn() -> F) -> Reply<T>
     where
         F: Future<Output = Reply<T>>,
     {
-        let mut pauses = Pauses::new(&self.surroundings);
-        for _ in 1..TRIES {
+        let mut tries = self.retrier.tries();
+        loop {
             match request().await {
                 Err(fault) if fault.may_pass() && !self.is_stopped() => {
-                    pauses.wait(Some(&fault)).await;
+                    if !tries.pause(Some(&fault)).await {
+                        return Err(tries.give_up(fault));
+                    }
                 }
                 reply => return reply,
             }
         }
-        request().await
     }
 
     fn key(&self, name: &str) -> String {
         format!("{}/{name}", self.prefix)
     }
 
-    fn note(&self, change: impl FnOnce(&mut Used)) {
+    fn note(&self, change: impl FnOnce(&mut UsedNames)) {
         change(&mut self.used.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-/// Tells whether the endpoint is named by an address, which no bucket's name can stand before.
-fn host_is_address(settings: &ObjectSettings) -> bool {
-    let url = url::Url::parse(&settings.endpoint_url);
+/// Returns whether the endpoint is an IP address, which cannot follow a bucket's name.
+fn host_is_address(config: &S3Config) -> bool {
+    let url = url::Url::parse(&config.endpoint_url);
     url.is_ok_and(|url| matches!(url.host(), Some(url::Host::Ipv4(_) | url::Host::Ipv6(_))))
 }
 
-/// Gives up a request that nobody answers.
+/// Waits for a reply until [`ANSWER_LIMIT`].
 async fn within_limit<T>(reply: impl Future<Output = Reply<T>>) -> Reply<T> {
     tokio::time::timeout(ANSWER_LIMIT, reply).await.unwrap_or_else(|_| {
-        let message = format!("there was no answer within {} s", ANSWER_LIMIT.as_secs());
-        Err(Fault { message, ..Fault::default() })
+        let message = format!("timed out after {} s", ANSWER_LIMIT.as_secs());
+        Err(S3Fault { message, ..S3Fault::default() })
     })
 }
 

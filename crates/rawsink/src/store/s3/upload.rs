@@ -1,7 +1,7 @@
-//! One attempt as the sink drives it: parts in flight, then the protocol's end.
+//! The upload of one attempt: sends parts in parallel, then completes the protocol.
 //!
-//! Memory is bounded: the parts in flight and the one that is filling. Parts grow before the
-//! server's limit on their number, and fewer are in flight then.
+//! Memory holds the parts in flight and the one that is being filled. Parts grow before the
+//! server's limit on their number is reached. Then fewer are in flight.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,33 +9,33 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use super::protocol::{Attempt, Part};
+use super::protocol::{Part, S3Attempt};
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{SealDocument, Upload, WriterToken},
 };
 
-/// The longest part that servers take.
+/// The longest part that servers accept.
 const MAX_PART_BYTES: usize = 5 << 30;
 
-/// How a payload is cut into parts.
+/// The sizes and the number of parts of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cutting {
-    /// Size of a part, to begin with.
+pub(crate) struct PartSizing {
+    /// Size of the first parts, in bytes.
     pub(crate) part_bytes: usize,
-    /// How many parts may be on their way.
+    /// Greatest number of parts in flight.
     pub(crate) in_flight: usize,
-    /// How many parts the server takes.
+    /// Greatest number of parts that the server accepts.
     pub(crate) max_parts: u32,
-    /// Whether the server wants all parts but the last to be of one size.
+    /// Whether the server requires the same size for all parts but the last.
     pub(crate) equal_parts: bool,
 }
 
-impl Cutting {
-    /// Returns by how much part `number` (from 1) is larger than the first.
+impl PartSizing {
+    /// Returns how often the size has doubled at part `number` (from 1).
     ///
-    /// The first four fifths of the parts have the given size; after that it doubles with every
-    /// fortieth of the parts: with parts of 8 MiB, 10,000 of them hold more than a tebibyte.
+    /// The first four fifths of the parts have the given size. Then it doubles with every fortieth
+    /// of the parts. With 8 MiB, 10,000 parts hold more than a tebibyte.
     fn growth(&self, number: u32) -> u32 {
         let plain = self.max_parts / 5 * 4;
         let step = (self.max_parts / 40).max(1);
@@ -55,48 +55,48 @@ impl Cutting {
     }
 }
 
-/// An attempt with its parts.
+/// An attempt and its parts.
 #[derive(Debug)]
 pub(super) struct S3Upload {
-    /// `None` once the attempt was handed over to its end.
-    attempt: Option<Arc<Attempt>>,
-    cutting: Cutting,
-    /// Number of the part that comes next, from 1.
+    /// `None` after the attempt has ended.
+    attempt: Option<Arc<S3Attempt>>,
+    sizing: PartSizing,
+    /// Number of the next part, from 1.
     next: u32,
     bytes: u64,
-    on_their_way: JoinSet<Result<Part>>,
+    in_flight: JoinSet<Result<Part>>,
     sent: BTreeMap<i32, String>,
 }
 
 impl S3Upload {
-    pub(super) fn new(attempt: Attempt, cutting: Cutting) -> Self {
-        let (on_their_way, sent) = (JoinSet::new(), BTreeMap::new());
-        Self { attempt: Some(Arc::new(attempt)), cutting, next: 1, bytes: 0, on_their_way, sent }
+    pub(super) fn new(attempt: S3Attempt, sizing: PartSizing) -> Self {
+        let (in_flight, sent) = (JoinSet::new(), BTreeMap::new());
+        Self { attempt: Some(Arc::new(attempt)), sizing, next: 1, bytes: 0, in_flight, sent }
     }
 
-    /// Sends a part, after waiting until there is room for it.
+    /// Sends a part, after waiting until fewer parts are in flight.
     async fn send(&mut self, part: Bytes) -> Result<()> {
-        if self.next > self.cutting.max_parts {
+        if self.next > self.sizing.max_parts {
             let message = format!(
-                "the payload is longer than the {} bytes that {} parts hold, the most that the \
-                 server takes: raise RAW_SINK_PART_BYTES, which is {}",
-                self.bytes, self.cutting.max_parts, self.cutting.part_bytes
+                "the payload is longer than {} bytes, which fill the server's limit of {} parts: use \
+                 parts larger than {} bytes",
+                self.bytes, self.sizing.max_parts, self.sizing.part_bytes
             );
-            return Err(Error::new(ErrorKind::Unsupported, message));
+            return Err(Error::new(ErrorKind::Unsupported, message).by_setting("part_bytes"));
         }
-        while self.on_their_way.len() >= self.cutting.in_flight(self.next) {
+        while self.in_flight.len() >= self.sizing.in_flight(self.next) {
             self.settle_one().await?;
         }
         let attempt = self.attempt()?.clone();
         let number = i32::try_from(self.next).expect("servers take fewer parts");
         self.next += 1;
         self.bytes += part.len() as u64;
-        self.on_their_way.spawn(async move { attempt.part(number, part).await });
+        self.in_flight.spawn(async move { attempt.part(number, part).await });
         Ok(())
     }
 
     async fn settle_one(&mut self) -> Result<()> {
-        match self.on_their_way.join_next().await {
+        match self.in_flight.join_next().await {
             None => Ok(()),
             Some(Ok(part)) => {
                 let (number, tag) = part?;
@@ -104,31 +104,34 @@ impl S3Upload {
                 Ok(())
             }
             Some(Err(cause)) => {
-                Err(Error::new(ErrorKind::Internal, format!("sending a part did not end: {cause}")))
+                Err(Error::new(ErrorKind::Internal, format!("sending a part panicked: {cause}")))
             }
         }
     }
 
-    fn attempt(&self) -> Result<&Arc<Attempt>> {
+    fn attempt(&self) -> Result<&Arc<S3Attempt>> {
         self.attempt.as_ref().ok_or_else(|| Error::new(ErrorKind::Closed, "this attempt has ended"))
     }
 
-    /// Returns the attempt for a step that changes it; parts on their way have to be settled.
-    fn attempt_mut(&mut self) -> Result<&mut Attempt> {
+    /// Returns the attempt for a step that changes it. No part may be in flight.
+    fn attempt_mut(&mut self) -> Result<&mut S3Attempt> {
         let attempt = self.attempt.as_mut().and_then(Arc::get_mut);
         attempt.ok_or_else(|| Error::new(ErrorKind::Closed, "this attempt has ended"))
     }
 }
 
+impl crate::internal::Internal for S3Upload {}
+
 #[async_trait]
 impl Upload for S3Upload {
     fn part_bytes(&self) -> usize {
-        self.cutting.part_bytes(self.next)
+        self.sizing.part_bytes(self.next)
     }
 
     async fn append(&mut self, part: Bytes) -> Result<()> {
+        // If parts are in flight, the upload is open and the attempt does not change here.
         if !self.attempt()?.has_upload() {
-            self.attempt_mut()?.open_upload().await?;
+            self.attempt_mut()?.ensure_upload().await?;
         }
         self.send(part).await
     }
@@ -137,11 +140,11 @@ impl Upload for S3Upload {
         if !self.attempt()?.has_upload() {
             return self.attempt_mut()?.put(last).await;
         }
-        // An upload has at least one part, if an empty one.
+        // An upload needs at least one part, even an empty one.
         if !last.is_empty() || self.next == 1 {
             self.send(last).await?;
         }
-        while !self.on_their_way.is_empty() {
+        while !self.in_flight.is_empty() {
             self.settle_one().await?;
         }
         let parts: Vec<Part> = std::mem::take(&mut self.sent).into_iter().collect();
@@ -160,9 +163,9 @@ impl Upload for S3Upload {
     }
 
     async fn abort(mut self: Box<Self>) {
-        self.on_their_way.shutdown().await;
+        self.in_flight.shutdown().await;
         if let Some(mut attempt) = self.attempt.take().and_then(Arc::into_inner) {
-            // What cannot be ended stays open and is found by the next attempt.
+            // An upload that cannot be aborted stays open. The next attempt finds it.
             let _ = attempt.end().await;
         }
     }
@@ -170,10 +173,10 @@ impl Upload for S3Upload {
 
 impl Drop for S3Upload {
     fn drop(&mut self) {
-        self.on_their_way.abort_all();
+        self.in_flight.abort_all();
         let Some(attempt) = self.attempt.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let mut parts = std::mem::take(&mut self.on_their_way);
+        let mut parts = std::mem::take(&mut self.in_flight);
         runtime.spawn(async move {
             parts.shutdown().await;
             if let Some(mut attempt) = Arc::into_inner(attempt) {
@@ -185,42 +188,42 @@ impl Drop for S3Upload {
 
 #[cfg(test)]
 mod tests {
-    use super::Cutting;
+    use super::PartSizing;
 
     const MIB: usize = 1 << 20;
 
-    fn cutting() -> Cutting {
-        Cutting { part_bytes: 8 * MIB, in_flight: 4, max_parts: 10_000, equal_parts: false }
+    fn sizing() -> PartSizing {
+        PartSizing { part_bytes: 8 * MIB, in_flight: 4, max_parts: 10_000, equal_parts: false }
     }
 
-    fn whole(cutting: Cutting) -> usize {
-        (1..=cutting.max_parts).map(|number| cutting.part_bytes(number)).sum()
-    }
-
-    #[test]
-    fn parts_grow_so_late_that_most_payloads_never_see_it_and_so_much_that_a_tebibyte_fits() {
-        assert!((1..=8000).all(|number| cutting().part_bytes(number) == 8 * MIB));
-        assert_eq!(cutting().part_bytes(8001), 16 * MIB);
-        assert!(whole(cutting()) > 1 << 40);
-        assert!(whole(Cutting { max_parts: 1000, ..cutting() }) > 100 << 30);
+    fn whole(sizing: PartSizing) -> usize {
+        (1..=sizing.max_parts).map(|number| sizing.part_bytes(number)).sum()
     }
 
     #[test]
-    fn parts_stay_equal_where_the_server_wants_that() {
-        let equal = Cutting { equal_parts: true, ..cutting() };
+    fn parts_grow_late_and_fast_enough_for_a_tebibyte() {
+        assert!((1..=8000).all(|number| sizing().part_bytes(number) == 8 * MIB));
+        assert_eq!(sizing().part_bytes(8001), 16 * MIB);
+        assert!(whole(sizing()) > 1 << 40);
+        assert!(whole(PartSizing { max_parts: 1000, ..sizing() }) > 100 << 30);
+    }
+
+    #[test]
+    fn parts_stay_equal_if_the_server_requires_it() {
+        let equal = PartSizing { equal_parts: true, ..sizing() };
         assert_eq!(whole(equal), 10_000 * 8 * MIB);
     }
 
     #[test]
-    fn fewer_parts_are_in_flight_while_they_are_larger() {
-        let held = |number| cutting().part_bytes(number) * cutting().in_flight(number);
+    fn fewer_parts_are_in_flight_when_they_are_larger() {
+        let held = |number| sizing().part_bytes(number) * sizing().in_flight(number);
         assert!((1..=8500).all(|number| held(number) == 32 * MIB));
-        assert_eq!(cutting().in_flight(10_000), 1, "never none");
+        assert_eq!(sizing().in_flight(10_000), 1, "at least one");
     }
 
     #[test]
-    fn no_part_is_longer_than_servers_take() {
-        let long = Cutting { part_bytes: 1 << 30, ..cutting() };
+    fn no_part_exceeds_the_servers_limit() {
+        let long = PartSizing { part_bytes: 1 << 30, ..sizing() };
         assert!((1..=10_000).all(|number| long.part_bytes(number) <= 5 << 30));
     }
 }

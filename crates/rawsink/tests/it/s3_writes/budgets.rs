@@ -1,15 +1,15 @@
-//! How many requests a partition takes, and how long is waited.
+//! Number of requests of a partition, and waiting times.
 
-use rawsink::{ErrorKind, config::CompleteConditions};
+use rawsink::{ErrorKind, store::s3::CompleteConditions};
 
 use super::{BOTH, Size, write};
-use crate::{
+use rawsink_testkit::{
     s3_server::{Answer, Effect, Habit, Op, S3Server},
     sample::{key, run},
 };
 
 #[tokio::test]
-async fn a_partition_takes_no_more_requests_than_its_budget() {
+async fn a_partition_stays_within_its_request_budget() {
     for conditions in BOTH {
         let enforced = conditions == CompleteConditions::Enforced;
         let server = S3Server::new(conditions);
@@ -25,7 +25,7 @@ async fn a_partition_takes_no_more_requests_than_its_budget() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_sends_no_part_leaves_nothing_to_end() {
+async fn an_attempt_without_parts_leaves_no_upload_to_abort() {
     let server = S3Server::default();
     let mut writer = server.sink().write_partition(&key(), &run(1)).await.unwrap();
     writer.write_payload_line(b"{}").await.unwrap();
@@ -34,7 +34,7 @@ async fn an_attempt_that_sends_no_part_leaves_nothing_to_end() {
 }
 
 #[tokio::test]
-async fn a_request_reaches_the_server_as_often_as_the_store_sends_it() {
+async fn the_sdk_repeats_no_request_of_the_store() {
     for answer in [Answer::Closed, Answer::Error(503, "SlowDown"), Answer::Html(500)] {
         let server = S3Server::default();
         server.habit(Habit::always(Op::List, Effect::Refused(answer)));

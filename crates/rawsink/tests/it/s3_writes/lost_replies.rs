@@ -1,15 +1,15 @@
-//! An answer that is lost or untrue, at every request that matters: the writer looks, and decides by
-//! what it sees.
+//! A lost or wrong reply to each important request: the writer checks, and decides by
+//! the result.
 
 use rawsink::{ErrorKind, store::Object};
 
 use super::{BOTH, Size, assert_free, assert_sealed, outcome, write};
-use crate::{
+use rawsink_testkit::{
     s3_server::{Answer, Effect, Habit, Op, S3Server},
     sample::{key, run},
 };
 
-/// Answers that say nothing about what became of a request, or the wrong thing.
+/// Replies that do not show the result of a request, or a wrong one.
 const DOUBTFUL: [Answer; 15] = [
     Answer::Closed,
     Answer::Error(500, "InternalError"),
@@ -24,12 +24,12 @@ const DOUBTFUL: [Answer; 15] = [
     Answer::Error(412, "PreconditionFailed"),
     Answer::Error(429, "TooManyRequests"),
     Answer::Html(429),
-    // What the rest would have said is not known.
+    // The rest of the reply is unknown.
     Answer::CutShort(403),
     Answer::CutShort(404),
 ];
 
-/// Answers of Complete alone.
+/// Replies to Complete only.
 const OF_COMPLETE: [Answer; 3] = [
     Answer::Document("<Error><Code>InternalError</Code><Message>late</Message></Error>"),
     Answer::Document(
@@ -55,34 +55,34 @@ async fn assert_survives(habit: Habit, size: Size) {
 async fn assert_survives_lost_and_refused(op: Op, object: Object, size: Size, answers: &[Answer]) {
     for answer in answers {
         for effect in [Effect::Lost(*answer), Effect::Refused(*answer)] {
-            assert_survives(Habit::once(op, effect).on(object), size).await;
+            assert_survives(Habit::once(op, effect).on(object.file_name()), size).await;
         }
     }
 }
 
 #[tokio::test]
-async fn g07_a_doubtful_answer_to_the_payloads_put_is_settled_by_a_look() {
+async fn g07_an_ambiguous_reply_to_the_payload_put_is_settled_by_a_check() {
     assert_survives_lost_and_refused(Op::Put, Object::Payload, Size::Small, &DOUBTFUL).await;
-    // 200 without a tag is no clean answer either.
+    // 200 without a tag is ambiguous too.
     let mute = [Answer::Document("")];
     assert_survives_lost_and_refused(Op::Put, Object::Payload, Size::Small, &mute).await;
 }
 
 #[tokio::test]
-async fn g07_a_doubtful_answer_to_complete_is_settled_by_a_look() {
+async fn g07_an_ambiguous_reply_to_complete_is_settled_by_a_check() {
     let answers = [&DOUBTFUL[..], &OF_COMPLETE[..]].concat();
     assert_survives_lost_and_refused(Op::Complete, Object::Payload, Size::Large, &answers).await;
 }
 
 #[tokio::test]
-async fn g07_a_doubtful_answer_to_the_seals_put_is_settled_by_a_look() {
+async fn g07_an_ambiguous_reply_to_the_seal_put_is_settled_by_a_check() {
     for size in Size::BOTH {
         assert_survives_lost_and_refused(Op::Put, Object::Seal, size, &DOUBTFUL).await;
     }
 }
 
 #[tokio::test]
-async fn g07_any_other_request_is_sent_again() {
+async fn g07_any_other_request_is_retried() {
     let passing = [
         Answer::Closed,
         Answer::Error(500, "InternalError"),
@@ -105,7 +105,7 @@ async fn g07_any_other_request_is_sent_again() {
 }
 
 #[tokio::test]
-async fn g07_no_such_upload_means_sealed_where_complete_was_applied_and_conflict_where_not() {
+async fn g07_no_such_upload_is_sealed_if_complete_was_applied_and_else_a_conflict() {
     let gone = Answer::Error(404, "NoSuchUpload");
     let lost = Habit::once(Op::Complete, Effect::Lost(gone));
     assert_survives(lost, Size::Large).await;
@@ -115,9 +115,9 @@ async fn g07_no_such_upload_means_sealed_where_complete_was_applied_and_conflict
     assert_free(&server, "the upload is gone").await;
 }
 
-/// Ceph calls an upload that is being ended so, whatever is asked of it.
+/// Ceph returns this for any request to an upload that is being aborted.
 #[tokio::test]
-async fn g07_an_upload_that_is_called_no_such_key_was_ended() {
+async fn g07_no_such_key_for_an_upload_is_an_abort() {
     let gone = Answer::Error(404, "NoSuchKey");
     let vanishes = Effect::After(|objects| objects.uploads.clear());
     for op in [Op::Part, Op::Complete] {
@@ -132,7 +132,7 @@ async fn g07_an_upload_that_is_called_no_such_key_was_ended() {
 }
 
 #[tokio::test]
-async fn g07_a_complete_that_is_applied_while_the_writer_looks_is_seen() {
+async fn g07_a_complete_applied_during_the_check_is_seen() {
     let server = S3Server::default();
     server.habit(Habit::once(Op::Complete, Effect::Lost(Answer::Closed)));
     server
@@ -143,9 +143,9 @@ async fn g07_a_complete_that_is_applied_while_the_writer_looks_is_seen() {
     assert_sealed(&server, &sealed, &rows, "applied late").await;
 }
 
-/// Ceph calls the Complete of an upload that was ended "already in progress", for ever.
+/// Ceph reports the Complete of an aborted upload as "already in progress" forever.
 #[tokio::test]
-async fn g07_a_doubtful_complete_whose_upload_was_ended_is_a_conflict_without_waiting() {
+async fn g07_an_ambiguous_complete_of_an_aborted_upload_is_a_conflict_at_once() {
     let server = S3Server::default();
     server.habit(Habit::once(Op::Head, Effect::After(|objects| objects.uploads.clear())));
     let in_progress = Answer::Error(500, "InternalError");
@@ -156,11 +156,12 @@ async fn g07_a_doubtful_complete_whose_upload_was_ended_is_a_conflict_without_wa
 }
 
 #[tokio::test]
-async fn g06_a_payload_that_never_appears_is_unavailable_and_the_run_stays_free() {
+async fn g06_a_payload_that_never_appears_is_unavailable_and_the_run_is_free() {
     for (op, size) in [(Op::Put, Size::Small), (Op::Complete, Size::Large)] {
         for answer in [Answer::Closed, Answer::Error(503, "SlowDown"), Answer::Html(429)] {
             let server = S3Server::default();
-            server.habit(Habit::always(op, Effect::Refused(answer)).on(Object::Payload));
+            server
+                .habit(Habit::always(op, Effect::Refused(answer)).on(Object::Payload.file_name()));
             let ended = outcome(&server, &size.rows("mine")).await;
             assert_eq!(ended, Err(ErrorKind::Unavailable), "{op:?} {answer:?}");
             assert!(server.waited_s() >= 600, "{}", server.waited_s());
@@ -171,12 +172,14 @@ async fn g06_a_payload_that_never_appears_is_unavailable_and_the_run_stays_free(
 }
 
 #[tokio::test]
-async fn g06_a_seal_whose_fate_cannot_be_seen_is_unknown() {
+async fn g06_a_seal_that_cannot_be_checked_is_unknown() {
     for effect in [Effect::Lost(Answer::Closed), Effect::Refused(Answer::Closed)] {
         for refusal in [Answer::Error(403, "AccessDenied"), Answer::Closed] {
             let server = S3Server::default();
-            server.habit(Habit::once(Op::Put, effect).on(Object::Seal));
-            server.habit(Habit::always(Op::Get, Effect::Refused(refusal)).on(Object::Seal));
+            server.habit(Habit::once(Op::Put, effect).on(Object::Seal.file_name()));
+            server.habit(
+                Habit::always(Op::Get, Effect::Refused(refusal)).on(Object::Seal.file_name()),
+            );
             let error = write(&server.sink(), &Size::Small.rows("mine")).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unknown, "{effect:?} {refusal:?}");
             assert_eq!(error.writer().unwrap().len(), 32, "it names the writer: {error}");
@@ -190,9 +193,11 @@ async fn g06_a_seal_whose_fate_cannot_be_seen_is_unknown() {
 }
 
 #[tokio::test]
-async fn g06_a_seal_that_is_never_taken_is_unknown_after_the_deadline() {
+async fn g06_a_seal_never_accepted_is_unknown_after_the_deadline() {
     let server = S3Server::default();
-    server.habit(Habit::always(Op::Put, Effect::Refused(Answer::Closed)).on(Object::Seal));
+    server.habit(
+        Habit::always(Op::Put, Effect::Refused(Answer::Closed)).on(Object::Seal.file_name()),
+    );
     assert_eq!(outcome(&server, &Size::Small.rows("mine")).await, Err(ErrorKind::Unknown));
     assert!(server.waited_s() >= 600, "{}", server.waited_s());
     assert_free(&server, "not there after all").await;

@@ -1,20 +1,23 @@
-//! Writers of one run at the same time, in many orders.
+//! Concurrent writers of one run, in many orders.
 
-use rawsink::{ErrorKind, Result, Sealed, config::CompleteConditions, store::Object};
+use rawsink::{
+    ErrorKind, Result, Sealed,
+    store::{Object, s3::CompleteConditions},
+};
 use tokio::task::JoinSet;
 
 use super::{BOTH, Size, assert_free, place, write};
-use crate::{
+use rawsink_testkit::{
     s3_server::{Answer, Effect, Habit, Op, S3Server},
     sample::{key, read, run},
 };
 
 const SEEDS: u64 = 8;
 
-/// How a writer ended: its rows, and what it was told.
+/// A writer's rows and result.
 type Ended = (Vec<String>, Result<Sealed>);
 
-/// Lets writers race, and returns how each of them ended.
+/// Lets writers race and returns their results.
 async fn race(server: &S3Server, sizes: &[Size]) -> Vec<Ended> {
     let mut writers = JoinSet::new();
     for (n, size) in sizes.iter().enumerate() {
@@ -27,7 +30,7 @@ async fn race(server: &S3Server, sizes: &[Size]) -> Vec<Ended> {
     writers.join_all().await
 }
 
-/// Asserts G04, G05 and G06 of a race, and that the run can be written where it was not sealed.
+/// Asserts G04, G05 and G06 of a race, and that an unsealed run can be written.
 async fn assert_one_truth(server: &S3Server, ended: &[Ended], context: &str) {
     server.behave();
     let told: Vec<_> = ended.iter().filter(|(_, outcome)| outcome.is_ok()).collect();
@@ -65,7 +68,7 @@ const FIELDS: [&[Size]; 4] = [
 ];
 
 #[tokio::test]
-async fn g04_of_racing_writers_at_most_one_is_told_sealed_and_its_rows_are_there() {
+async fn g04_at_most_one_racing_writer_seals_and_its_rows_are_stored() {
     let mut sealed = 0;
     for conditions in BOTH {
         for sizes in FIELDS {
@@ -99,7 +102,7 @@ async fn g04_racing_writers_over_a_leftover_seal_at_most_once() {
 }
 
 #[tokio::test]
-async fn g04_lost_replies_do_not_let_a_second_racer_win() {
+async fn g04_lost_replies_let_no_second_writer_win() {
     for seed in 1..=SEEDS {
         for sizes in FIELDS {
             for (op, object) in [
@@ -108,7 +111,7 @@ async fn g04_lost_replies_do_not_let_a_second_racer_win() {
                 (Op::Put, Object::Seal),
             ] {
                 let server = S3Server::new(CompleteConditions::Ignored);
-                server.habit(Habit::once(op, Effect::Lost(Answer::Closed)).on(object));
+                server.habit(Habit::once(op, Effect::Lost(Answer::Closed)).on(object.file_name()));
                 server.shuffle(seed);
                 let ended = race(&server, sizes).await;
                 assert_one_truth(&server, &ended, &format!("{op:?} {object:?} {sizes:?} {seed}"))
@@ -119,7 +122,7 @@ async fn g04_lost_replies_do_not_let_a_second_racer_win() {
 }
 
 #[tokio::test]
-async fn g06_racers_whose_requests_stay_unanswered_are_told_the_truth_or_unknown() {
+async fn g06_unanswered_requests_give_the_true_result_or_unknown() {
     let mut told = 0;
     for conditions in BOTH {
         for sizes in FIELDS {
@@ -141,7 +144,7 @@ async fn g06_racers_whose_requests_stay_unanswered_are_told_the_truth_or_unknown
 }
 
 #[tokio::test]
-async fn g09_a_writer_that_dies_anywhere_leaves_a_run_that_the_next_one_seals_or_finds_sealed() {
+async fn g09_after_a_crash_anywhere_the_next_writer_seals_the_run_or_finds_it_sealed() {
     for conditions in BOTH {
         for size in Size::BOTH {
             for requests in 0..20 {

@@ -1,23 +1,25 @@
-//! What cannot be done, and what it is called.
+//! Refusals and their error kinds.
 
 use std::fs;
 
 use rawsink::{
     ErrorKind,
-    clock::Surroundings,
-    config::{ObjectSettings, Provider, Secret},
-    store::{Object, S3Store},
+    secret::Secret,
+    store::{
+        Object,
+        s3::{AccessKey, MIN_PART_BYTES, Provider},
+    },
 };
 use tempfile::TempDir;
 
 use super::{BOTH, Size, assert_free, assert_sealed, outcome, place, write};
-use crate::{
-    s3_server::{Answer, Effect, Habit, Op, S3Server, SECRET_KEY, UserMetadata},
+use rawsink_testkit::{
+    s3_server::{ACCESS_KEY, Answer, Effect, Habit, Op, S3Server, SECRET_KEY, UserMetadata},
     sample,
 };
 
 #[tokio::test]
-async fn a_refusal_of_any_request_is_denied_and_names_the_request() {
+async fn any_refused_request_is_denied_and_named() {
     for op in Op::ALL {
         for size in Size::BOTH {
             let server = S3Server::default();
@@ -27,7 +29,7 @@ async fn a_refusal_of_any_request_is_denied_and_names_the_request() {
                 continue;
             };
             assert_eq!(error.kind(), ErrorKind::Denied, "{op:?}, {size:?}: {error}");
-            // A HEAD has no body, so that only the status is known of it.
+            // A HEAD has no body, so only its status is known.
             assert!(op == Op::Head || error.message().contains("AccessDenied"), "{error}");
             assert!(error.message().contains("REQUEST-17"), "{op:?}: {error}");
             assert_free(&server, &format!("{op:?}, {size:?}")).await;
@@ -36,8 +38,8 @@ async fn a_refusal_of_any_request_is_denied_and_names_the_request() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_not_there_is_a_wrong_setting() {
-    let server = S3Server::default().with_settings(|settings| settings.bucket = "other".into());
+async fn a_missing_bucket_is_a_configuration_error() {
+    let server = S3Server::default().with_config(|config| config.bucket("other"));
     assert_eq!(outcome(&server, &Size::Small.rows("mine")).await, Err(ErrorKind::Invalid));
 }
 
@@ -46,7 +48,7 @@ async fn an_endpoint_without_conditional_puts_is_unsupported() {
     for object in [Object::Payload, Object::Seal] {
         let server = S3Server::default();
         let answer = Answer::Error(501, "NotImplemented");
-        server.habit(Habit::always(Op::Put, Effect::Refused(answer)).on(object));
+        server.habit(Habit::always(Op::Put, Effect::Refused(answer)).on(object.file_name()));
         let ended = outcome(&server, &Size::Small.rows("mine")).await;
         assert_eq!(ended, Err(ErrorKind::Unsupported), "{object:?}");
         assert_free(&server, "unsupported").await;
@@ -54,7 +56,7 @@ async fn an_endpoint_without_conditional_puts_is_unsupported() {
 }
 
 #[tokio::test]
-async fn a_part_that_is_another_one_by_now_is_no_fault_of_the_caller() {
+async fn a_part_replaced_meanwhile_is_not_the_callers_fault() {
     let server = S3Server::default();
     let answer = Answer::Error(400, "InvalidPart");
     server.habit(Habit::once(Op::Complete, Effect::Refused(answer)));
@@ -63,27 +65,27 @@ async fn a_part_that_is_another_one_by_now_is_no_fault_of_the_caller() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_drops_user_metadata_is_unsupported_where_the_writer_depends_on_it() {
+async fn an_endpoint_that_drops_user_metadata_is_unsupported_if_it_is_needed() {
     for size in Size::BOTH {
         let server = S3Server::default();
-        server.objects().user_metadata = UserMetadata::Dropped;
+        server.set(|behaviour| behaviour.user_metadata = UserMetadata::Dropped);
         let ended = outcome(&server, &size.rows("mine")).await;
         assert_eq!(ended, Err(ErrorKind::Unsupported), "{size:?}");
     }
 }
 
 #[tokio::test]
-async fn a_payload_of_more_parts_than_the_server_takes_is_unsupported_and_names_the_setting() {
+async fn a_payload_with_too_many_parts_is_unsupported_and_names_the_setting() {
     let mut provider = *Provider::of_host("s3.test");
     provider.max_parts = 5;
     let provider: &'static Provider = Box::leak(Box::new(provider));
-    let server = S3Server::default().with_settings(|settings| settings.provider = provider);
-    // Rows of 1 KiB with their line feed; four parts of 64 KiB, and a fifth that has grown.
+    let server = S3Server::default().with_provider(provider);
+    // Rows of 1 KiB with line feed; four parts of 64 KiB, and a larger fifth one.
     let rows = |count| vec![format!("{{\"pad\":\"{:0>1013}\"}}", ""); count];
     let most = (4 * 64 + 128) * 1024;
     let error = write(&server.sink(), &rows(most / 1024 + 1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    for said in [format!("{most} bytes"), "RAW_SINK_PART_BYTES, which is 65536".to_owned()] {
+    for said in [format!("{most} bytes"), "parts larger than 65536 bytes".to_owned()] {
         assert!(error.message().contains(&said), "{error}");
     }
     assert!(server.residue(&place()).is_empty(), "{:?}", server.residue(&place()));
@@ -94,13 +96,14 @@ async fn a_payload_of_more_parts_than_the_server_takes_is_unsupported_and_names_
 }
 
 #[tokio::test]
-async fn a_secret_that_was_changed_in_its_file_is_read_again() {
+async fn a_secret_changed_in_its_file_is_reloaded() {
     for conditions in BOTH {
         let dir = TempDir::new().unwrap();
         let file = dir.path().join("secret");
         fs::write(&file, "wrong").unwrap();
-        let server = S3Server::new(conditions)
-            .with_settings(|settings| settings.secret_access_key = Secret::file(&file));
+        let server = S3Server::new(conditions).with_config(|config| {
+            config.access_key(AccessKey::new(Secret::value(ACCESS_KEY), Secret::file(&file)))
+        });
         let (sink, rows) = (server.sink(), Size::Small.rows("mine"));
         let refused = write(&sink, &rows).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Denied, "{refused}");
@@ -111,18 +114,17 @@ async fn a_secret_that_was_changed_in_its_file_is_read_again() {
 }
 
 #[tokio::test]
-async fn certificates_that_cannot_be_used_are_an_error_of_opening() {
+async fn unusable_certificates_are_a_configuration_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-    let ca_file = Some(file.path().to_owned());
-    let settings = ObjectSettings { ca_file, ..S3Server::default().settings().clone() };
-    let error = S3Store::new(&settings, Surroundings::default()).unwrap_err();
+    let builder = S3Server::default().config().to_builder().part_bytes(MIN_PART_BYTES);
+    let error = builder.ca_file(file.path().to_owned()).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(error.message().starts_with("RAW_SINK_CA_FILE "), "{error}");
+    assert!(error.message().starts_with("ca_file names a file that"), "{error}");
 }
 
 #[tokio::test]
-async fn a_clock_that_is_too_far_off_is_told_with_the_difference() {
+async fn clock_skew_is_reported_with_the_difference() {
     let server = S3Server::default();
     let skewed = Answer::Error(403, "RequestTimeTooSkewed");
     for op in [Op::List, Op::Head] {
@@ -132,7 +134,7 @@ async fn a_clock_that_is_too_far_off_is_told_with_the_difference() {
     let looked = server.sink().look(&sample::key(), &sample::run(1)).await.unwrap_err();
     for error in [listed, looked] {
         assert_eq!(error.kind(), ErrorKind::Denied);
-        assert!(error.message().contains("(the clocks are 3599 s apart: set this"), "{error}");
+        assert!(error.message().contains("(the clocks differ by 3599 s: set this"), "{error}");
     }
     server.behave();
     server.habit(Habit::always(Op::List, Effect::Refused(Answer::Error(403, "AccessDenied"))));
@@ -141,7 +143,7 @@ async fn a_clock_that_is_too_far_off_is_told_with_the_difference() {
 }
 
 #[tokio::test]
-async fn a_wrong_date_of_one_answer_has_no_say_in_the_next_request() {
+async fn a_wrong_date_in_one_reply_does_not_affect_the_next() {
     let server = S3Server::default();
     server.habit(Habit::once(Op::List, Effect::Refused(Answer::Error(503, "SlowDown"))));
     let rows = Size::Small.rows("mine");
@@ -150,7 +152,7 @@ async fn a_wrong_date_of_one_answer_has_no_say_in_the_next_request() {
 }
 
 #[tokio::test]
-async fn an_upload_listing_that_says_there_is_more_and_not_where_is_unavailable() {
+async fn a_truncated_upload_listing_without_a_marker_is_unavailable() {
     let page = "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>\
                 </ListMultipartUploadsResult>";
     let server = S3Server::default();

@@ -1,6 +1,5 @@
-//! One writer after the other, and in the other's way.
+//! Sequential writers and rivals.
 
-use jiff::SignedDuration;
 use rawsink::{
     ErrorKind, Metadata,
     sink::SinkOptions,
@@ -11,20 +10,20 @@ use super::{
     BOTH, Size, another_puts_a_payload, another_seals, assert_free, assert_sealed, outcome, place,
     write,
 };
-use crate::{
-    s3_server::{Answer, Effect, Habit, Objects, Op, S3Server, key_of},
+use rawsink_testkit::{
+    s3_server::{AbortedUpload, Answer, Effect, Habit, Objects, Op, S3Server, key_of},
     sample::{key, run},
 };
 
 #[tokio::test]
-async fn g04_a_seal_that_another_made_first_is_respected_whenever_it_appears() {
+async fn g04_an_earlier_seal_of_a_rival_is_respected_at_any_step() {
     for size in Size::BOTH {
         let payload = if size == Size::Small { Op::Put } else { Op::Complete };
         for (op, object) in [(payload, Object::Payload), (Op::Put, Object::Seal)] {
             let server = S3Server::default();
             if op == Op::Put {
-                // Where only the payload's PUT would not tell: it meets a payload too.
-                server.habit(Habit::once(op, Effect::After(another_seals)).on(object));
+                // The payload's PUT alone would not show it: a payload exists too.
+                server.habit(Habit::once(op, Effect::After(another_seals)).on(object.file_name()));
             } else {
                 server.habit(Habit::once(op, Effect::After(another_seals)));
             }
@@ -35,16 +34,16 @@ async fn g04_a_seal_that_another_made_first_is_respected_whenever_it_appears() {
 }
 
 #[tokio::test]
-async fn g04_a_payload_that_another_put_there_is_not_sealed() {
+async fn g04_a_payload_of_a_rival_is_not_sealed() {
     for (op, size) in [(Op::Put, Size::Small), (Op::Complete, Size::Large)] {
         for conditions in BOTH {
             let server = S3Server::new(conditions);
             let effect = Effect::After(another_puts_a_payload);
-            server.habit(Habit::once(op, effect).on(Object::Payload));
+            server.habit(Habit::once(op, effect).on(Object::Payload.file_name()));
             let ended = outcome(&server, &size.rows("mine")).await;
             let ignored = op == Op::Complete && server.ignores_conditions();
             if ignored {
-                // Mine came later and replaced it, as the server promised nothing else.
+                // The own payload came later and replaced it, which the server allows.
                 assert_eq!(ended, Ok(()));
             } else {
                 assert_eq!(ended, Err(ErrorKind::Conflict), "{size:?} {conditions:?}");
@@ -65,7 +64,7 @@ async fn g09_a_leftover_is_replaced_after_the_grace_and_no_upload_stays_open() {
         ] {
             let server = S3Server::new(conditions);
             let refusal = Effect::Refused(Answer::Error(403, "AccessDenied"));
-            server.habit(Habit::always(Op::Put, refusal).on(Object::Seal));
+            server.habit(Habit::always(Op::Put, refusal).on(Object::Seal.file_name()));
             assert_eq!(outcome(&server, &old.rows("old")).await, Err(ErrorKind::Denied));
             assert_eq!(server.residue(&place()), ["payload.jsonl"]);
             server.behave();
@@ -79,7 +78,7 @@ async fn g09_a_leftover_is_replaced_after_the_grace_and_no_upload_stays_open() {
 }
 
 #[tokio::test]
-async fn g09_an_empty_payload_replaces_a_leftover_by_one_empty_part() {
+async fn g09_an_empty_payload_replaces_a_leftover_with_one_empty_part() {
     let server = S3Server::default();
     server.tamper(&place(), Object::Payload, Some(b"{}\n"));
     let sealed = write(&server.sink(), &[]).await.unwrap();
@@ -88,12 +87,12 @@ async fn g09_an_empty_payload_replaces_a_leftover_by_one_empty_part() {
 }
 
 #[tokio::test]
-async fn g09_a_payload_that_appears_meanwhile_is_replaced_after_a_grace_of_its_own() {
+async fn g09_a_payload_that_appears_meanwhile_is_replaced_after_its_own_grace() {
     for conditions in BOTH {
         let server = S3Server::new(conditions);
         let effect = Effect::After(another_puts_a_payload);
-        server.habit(Habit::once(Op::Head, effect).on(Object::Payload));
-        // Longer than the grace after the uploads were listed.
+        server.habit(Habit::once(Op::Head, effect).on(Object::Payload.file_name()));
+        // More than the grace after the listing of uploads.
         server.habit(Habit::once(Op::Part, Effect::Slow(200)));
         let rows = Size::Large.rows("mine");
         let sealed = write(&server.sink(), &rows).await.unwrap();
@@ -103,13 +102,13 @@ async fn g09_a_payload_that_appears_meanwhile_is_replaced_after_a_grace_of_its_o
 }
 
 #[tokio::test]
-async fn g03_a_payload_that_appears_meanwhile_stays_where_its_writer_seals_it() {
+async fn g03_a_payload_that_appears_meanwhile_stays_if_its_writer_seals_it() {
     for conditions in BOTH {
         let server = S3Server::new(conditions);
         let appears = Effect::After(another_puts_a_payload);
-        server.habit(Habit::once(Op::Head, appears).on(Object::Payload));
+        server.habit(Habit::once(Op::Head, appears).on(Object::Payload.file_name()));
         let is_sealed = Effect::After(another_seals);
-        server.habit(Habit::once(Op::Head, is_sealed).on(Object::Seal).skipping(1));
+        server.habit(Habit::once(Op::Head, is_sealed).on(Object::Seal.file_name()).skipping(1));
         let ended = outcome(&server, &Size::Large.rows("mine")).await;
         assert_eq!(ended, Err(ErrorKind::AlreadySealed), "{conditions:?}");
         assert_eq!(server.met(), 2);
@@ -117,16 +116,18 @@ async fn g03_a_payload_that_appears_meanwhile_stays_where_its_writer_seals_it() 
     }
 }
 
-/// Somebody seals whose gateway died within the Complete: to end its upload would take the bytes.
+const HOUR_MS: u64 = 3_600_000;
+
+/// A rival seals and its gateway dies during Complete: an abort would delete the bytes.
 fn another_seals_and_its_upload_stays_listed(objects: &mut Objects) {
     another_puts_a_payload(objects);
     another_seals(objects);
-    let id = objects.open(&key_of(&place(), Object::Payload));
-    objects.uploads.get_mut(&id).unwrap().initiated -= SignedDuration::from_hours(1);
+    let id = objects.open_upload(&key_of(&place(), Object::Payload));
+    objects.uploads.get_mut(&id).unwrap().initiated -= HOUR_MS;
 }
 
 #[tokio::test]
-async fn g03_an_upload_that_may_be_a_sealed_payload_is_not_ended() {
+async fn g03_an_upload_that_may_be_a_sealed_payload_is_not_aborted() {
     for conditions in BOTH {
         let server = S3Server::new(conditions);
         let effect = Effect::After(another_seals_and_its_upload_stays_listed);
@@ -140,24 +141,23 @@ async fn g03_an_upload_that_may_be_a_sealed_payload_is_not_ended() {
 }
 
 #[tokio::test]
-async fn a_payload_that_appears_meanwhile_is_left_alone_where_it_changes_or_leftovers_are_refused()
-{
+async fn a_payload_that_appears_meanwhile_is_kept_if_it_changes_or_leftovers_are_refused() {
     let server = S3Server::default();
     let appears = Effect::After(another_puts_a_payload);
-    server.habit(Habit::once(Op::Head, appears).on(Object::Payload).times(2));
+    server.habit(Habit::once(Op::Head, appears).on(Object::Payload.file_name()).times(2));
     let ended = outcome(&server, &Size::Large.rows("mine")).await;
     assert_eq!((ended, server.met()), (Err(ErrorKind::Conflict), 2));
     assert_free(&server, "changed again").await;
-    let options = SinkOptions { leftover: LeftoverPolicy::Refuse, ..SinkOptions::default() };
+    let options = SinkOptions::default().leftover(LeftoverPolicy::Refuse);
     let server = S3Server::default();
-    server.habit(Habit::once(Op::Head, appears).on(Object::Payload));
+    server.habit(Habit::once(Op::Head, appears).on(Object::Payload.file_name()));
     let ended = write(&server.sink_with(options), &Size::Large.rows("mine")).await.unwrap_err();
     assert_eq!((ended.kind(), server.waited_s()), (ErrorKind::Conflict, 0));
 }
 
 #[tokio::test]
-async fn a_leftover_is_refused_where_the_options_say_so_and_a_restart_still_seals_its_own() {
-    let options = SinkOptions { leftover: LeftoverPolicy::Refuse, ..SinkOptions::default() };
+async fn a_leftover_is_refused_if_configured_and_a_restart_still_seals_its_own() {
+    let options = SinkOptions::default().leftover(LeftoverPolicy::Refuse);
     let server = S3Server::default();
     let rows = Size::Small.rows("mine");
     let sealed = write(&server.sink_with(options.clone()), &rows).await.unwrap();
@@ -170,13 +170,13 @@ async fn a_leftover_is_refused_where_the_options_say_so_and_a_restart_still_seal
 }
 
 #[tokio::test]
-async fn g09_uploads_that_are_listed_over_several_pages_are_all_ended() {
+async fn g09_uploads_on_several_listing_pages_are_all_aborted() {
     for (open, page) in [(5, 1), (5, 2), (5, 5), (5, 6), (5, 7)] {
         let server = S3Server::default();
         for _ in 0..open {
-            server.objects().open(&key_of(&place(), Object::Payload));
+            server.objects().open_upload(&key_of(&place(), Object::Payload));
         }
-        server.objects().uploads_a_page = page;
+        server.set(|behaviour| behaviour.page_limits.uploads = page);
         let rows = Size::Large.rows("mine");
         let sealed = write(&server.sink(), &rows).await.unwrap();
         assert_eq!(server.count(Op::Abort), open);
@@ -185,7 +185,7 @@ async fn g09_uploads_that_are_listed_over_several_pages_are_all_ended() {
 }
 
 #[tokio::test]
-async fn g09_the_upload_of_a_newer_writer_ends_the_older_ones() {
+async fn g09_a_newer_writer_aborts_older_uploads() {
     for conditions in BOTH {
         let server = S3Server::new(conditions);
         let (old, new) = (Size::Large.rows("old"), Size::Large.rows("new"));
@@ -204,7 +204,7 @@ async fn g09_the_upload_of_a_newer_writer_ends_the_older_ones() {
 }
 
 #[tokio::test]
-async fn g04_a_superseded_writer_ends_in_conflict_while_the_newer_one_is_at_work() {
+async fn g04_a_superseded_writer_gets_conflict_while_the_newer_one_is_active() {
     let server = S3Server::default();
     let mut writers = Vec::new();
     for attempt in ["old", "new"] {
@@ -223,20 +223,26 @@ async fn g04_a_superseded_writer_ends_in_conflict_while_the_newer_one_is_at_work
 }
 
 #[tokio::test]
-async fn g04_an_upload_that_was_ended_and_is_listed_again_is_no_company() {
-    // Right after it was ended, and when the writer looks once more.
+async fn g04_an_aborted_upload_that_is_listed_again_is_no_rival() {
+    // Right after its abort, and at the writer's next check.
+    fn lists_again(objects: &mut Objects) {
+        let aborted: Vec<_> = objects.aborted_uploads().collect();
+        assert_eq!(aborted.len(), 1);
+        objects.list_again(aborted[0]);
+    }
     for listing in [1, 2] {
         let server = S3Server::default();
+        server.set(|behaviour| behaviour.aborted_upload = AbortedUpload::ListedOnDemand);
         let mut older = server.sink().write_partition(&key(), &run(1)).await.unwrap();
         for row in &Size::Large.rows("old") {
             older.write_payload_line(row.as_bytes()).await.unwrap();
         }
-        let effect = Effect::After(Objects::list_ended_again);
+        let effect = Effect::After(lists_again);
         server.habit(Habit::once(Op::Uploads, effect).skipping(listing));
         let rows = Size::Large.rows("new");
         let sealed = write(&server.sink(), &rows).await.unwrap();
         assert_eq!(server.met(), 1);
-        // What came back after the last look is ended by whoever cleans; nobody waits for it.
+        // An upload that reappears after the last check is left for `clean`.
         let echoes = server.residue(&place()).iter().filter(|name| *name == "upload").count();
         assert_eq!(echoes, listing - 1);
         server.objects().uploads.clear();
@@ -247,7 +253,7 @@ async fn g04_an_upload_that_was_ended_and_is_listed_again_is_no_company() {
 }
 
 #[tokio::test]
-async fn g08_the_upload_of_a_writer_that_ended_anothers_stays_open_as_the_sign_of_it() {
+async fn g08_a_writer_that_aborted_another_upload_leaves_its_own_as_a_marker() {
     let server = S3Server::default();
     let mut older = server.sink().write_partition(&key(), &run(1)).await.unwrap();
     let mut newer = server.sink().write_partition(&key(), &run(1)).await.unwrap();
@@ -264,7 +270,7 @@ async fn g08_the_upload_of_a_writer_that_ended_anothers_stays_open_as_the_sign_o
 }
 
 #[tokio::test]
-async fn g04_a_small_payload_in_company_goes_the_multipart_way_with_a_new_token() {
+async fn g04_a_small_payload_with_rivals_uses_multipart_and_a_new_token() {
     let server = S3Server::default();
     let mut large = server.sink().write_partition(&key(), &run(1)).await.unwrap();
     for row in &Size::Large.rows("large") {
@@ -279,7 +285,7 @@ async fn g04_a_small_payload_in_company_goes_the_multipart_way_with_a_new_token(
 }
 
 #[tokio::test]
-async fn g03_a_seal_is_seen_behind_more_than_a_page_of_other_objects() {
+async fn g03_a_seal_is_found_after_a_full_listing_page() {
     let server = S3Server::default();
     for n in 0..2100 {
         let other = place().join("hidden").join(&format!("{n:04}"));
@@ -294,10 +300,10 @@ async fn g03_a_seal_is_seen_behind_more_than_a_page_of_other_objects() {
 }
 
 #[tokio::test]
-async fn g05_a_payload_with_my_token_and_another_length_is_not_mine() {
+async fn g05_a_payload_with_my_token_and_a_wrong_length_is_not_mine() {
     fn truncate(objects: &mut Objects) {
-        let payload = objects.stored.get_mut(&key_of(&place(), Object::Payload)).unwrap();
-        payload.bytes.truncate(3);
+        let payload = objects.objects.get_mut(&key_of(&place(), Object::Payload)).unwrap();
+        payload.body.truncate(3);
     }
     let server = S3Server::default();
     server.habit(Habit::once(Op::Uploads, Effect::After(truncate)));

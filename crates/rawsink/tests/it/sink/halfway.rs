@@ -1,4 +1,4 @@
-//! Calls that are dropped half-way: the writer has ended, since rows may be missing.
+//! Dropped calls: the writer is closed, since rows may be missing.
 
 use std::{
     io::Read,
@@ -7,14 +7,14 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt, stream};
 use rawsink::{
     ErrorKind, Metadata, PartitionWriter, RawSink, Result,
     store::{MemoryStore, SealDocument, Upload, WriterToken},
 };
 
 use super::start;
-use crate::{
+use rawsink_testkit::{
     backend::{AnyStore, Meddling},
     sample::{key, rows, run, seal},
 };
@@ -22,6 +22,8 @@ use crate::{
 /// An upload whose parts never arrive.
 #[derive(Debug)]
 struct StallingUpload(Box<dyn Upload>);
+
+impl rawsink::Internal for StallingUpload {}
 
 #[async_trait]
 impl Upload for StallingUpload {
@@ -46,7 +48,7 @@ impl Upload for StallingUpload {
     }
 }
 
-/// A memory store with parts of 16 bytes, and a sink over it whose parts never arrive.
+/// Returns a memory store with parts of 16 bytes, and a sink over it whose parts never arrive.
 fn stalling() -> (RawSink, RawSink) {
     let store = AnyStore(Arc::new(MemoryStore::with_part_bytes(16)));
     let stalling = Meddling::with_uploads(store.clone(), |upload| Box::new(StallingUpload(upload)));
@@ -64,7 +66,7 @@ async fn assert_ended(mut writer: PartitionWriter, sink: &RawSink) {
 }
 
 #[tokio::test]
-async fn g05_g08_a_writer_whose_line_was_dropped_half_way_has_ended() {
+async fn g05_g08_a_dropped_line_call_closes_the_writer() {
     let (sink, store) = stalling();
     let mut writer = start(&sink).await;
     writer.write_payload_line(b"{}").await.unwrap();
@@ -74,7 +76,7 @@ async fn g05_g08_a_writer_whose_line_was_dropped_half_way_has_ended() {
 }
 
 #[tokio::test]
-async fn g05_g08_a_writer_whose_row_was_dropped_half_way_has_ended() {
+async fn g05_g08_a_dropped_row_call_closes_the_writer() {
     let (sink, store) = stalling();
     let mut writer = start(&sink).await;
     let row = serde_json::json!({"longer": "than a part"});
@@ -83,8 +85,18 @@ async fn g05_g08_a_writer_whose_row_was_dropped_half_way_has_ended() {
 }
 
 #[tokio::test]
-async fn g05_g08_a_writer_whose_source_was_dropped_half_way_has_ended() {
-    /// Gives one row and then waits for the other end to hang up.
+async fn g05_g08_a_dropped_stream_call_closes_the_writer() {
+    let store = RawSink::new(MemoryStore::new());
+    let mut writer = start(&store).await;
+    let one = stream::iter([Ok::<_, std::io::Error>(serde_json::json!({"number": 1}))]);
+    let rows = one.chain(stream::pending());
+    assert!(writer.write_rows(rows).now_or_never().is_none());
+    assert_ended(writer, &store).await;
+}
+
+#[tokio::test]
+async fn g05_g08_a_dropped_source_call_closes_the_writer() {
+    /// Returns one row, then waits until the other end disconnects.
     struct Waiting(&'static [u8], mpsc::Receiver<()>);
     impl Read for Waiting {
         fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {

@@ -1,4 +1,4 @@
-//! What a writer holds and hands to a store: parts of exactly their size, whatever rows come.
+//! Memory of a writer and its parts: exactly the part size, for any rows.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,26 +7,28 @@ use bytes::Bytes;
 use rawsink::{
     Metadata, RawSink, Result,
     store::{
-        Attempt, LeftoverPolicy, MemoryStore, Object, SealDocument, Store, Upload, WriterToken,
+        LeftoverPolicy, MemoryStore, Object, SealDocument, StartOptions, Store, Upload, WriterToken,
     },
 };
 
 use super::start;
-use crate::{
+use rawsink_testkit::{
     backend::{AnyStore, Backend, Meddling, on_every_store},
     sample::{key, path, payload, read, run},
 };
 
-on_every_store!(g16_every_part_has_its_size_whatever_the_rows_are);
+on_every_store!(g16_every_part_has_its_size_for_any_rows);
 
 type Sizes = Arc<Mutex<Vec<usize>>>;
 
-/// Notes the size of each part that a store is given.
+/// Records the size of each part.
 #[derive(Debug)]
 struct WatchedUpload {
     inner: Box<dyn Upload>,
     sizes: Sizes,
 }
+
+impl rawsink::Internal for WatchedUpload {}
 
 #[async_trait]
 impl Upload for WatchedUpload {
@@ -77,7 +79,7 @@ async fn sizes_of(inner: AnyStore, way: usize, rows: &[String]) -> Vec<usize> {
     sizes.clone()
 }
 
-/// Rows of very different lengths: some smaller than a part, some as large as several.
+/// Returns rows from far below a part to several parts in length.
 fn uneven(part_bytes: usize) -> Vec<String> {
     let row = |n: usize| format!("{{\"n\":\"{}\"}}", "x".repeat(n));
     let sizes =
@@ -92,7 +94,7 @@ fn assert_parts(sizes: &[usize], part_bytes: usize, rows: &[String]) {
     assert_eq!(sizes.iter().sum::<usize>(), payload(rows).len());
 }
 
-async fn g16_every_part_has_its_size_whatever_the_rows_are(backend: &dyn Backend) {
+async fn g16_every_part_has_its_size_for_any_rows(backend: &dyn Backend) {
     let (key, run) = (key(), run(1));
     let place = path(&key, &run);
     let probe = backend.store().start(&place, attempt()).await.unwrap();
@@ -108,8 +110,8 @@ async fn g16_every_part_has_its_size_whatever_the_rows_are(backend: &dyn Backend
     }
 }
 
-fn attempt() -> Attempt {
-    Attempt {
+fn attempt() -> StartOptions {
+    StartOptions {
         token: WriterToken::new(0),
         leftover: LeftoverPolicy::Replace,
         now: "2024-06-02T05:00:00Z".parse().unwrap(),
@@ -117,7 +119,7 @@ fn attempt() -> Attempt {
 }
 
 #[tokio::test]
-async fn g16_rows_straddle_parts_of_any_size() {
+async fn g16_rows_can_span_parts_of_any_size() {
     for part_bytes in (1..40).chain([64, 100, 1000]) {
         let rows = uneven(part_bytes.min(50));
         for way in 0..3 {
@@ -128,7 +130,7 @@ async fn g16_rows_straddle_parts_of_any_size() {
 }
 
 #[tokio::test]
-async fn a_payload_that_fills_its_parts_ends_with_an_empty_one() {
+async fn a_payload_that_fills_its_parts_ends_with_an_empty_part() {
     let row = r#"{"a":"12345"}"#.to_owned();
     let store = AnyStore(Arc::new(MemoryStore::with_part_bytes(row.len() + 1)));
     let sizes = sizes_of(store, 1, &[row.clone(), row.clone()]).await;

@@ -1,35 +1,33 @@
-//! What a caller may say about a partition: anything but what contradicts it.
+//! Metadata of a partition: anything that does not contradict it.
 
-use rawsink::{ErrorKind, Metadata, metadata::MAX_METADATA_BYTES, store::Object};
+use rawsink::{ErrorKind, Metadata, partition::metadata::MAX_METADATA_BYTES, store::Object};
 
 use super::{assert_nothing, open, put, start};
-use crate::{
+use rawsink_testkit::{
     backend::{Backend, on_every_store},
     sample::{key, path, read, rows, run},
 };
 
 on_every_store!(
-    metadata_that_contradicts_the_partition_is_refused_and_nothing_is_sealed,
-    a_contradiction_leaves_an_older_payload_as_it_was,
-    metadata_has_a_longest_length,
-    metadata_may_say_nothing_at_all,
+    contradicting_metadata_is_refused_and_nothing_is_sealed,
+    a_contradiction_keeps_an_older_payload,
+    metadata_has_a_maximum_length,
+    metadata_may_be_empty,
 );
 
 fn parse(text: &str) -> Metadata {
     Metadata::parse(text.as_bytes()).unwrap()
 }
 
-async fn metadata_that_contradicts_the_partition_is_refused_and_nothing_is_sealed(
-    backend: &dyn Backend,
-) {
+async fn contradicting_metadata_is_refused_and_nothing_is_sealed(backend: &dyn Backend) {
     for (member, says) in [
-        (r#""source":"facebook""#, "source is \"facebook\""),
-        (r#""customer_id":1234567890"#, "customer_id is 1234567890"),
+        (r#""source":"facebook""#, "source \"facebook\""),
+        (r#""customer_id":1234567890"#, "customer_id 1234567890"),
         (r#""customer_id":"123-456-7890""#, "customer_id"),
         (r#""logical_date":"2024-06-02""#, "logical_date"),
         (r#""run_id":"2024-06-02T04:05:06.002Z""#, "run_id"),
-        (r#""record_count":2"#, "record_count is 2, the payload's is 3"),
-        (r#""record_count":3.0"#, "record_count is 3.0"),
+        (r#""record_count":2"#, "record_count 2, the payload has 3 rows"),
+        (r#""record_count":3.0"#, "record_count 3.0"),
         (r#""record_count":"3""#, "record_count"),
     ] {
         let mut writer = start(&open(backend)).await;
@@ -42,7 +40,7 @@ async fn metadata_that_contradicts_the_partition_is_refused_and_nothing_is_seale
     }
 }
 
-async fn a_contradiction_leaves_an_older_payload_as_it_was(backend: &dyn Backend) {
+async fn a_contradiction_keeps_an_older_payload(backend: &dyn Backend) {
     let place = path(&key(), &run(1));
     backend.tamper(&place, Object::Payload, Some(b"older")).await;
     let writer = start(&open(backend)).await;
@@ -51,7 +49,7 @@ async fn a_contradiction_leaves_an_older_payload_as_it_was(backend: &dyn Backend
     assert_eq!(there.payload.map(|info| info.bytes), Some(5));
 }
 
-async fn metadata_has_a_longest_length(backend: &dyn Backend) {
+async fn metadata_has_a_maximum_length(backend: &dyn Backend) {
     let text = |bytes: usize| format!("{{\"pad\":\"{}\"}}", "x".repeat(bytes));
     let padded = |bytes: usize| parse(&text(bytes));
     let refused = Metadata::parse(text(MAX_METADATA_BYTES).as_bytes()).unwrap_err();
@@ -75,7 +73,7 @@ async fn metadata_has_a_longest_length(backend: &dyn Backend) {
     assert_eq!(reader.metadata().text("pad").unwrap().len(), room);
 }
 
-async fn metadata_may_say_nothing_at_all(backend: &dyn Backend) {
+async fn metadata_may_be_empty(backend: &dyn Backend) {
     let mut writer = start(&open(backend)).await;
     put(&mut writer, &rows("a", 3)).await;
     writer.finalize(Metadata::default()).await.unwrap();

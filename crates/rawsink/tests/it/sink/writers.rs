@@ -1,4 +1,4 @@
-//! One writer after the other, on every store.
+//! Sequential writers, on every store.
 
 use rawsink::{
     ErrorKind, Metadata, RawSink,
@@ -7,26 +7,26 @@ use rawsink::{
 };
 
 use super::{assert_nothing, open, open_with, put, start};
-use crate::{
-    backend::{Backend, SecondWriter, on_every_store},
+use rawsink_testkit::{
+    backend::{Backend, Meddling, SecondWriter, on_every_store},
     sample::{self, customer, eventually, key, metadata, path, read, rows, run, seal},
 };
 
 on_every_store!(
     g01_a_run_is_sealed_exactly_when_its_metadata_exists,
-    g03_a_sealed_run_is_refused_before_anything_is_extracted,
-    g04_a_second_writer_is_refused_while_the_first_is_alive_or_when_it_has_sealed,
-    g05_readers_get_exactly_the_rows_and_the_metadata_of_who_was_told_sealed,
-    g05_a_partition_without_rows_is_sealed_empty,
-    g06_g08_a_refused_row_ends_the_attempt_and_nothing_is_visible,
-    g06_a_payload_that_is_complete_is_sealed_or_given_up,
+    g03_a_sealed_run_is_refused_before_extraction,
+    g04_a_second_writer_is_refused_while_the_first_is_alive_or_has_sealed,
+    g05_readers_get_exactly_the_sealed_rows_and_metadata,
+    g05_an_empty_partition_can_be_sealed,
+    g06_g08_a_refused_row_aborts_the_attempt_and_nothing_is_visible,
+    g06_a_complete_payload_is_sealed_or_abandoned,
     g08_an_aborted_or_dropped_writer_leaves_nothing,
-    g09_a_run_is_written_again_whatever_was_left,
-    g18_writers_of_many_partitions_work_side_by_side,
-    a_leftover_is_refused_where_the_options_say_so,
-    a_writer_counts_what_it_accepted,
-    the_seal_carries_the_writers_token,
-    a_key_that_object_storage_could_not_hold_is_refused_before_extraction,
+    g09_a_run_can_be_rewritten_over_any_leftover,
+    g18_writers_of_many_partitions_work_in_parallel,
+    a_leftover_is_refused_if_configured,
+    a_writer_counts_accepted_rows,
+    the_seal_contains_the_writers_token,
+    a_key_too_long_for_object_storage_is_refused_before_extraction,
 );
 
 async fn g01_a_run_is_sealed_exactly_when_its_metadata_exists(backend: &dyn Backend) {
@@ -48,7 +48,7 @@ async fn g01_a_run_is_sealed_exactly_when_its_metadata_exists(backend: &dyn Back
     assert_eq!(kind().await, Err(ErrorKind::NotSealed));
 }
 
-async fn g03_a_sealed_run_is_refused_before_anything_is_extracted(backend: &dyn Backend) {
+async fn g03_a_sealed_run_is_refused_before_extraction(backend: &dyn Backend) {
     let (sink, key, run) = (open(backend), key(), run(1));
     let first = rows("first", 5);
     seal(&sink, &key, &run, &first).await.unwrap();
@@ -58,7 +58,7 @@ async fn g03_a_sealed_run_is_refused_before_anything_is_extracted(backend: &dyn 
     assert_eq!(read(&sink, &key, &run).await.unwrap(), first);
 }
 
-async fn g04_a_second_writer_is_refused_while_the_first_is_alive_or_when_it_has_sealed(
+async fn g04_a_second_writer_is_refused_while_the_first_is_alive_or_has_sealed(
     backend: &dyn Backend,
 ) {
     let (key, run) = (key(), run(1));
@@ -80,9 +80,7 @@ async fn g04_a_second_writer_is_refused_while_the_first_is_alive_or_when_it_has_
     assert_eq!(read(&open(backend), &key, &run).await.unwrap(), rows("first", 3));
 }
 
-async fn g05_readers_get_exactly_the_rows_and_the_metadata_of_who_was_told_sealed(
-    backend: &dyn Backend,
-) {
+async fn g05_readers_get_exactly_the_sealed_rows_and_metadata(backend: &dyn Backend) {
     let (key, run) = (key(), run(1));
     let written = rows("a", 1000);
     let mut writer = start(&open(backend)).await;
@@ -103,7 +101,7 @@ async fn g05_readers_get_exactly_the_rows_and_the_metadata_of_who_was_told_seale
     }
 }
 
-async fn g05_a_partition_without_rows_is_sealed_empty(backend: &dyn Backend) {
+async fn g05_an_empty_partition_can_be_sealed(backend: &dyn Backend) {
     let (sink, key, run) = (open(backend), key(), run(1));
     // Over a leftover too: the empty payload replaces it.
     backend.tamper(&path(&key, &run), Object::Payload, Some(b"{}\n")).await;
@@ -112,7 +110,7 @@ async fn g05_a_partition_without_rows_is_sealed_empty(backend: &dyn Backend) {
     assert_eq!(read(&sink, &key, &run).await.unwrap(), Vec::<String>::new());
 }
 
-async fn g06_g08_a_refused_row_ends_the_attempt_and_nothing_is_visible(backend: &dyn Backend) {
+async fn g06_g08_a_refused_row_aborts_the_attempt_and_nothing_is_visible(backend: &dyn Backend) {
     let mut writer = start(&open(backend)).await;
     put(&mut writer, &rows("a", 2)).await;
     let refused = writer.write_payload_line(b"[1]").await.unwrap_err();
@@ -123,7 +121,7 @@ async fn g06_g08_a_refused_row_ends_the_attempt_and_nothing_is_visible(backend: 
     assert_nothing(backend, "at once").await;
     let place = path(&key(), &run(1));
     assert_eq!(backend.residue(&place).await, Vec::<String>::new(), "at once too");
-    // The run is free, though the writer that ended is still there.
+    // The run is free, although the closed writer still exists.
     start(&open(backend)).await.abort().await;
     for closed in [
         writer.write_payload_line(b"{}").await.unwrap_err(),
@@ -137,7 +135,7 @@ async fn g06_g08_a_refused_row_ends_the_attempt_and_nothing_is_visible(backend: 
     seal(&open(backend), &key(), &run(1), &rows("b", 2)).await.unwrap();
 }
 
-async fn g06_a_payload_that_is_complete_is_sealed_or_given_up(backend: &dyn Backend) {
+async fn g06_a_complete_payload_is_sealed_or_abandoned(backend: &dyn Backend) {
     let sink = open(backend);
     let good = metadata(&key(), &run(1));
     for count in [1, 60_000] {
@@ -184,7 +182,7 @@ async fn g08_an_aborted_or_dropped_writer_leaves_nothing(backend: &dyn Backend) 
     }
 }
 
-async fn g09_a_run_is_written_again_whatever_was_left(backend: &dyn Backend) {
+async fn g09_a_run_can_be_rewritten_over_any_leftover(backend: &dyn Backend) {
     let (sink, key, run) = (open(backend), key(), run(1));
     start(&sink).await.abort().await;
     drop(start(&sink).await);
@@ -202,7 +200,7 @@ async fn g09_a_run_is_written_again_whatever_was_left(backend: &dyn Backend) {
     assert_eq!(read(&sink, &key, &run).await.unwrap(), again);
 }
 
-async fn g18_writers_of_many_partitions_work_side_by_side(backend: &dyn Backend) {
+async fn g18_writers_of_many_partitions_work_in_parallel(backend: &dyn Backend) {
     let sink = open(backend);
     let parts: Vec<_> = (0..12).map(|n| (customer(&format!("{}", n / 3)), run(n % 3))).collect();
     let mut writers = Vec::new();
@@ -232,8 +230,8 @@ async fn g18_writers_of_many_partitions_work_side_by_side(backend: &dyn Backend)
     }
 }
 
-async fn a_leftover_is_refused_where_the_options_say_so(backend: &dyn Backend) {
-    let refuse = SinkOptions { leftover: LeftoverPolicy::Refuse, ..SinkOptions::default() };
+async fn a_leftover_is_refused_if_configured(backend: &dyn Backend) {
+    let refuse = SinkOptions::default().leftover(LeftoverPolicy::Refuse);
     let sink = open_with(backend, refuse);
     let place = path(&key(), &run(1));
     backend.tamper(&place, Object::Payload, Some(b"left")).await;
@@ -243,7 +241,7 @@ async fn a_leftover_is_refused_where_the_options_say_so(backend: &dyn Backend) {
     seal(&sink, &key(), &run(1), &rows("a", 1)).await.unwrap();
 }
 
-async fn a_writer_counts_what_it_accepted(backend: &dyn Backend) {
+async fn a_writer_counts_accepted_rows(backend: &dyn Backend) {
     let mut writer = start(&open(backend)).await;
     assert_eq!((writer.record_count(), writer.payload_bytes()), (0, 0));
     let mut bytes = 0;
@@ -254,7 +252,7 @@ async fn a_writer_counts_what_it_accepted(backend: &dyn Backend) {
     }
 }
 
-async fn the_seal_carries_the_writers_token(backend: &dyn Backend) {
+async fn the_seal_contains_the_writers_token(backend: &dyn Backend) {
     let sink = open_with(backend, SinkOptions::default());
     for n in 1..4 {
         let sealed = seal(&sink, &key(), &run(n), &rows("a", 1)).await.unwrap();
@@ -265,13 +263,10 @@ async fn the_seal_carries_the_writers_token(backend: &dyn Backend) {
     }
 }
 
-async fn a_key_that_object_storage_could_not_hold_is_refused_before_extraction(
-    backend: &dyn Backend,
-) {
-    let sink: RawSink =
-        open_with(backend, SinkOptions { prefix_bytes: 1000, ..SinkOptions::default() });
+async fn a_key_too_long_for_object_storage_is_refused_before_extraction(backend: &dyn Backend) {
+    let sink: RawSink = RawSink::new(Meddling::with_prefix_bytes(backend.store(), 1000));
     let refused = sink.write_partition(&key(), &run(1)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
-    assert!(refused.message().contains("at most 1024"), "{refused}");
+    assert!(refused.message().contains("the limit is 1024"), "{refused}");
     assert_eq!(sink.open_partition(&key(), &run(1)).await.unwrap_err().kind(), ErrorKind::Invalid);
 }

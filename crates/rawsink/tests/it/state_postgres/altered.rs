@@ -1,4 +1,4 @@
-//! Tables that somebody changes while a state that has looked at them is at work.
+//! Tables changed while a state that has inspected them is in use.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use rawsink::state::{Change, Filter, PartitionState};
 use tokio::task::JoinSet;
 
 use super::{now, passed};
-use crate::{
+use rawsink_testkit::{
     databases::{ALL_TEXT, Database, Postgres},
     sample::{customer, key},
 };
 
 #[tokio::test]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn a_table_that_is_another_one_by_now_is_looked_at_again() {
+async fn a_changed_table_is_inspected_again() {
     let database = Postgres::new().await;
     let drop = "DROP TABLE partition_state";
     let other = format!("{drop}; {ALL_TEXT}");
     let changes = [
-        // What is done to the table, and the attempts that are known afterwards.
+        // The change of the table, and the attempts known afterwards.
         ("ALTER TABLE partition_state ALTER logical_date TYPE text", 1),
         ("ALTER TABLE partition_state ALTER logical_date TYPE date USING logical_date::date", 2),
         ("ALTER TABLE partition_state ALTER source TYPE varchar(30)", 3),
@@ -26,7 +26,7 @@ async fn a_table_that_is_another_one_by_now_is_looked_at_again() {
         (drop, 0),
         (database.contract(), 0),
     ];
-    // Each is used in one way alone: what one notices the others would know.
+    // Each is used in one way only: the others would share what one notices.
     let states: [Box<dyn PartitionState>; 4] = std::array::from_fn(|_| database.patient_state());
     let [gets, finds, lists, changes_it] = &states;
     gets.judge(&key(), &passed(1), now()).await.unwrap();

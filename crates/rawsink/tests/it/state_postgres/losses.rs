@@ -1,4 +1,4 @@
-//! Servers that are not there, do not answer, or are gone in the middle.
+//! Servers that are missing, silent, or lost in the middle.
 
 use std::{
     io::{Read, Write},
@@ -9,8 +9,7 @@ use std::{
 
 use rawsink::{
     ErrorKind,
-    config::{PostgresSettings, TlsMode},
-    state::{PartitionState, PostgresState},
+    state::{PartitionState, PostgresConfig, PostgresState},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -22,30 +21,23 @@ use tokio::{
 };
 
 use super::{now, passed};
-use crate::{
-    databases::{Database, Postgres},
+use rawsink_testkit::{
+    databases::{Database, Postgres, changed},
     sample::{customer, eventually, key},
 };
 
-/// A server's socket and the settings that reach it: no network is needed.
-fn socket() -> (TempDir, UnixListener, PostgresSettings) {
+/// Returns a server's socket and settings for it: no network is needed.
+fn socket() -> (TempDir, UnixListener, PostgresConfig) {
     let dir = TempDir::new().unwrap();
     let listener = UnixListener::bind(dir.path().join(".s.PGSQL.5432")).unwrap();
-    let settings = PostgresSettings {
-        host: dir.path().to_str().unwrap().into(),
-        port: 5432,
-        user: "somebody".into(),
-        password: None,
-        database: "state".into(),
-        tls: TlsMode::Prefer,
-        ca_file: None,
-        client: None,
-    };
+    let host = dir.path().to_str().unwrap();
+    let url = format!("postgres://somebody@localhost/state?host={host}");
+    let settings = PostgresConfig::from_url(&url).unwrap();
     (dir, listener, settings)
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_unavailable_at_once() {
+async fn a_missing_server_is_unavailable_at_once() {
     let (dir, listener, settings) = socket();
     drop(listener);
     let state = PostgresState::new(&settings);
@@ -59,8 +51,8 @@ async fn a_server_that_is_not_there_is_unavailable_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_answer_is_unavailable_in_the_end() {
-    // The listener is never asked to accept; time passes whenever nothing else happens.
+async fn a_silent_server_is_unavailable_after_a_timeout() {
+    // The listener never accepts; time passes whenever all tasks are idle.
     let (_dir, _listener, settings) = socket();
     let state = PostgresState::new(&settings).busy_timeout(Duration::from_secs(7));
     let before = tokio::time::Instant::now();
@@ -70,13 +62,13 @@ async fn a_server_that_does_not_answer_is_unavailable_in_the_end() {
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_otherwise_is_unsupported() {
+async fn a_server_of_another_protocol_is_unsupported() {
     let (_dir, listener, settings) = socket();
     let other = std::thread::spawn(move || {
         let (mut client, _) = listener.accept().unwrap();
-        // The answer to a question that nobody has asked.
+        // A reply without a request.
         client.write_all(b"1\0\0\0\x04").unwrap();
-        // Until the client has hung up, so that it can read.
+        // Until the client disconnects, so that it can read.
         client.read_to_end(&mut Vec::new()).unwrap();
     });
     let refused = PostgresState::new(&settings).get(&key()).await.unwrap_err();
@@ -86,7 +78,7 @@ async fn a_server_that_speaks_otherwise_is_unsupported() {
 
 #[tokio::test]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn connections_that_the_server_has_closed_meanwhile_are_replaced() {
+async fn connections_closed_by_the_server_are_replaced() {
     let database = Postgres::new().await;
     let state = database.state();
     state.judge(&key(), &passed(1), now()).await.unwrap();
@@ -99,7 +91,7 @@ async fn connections_that_the_server_has_closed_meanwhile_are_replaced() {
 
 #[tokio::test]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn a_record_that_somebody_holds_is_unavailable_and_the_others_are_not() {
+async fn a_locked_record_is_unavailable_and_the_others_are_not() {
     let database = Postgres::new().await;
     let state = database.state();
     state.judge(&customer("1"), &passed(1), now()).await.unwrap();
@@ -115,24 +107,24 @@ async fn a_record_that_somebody_holds_is_unavailable_and_the_others_are_not() {
     assert_eq!(state.judge(&customer("1"), &passed(1), now()).await.unwrap().attempt_count, 2);
 }
 
-/// What a proxy does with the message that commits.
+/// How a proxy treats the commit message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Commit {
-    /// It arrives, and its answer does not.
+    /// It arrives; its reply does not.
     Arrives,
-    /// It arrives, and what answers is a pooler that has lost the server.
+    /// It arrives; a pooler that has lost the server replies.
     IsDoubted,
     /// It does not arrive.
     IsLost,
-    /// It does not arrive, and the server is not told that the client is gone.
+    /// It does not arrive, and the server does not notice that the client is gone.
     Stalls,
 }
 
-/// What `PgBouncer` answers for a server that died: an error response.
+/// `PgBouncer`'s reply for a crashed server: an error response.
 const LOST_SERVER: &[u8] = b"E\0\0\0\x30SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0";
 
-/// Carries bytes between a client and the server until the client commits; then hangs up.
-async fn proxy(server: PostgresSettings, commit: Commit) -> u16 {
+/// Forwards bytes between client and server until the client commits, then disconnects.
+async fn proxy(server: PostgresConfig, commit: Commit) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -151,7 +143,7 @@ async fn proxy(server: PostgresSettings, commit: Commit) -> u16 {
                     }
                     server.write_all(asked).await.unwrap();
                     if is_commit {
-                        // The server has answered, and nobody hears it.
+                        // The server has replied, and nobody receives it.
                         assert!(server.read(&mut answered).await.unwrap() > 0);
                         if commit == Commit::IsDoubted {
                             client.write_all(LOST_SERVER).await.unwrap();
@@ -170,17 +162,20 @@ async fn proxy(server: PostgresSettings, commit: Commit) -> u16 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn a_change_whose_commit_was_not_answered_is_unknown_and_may_have_happened() {
+async fn a_change_with_an_unanswered_commit_is_unknown() {
     let database = Postgres::new().await;
     database.state().judge(&key(), &passed(1), now()).await.unwrap();
     for (commit, attempts) in [(Commit::Arrives, 2), (Commit::IsLost, 2), (Commit::IsDoubted, 3)] {
         let port = proxy(database.settings(), commit).await;
-        let settings = PostgresSettings { host: "127.0.0.1".into(), port, ..database.settings() };
+        let settings = changed(database.settings(), |config| {
+            config.host = "127.0.0.1".into();
+            config.port = port;
+        });
         let lost = PostgresState::new(&settings).judge(&key(), &passed(1), now()).await;
         let lost = lost.unwrap_err();
         assert_eq!(lost.kind(), ErrorKind::Unknown, "{lost}");
         assert!(lost.message().starts_with("the change may have been recorded"), "{lost}");
-        // Whoever comes next waits until the server has noticed.
+        // The next caller waits until the server has noticed.
         let record = database.state().get(&key()).await.unwrap().unwrap();
         assert_eq!(record.attempt_count, attempts, "{commit:?}");
     }
@@ -188,11 +183,14 @@ async fn a_change_whose_commit_was_not_answered_is_unknown_and_may_have_happened
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn a_host_that_stands_still_in_the_middle_does_not_hold_up_the_others_for_ever() {
+async fn a_host_that_hangs_does_not_block_the_others_forever() {
     let database = Postgres::new().await;
     database.state().judge(&key(), &passed(1), now()).await.unwrap();
     let port = proxy(database.settings(), Commit::Stalls).await;
-    let settings = PostgresSettings { host: "127.0.0.1".into(), port, ..database.settings() };
+    let settings = changed(database.settings(), |config| {
+        config.host = "127.0.0.1".into();
+        config.port = port;
+    });
     let state = PostgresState::new(&settings);
     let state = state.busy_timeout(Duration::from_millis(500));
     let standing = tokio::spawn(async move { state.judge(&key(), &passed(1), now()).await });
@@ -205,9 +203,9 @@ async fn a_host_that_stands_still_in_the_middle_does_not_hold_up_the_others_for_
     standing.abort();
 }
 
-/// Carries bytes to the server; connections from before a failover lead nowhere afterwards, and
-/// nobody is told.
-async fn failing_over(server: PostgresSettings) -> (u16, watch::Sender<bool>) {
+/// Forwards bytes to the server; connections from before a failover are dead afterwards, and
+/// neither side is notified.
+async fn failing_over(server: PostgresConfig) -> (u16, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (failover, failed_over) = watch::channel(false);
@@ -223,7 +221,7 @@ async fn failing_over(server: PostgresSettings) -> (u16, watch::Sender<bool>) {
                     _ = copy_bidirectional(&mut client, &mut server) => return,
                     () = over => {}
                 }
-                // Neither side hears that the other is gone.
+                // Neither side is notified that the other is gone.
                 std::future::pending::<()>().await;
             });
         }
@@ -233,10 +231,13 @@ async fn failing_over(server: PostgresSettings) -> (u16, watch::Sender<bool>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn connections_that_lead_nowhere_since_a_failover_are_replaced_together() {
+async fn dead_connections_after_a_failover_are_replaced_together() {
     let database = Postgres::new().await;
     let (port, failover) = failing_over(database.settings()).await;
-    let settings = PostgresSettings { host: "127.0.0.1".into(), port, ..database.settings() };
+    let settings = changed(database.settings(), |config| {
+        config.host = "127.0.0.1".into();
+        config.port = port;
+    });
     let state = Arc::new(PostgresState::new(&settings));
     let mut at_once = JoinSet::new();
     for id in 0..8 {

@@ -4,13 +4,13 @@ use std::fs;
 
 use rawsink::{
     ErrorKind,
-    config::{PostgresSettings, Secret, TlsMode},
-    state::{PartitionState, PostgresState},
+    secret::Secret,
+    state::{PartitionState, PostgresState, TlsMode},
 };
 
 use super::{now, passed};
-use crate::{
-    databases::{Database, Postgres, certificates, server},
+use rawsink_testkit::{
+    databases::{Database, Postgres, certificates, changed, server},
     sample::key,
 };
 
@@ -19,7 +19,9 @@ use crate::{
 async fn g17_a_wrong_password_is_denied_and_not_shown() {
     let database = Postgres::new().await;
     let password = Some(Secret::value("canary-password"));
-    let settings = PostgresSettings { password, ..database.settings() };
+    let settings = changed(database.settings(), |config| {
+        config.password = password;
+    });
     let state = PostgresState::new(&settings);
     let denied = state.get(&key()).await.unwrap_err();
     assert_eq!(denied.kind(), ErrorKind::Denied);
@@ -27,8 +29,10 @@ async fn g17_a_wrong_password_is_denied_and_not_shown() {
     let source = std::error::Error::source(&denied).map(|cause| format!("{cause} {cause:?}"));
     let all = format!("{denied} {denied:?} {source:?} {state:?} {settings:?} {settings}");
     assert!(!all.contains("canary"), "{all}");
-    // Nobody's variable helps out.
-    let none = PostgresSettings { password: None, ..database.settings() };
+    // No variable of the environment helps.
+    let none = changed(database.settings(), |config| {
+        config.password = None;
+    });
     assert_eq!(PostgresState::new(&none).get(&key()).await.unwrap_err().kind(), ErrorKind::Denied);
 }
 
@@ -36,9 +40,11 @@ async fn g17_a_wrong_password_is_denied_and_not_shown() {
 #[ignore = "parity: needs a PostgreSQL server"]
 async fn a_password_in_a_file_is_read_at_each_connection() {
     let (database, folder) = (Postgres::new().await, tempfile::tempdir().unwrap());
-    let (path, nobody) = (folder.path().join("password"), database.nobody().await);
+    let (path, nobody) = (folder.path().join("password"), database.without_permissions().await);
     let password = Some(Secret::file(&path));
-    let state = PostgresState::new(&PostgresSettings { password, ..nobody.clone() });
+    let state = PostgresState::new(&changed(nobody.clone(), |config| {
+        config.password = password;
+    }));
     assert_eq!(state.get(&key()).await.unwrap_err().kind(), ErrorKind::Invalid, "no file");
     fs::write(&path, "first\n").unwrap();
     assert_eq!(state.get(&key()).await.unwrap(), None);
@@ -61,9 +67,9 @@ async fn hang_up(database: &Postgres, user: &str) {
 
 #[tokio::test]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn each_right_that_is_missing_is_denied() {
+async fn each_missing_privilege_is_denied() {
     let database = Postgres::new().await;
-    let nobody = database.nobody().await;
+    let nobody = database.without_permissions().await;
     let (state, user) = (PostgresState::new(&nobody), &nobody.user);
     database.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
     assert_eq!(state.get(&key()).await.unwrap(), None);
@@ -89,8 +95,10 @@ async fn each_right_that_is_missing_is_denied() {
 
 #[tokio::test]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn a_database_that_is_not_there_is_a_wrong_setting() {
-    let settings = PostgresSettings { database: "no_such_database".into(), ..server() };
+async fn a_missing_database_is_a_configuration_error() {
+    let settings = changed(server(), |config| {
+        config.database = "no_such_database".into();
+    });
     let refused = PostgresState::new(&settings).get(&key()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     assert!(refused.to_string().contains("\"no_such_database\" does not exist"), "{refused}");
@@ -98,12 +106,12 @@ async fn a_database_that_is_not_there_is_a_wrong_setting() {
 
 #[tokio::test]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn a_certificate_is_checked_as_far_as_the_mode_says() {
+async fn a_certificate_is_checked_according_to_the_mode() {
     use TlsMode::{Disable, Prefer, Require, VerifyCa, VerifyFull};
     let database = Postgres::new().await;
     database.state().judge(&key(), &passed(1), now()).await.unwrap();
     let authority = Some(certificates().into());
-    // The certificate is for localhost, by an authority that this machine does not know.
+    // The certificate is for localhost, by an authority unknown to this machine.
     for (tls, host, ca_file, expected) in [
         (Disable, "127.0.0.1", None, Ok("false")),
         (Prefer, "127.0.0.1", None, Ok("true")),
@@ -116,7 +124,11 @@ async fn a_certificate_is_checked_as_far_as_the_mode_says() {
         (VerifyFull, "localhost", Some("/no/such/file".into()), Err(ErrorKind::Invalid)),
     ] {
         let row = format!("{tls:?} {host} {ca_file:?}");
-        let settings = PostgresSettings { tls, host: host.into(), ca_file, ..database.settings() };
+        let settings = changed(database.settings(), |config| {
+            config.tls = tls;
+            config.host = host.into();
+            config.ca_file = ca_file;
+        });
         let state = PostgresState::new(&settings);
         let found = state.get(&key()).await;
         assert_eq!(

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use rawsink::{
     ErrorKind,
-    key::Selection,
+    partition::Selection,
     state::{Change, Filter, PartitionState, Status, Table},
 };
 use tokio::task::JoinSet;
 
 use super::{now, passed};
-use crate::{
+use rawsink_testkit::{
     databases::{Database, Postgres, foreign_tables},
     sample::{customer, eventually, key, run},
 };
 
-/// A type of its own for the status, a key that is checked late, a language's order.
+/// A custom status type, a deferred key constraint, a language's collation.
 const PECULIAR: &str = "CREATE TYPE verdict AS ENUM ('pending', 'success', 'failed'); \
     CREATE TABLE partition_state (id bigint GENERATED ALWAYS AS IDENTITY, \
     source varchar(32) COLLATE \"en-x-icu\", customer_id char(12) COLLATE \"en-x-icu\", \
@@ -26,7 +26,7 @@ const PECULIAR: &str = "CREATE TYPE verdict AS ENUM ('pending', 'success', 'fail
 
 #[tokio::test]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn peculiar_types_collations_and_constraints_are_written_and_read() {
+async fn unusual_types_collations_and_constraints_are_supported() {
     let database = Postgres::new().await;
     database.execute(PECULIAR).await;
     let state = database.state();
@@ -49,8 +49,8 @@ async fn peculiar_types_collations_and_constraints_are_written_and_read() {
     assert_eq!(too_long.kind(), ErrorKind::Invalid, "{too_long}");
 }
 
-/// Does something beside a transaction of other software, which is committed as soon as that waits
-/// for it; panics where nothing waits.
+/// Runs `waiting` beside a transaction of other software, which commits as soon as `waiting` waits
+/// for it; panics if nothing waits.
 async fn beside<T>(database: &Postgres, transaction: &str, waiting: impl Future<Output = T>) -> T {
     let (mut other, mut watch) = (database.connect().await, database.connect().await);
     other.execute(&format!("BEGIN; {transaction}")).await;
@@ -65,7 +65,7 @@ async fn beside<T>(database: &Postgres, transaction: &str, waiting: impl Future<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn g14_a_record_that_somebody_is_just_making_is_waited_for_and_changed() {
+async fn g14_a_record_being_inserted_is_awaited_and_changed() {
     let database = Postgres::new().await;
     let mut tables = foreign_tables(&database).to_vec();
     tables.push(PECULIAR);
@@ -86,7 +86,7 @@ async fn g14_a_record_that_somebody_is_just_making_is_waited_for_and_changed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn a_table_that_somebody_is_just_making_is_found() {
+async fn a_table_being_created_is_found() {
     let database = Postgres::new().await;
     let state = database.patient_state();
     let found = beside(&database, database.contract(), state.init()).await.unwrap();
@@ -98,10 +98,10 @@ async fn a_table_that_somebody_is_just_making_is_found() {
     assert_eq!(judged.unwrap().attempt_count, 1);
 }
 
-/// A name that is taken by something else is no table that somebody has made.
+/// A name used by another object is not a table created by another host.
 #[tokio::test]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn a_type_of_the_tables_name_is_a_refusal() {
+async fn a_type_with_the_tables_name_is_refused() {
     let database = Postgres::new().await;
     database.execute("CREATE DOMAIN partition_state AS text").await;
     let refused = database.state().init().await.unwrap_err();
@@ -111,7 +111,7 @@ async fn a_type_of_the_tables_name_is_a_refusal() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn g14_whatever_isolation_the_database_has_by_itself_no_update_is_lost() {
+async fn g14_no_update_is_lost_at_any_default_isolation_level() {
     let database = Postgres::new().await;
     let name = database.settings().database;
     database
@@ -138,8 +138,8 @@ async fn g14_whatever_isolation_the_database_has_by_itself_no_update_is_lost() {
     assert_eq!(database.state().get(&key()).await.unwrap().unwrap().attempt_count, 60);
 }
 
-/// Lets a trigger refuse the first `times` writes, as a server does that gives one up in favour of
-/// another (a sequence counts what was rolled back too).
+/// Lets a trigger refuse the first `times` writes, as a server does that aborts one in favour of
+/// another (a sequence also counts rolled-back writes).
 async fn refuse(database: &Postgres, times: u32) {
     let trigger = format!(
         "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger AS $$ BEGIN \
@@ -155,7 +155,7 @@ async fn refuse(database: &Postgres, times: u32) {
 
 #[tokio::test]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn a_change_that_the_server_gave_up_is_tried_again_within_reason() {
+async fn a_change_aborted_by_the_server_is_retried_a_few_times() {
     let database = Postgres::new().await;
     let state = database.state();
     state.init().await.unwrap();
@@ -172,7 +172,7 @@ async fn a_change_that_the_server_gave_up_is_tried_again_within_reason() {
 
 #[tokio::test]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn a_record_that_the_database_silently_keeps_from_being_written_is_an_error() {
+async fn a_write_silently_dropped_by_the_database_is_an_error() {
     let database = Postgres::new().await;
     let state = database.state();
     state.judge(&key(), &passed(1), now()).await.unwrap();
@@ -188,7 +188,7 @@ async fn a_record_that_the_database_silently_keeps_from_being_written_is_an_erro
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "parity: needs a PostgreSQL server"]
-async fn one_state_uses_few_connections_however_many_use_it() {
+async fn a_state_uses_few_connections_for_many_callers() {
     let database = Postgres::new().await;
     let state: Arc<dyn PartitionState> = Arc::from(database.patient_state());
     state.init().await.unwrap();

@@ -1,4 +1,4 @@
-//! Tables and records that other software made.
+//! Tables and records created by other software.
 
 use jiff::Timestamp;
 use rawsink::{
@@ -7,21 +7,21 @@ use rawsink::{
 };
 
 use super::{failed, now, passed};
-use crate::{
+use rawsink_testkit::{
     databases::{Database, WITHOUT_A_KEY, foreign_tables, on_every_database},
     sample::{customer, run},
 };
 
 on_every_database!(
-    a_table_of_other_software_is_judged_without_being_changed_in_shape,
+    a_foreign_table_is_updated_without_a_schema_change,
     iso_dates_and_time_stamps_as_text_are_read,
-    what_is_written_is_read_by_other_software_as_its_own,
-    a_record_that_makes_no_sense_is_corrupt_and_named_and_hides_no_other,
-    a_record_without_a_legal_key_is_named_and_hides_no_other,
-    a_text_that_does_not_fit_its_column_is_refused_and_never_cut,
+    other_software_can_read_written_records,
+    a_malformed_record_is_corrupt_and_named_and_hides_no_other,
+    a_record_with_an_invalid_key_is_named_and_hides_no_other,
+    a_text_too_long_for_its_column_is_refused,
 );
 
-/// Adds a record by hand: the values of the columns behind the key's.
+/// Inserts a record: the values of the columns after the key's.
 async fn add(database: &dyn Database, id: &str, values: &str) {
     let columns = super::COLUMNS.replace(' ', ", ");
     let insert = format!(
@@ -31,9 +31,7 @@ async fn add(database: &dyn Database, id: &str, values: &str) {
     database.execute(&insert).await;
 }
 
-async fn a_table_of_other_software_is_judged_without_being_changed_in_shape(
-    database: &dyn Database,
-) {
+async fn a_foreign_table_is_updated_without_a_schema_change(database: &dyn Database) {
     for table in foreign_tables(database) {
         database.execute("DROP TABLE IF EXISTS partition_state").await;
         database.execute(table).await;
@@ -64,7 +62,7 @@ async fn a_table_of_other_software_is_judged_without_being_changed_in_shape(
 }
 
 async fn iso_dates_and_time_stamps_as_text_are_read(database: &dyn Database) {
-    database.execute(crate::databases::ALL_TEXT).await;
+    database.execute(rawsink_testkit::databases::ALL_TEXT).await;
     for (n, (stored, expected)) in [
         ("'2024-06-02 04:05:06.789+00:00'", Some("2024-06-02T04:05:06.789Z")),
         ("'2024-06-02 06:05:06+02:00'", Some("2024-06-02T04:05:06Z")),
@@ -88,7 +86,7 @@ async fn iso_dates_and_time_stamps_as_text_are_read(database: &dyn Database) {
     }
 }
 
-async fn what_is_written_is_read_by_other_software_as_its_own(database: &dyn Database) {
+async fn other_software_can_read_written_records(database: &dyn Database) {
     for table in foreign_tables(database) {
         database.execute("DROP TABLE IF EXISTS partition_state").await;
         database.execute(table).await;
@@ -110,18 +108,19 @@ async fn what_is_written_is_read_by_other_software_as_its_own(database: &dyn Dat
     }
 }
 
-async fn a_record_that_makes_no_sense_is_corrupt_and_named_and_hides_no_other(
-    database: &dyn Database,
-) {
-    database.execute(crate::databases::ALL_TEXT).await;
+async fn a_malformed_record_is_corrupt_and_named_and_hides_no_other(database: &dyn Database) {
+    database.execute(rawsink_testkit::databases::ALL_TEXT).await;
     let bad = [
-        ("'done', 'r1', 'v1', '1', NULL, NULL, '1'", "has status \"done\""),
-        ("'SUCCESS', 'r1', 'v1', '1', NULL, NULL, '1'", "has status \"SUCCESS\""),
+        ("'done', 'r1', 'v1', '1', NULL, NULL, '1'", "has an invalid status: \"done\""),
+        ("'SUCCESS', 'r1', 'v1', '1', NULL, NULL, '1'", "has an invalid status: \"SUCCESS\""),
         ("NULL, 'r1', 'v1', '1', NULL, NULL, '1'", "has no status"),
-        ("'success', '../r1', 'v1', '1', NULL, NULL, '1'", "has current_run_id \"../r1\""),
-        ("'success', 'r1', 'v1', '-1', NULL, NULL, '1'", "has record_count \"-1\""),
-        ("'success', 'r1', 'v1', 'many', NULL, NULL, '1'", "has record_count \"many\""),
-        ("'success', 'r1', 'v1', '1', NULL, NULL, '-2'", "has attempt_count \"-2\""),
+        (
+            "'success', '../r1', 'v1', '1', NULL, NULL, '1'",
+            "has an invalid current_run_id: \"../r1\"",
+        ),
+        ("'success', 'r1', 'v1', '-1', NULL, NULL, '1'", "has an invalid record_count: \"-1\""),
+        ("'success', 'r1', 'v1', 'many', NULL, NULL, '1'", "has an invalid record_count: \"many\""),
+        ("'success', 'r1', 'v1', '1', NULL, NULL, '-2'", "has an invalid attempt_count: \"-2\""),
     ];
     for (n, (values, says)) in bad.into_iter().enumerate() {
         let id = format!("{n}");
@@ -149,8 +148,8 @@ async fn a_record_that_makes_no_sense_is_corrupt_and_named_and_hides_no_other(
     assert_eq!(good, [customer("good")]);
 }
 
-async fn a_record_without_a_legal_key_is_named_and_hides_no_other(database: &dyn Database) {
-    database.execute(crate::databases::ALL_TEXT).await;
+async fn a_record_with_an_invalid_key_is_named_and_hides_no_other(database: &dyn Database) {
+    database.execute(rawsink_testkit::databases::ALL_TEXT).await;
     add(database, "good", "'pending', NULL, NULL, NULL, NULL, NULL, '1'").await;
     for key in ["'a/b', '1', 'q', '2024-06-01'", "'ads', NULL, 'q', '2024-06-31'"] {
         let columns = "source, customer_id, query_name, logical_date, status";
@@ -161,15 +160,15 @@ async fn a_record_without_a_legal_key_is_named_and_hides_no_other(database: &dyn
     let faults: Vec<String> =
         all.iter().filter_map(|found| Some(found.as_ref().err()?.to_string())).collect();
     assert_eq!((all.len(), faults.len()), (3, 2));
-    assert!(faults[0].contains("(a/b, 1, q, 2024-06-01) has no legal key: source"), "{faults:?}");
-    assert!(faults[1].contains("(ads, NULL, q, 2024-06-31) has no legal key"), "{faults:?}");
+    assert!(faults[0].contains("(a/b, 1, q, 2024-06-01) has an invalid key: source"), "{faults:?}");
+    assert!(faults[1].contains("(ads, NULL, q, 2024-06-31) has an invalid key"), "{faults:?}");
 }
 
-async fn a_text_that_does_not_fit_its_column_is_refused_and_never_cut(database: &dyn Database) {
+async fn a_text_too_long_for_its_column_is_refused(database: &dyn Database) {
     database.execute(WITHOUT_A_KEY).await;
     let long = "9".repeat(70);
     let judged = database.state().judge(&customer(&long), &passed(1), now()).await;
-    // SQLite takes a declared length for a remark.
+    // SQLite ignores a declared length.
     if let Err(error) = judged {
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
         assert_eq!(database.state().get(&customer(&long)).await.unwrap(), None);

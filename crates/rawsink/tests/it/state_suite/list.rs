@@ -1,21 +1,21 @@
-//! What is listed, in which order, and what is found.
+//! Listing, its order, and lookups.
 
 use rawsink::{
     ErrorKind, PartitionKey,
-    key::Selection,
+    partition::Selection,
     state::{Entry, FIND_AT_ONCE, Filter, PartitionState, Status},
 };
 
 use super::{failed, now, passed};
-use crate::{
+use rawsink_testkit::{
     databases::{Database, foreign_tables, on_every_database},
     sample::customer,
 };
 
 on_every_database!(
-    a_list_is_sorted_and_filtered_by_every_field_of_the_filter,
-    the_records_of_given_partitions_are_found_whatever_types_the_table_has,
-    no_more_are_found_at_once_than_a_statement_can_name,
+    a_list_is_sorted_and_filtered_by_every_field,
+    records_of_given_partitions_are_found_for_any_column_types,
+    a_lookup_of_too_many_keys_is_invalid,
 );
 
 async fn listed(database: &dyn Database, filter: &Filter) -> Vec<String> {
@@ -23,7 +23,7 @@ async fn listed(database: &dyn Database, filter: &Filter) -> Vec<String> {
     found.map(|entry| entry.unwrap().key.customer_id().to_owned()).collect()
 }
 
-async fn a_list_is_sorted_and_filtered_by_every_field_of_the_filter(database: &dyn Database) {
+async fn a_list_is_sorted_and_filtered_by_every_field(database: &dyn Database) {
     let state = database.state();
     let key = |source: &str, id: &str, query: &str, date: &str| {
         PartitionKey::new(source, id, query, date).unwrap()
@@ -85,9 +85,7 @@ async fn found(state: &dyn PartitionState, keys: &[PartitionKey]) -> Vec<Entry> 
     found
 }
 
-async fn the_records_of_given_partitions_are_found_whatever_types_the_table_has(
-    database: &dyn Database,
-) {
+async fn records_of_given_partitions_are_found_for_any_column_types(database: &dyn Database) {
     let wanted = ["10", "2", "3", "30"].map(customer);
     assert_eq!(found(&*database.state(), &wanted).await, [], "there is no table");
     for table in foreign_tables(database) {
@@ -115,7 +113,7 @@ async fn the_records_of_given_partitions_are_found_whatever_types_the_table_has(
     }
 }
 
-async fn no_more_are_found_at_once_than_a_statement_can_name(database: &dyn Database) {
+async fn a_lookup_of_too_many_keys_is_invalid(database: &dyn Database) {
     let state = database.state();
     state.judge(&customer("7"), &passed(1), now()).await.unwrap();
     let mut keys: Vec<_> = (0..FIND_AT_ONCE).map(|id| customer(&id.to_string())).collect();

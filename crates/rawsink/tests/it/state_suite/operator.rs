@@ -1,32 +1,32 @@
-//! Retry and backfill: plans, and what they change.
+//! Retry and backfill: plans and their changes.
 
 use futures_util::StreamExt;
 use rawsink::{
     ErrorKind, PartitionKey,
-    clock::FixedClock,
-    key::Selection,
+    partition::Selection,
+    runtime::FixedClock,
     state::{
         Days, PartitionState, Plan, Record, Series, Status, execute, plan_backfill, plan_retry,
     },
 };
 
 use super::{failed, now, passed};
-use crate::{
+use rawsink_testkit::{
     databases::{Database, on_every_database},
     sample::{customer, run},
 };
 
 on_every_database!(
-    a_retry_sets_what_failed_back_to_pending_and_keeps_the_rest,
+    a_retry_resets_failures_to_pending_and_keeps_the_rest,
     g13_a_verdict_between_plan_and_execution_is_not_undone,
-    a_backfill_makes_what_is_missing_and_touches_nothing_that_is_there,
-    a_record_that_makes_no_sense_stops_no_other,
-    an_error_that_stops_a_plan_leaves_the_rest_for_the_next_one,
+    a_backfill_creates_missing_records_and_changes_no_others,
+    a_malformed_record_blocks_no_other,
+    a_plan_stopped_by_an_error_leaves_the_rest_for_the_next_one,
 );
 
 const LATER: &str = "2024-06-05T00:00:00Z";
 
-/// Executes a plan; returns which keys were changed.
+/// Executes a plan and returns the changed keys.
 async fn done(state: &dyn PartitionState, plan: &Plan) -> Vec<PartitionKey> {
     let clock = FixedClock(LATER.parse().unwrap());
     let applied: Vec<_> = execute(state, plan, &clock).collect().await;
@@ -47,7 +47,7 @@ fn on(id: &str, day: &str) -> PartitionKey {
     PartitionKey::new("google_ads", id, "campaign", day).unwrap()
 }
 
-async fn a_retry_sets_what_failed_back_to_pending_and_keeps_the_rest(database: &dyn Database) {
+async fn a_retry_resets_failures_to_pending_and_keeps_the_rest(database: &dyn Database) {
     let state = database.state();
     state.judge(&customer("1"), &passed(1), now()).await.unwrap();
     let before = state.judge(&customer("1"), &failed(1, "bad"), now()).await.unwrap();
@@ -83,13 +83,11 @@ async fn g13_a_verdict_between_plan_and_execution_is_not_undone(database: &dyn D
     assert_eq!(state.get(&customer("1")).await.unwrap(), Some(passed));
 }
 
-async fn a_backfill_makes_what_is_missing_and_touches_nothing_that_is_there(
-    database: &dyn Database,
-) {
+async fn a_backfill_creates_missing_records_and_changes_no_others(database: &dyn Database) {
     let state = database.state();
     let (first, last) = ("2024-02-27", "2024-03-01");
     let both = ["1", "2", "1"].map(|id| (series(id), days(first, last)));
-    // Where no table is, nothing is.
+    // Without a table there are no records.
     let plan = plan_backfill(&*state, &both).await.unwrap();
     assert_eq!((plan.keys.len(), plan.kept), (8, 0));
     assert_eq!(database.columns().await, Vec::<String>::new(), "a plan makes no table");
@@ -102,7 +100,7 @@ async fn a_backfill_makes_what_is_missing_and_touches_nothing_that_is_there(
     assert_eq!(plan.keys[..3], february);
     assert_eq!((plan.keys.len(), plan.kept), (7, 1));
 
-    // Somebody judges one of them before the plan is executed.
+    // One of them gets a verdict before the plan is executed.
     let judged = state.judge(&february[1], &passed(1), now()).await.unwrap();
     let made = done(&*state, &plan).await;
     assert_eq!(made.len(), 6);
@@ -124,9 +122,9 @@ async fn a_backfill_makes_what_is_missing_and_touches_nothing_that_is_there(
     }
 }
 
-async fn a_record_that_makes_no_sense_stops_no_other(database: &dyn Database) {
+async fn a_malformed_record_blocks_no_other(database: &dyn Database) {
     let state = database.state();
-    database.execute(crate::databases::ALL_TEXT).await;
+    database.execute(rawsink_testkit::databases::ALL_TEXT).await;
     for id in ["1", "2", "3"] {
         state.judge(&customer(id), &failed(1, "bad"), now()).await.unwrap();
     }
@@ -150,7 +148,7 @@ async fn a_record_that_makes_no_sense_stops_no_other(database: &dyn Database) {
     assert_eq!(plan.faults.len(), 1);
 }
 
-async fn an_error_that_stops_a_plan_leaves_the_rest_for_the_next_one(database: &dyn Database) {
+async fn a_plan_stopped_by_an_error_leaves_the_rest_for_the_next_one(database: &dyn Database) {
     let state = database.state();
     for id in ["1", "2"] {
         state.judge(&customer(id), &failed(1, "bad"), now()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Many who change the same records at once.
+//! Concurrent changes of the same records.
 
 use std::sync::Arc;
 
@@ -6,23 +6,23 @@ use rawsink::state::{Change, Filter, Status, Table};
 use tokio::{sync::Barrier, task::JoinSet};
 
 use super::{failed, now, passed};
-use crate::{
+use rawsink_testkit::{
     databases::{Database, WITHOUT_A_KEY, on_every_database},
     sample::{customer, key, run},
 };
 
 on_every_database!(
-    g14_judges_at_once_lose_no_update,
-    g14_without_a_primary_key_they_lose_none_either,
-    g14_a_retry_beside_judges_loses_no_update,
-    of_many_hosts_that_make_the_table_at_once_one_does_and_the_others_find_it,
+    g14_concurrent_validators_lose_no_update,
+    g14_without_a_primary_key_no_update_is_lost,
+    g14_a_retry_during_validation_loses_no_update,
+    only_one_of_several_concurrent_inits_creates_the_table,
 );
 
 const JUDGES: u16 = 8;
 const TIMES: u16 = 12;
 
-/// Lets judges race, each with a state of its own, as hosts have: for one record, and by turns for
-/// three others. Nobody's verdict may be missing.
+/// Lets validators race, each with its own state as on hosts: for one record, and in turn for
+/// three others. No verdict may be lost.
 async fn race(database: &dyn Database) {
     let mut judges = JoinSet::new();
     for judge in 0..JUDGES {
@@ -39,7 +39,7 @@ async fn race(database: &dyn Database) {
     let state = database.state();
     let record = state.get(&key()).await.unwrap().unwrap();
     assert_eq!(record.attempt_count, u64::from(JUDGES * TIMES));
-    // G13: whatever the order was, the newest run that passed has authority.
+    // G13: in any order, the newest run that passed has authority.
     assert_eq!((record.status, record.current_run_id), (Status::Success, Some(run(JUDGES - 1))));
     let all = state.list(&Filter::default()).await.unwrap();
     assert_eq!(all.len(), 4, "a record was made twice");
@@ -47,17 +47,17 @@ async fn race(database: &dyn Database) {
     assert_eq!(attempts, u64::from(JUDGES * TIMES) * 2);
 }
 
-async fn g14_judges_at_once_lose_no_update(database: &dyn Database) {
-    // The first verdict makes the table, and all judges want to be the first.
+async fn g14_concurrent_validators_lose_no_update(database: &dyn Database) {
+    // The first verdict creates the table, and all validators try to be first.
     race(database).await;
 }
 
-async fn g14_without_a_primary_key_they_lose_none_either(database: &dyn Database) {
+async fn g14_without_a_primary_key_no_update_is_lost(database: &dyn Database) {
     database.execute(WITHOUT_A_KEY).await;
     race(database).await;
 }
 
-async fn g14_a_retry_beside_judges_loses_no_update(database: &dyn Database) {
+async fn g14_a_retry_during_validation_loses_no_update(database: &dyn Database) {
     let (judge, operator) = (database.patient_state(), database.patient_state());
     judge.judge(&key(), &failed(0, "bad"), now()).await.unwrap();
     let mut retries = 0_u64;
@@ -78,25 +78,23 @@ async fn g14_a_retry_beside_judges_loses_no_update(database: &dyn Database) {
     assert!(retries > 0, "no retry met a failed record");
 }
 
-/// How PostgreSQL refuses the later ones depends on how far the first is: the table, its type or
-/// its entry in a catalogue is there already.
-async fn of_many_hosts_that_make_the_table_at_once_one_does_and_the_others_find_it(
-    database: &dyn Database,
-) {
+/// PostgreSQL's refusal depends on the progress of the first: the table, its type or
+/// its catalogue entry already exists.
+async fn only_one_of_several_concurrent_inits_creates_the_table(database: &dyn Database) {
     for round in 0..60 {
         let start = Arc::new(Barrier::new(8));
         let mut hosts = JoinSet::new();
         for _ in 0..8 {
             let (state, start) = (database.patient_state(), Arc::clone(&start));
             hosts.spawn(async move {
-                // So that it is connected already.
+                // To be connected already.
                 assert_eq!(state.get(&key()).await.unwrap(), None);
                 start.wait().await;
                 state.init().await.unwrap()
             });
         }
         let found = hosts.join_all().await;
-        let made = found.iter().filter(|table| **table == Table::Made).count();
+        let made = found.iter().filter(|table| **table == Table::Created).count();
         assert_eq!(made, 1, "round {round}: {found:?}");
         assert_eq!(database.state().init().await.unwrap(), Table::Found);
         database.execute("DROP TABLE partition_state").await;

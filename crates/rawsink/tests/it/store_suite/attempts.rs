@@ -1,4 +1,4 @@
-//! One attempt after the other: what is visible when, and who is refused.
+//! Sequential attempts: visibility and refusals.
 
 use bytes::Bytes;
 use rawsink::{
@@ -9,21 +9,21 @@ use rawsink::{
 use super::{
     attempt, bytes, complete, content, part, read_from, seal, seal_of, start, walked, write,
 };
-use crate::{
+use rawsink_testkit::{
     backend::{Backend, SecondWriter, on_every_store},
     sample::store_path,
 };
 
 on_every_store!(
     g01_nothing_is_visible_before_complete_and_nothing_is_sealed_before_seal,
-    a_payload_is_its_parts_in_their_order,
+    a_payload_is_its_parts_in_order,
     a_payload_may_be_empty,
     the_seal_names_the_attempt_that_sealed,
     g03_a_sealed_run_is_not_started_again,
-    g04_a_seal_is_made_only_where_there_is_none,
-    g04_a_payload_is_not_made_where_a_seal_appeared,
-    g04_of_two_live_writers_the_one_that_goes_on_is_not_disturbed,
-    g18_writers_of_different_runs_work_side_by_side,
+    g04_a_seal_is_created_only_if_none_exists,
+    g04_no_payload_is_created_after_a_seal_appeared,
+    g04_of_two_live_writers_the_active_one_is_not_disturbed,
+    g18_writers_of_different_runs_work_in_parallel,
 );
 
 async fn g01_nothing_is_visible_before_complete_and_nothing_is_sealed_before_seal(
@@ -49,7 +49,7 @@ async fn g01_nothing_is_visible_before_complete_and_nothing_is_sealed_before_sea
     );
 }
 
-async fn a_payload_is_its_parts_in_their_order(backend: &dyn Backend) {
+async fn a_payload_is_its_parts_in_order(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("run"));
     let mut upload = start(&store, &run, 1).await;
     let whole = upload.part_bytes();
@@ -87,7 +87,7 @@ async fn g03_a_sealed_run_is_not_started_again(backend: &dyn Backend) {
     assert_eq!(content(&store, &run).await, (Some(bytes("first")), Some(seal_of(1))));
 }
 
-async fn g04_a_seal_is_made_only_where_there_is_none(backend: &dyn Backend) {
+async fn g04_a_seal_is_created_only_if_none_exists(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("run"));
     let upload = complete(&store, &run, 1, "mine").await;
     backend.tamper(&run, Object::Seal, Some(b"another's")).await;
@@ -95,7 +95,7 @@ async fn g04_a_seal_is_made_only_where_there_is_none(backend: &dyn Backend) {
     assert_eq!(content(&store, &run).await, (Some(bytes("mine")), Some(bytes("another's"))));
 }
 
-async fn g04_a_payload_is_not_made_where_a_seal_appeared(backend: &dyn Backend) {
+async fn g04_no_payload_is_created_after_a_seal_appeared(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("run"));
     let mut upload = start(&store, &run, 1).await;
     backend.tamper(&run, Object::Payload, Some(b"another's rows")).await;
@@ -107,7 +107,7 @@ async fn g04_a_payload_is_not_made_where_a_seal_appeared(backend: &dyn Backend) 
     assert_eq!(content(&store, &run).await, stays);
 }
 
-async fn g04_of_two_live_writers_the_one_that_goes_on_is_not_disturbed(backend: &dyn Backend) {
+async fn g04_of_two_live_writers_the_active_one_is_not_disturbed(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("run"));
     let mut first = start(&store, &run, 1).await;
     let one = part(&*first, "one,");
@@ -133,7 +133,7 @@ async fn g04_of_two_live_writers_the_one_that_goes_on_is_not_disturbed(backend: 
     assert!(content(&store, &run).await == (Some(whole), Some(seal_of(token))));
 }
 
-async fn g18_writers_of_different_runs_work_side_by_side(backend: &dyn Backend) {
+async fn g18_writers_of_different_runs_work_in_parallel(backend: &dyn Backend) {
     let store = backend.store();
     let runs = ["p/r1", "p/r2", "p/r3", "p/r1/below", "p", "p-q/r1"].map(store_path);
     let mut uploads = Vec::new();
@@ -143,7 +143,7 @@ async fn g18_writers_of_different_runs_work_side_by_side(backend: &dyn Backend) 
     for (token, _, upload) in &mut uploads {
         upload.append(part(&**upload, &format!("{token},"))).await.unwrap();
     }
-    // One is aborted and one dropped while the others are at work around them.
+    // One is aborted and one dropped while the others are active.
     let (_, aborted, upload) = uploads.remove(1);
     upload.abort().await;
     let (_, dropped, upload) = uploads.remove(1);

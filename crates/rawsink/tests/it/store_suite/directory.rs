@@ -1,4 +1,4 @@
-//! What only a directory has: modes, staging files, links, names that are no runs.
+//! Directories only: modes, staging files, links, names that are no runs.
 
 use std::{
     fs,
@@ -7,17 +7,17 @@ use std::{
 
 use rawsink::{
     ErrorKind,
-    store::{FsStore, Object, Store, StorePath},
+    store::{FsStore, Object, Store, StorePath, fs::FsConfig},
 };
 
 use super::{bytes, complete, content, seal, start, walked, write};
-use crate::{
+use rawsink_testkit::{
     backend::{Backend, Directory, entries},
     sample::store_path,
 };
 
 #[tokio::test]
-async fn reading_an_empty_store_makes_nothing() {
+async fn reading_an_empty_store_creates_nothing() {
     let backend = Directory::default();
     let (store, run) = (backend.store(), store_path("p/run"));
     assert_eq!(content(&store, &run).await, (None, None));
@@ -27,7 +27,7 @@ async fn reading_an_empty_store_makes_nothing() {
 }
 
 #[tokio::test]
-async fn files_and_directories_are_closed_to_others() {
+async fn only_owner_and_group_have_access() {
     let backend = Directory::default();
     let run = store_path("p/run");
     write(&backend.store(), &run, 1, "x").await;
@@ -43,7 +43,7 @@ async fn files_and_directories_are_closed_to_others() {
 }
 
 #[tokio::test]
-async fn g08_an_attempt_that_ends_takes_its_directory_and_leaves_the_parents() {
+async fn g08_an_aborted_attempt_deletes_its_directory_and_keeps_the_parents() {
     let backend = Directory::default();
     let (store, run) = (backend.store(), store_path("s/c/q/d/run"));
     complete(&store, &run, 1, "rows").await.abort().await;
@@ -52,7 +52,7 @@ async fn g08_an_attempt_that_ends_takes_its_directory_and_leaves_the_parents() {
 }
 
 #[tokio::test]
-async fn g09_staging_files_of_dead_attempts_are_removed_by_the_next_and_other_files_stay() {
+async fn g09_the_next_attempt_deletes_stale_staging_files_and_keeps_other_files() {
     let backend = Directory::default();
     let (store, run) = (backend.store(), store_path("p/run"));
     fs::create_dir_all(backend.at(&run)).unwrap();
@@ -74,7 +74,7 @@ async fn g09_staging_files_of_dead_attempts_are_removed_by_the_next_and_other_fi
 }
 
 #[tokio::test]
-async fn g03_staging_files_in_a_sealed_run_stay_as_they_are() {
+async fn g03_staging_files_in_a_sealed_run_are_kept() {
     let backend = Directory::default();
     let (store, run) = (backend.store(), store_path("p/run"));
     write(&store, &run, 1, "x").await;
@@ -90,11 +90,11 @@ async fn g03_staging_files_in_a_sealed_run_stay_as_they_are() {
 }
 
 #[tokio::test]
-async fn g08_a_payload_that_another_put_in_the_way_is_not_taken_back() {
+async fn g08_a_payload_of_another_writer_is_not_rolled_back() {
     let backend = Directory::default();
     let (store, run) = (backend.store(), store_path("p/run"));
     let mine = complete(&store, &run, 1, "mine").await;
-    // Software that knows no locks replaces the payload before it seals.
+    // Software without locks replaces the payload before it seals.
     backend.tamper(&run, Object::Payload, None).await;
     backend.tamper(&run, Object::Payload, Some(b"another's")).await;
     mine.abort().await;
@@ -102,7 +102,7 @@ async fn g08_a_payload_that_another_put_in_the_way_is_not_taken_back() {
 }
 
 #[tokio::test]
-async fn what_is_no_object_is_not_listed() {
+async fn only_objects_are_listed() {
     let backend = Directory::default();
     let root = backend.root();
     for dir in ["empty/below", "p/payload.jsonl", "p/r/metadata.json", "q"] {
@@ -131,8 +131,8 @@ async fn links_to_directories_and_files_are_followed() {
 }
 
 #[tokio::test]
-async fn a_root_that_cannot_be_one_is_refused() {
-    assert_eq!(FsStore::new("").unwrap_err().kind(), ErrorKind::Invalid);
+async fn an_unusable_root_is_refused() {
+    assert_eq!(FsStore::new(&FsConfig::new("")).unwrap_err().kind(), ErrorKind::Invalid);
     let backend = Directory::default();
     fs::write(backend.root(), "a file").unwrap();
     let refused = backend.store().start(&store_path("p/run"), super::attempt(1)).await.unwrap_err();
@@ -141,13 +141,13 @@ async fn a_root_that_cannot_be_one_is_refused() {
 }
 
 #[tokio::test]
-async fn a_relative_root_is_fixed_when_the_store_is_made() {
-    let store = FsStore::new("some/where").unwrap();
+async fn a_relative_root_is_resolved_at_creation() {
+    let store = FsStore::new(&FsConfig::new("some/where")).unwrap();
     assert!(store.root().is_absolute() && store.root().ends_with("some/where"));
 }
 
 #[tokio::test]
-async fn g04_a_seal_that_appears_as_a_dangling_link_counts_as_a_seal() {
+async fn g04_a_dangling_link_counts_as_a_seal() {
     let backend = Directory::default();
     let (store, run) = (backend.store(), store_path("p/run"));
     let upload = complete(&store, &run, 1, "mine").await;

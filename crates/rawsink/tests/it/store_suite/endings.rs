@@ -1,31 +1,31 @@
-//! Abort, drop and failure; restarts; sealed runs that nobody touches.
+//! Abort, drop and failure; restarts; sealed runs stay unchanged.
 
 use bytes::Bytes;
 use rawsink::{
     ErrorKind,
-    store::{Attempt, LeftoverPolicy, Object, Store, StorePath, Upload},
+    store::{LeftoverPolicy, Object, StartOptions, Store, StorePath, Upload},
 };
 
 use super::{
     attempt, bytes, complete, content, later, part, seal, seal_of, snapshot, start, write,
 };
-use crate::{
+use rawsink_testkit::{
     backend::{AnyStore, Backend, SecondWriter, WholePayload, on_every_store},
     sample::{eventually, store_path},
 };
 
 on_every_store!(
-    g08_an_aborted_attempt_leaves_at_most_a_whole_payload,
-    g08_a_dropped_attempt_leaves_at_most_a_whole_payload,
-    g08_an_attempt_that_meets_a_seal_leaves_only_what_is_not_its_own,
-    g08_an_attempt_that_ends_early_leaves_an_older_payload,
-    g09_a_run_is_written_again_after_any_ending,
-    g09_a_leftover_is_replaced_when_the_new_payload_is_whole,
-    a_leftover_is_refused_by_its_size_and_age_where_the_policy_says_so,
-    g03_nothing_that_an_attempt_does_touches_a_sealed_run,
+    g08_an_aborted_attempt_leaves_at_most_a_complete_payload,
+    g08_a_dropped_attempt_leaves_at_most_a_complete_payload,
+    g08_an_attempt_that_finds_a_seal_leaves_nothing_of_its_own,
+    g08_an_attempt_that_ends_early_keeps_an_older_payload,
+    g09_a_run_can_be_rewritten_after_any_ending,
+    g09_a_leftover_is_replaced_by_a_complete_payload,
+    a_refused_leftover_is_reported_with_size_and_age,
+    g03_no_action_of_an_attempt_changes_a_sealed_run,
 );
 
-/// How far an attempt comes before it ends.
+/// The last step of an attempt before it ends.
 #[derive(Debug, Clone, Copy)]
 enum Reach {
     Started,
@@ -46,7 +46,7 @@ async fn reach(store: &AnyStore, run: &StorePath, token: u128, reach: Reach) -> 
     upload
 }
 
-/// What an attempt leaves that came so far and ended without a seal.
+/// Returns the objects that an attempt leaves if it ends after this step, unsealed.
 fn stays(backend: &dyn Backend, far: Reach) -> Vec<&'static str> {
     match (far, backend.whole_payload()) {
         (Reach::Completed, WholePayload::Left) => vec!["payload.jsonl"],
@@ -54,7 +54,7 @@ fn stays(backend: &dyn Backend, far: Reach) -> Vec<&'static str> {
     }
 }
 
-async fn g08_an_aborted_attempt_leaves_at_most_a_whole_payload(backend: &dyn Backend) {
+async fn g08_an_aborted_attempt_leaves_at_most_a_complete_payload(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     for far in REACHES {
         reach(&store, &run, 1, far).await.abort().await;
@@ -63,17 +63,17 @@ async fn g08_an_aborted_attempt_leaves_at_most_a_whole_payload(backend: &dyn Bac
     }
 }
 
-async fn g08_a_dropped_attempt_leaves_at_most_a_whole_payload(backend: &dyn Backend) {
+async fn g08_a_dropped_attempt_leaves_at_most_a_complete_payload(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     for far in REACHES {
         drop(reach(&store, &run, 1, far).await);
-        // A part may still be on its way; what waits for it takes the attempt back.
+        // A part may still be in flight; the task that awaits it rolls the attempt back.
         eventually(async || backend.residue(&run).await == stays(backend, far)).await;
         assert_eq!(content(&store, &run).await.1, None, "{far:?}");
     }
 }
 
-async fn g08_an_attempt_that_meets_a_seal_leaves_only_what_is_not_its_own(backend: &dyn Backend) {
+async fn g08_an_attempt_that_finds_a_seal_leaves_nothing_of_its_own(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     let mut upload = reach(&store, &run, 1, Reach::Appended).await;
     backend.tamper(&run, Object::Seal, Some(b"another's")).await;
@@ -85,7 +85,7 @@ async fn g08_an_attempt_that_meets_a_seal_leaves_only_what_is_not_its_own(backen
     assert_eq!(left, ["metadata.json"]);
 }
 
-async fn g08_an_attempt_that_ends_early_leaves_an_older_payload(backend: &dyn Backend) {
+async fn g08_an_attempt_that_ends_early_keeps_an_older_payload(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     backend.tamper(&run, Object::Payload, Some(b"older")).await;
     for far in [Reach::Started, Reach::Appended] {
@@ -94,7 +94,7 @@ async fn g08_an_attempt_that_ends_early_leaves_an_older_payload(backend: &dyn Ba
     }
 }
 
-async fn g09_a_run_is_written_again_after_any_ending(backend: &dyn Backend) {
+async fn g09_a_run_can_be_rewritten_after_any_ending(backend: &dyn Backend) {
     let store = backend.store();
     for (n, far) in REACHES.into_iter().enumerate() {
         for ending in ["abort", "drop", "leftover"] {
@@ -108,7 +108,7 @@ async fn g09_a_run_is_written_again_after_any_ending(backend: &dyn Backend) {
                     backend.tamper(&run, Object::Payload, Some(b"left")).await;
                 }
             }
-            // Who meets an attempt that is just ending may have to go another way, with a new token.
+            // A writer that finds an ending attempt may need multipart and a new token.
             let sealed = seal(complete(&store, &run, 2, "again").await).await.unwrap();
             let token = u128::from_str_radix(sealed.as_str(), 16).unwrap();
             if backend.second_writer() == SecondWriter::Refused {
@@ -120,7 +120,7 @@ async fn g09_a_run_is_written_again_after_any_ending(backend: &dyn Backend) {
     }
 }
 
-async fn g09_a_leftover_is_replaced_when_the_new_payload_is_whole(backend: &dyn Backend) {
+async fn g09_a_leftover_is_replaced_by_a_complete_payload(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     backend.tamper(&run, Object::Payload, Some(b"left by a dead writer")).await;
     let mut upload = start(&store, &run, 2).await;
@@ -134,28 +134,29 @@ async fn g09_a_leftover_is_replaced_when_the_new_payload_is_whole(backend: &dyn 
     assert!(content(&store, &run).await == (Some(newer), Some(seal_of(2))));
 }
 
-async fn a_leftover_is_refused_by_its_size_and_age_where_the_policy_says_so(backend: &dyn Backend) {
+async fn a_refused_leftover_is_reported_with_size_and_age(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
-    let refuse = Attempt { leftover: LeftoverPolicy::Refuse, ..attempt(1) };
+    let refuse = StartOptions { leftover: LeftoverPolicy::Refuse, ..attempt(1) };
     store.start(&run, refuse.clone()).await.unwrap().abort().await;
     backend.tamper(&run, Object::Payload, Some(b"left")).await;
     let modified = store.look(&run).await.unwrap().payload.unwrap().modified;
-    let refuse = Attempt { now: later(modified, 90), ..refuse };
+    let refuse = StartOptions { now: later(modified, 90), ..refuse };
     let refused = store.start(&run, refuse).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
-    for says in ["4 bytes", "90 min ago", "RAW_SINK_LEFTOVER"] {
+    assert_eq!(refused.setting(), Some("leftover"));
+    for says in ["4 bytes", "90 min ago"] {
         assert!(refused.message().contains(says), "{refused}");
     }
     assert_eq!(content(&store, &run).await, (Some(bytes("left")), None));
-    // Who was refused holds nothing: another policy goes on at once.
+    // A refused writer holds nothing: another policy continues at once.
     write(&store, &run, 2, "new").await;
 }
 
-async fn g03_nothing_that_an_attempt_does_touches_a_sealed_run(backend: &dyn Backend) {
+async fn g03_no_action_of_an_attempt_changes_a_sealed_run(backend: &dyn Backend) {
     let store = backend.store();
     for ending in ["seal", "abort", "drop"] {
         let run = store_path(&format!("p/{ending}"));
-        // The run is sealed by software that asks nobody, while an attempt is at work.
+        // Other software seals the run without any check while an attempt is active.
         let upload = complete(&store, &run, 1, "rows").await;
         backend.tamper(&run, Object::Seal, Some(b"another's")).await;
         let before = snapshot(&store, &run).await;

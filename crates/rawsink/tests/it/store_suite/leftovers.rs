@@ -1,4 +1,4 @@
-//! What attempts left: listing it, and discarding it after another look.
+//! Leftovers: listing them, and discarding them after another check.
 
 use std::fs::{create_dir_all, remove_file, write as write_file};
 
@@ -6,22 +6,25 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 use rawsink::{
     ErrorKind,
-    store::{Discarded, FsStore, Leftover, LeftoverKind, Object, Presence, Store, StorePath},
+    store::{
+        Discarded, FsStore, Leftover, LeftoverKind, Object, Presence, Store, StorePath,
+        fs::FsConfig,
+    },
 };
 
 use super::{bytes, content, part, seal, snapshot, start, write};
-use crate::{
+use rawsink_testkit::{
     backend::{AnyStore, Backend, Directory, SecondWriter, on_every_store},
     sample::store_path,
 };
 
 on_every_store!(
-    payloads_without_a_seal_are_left_and_nothing_else,
-    a_discarded_payload_is_gone_and_its_run_can_be_written,
-    g03_discarding_touches_no_run_that_was_sealed_since,
-    a_payload_that_was_replaced_since_is_not_the_one_that_was_listed,
-    g09_discarding_leaves_alone_what_a_living_writer_has_met,
-    what_a_living_writer_has_not_made_visible_is_listed_where_it_can_be_seen,
+    only_unsealed_payloads_are_leftovers,
+    a_discarded_payload_is_deleted_and_its_run_can_be_written,
+    g03_discarding_keeps_a_run_sealed_meanwhile,
+    a_payload_replaced_since_the_listing_is_not_discarded,
+    g09_discarding_keeps_leftovers_found_by_a_live_writer,
+    staged_data_of_a_live_writer_is_listed_if_detectable,
 );
 
 async fn left(store: &AnyStore, dir: &str) -> Vec<Leftover> {
@@ -35,7 +38,7 @@ async fn only_left(store: &AnyStore, dir: &str) -> Leftover {
     left.into_iter().next().unwrap()
 }
 
-async fn payloads_without_a_seal_are_left_and_nothing_else(backend: &dyn Backend) {
+async fn only_unsealed_payloads_are_leftovers(backend: &dyn Backend) {
     let store = backend.store();
     assert_eq!(left(&store, "").await, []);
     write(&store, &store_path("p/sealed"), 1, "rows").await;
@@ -56,7 +59,7 @@ async fn payloads_without_a_seal_are_left_and_nothing_else(backend: &dyn Backend
     assert_eq!(only_left(&store, "q").await.modified, modified);
 }
 
-async fn a_discarded_payload_is_gone_and_its_run_can_be_written(backend: &dyn Backend) {
+async fn a_discarded_payload_is_deleted_and_its_run_can_be_written(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     backend.tamper(&run, Object::Payload, Some(b"left")).await;
     let leftover = only_left(&store, "p").await;
@@ -66,7 +69,7 @@ async fn a_discarded_payload_is_gone_and_its_run_can_be_written(backend: &dyn Ba
     write(&store, &run, 2, "rows").await;
 }
 
-async fn g03_discarding_touches_no_run_that_was_sealed_since(backend: &dyn Backend) {
+async fn g03_discarding_keeps_a_run_sealed_meanwhile(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     backend.tamper(&run, Object::Payload, Some(b"left")).await;
     let leftover = only_left(&store, "p").await;
@@ -76,7 +79,7 @@ async fn g03_discarding_touches_no_run_that_was_sealed_since(backend: &dyn Backe
     assert_eq!(snapshot(&store, &run).await, before);
 }
 
-async fn a_payload_that_was_replaced_since_is_not_the_one_that_was_listed(backend: &dyn Backend) {
+async fn a_payload_replaced_since_the_listing_is_not_discarded(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     backend.tamper(&run, Object::Payload, Some(b"left")).await;
     let leftover = only_left(&store, "p").await;
@@ -85,7 +88,7 @@ async fn a_payload_that_was_replaced_since_is_not_the_one_that_was_listed(backen
     assert_eq!(content(&store, &run).await.0, Some(bytes("newer")));
 }
 
-async fn g09_discarding_leaves_alone_what_a_living_writer_has_met(backend: &dyn Backend) {
+async fn g09_discarding_keeps_leftovers_found_by_a_live_writer(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     backend.tamper(&run, Object::Payload, Some(b"left")).await;
     let leftovers = left(&store, "p").await;
@@ -99,9 +102,7 @@ async fn g09_discarding_leaves_alone_what_a_living_writer_has_met(backend: &dyn 
     assert_eq!(left(&store, "p").await, []);
 }
 
-async fn what_a_living_writer_has_not_made_visible_is_listed_where_it_can_be_seen(
-    backend: &dyn Backend,
-) {
+async fn staged_data_of_a_live_writer_is_listed_if_detectable(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     let mut upload = start(&store, &run, 1).await;
     let first = part(&*upload, "rows");
@@ -109,10 +110,10 @@ async fn what_a_living_writer_has_not_made_visible_is_listed_where_it_can_be_see
     let kind = match (store.presence(), backend.residue(&run).await.is_empty()) {
         (Presence::Age, _) => LeftoverKind::Upload,
         (Presence::Lock, false) => LeftoverKind::Staging,
-        // In memory nobody sees it.
+        // Invisible in memory.
         (Presence::Lock, true) => return,
     };
-    crate::sample::eventually(async || {
+    rawsink_testkit::sample::eventually(async || {
         left(&store, "p").await.iter().map(|left| left.bytes).sum::<u64>() == first.len() as u64
     })
     .await;
@@ -125,7 +126,7 @@ async fn what_a_living_writer_has_not_made_visible_is_listed_where_it_can_be_see
         let whole = Bytes::from([&first[..], b"!"].concat());
         assert!(content(&store, &run).await.0 == Some(whole));
     } else {
-        // No lock tells that it lives: who discards has to know that it does not.
+        // No lock shows that it is alive: the caller has to know that it is not.
         assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Removed);
         assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Gone);
         assert_eq!(backend.residue(&run).await, Vec::<String>::new());
@@ -135,9 +136,10 @@ async fn what_a_living_writer_has_not_made_visible_is_listed_where_it_can_be_see
 }
 
 #[tokio::test]
-async fn staging_files_of_the_dead_are_left_in_sealed_runs_too() {
+async fn stale_staging_files_are_listed_in_sealed_runs_too() {
     let backend = Directory::default();
-    let store = AnyStore(std::sync::Arc::new(FsStore::new(backend.root()).unwrap()));
+    let store =
+        AnyStore(std::sync::Arc::new(FsStore::new(&FsConfig::new(backend.root())).unwrap()));
     let (sealed, unsealed) = (store_path("p/sealed"), store_path("p/unsealed"));
     write(&store, &sealed, 1, "rows").await;
     create_dir_all(backend.at(&unsealed)).unwrap();
@@ -146,7 +148,7 @@ async fn staging_files_of_the_dead_are_left_in_sealed_runs_too() {
         for name in names {
             write_file(backend.at(dir).join(name), name).unwrap();
         }
-        // Not ours: another program's file, a directory, a name that only begins like ours.
+        // Not ours: another program's file, a directory, a name with our prefix.
         write_file(backend.at(dir).join(".payload"), "x").unwrap();
     }
     create_dir_all(backend.at(&store_path("p/.hidden"))).unwrap();
@@ -162,7 +164,7 @@ async fn staging_files_of_the_dead_are_left_in_sealed_runs_too() {
     assert_eq!(left(&store, "").await, []);
     assert!(backend.at(&unsealed).join(".payload").exists(), "what is not ours stays");
     remove_file(backend.at(&unsealed).join(".payload")).unwrap();
-    // A directory in which nothing is left goes with the last leftover.
+    // An empty directory is deleted with the last leftover.
     write_file(backend.at(&unsealed).join(names[0]), "x").unwrap();
     let leftover = only_left(&store, "p/unsealed").await;
     assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Removed);
@@ -170,11 +172,12 @@ async fn staging_files_of_the_dead_are_left_in_sealed_runs_too() {
     assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Gone);
 }
 
-/// A leftover is plain data: whoever made one up names nothing else by it.
+/// A leftover is plain data: an invented one refers to nothing else.
 #[tokio::test]
-async fn g03_a_leftover_that_no_listing_showed_removes_nothing_else() {
+async fn g03_discarding_an_invented_leftover_deletes_nothing_else() {
     let backend = Directory::default();
-    let store = AnyStore(std::sync::Arc::new(FsStore::new(backend.root()).unwrap()));
+    let store =
+        AnyStore(std::sync::Arc::new(FsStore::new(&FsConfig::new(backend.root())).unwrap()));
     let (sealed, unsealed) = (store_path("p/sealed"), store_path("p/unsealed"));
     write(&store, &sealed, 1, "rows").await;
     backend.tamper(&unsealed, Object::Payload, Some(b"left")).await;
@@ -200,9 +203,10 @@ async fn g03_a_leftover_that_no_listing_showed_removes_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_a_link_hides_is_one_error_and_the_others_are_found() {
+async fn a_broken_link_is_one_error_and_hides_no_other() {
     let backend = Directory::default();
-    let store = AnyStore(std::sync::Arc::new(FsStore::new(backend.root()).unwrap()));
+    let store =
+        AnyStore(std::sync::Arc::new(FsStore::new(&FsConfig::new(backend.root())).unwrap()));
     for run in ["p/a", "p/b", "p/c"] {
         backend.tamper(&store_path(run), Object::Payload, Some(b"left")).await;
     }

@@ -1,25 +1,25 @@
-//! Children and walks: every object once, in the order of bytes, and nothing else.
+//! Children and walks: every object once, in byte order, and nothing else.
 
 use rawsink::store::{Object, Store, StorePath};
 
 use super::{part, start, walked};
-use crate::{
+use rawsink_testkit::{
     backend::{Backend, WholePayload, on_every_store},
     sample::store_path,
 };
 
 on_every_store!(
-    a_walk_goes_in_the_order_of_whole_paths,
+    a_walk_is_sorted_by_full_path,
     a_walk_stays_below_its_directory,
-    a_walk_tells_length_and_age_as_look_does,
-    children_are_the_names_that_hold_an_object_at_any_depth,
-    names_that_start_with_a_dot_do_not_exist_at_any_level,
-    an_attempt_at_work_is_not_listed,
-    what_is_not_there_lists_as_empty,
+    a_walk_and_look_report_the_same_length_and_age,
+    children_are_names_with_an_object_at_any_depth,
+    names_that_start_with_a_dot_are_hidden_at_any_level,
+    an_active_attempt_is_not_listed,
+    a_missing_directory_is_an_empty_list,
     children_and_walks_agree,
 );
 
-/// Runs whose order by whole paths differs from the order of their names.
+/// Runs whose order by full path differs from the order of their names.
 const RUNS: [&str; 11] = [
     "a",
     "a-b",
@@ -46,7 +46,7 @@ async fn fill(backend: &dyn Backend) -> Vec<String> {
     paths
 }
 
-async fn a_walk_goes_in_the_order_of_whole_paths(backend: &dyn Backend) {
+async fn a_walk_is_sorted_by_full_path(backend: &dyn Backend) {
     let expected = fill(backend).await;
     assert_eq!(walked(&backend.store(), &StorePath::root()).await, expected);
     let position = |name: &str| expected.iter().position(|path| path.starts_with(name)).unwrap();
@@ -66,7 +66,7 @@ async fn a_walk_stays_below_its_directory(backend: &dyn Backend) {
     }
 }
 
-async fn a_walk_tells_length_and_age_as_look_does(backend: &dyn Backend) {
+async fn a_walk_and_look_report_the_same_length_and_age(backend: &dyn Backend) {
     use futures_util::TryStreamExt;
     fill(backend).await;
     let store = backend.store();
@@ -83,7 +83,7 @@ async fn a_walk_tells_length_and_age_as_look_does(backend: &dyn Backend) {
     }
 }
 
-async fn children_are_the_names_that_hold_an_object_at_any_depth(backend: &dyn Backend) {
+async fn children_are_names_with_an_object_at_any_depth(backend: &dyn Backend) {
     fill(backend).await;
     let store = backend.store();
     let top = ["a", "a!", "a-b", "a.d", "a0", "ab", "metadata.json.d", "payload.jsonl", "\u{e9}"];
@@ -93,7 +93,7 @@ async fn children_are_the_names_that_hold_an_object_at_any_depth(backend: &dyn B
     assert_eq!(store.children(&store_path("a/b/c")).await.unwrap(), Vec::<String>::new());
 }
 
-async fn names_that_start_with_a_dot_do_not_exist_at_any_level(backend: &dyn Backend) {
+async fn names_that_start_with_a_dot_are_hidden_at_any_level(backend: &dyn Backend) {
     for run in [".top/q/r", "p/.mid/r", "p/q/.run", "..x/r", "p/...", "seen/q/r"] {
         backend.tamper(&store_path(run), Object::Payload, Some(b"x")).await;
     }
@@ -103,7 +103,7 @@ async fn names_that_start_with_a_dot_do_not_exist_at_any_level(backend: &dyn Bac
     assert_eq!(store.children(&store_path("p")).await.unwrap(), Vec::<String>::new());
 }
 
-async fn an_attempt_at_work_is_not_listed(backend: &dyn Backend) {
+async fn an_active_attempt_is_not_listed(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     let mut upload = start(&store, &run, 1).await;
     upload.append(part(&*upload, "a part,")).await.unwrap();
@@ -113,15 +113,15 @@ async fn an_attempt_at_work_is_not_listed(backend: &dyn Backend) {
     assert_eq!(walked(&store, &StorePath::root()).await, ["p/run/payload.jsonl"]);
     assert_eq!(store.children(&StorePath::root()).await.unwrap(), ["p"]);
     upload.abort().await;
-    // The parents stay, and are nothing.
+    // The parents stay and are not listed.
     let stays: &[&str] = match backend.whole_payload() {
-        WholePayload::TakenBack => &[],
+        WholePayload::Deleted => &[],
         WholePayload::Left => &["p"],
     };
     assert_eq!(store.children(&StorePath::root()).await.unwrap(), stays);
 }
 
-async fn what_is_not_there_lists_as_empty(backend: &dyn Backend) {
+async fn a_missing_directory_is_an_empty_list(backend: &dyn Backend) {
     let store = backend.store();
     for dir in [StorePath::root(), store_path("a"), store_path("a/b/c")] {
         assert_eq!(store.children(&dir).await.unwrap(), Vec::<String>::new());

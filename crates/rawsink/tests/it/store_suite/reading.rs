@@ -1,4 +1,4 @@
-//! Objects from an offset, whatever their names and lengths.
+//! Objects from an offset, for any names and lengths.
 
 use bytes::Bytes;
 use rawsink::{
@@ -7,17 +7,17 @@ use rawsink::{
 };
 
 use super::{bytes, content, read_from, seal_of, walked, write};
-use crate::{
+use rawsink_testkit::{
     backend::{Backend, on_every_store},
     sample::store_path,
 };
 
 on_every_store!(
     an_object_is_read_from_any_offset,
-    a_long_object_comes_in_chunks_that_are_bounded,
-    an_object_that_is_not_there_is_not_found,
-    names_are_kept_byte_by_byte,
-    syncing_a_run_changes_nothing_whether_it_is_there_or_not,
+    a_long_object_is_read_in_bounded_chunks,
+    a_missing_object_is_not_found,
+    names_are_kept_byte_for_byte,
+    syncing_a_run_changes_nothing,
 );
 
 async fn an_object_is_read_from_any_offset(backend: &dyn Backend) {
@@ -41,7 +41,7 @@ async fn an_object_is_read_from_any_offset(backend: &dyn Backend) {
     assert_eq!(seal, Some(seal_of(1).slice(3..)));
 }
 
-async fn a_long_object_comes_in_chunks_that_are_bounded(backend: &dyn Backend) {
+async fn a_long_object_is_read_in_bounded_chunks(backend: &dyn Backend) {
     use futures_util::TryStreamExt;
     let (store, run) = (backend.store(), store_path("run"));
     let text: String = ('a'..='z').cycle().take(3 * 1024 * 1024 + 5).collect();
@@ -54,7 +54,7 @@ async fn a_long_object_comes_in_chunks_that_are_bounded(backend: &dyn Backend) {
     }
 }
 
-async fn an_object_that_is_not_there_is_not_found(backend: &dyn Backend) {
+async fn a_missing_object_is_not_found(backend: &dyn Backend) {
     let store = backend.store();
     backend.tamper(&store_path("p/unsealed"), Object::Payload, Some(b"x")).await;
     backend.tamper(&store_path("p/bare"), Object::Seal, Some(b"x")).await;
@@ -64,7 +64,7 @@ async fn an_object_that_is_not_there_is_not_found(backend: &dyn Backend) {
         ("p/none", Object::Payload),
         ("p/none", Object::Seal),
         ("none/at/all", Object::Seal),
-        // Below what is a file in a directory, and the beginning of a name elsewhere.
+        // Below a file in a directory; elsewhere a prefix of a name.
         ("p/unsealed/payload.jsonl", Object::Payload),
         ("p", Object::Payload),
     ] {
@@ -75,7 +75,7 @@ async fn an_object_that_is_not_there_is_not_found(backend: &dyn Backend) {
     assert_eq!(content(&store, &store_path("p/none")).await, (None, None));
 }
 
-async fn names_are_kept_byte_by_byte(backend: &dyn Backend) {
+async fn names_are_kept_byte_for_byte(backend: &dyn Backend) {
     let store = backend.store();
     let names = [
         "run_id=2024-06-02T04:05:06.789+00:00",
@@ -104,7 +104,7 @@ async fn names_are_kept_byte_by_byte(backend: &dyn Backend) {
     }
 }
 
-async fn syncing_a_run_changes_nothing_whether_it_is_there_or_not(backend: &dyn Backend) {
+async fn syncing_a_run_changes_nothing(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
     store.sync(&run).await.unwrap();
     assert_eq!(backend.residue(&run).await, Vec::<String>::new());

@@ -1,4 +1,4 @@
-//! The bucket's name in the path and in the host.
+//! Path and virtual-host addressing.
 
 use super::wire::{Fate, Wire};
 use crate::{
@@ -6,10 +6,10 @@ use crate::{
     parity::{Client, assert_sealed, bucket, payload_of, rows},
 };
 
-/// Where MinIO answers to hosts that begin with a bucket's name.
+/// The host below which MinIO supports virtual-host addressing.
 const DOMAIN: &str = "s3.localhost";
 
-/// Returns a landing that addresses its bucket in one of the two ways, over a wire.
+/// Returns a landing with one of the two addressing styles, over a wire.
 fn addressed(way: &str, prefix: &str) -> (Wire, Landing) {
     let landing = bucket();
     let endpoint = landing.var("RAW_SINK_ENDPOINT_URL").to_owned();
@@ -21,8 +21,8 @@ fn addressed(way: &str, prefix: &str) -> (Wire, Landing) {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn the_bucket_is_named_in_the_path_or_in_the_host_and_both_are_one_place() {
-    // Unlike the bucket's name, so that one can be told from the other.
+fn path_and_host_addressing_reach_the_same_bucket() {
+    // Different from the bucket's name, to distinguish both.
     let prefix = format!("addressed-{}", std::process::id());
     let direct = bucket().with("RAW_SINK_PREFIX", &prefix);
     let name = direct.var("RAW_SINK_BUCKET");
@@ -51,7 +51,7 @@ fn the_bucket_is_named_in_the_path_or_in_the_host_and_both_are_one_place() {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn a_bucket_whose_name_has_dots_is_named_in_the_path() {
+fn a_bucket_name_with_dots_uses_path_addressing() {
     let landing = bucket().with("RAW_SINK_BUCKET", format!("dotted.{}.bucket", std::process::id()));
     let client = Client::of(&landing);
     client.create_bucket();

@@ -1,4 +1,4 @@
-//! Requests that do not arrive, answers that do not come back, and writers killed between them.
+//! Lost requests, lost replies, and writers killed in between.
 
 use std::sync::Mutex;
 
@@ -11,10 +11,10 @@ use crate::{
     running::Running,
 };
 
-/// Sizes of payloads in MiB: one goes by a single PUT, the other in parts.
+/// Payload sizes in MiB: for a single PUT and for multipart.
 const SIZES: [u64; 2] = [1, 12];
 
-/// Two landings in one place: one over a wire, and one that reaches the server itself.
+/// Returns two landings in one place: one over a wire, one direct.
 fn landings(decide: impl Fn(&Request) -> Fate + Send + Sync + 'static) -> (Wire, Landing, Landing) {
     let direct = bucket();
     let wire = Wire::to(direct.var("RAW_SINK_ENDPOINT_URL"), decide);
@@ -23,7 +23,7 @@ fn landings(decide: impl Fn(&Request) -> Fate + Send + Sync + 'static) -> (Wire,
     (wire, over_wire, direct)
 }
 
-/// Starts a writer and signals it when the wire holds something of it.
+/// Starts a writer and signals it when the wire holds its request or reply.
 fn signal_held(wire: &Wire, landing: &Landing, text: &str, signal: Signal) -> Answer {
     landing.file("rows.jsonl", text);
     let write = ["write", PARTITION, "rows.jsonl", "--run-id", RUN];
@@ -35,7 +35,7 @@ fn signal_held(wire: &Wire, landing: &Landing, text: &str, signal: Signal) -> An
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g09_a_run_whose_writer_was_killed_between_payload_and_seal_is_written_again() {
+fn g09_a_run_can_be_rewritten_after_a_kill_between_payload_and_seal() {
     for (old, new) in SIZES.into_iter().flat_map(|old| SIZES.map(|new| (old, new))) {
         let (wire, over_wire, direct) =
             landings(|request| if request.is_seal() { Fate::Held } else { Fate::Passed });
@@ -45,14 +45,14 @@ fn g09_a_run_whose_writer_was_killed_between_payload_and_seal_is_written_again()
         assert_eq!(client.head(&seal_of(RUN)), None, "{old} MiB: a seal");
         direct.rawsink(["read", &run_path(RUN)]).exits(3).one_error("NotSealed");
         let again = direct.land(RUN, rows("new", new));
-        again.says(&["an earlier attempt at this run may still be at work"]);
+        again.says(&["an earlier writer of this run may still be active"]);
         assert_sealed(&direct, RUN, &rows("new", new));
     }
 }
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g05_a_run_whose_writer_was_killed_before_it_heard_of_its_seal_is_sealed() {
+fn g05_a_run_is_sealed_if_its_writer_is_killed_before_the_reply() {
     for mib in SIZES {
         let (wire, over_wire, direct) =
             landings(|request| if request.is_seal() { Fate::AnswerHeld } else { Fate::Passed });
@@ -65,7 +65,7 @@ fn g05_a_run_whose_writer_was_killed_before_it_heard_of_its_seal_is_sealed() {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g08_a_writer_that_is_interrupted_in_the_middle_of_its_parts_ends_its_upload() {
+fn g08_a_writer_interrupted_between_parts_aborts_its_upload() {
     let (wire, over_wire, direct) =
         landings(|request| if request.is_part() { Fate::Held } else { Fate::Passed });
     let answer = signal_held(&wire, &over_wire, &rows("old", 40), Signal::SIGTERM).exits(143);
@@ -77,7 +77,7 @@ fn g08_a_writer_that_is_interrupted_in_the_middle_of_its_parts_ends_its_upload()
     assert_sealed(&direct, RUN, &rows("new", 12));
 }
 
-/// The kind of a request, as far as the tests care.
+/// Returns the kind of a request for these tests.
 fn kind(request: &Request) -> &'static str {
     match request {
         _ if request.is_seal() => "seal",
@@ -94,13 +94,13 @@ fn kind(request: &Request) -> &'static str {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn g07_a_writer_whose_connections_are_cut_seals_all_the_same() {
+fn g07_a_writer_with_cut_connections_still_seals() {
     for (mib, kinds) in [
         (1, &["list", "payload", "look", "seal"][..]),
         (40, &["list", "create", "part", "complete", "look", "seal"]),
     ] {
         for fate in [Fate::Cut, Fate::AnswerCut] {
-            // Of each kind of request the first meets it, and of the parts the sixth too.
+            // The first request of each kind, and the sixth part.
             let met: Mutex<Vec<&'static str>> = Mutex::default();
             let (wire, over_wire, direct) = landings(move |request| {
                 let mut met = met.lock().unwrap();

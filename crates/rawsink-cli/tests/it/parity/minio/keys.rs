@@ -5,7 +5,7 @@ use crate::{
     parity::client::between,
 };
 
-/// Gives a landing a key of its own that may do what `policy` allows, and nothing else.
+/// Gives a landing its own key with exactly the rights of `policy`.
 pub(super) fn limited(landing: Landing, policy: &str) -> Landing {
     let keys = ["RAW_SINK_ACCESS_KEY_ID", "RAW_SINK_SECRET_ACCESS_KEY"];
     let mut command = landing.command_of("curl");

@@ -1,4 +1,4 @@
-//! Keys that may read and not write: temporary ones, with a session token.
+//! Read-only temporary keys with a session token.
 
 use super::keys::limited;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     parity::{Client, bucket, payload_of},
 };
 
-/// A key that may read everything and write nothing.
+/// Gives a landing a read-only key.
 fn read_only(landing: Landing) -> Landing {
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
         "Action":["s3:GetObject","s3:ListBucket","s3:ListBucketMultipartUploads"],
@@ -14,7 +14,7 @@ fn read_only(landing: Landing) -> Landing {
     limited(landing, policy)
 }
 
-/// Two landings in one place: one that may do everything, one that may read.
+/// Returns two landings in one place: with all rights, and read-only.
 fn landings() -> (Landing, Landing) {
     let owner = bucket();
     let prefix = owner.var("RAW_SINK_PREFIX").to_owned();
@@ -23,7 +23,7 @@ fn landings() -> (Landing, Landing) {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn a_key_that_may_only_read_reads_and_is_denied_to_write() {
+fn a_read_only_key_can_read_and_cannot_write() {
     let (owner, reader) = landings();
     owner.land(RUN, "{\"n\":1}\n");
     assert_eq!(reader.rawsink(["read", PARTITION, "--latest"]).exits(0).stdout, "{\"n\":1}\n");

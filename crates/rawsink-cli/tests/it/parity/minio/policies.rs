@@ -1,10 +1,11 @@
-//! What each policy below `deploy/policies` lets its key do, and that it gives nothing too much.
+//! The permissions of each policy below `deploy/policies`: sufficient and minimal.
 //!
-//! The table on `docs/deployment.md` is what these calls answered.
+//! The table in `docs/deployment.md` shows the results of these calls.
 
 use std::{fmt::Write, fs, path::Path, thread};
 
-use rawsink::{ErrorKind, clean::Payloads};
+use rawsink::ErrorKind;
+use rawsink_ops::clean::Payloads;
 use serde_json::Value;
 
 use super::keys::limited;
@@ -13,7 +14,7 @@ use crate::{
     parity::{Client, bucket, cleaning::cleaned_later, payload_of, rows, seal_of},
 };
 
-/// The columns of the table. The validator's key is the reader's: what it may more is in the database.
+/// The columns of the table. The validator uses the reader's key: its other rights are in the database.
 const ROLES: [(&str, &str); 4] = [
     ("writer", "writer.json"),
     ("reader, validator", "reader.json"),
@@ -21,10 +22,10 @@ const ROLES: [(&str, &str); 4] = [
     ("cleaner of payloads", "cleaner-payloads.json"),
 ];
 
-/// What somebody with a key may try.
+/// The actions of the table.
 type Deed = (&'static str, fn(&Scene) -> bool);
 
-/// What is tried, each in a scene of its own: true where it was done, false where it was denied. The
+/// Each action runs in its own scene: true if done, false if denied. The
 /// duties of each role come first.
 const DEEDS: [Deed; 22] = [
     ("`write` of one part", |scene| scene.writes("{}\n")),
@@ -56,7 +57,7 @@ const DEEDS: [Deed; 22] = [
     ("change the bucket's own policy", |scene| scene.asks("PUT", "?policy=")),
 ];
 
-/// What of it each role has to do.
+/// The actions that each role needs.
 const DUTIES: [&[Deed]; 4] = {
     let (writer, rest) = DEEDS.split_at(3);
     let (reader, rest) = rest.split_at(2);
@@ -73,7 +74,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Prepares a scene. Without a policy the key is the owner's own.
+    /// Prepares a scene. Without a policy the key is the owner's.
     fn new(policy: Option<&Value>) -> Self {
         let (owner, elsewhere) = (bucket(), bucket());
         owner.land(RUN, "{}\n");
@@ -103,7 +104,7 @@ impl Scene {
         Client::of(&self.elsewhere).path(key)
     }
 
-    /// The path of an upload that the owner has open.
+    /// Returns the path of an open upload of the owner.
     fn upload(&self) -> String {
         let id = self.owner().start_upload(&payload_of("open"));
         format!("{}?uploadId={id}", self.path(&payload_of("open")))
@@ -128,7 +129,7 @@ impl Scene {
         commands.iter().all(|command| self.does(&[command, PARTITION, "--latest"]))
     }
 
-    /// Cleans where the owner left a payload and an upload.
+    /// Cleans a payload and an upload left by the owner.
     fn cleans(&self, payloads: Payloads) -> bool {
         self.upload();
         assert_eq!(self.owner().put(&payload_of("another"), "{\"left\":1}\n"), "200");
@@ -148,7 +149,7 @@ impl Scene {
         self.asks("PUT", &self.path(key))
     }
 
-    /// Sends a request with the key. One that is refused for what is in its body was allowed.
+    /// Sends a request with the key. One refused only because of its body was allowed.
     fn asks(&self, method: &str, path: &str) -> bool {
         match Client::of(&self.key).status(method, path, "{}\n").as_str() {
             "403" => false,
@@ -158,12 +159,12 @@ impl Scene {
     }
 }
 
-/// Tells whether a command was done, and not denied.
+/// Returns whether a command was done and not denied.
 fn allowed(answer: &Answer) -> bool {
     match answer.code {
         Some(0) => true,
         Some(4) => answer.one_error("Denied").is_empty(),
-        // A seal in doubt, since the server was slow, that may not be looked at.
+        // An ambiguous seal of a slow server, which the key must not check.
         Some(75) if answer.one_error("Unknown").contains("403 AccessDenied") => false,
         _ => panic!("{answer:?}"),
     }
@@ -178,14 +179,14 @@ fn policy(file: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// Does every deed with a key of this policy, or the owner's.
+/// Runs every action with a key of this policy, or the owner's.
 fn column(policy: Option<&Value>) -> Vec<bool> {
     DEEDS.iter().map(|(_, deed)| deed(&Scene::new(policy))).collect()
 }
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn each_key_can_do_what_the_table_says_and_nothing_else() {
+fn each_key_has_exactly_the_permissions_in_the_table() {
     let policies = ROLES.map(|(_, file)| policy(file));
     let (owner, roles) = thread::scope(|scope| {
         let owner = scope.spawn(|| column(None));
@@ -206,7 +207,7 @@ fn each_key_can_do_what_the_table_says_and_nothing_else() {
     assert!(page.contains(&table), "docs/deployment.md says something else");
 }
 
-/// Returns the policy without each of its rights, and what that right was.
+/// Returns the policy without one of its rights, for each right.
 fn one_right_less(policy: &Value) -> Vec<(String, Value)> {
     let mut variants = Vec::new();
     for (number, statement) in policy["Statement"].as_array().unwrap().iter().enumerate() {
@@ -218,7 +219,7 @@ fn one_right_less(policy: &Value) -> Vec<(String, Value)> {
                 for (what, gone) in [("Action", action), ("Resource", resource)] {
                     let mut rest = statement.clone();
                     rest[what].as_array_mut().unwrap().retain(|kept| kept != gone);
-                    // The rest of the statement: other actions on all, this action on other resources.
+                    // The rest: other actions on all resources, this action on the other resources.
                     if what == "Resource" {
                         rest["Action"] = Value::Array(vec![action.clone()]);
                     }
@@ -235,7 +236,7 @@ fn one_right_less(policy: &Value) -> Vec<(String, Value)> {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn no_policy_gives_a_right_that_its_role_can_do_without() {
+fn no_policy_grants_an_unneeded_permission() {
     thread::scope(|scope| {
         for ((role, file), duties) in ROLES.iter().zip(DUTIES) {
             for (right, less) in one_right_less(&policy(file)) {

@@ -1,4 +1,4 @@
-//! Who is asked by way of a proxy: `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
+//! Requests through a proxy: `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`.
 
 use super::{
     server::Server,
@@ -9,7 +9,7 @@ use crate::{
     parity::{assert_sealed, bucket},
 };
 
-/// Lands a run over a wire and one beside it; returns what the wire saw of both.
+/// Lands a run over a wire and one without it; returns the wire's requests for each.
 fn seen(landing: Landing) -> (usize, usize, Wire) {
     let wire = Wire::to(landing.var("RAW_SINK_ENDPOINT_URL"), |_| Fate::Passed);
     let landing = wire.between(landing);
@@ -24,15 +24,15 @@ fn seen(landing: Landing) -> (usize, usize, Wire) {
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn requests_go_by_the_proxy_that_is_set_and_not_to_hosts_that_are_excepted() {
+fn requests_use_the_proxy_except_for_excluded_hosts() {
     let (by_proxy, beside, wire) = seen(bucket());
-    // More where the server is slow, and is looked at again.
+    // More if the server is slow and requests are retried.
     assert!(by_proxy >= 5 && beside == 0, "{wire:?}");
 }
 
 #[test]
 #[ignore = "parity: needs an object storage server"]
-fn tls_goes_through_the_proxy_unread() {
+fn tls_passes_through_the_proxy_unread() {
     let server = Server::with_private_authority();
     let (by_proxy, beside, wire) = seen(server.bucket());
     assert!(by_proxy > 0 && beside == 0, "{wire:?}");

@@ -1,4 +1,4 @@
-//! A MinIO of a test's own, with a certificate from a private authority.
+//! A MinIO for one test, with a certificate from a private authority.
 
 use std::{
     fs::{self, File},
@@ -15,7 +15,7 @@ use crate::{
     running::until,
 };
 
-/// Makes a certificate authority: `ca.pem` and its key in a directory of their own.
+/// Creates a certificate authority: `ca.pem` and its key in a new directory.
 pub(super) fn authority() -> TempDir {
     let dir = TempDir::new().unwrap();
     openssl(
@@ -43,7 +43,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts a server whose certificate is signed by an authority that nobody knows.
+    /// Starts a server with a certificate of an unknown authority.
     pub(super) fn with_private_authority() -> Self {
         let dir = authority();
         fs::create_dir(dir.path().join("certs")).unwrap();
@@ -64,7 +64,7 @@ impl Server {
         &self.endpoint
     }
 
-    /// A landing in the server's bucket, which trusts its authority.
+    /// Returns a landing in the server's bucket that trusts its authority.
     pub(super) fn bucket(&self) -> Landing {
         let landing = bucket().with("RAW_SINK_ENDPOINT_URL", &self.endpoint);
         landing.with("RAW_SINK_CA_FILE", self.ca_file().to_str().unwrap())
@@ -86,7 +86,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

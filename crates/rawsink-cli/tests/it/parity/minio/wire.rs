@@ -1,7 +1,7 @@
-//! A proxy on loopback, as `HTTP_PROXY` and `HTTPS_PROXY` name one, that sees every request, and
-//! holds or cuts some.
+//! A proxy on loopback for `HTTP_PROXY` and `HTTPS_PROXY` that records every request, and
+//! holds or interrupts some.
 //!
-//! It connects to the server whatever name is asked for: names below `localhost` need no resolver.
+//! It connects to the server for any host name: names below `localhost` need no resolver.
 
 use std::{
     fmt,
@@ -22,21 +22,21 @@ pub(super) struct Request {
     pub(super) method: String,
     /// Path and query; of CONNECT the host and port.
     pub(super) target: String,
-    /// The lines behind the first, each with its end.
+    /// The lines after the first, with line ends.
     headers: String,
 }
 
-/// What becomes of a request.
+/// The fate of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Passed,
     /// It does not arrive, and its connection stays open.
     Held,
-    /// It arrives, and no answer comes back.
+    /// It arrives, and no reply is returned.
     AnswerHeld,
     /// Half of its body arrives, then the connection ends.
     Cut,
-    /// It arrives, and the connection ends in place of an answer.
+    /// It arrives, and the connection ends instead of a reply.
     AnswerCut,
 }
 
@@ -51,12 +51,12 @@ struct Shared {
     server: SocketAddr,
     decide: Box<Decide>,
     seen: Mutex<Vec<Request>>,
-    /// Whether a request, or its answer, is held.
+    /// Whether a request or its reply is held.
     holds: AtomicBool,
 }
 
 impl Wire {
-    /// Starts a proxy to the server of an endpoint; a function decides what becomes of a request.
+    /// Starts a proxy to the server of an endpoint; a function decides the fate of a request.
     pub(super) fn to(
         endpoint: &str,
         decide: impl Fn(&Request) -> Fate + Send + Sync + 'static,
@@ -70,14 +70,14 @@ impl Wire {
         thread::spawn(move || {
             for client in listener.incoming() {
                 let connection = serving.clone();
-                // Whatever ends a connection, its client sees it.
+                // The client notices the end of a connection.
                 thread::spawn(move || connection.serve(&client?));
             }
         });
         Self { address, shared }
     }
 
-    /// Lets every request of a landing go this way.
+    /// Routes every request of a landing through this proxy.
     pub(super) fn between(&self, landing: Landing) -> Landing {
         let url = format!("http://{}", self.address);
         landing.with("HTTP_PROXY", &url).with("HTTPS_PROXY", url).with("NO_PROXY", "")
@@ -87,7 +87,7 @@ impl Wire {
         self.shared.seen.lock().unwrap().clone()
     }
 
-    /// Waits until a request, or its answer, is held.
+    /// Waits until a request or its reply is held.
     pub(super) fn until_held(&self) {
         until("a request is held", || self.shared.holds.load(Ordering::SeqCst));
     }
@@ -102,7 +102,7 @@ impl Shared {
         let (shared, from, to, of) = answering;
         thread::spawn(move || shared.answer(&from, &to, &of));
         let ended = self.pass_on(&mut requests, &server, &fate);
-        // Both ends see the end.
+        // Both sides notice the end.
         let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
         ended
     }
@@ -123,7 +123,7 @@ impl Shared {
             }
             if decided == Fate::Held {
                 self.holds.store(true, Ordering::SeqCst);
-                // Until the client goes away.
+                // Until the client disconnects.
                 return io::copy(requests, &mut io::sink()).map(drop);
             }
             let (length, first) =
@@ -137,7 +137,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Passes answers on, or not, as the request that they belong to has it.
+    /// Forwards replies or not, according to the fate of their request.
     fn answer(
         &self,
         mut from: &TcpStream,
@@ -170,13 +170,13 @@ impl Request {
         headers.truncate(headers.len() - 2);
         let mut words = first.split(' ');
         let (method, target) = (words.next().unwrap(), words.next().unwrap());
-        // A proxy is asked for `http://host:port/path`, a server for `/path`.
+        // A proxy receives `http://host:port/path`, a server `/path`.
         let path = target.split_once("://").map(|(_, rest)| &rest[rest.find('/').unwrap()..]);
         let (method, target) = (method.to_owned(), path.unwrap_or(target).to_owned());
         Ok(Some(Self { method, target, headers }))
     }
 
-    /// Returns the value of a header; empty where there is none.
+    /// Returns the value of a header; empty if missing.
     pub(super) fn header(&self, name: &str) -> &str {
         let pairs = self.headers.lines().filter_map(|line| line.split_once(": "));
         pairs
@@ -193,12 +193,12 @@ impl Request {
         }
     }
 
-    /// Tells whether this is the sending of a seal.
+    /// Returns whether this uploads a seal.
     pub(super) fn is_seal(&self) -> bool {
         self.method == "PUT" && self.target.split('?').next().unwrap().ends_with("/metadata.json")
     }
 
-    /// Tells whether this is the sending of a part.
+    /// Returns whether this uploads a part.
     pub(super) fn is_part(&self) -> bool {
         self.method == "PUT" && self.target.contains("partNumber=")
     }

@@ -1,12 +1,12 @@
-//! The process dies at a step, before or after it, and cleans nothing up.
+//! The process dies before or after a step and does not clean up.
 
 use super::*;
 
-/// Lets an attempt die at an event and returns whether the run is sealed then.
+/// Kills an attempt at an event and returns whether the run is sealed.
 async fn crash(before: Before, event: usize, seen: (Step, Moment)) -> bool {
     let context = format!("{before:?}, dead at {event} {seen:?}");
     let world = World::new(before);
-    let script = Script::new(Some(Fault { event, errno: Errno::IO, dies: true }));
+    let script = Script::new(Some(StepFault { event, errno: Errno::IO, dies: true }));
     let outcome = write(&world.probed(script.clone()), 1).await;
     assert_eq!(script.events().last(), Some(&seen), "{context}");
     let there = world.fresh().look(&run()).await.unwrap();
@@ -28,7 +28,7 @@ async fn crash(before: Before, event: usize, seen: (Step, Moment)) -> bool {
 }
 
 #[tokio::test]
-async fn g01_g02_g09_a_crash_at_any_step_leaves_a_whole_sealed_run_or_one_to_write_again() {
+async fn g01_g02_g09_a_crash_at_any_step_leaves_a_complete_sealed_run_or_a_run_to_write_again() {
     for before in [Before::Nothing, Before::DeadAttempt] {
         let events = undisturbed(before).await;
         let linked = (Step::LinkSeal, Moment::After);
@@ -45,12 +45,12 @@ async fn g01_g02_g09_a_crash_at_any_step_leaves_a_whole_sealed_run_or_one_to_wri
 }
 
 #[tokio::test]
-async fn g09_a_run_is_written_again_after_crash_upon_crash() {
+async fn g09_a_run_can_be_written_after_repeated_crashes() {
     let world = World::new(Before::Nothing);
     let events = undisturbed(Before::Nothing).await;
     let seal = events.iter().position(|(step, _)| *step == Step::LinkSeal).unwrap();
     for event in 0..=seal {
-        let script = Script::new(Some(Fault { event, errno: Errno::IO, dies: true }));
+        let script = Script::new(Some(StepFault { event, errno: Errno::IO, dies: true }));
         write(&world.probed(script), 7).await.unwrap_err();
     }
     write(&world.fresh(), 8).await.unwrap();

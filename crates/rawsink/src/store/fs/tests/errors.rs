@@ -1,4 +1,4 @@
-//! The system refuses a step, before or after it did its work.
+//! The system returns an error before or after a step.
 
 use super::*;
 
@@ -10,25 +10,25 @@ const ERRNOS: [(Errno, ErrorKind); 5] = [
     (Errno::ROFS, ErrorKind::Denied),
 ];
 
-/// What the writer is to be told; `None` for sealed.
+/// Returns the expected error kind of the writer; `None` for sealed.
 fn expected(
     (step, moment): (Step, Moment),
     is_top: bool,
     (errno, kind): (Errno, ErrorKind),
 ) -> Option<ErrorKind> {
     match step {
-        // The seal stands and is durable.
+        // The seal exists and is durable.
         Step::UnlinkSealStaging => None,
-        // The whole file system is synced where the root's parent, or what is above it, is closed.
+        // Without permission for the root's parent, or for one above it, the file system is synced.
         Step::SyncAncestor if is_top && errno == Errno::ACCESS => None,
-        Step::SyncAbove if errno == Errno::ACCESS => None,
+        Step::SyncAboveRoot if errno == Errno::ACCESS => None,
         Step::SyncSealedDirectory => Some(ErrorKind::Unknown),
         Step::LinkSeal if errno == Errno::IO || moment == Moment::After => Some(ErrorKind::Unknown),
         _ => Some(kind),
     }
 }
 
-/// The steps before the lock is held, where nothing can be taken back.
+/// Returns whether a step comes before the lock is held, so that nothing can be rolled back.
 fn is_outside_the_lock(step: Step) -> bool {
     matches!(
         step,
@@ -36,7 +36,7 @@ fn is_outside_the_lock(step: Step) -> bool {
     )
 }
 
-/// Asserts that an attempt which was not sealed left nothing of its own (G08).
+/// Asserts that an unsealed attempt left no files (G08).
 async fn assert_nothing_left(world: &World, before: Before, step: Step, context: &str) {
     assert_eq!(world.content(Object::Seal).await, None, "{context}");
     let payload = world.content(Object::Payload).await;
@@ -60,14 +60,14 @@ async fn refuse(
     errno: Errno,
 ) -> (World, Result<WriterToken>) {
     let world = World::new(before);
-    let script = Script::new(Some(Fault { event, errno, dies: false }));
+    let script = Script::new(Some(StepFault { event, errno, dies: false }));
     let outcome = write(&world.probed(script.clone()), 1).await;
     assert_eq!(script.events().get(event), Some(&seen));
     (world, outcome)
 }
 
 #[tokio::test]
-async fn g06_g08_an_error_at_any_step_tells_whether_the_seal_may_be_there() {
+async fn g06_g08_an_error_at_any_step_shows_whether_the_seal_may_exist() {
     let (mut tried, mut unknown, mut sealed) = (0, 0, 0);
     for before in [Before::Nothing, Before::DeadAttempt] {
         let events = undisturbed(before).await;
@@ -76,10 +76,10 @@ async fn g06_g08_an_error_at_any_step_tells_whether_the_seal_may_be_there() {
             for errno in ERRNOS {
                 let context = format!("{before:?}, {} at {event} {seen:?}", errno.0);
                 let (world, outcome) = refuse(before, event, seen, errno.0).await;
-                let told = outcome.as_ref().err().map(crate::Error::kind);
+                let kind = outcome.as_ref().err().map(crate::Error::kind);
                 let is_top = event + 1 >= top && event <= top;
-                assert_eq!(told, expected(seen, is_top, errno), "{context}");
-                match told {
+                assert_eq!(kind, expected(seen, is_top, errno), "{context}");
+                match kind {
                     None => world.assert_sealed_by(1, &context).await,
                     Some(ErrorKind::Unknown) => {
                         let writer = outcome.unwrap_err().writer().map(str::to_owned);
@@ -89,17 +89,17 @@ async fn g06_g08_an_error_at_any_step_tells_whether_the_seal_may_be_there() {
                     Some(_) => assert_nothing_left(&world, before, seen.0, &context).await,
                 }
                 tried += 1;
-                unknown += u32::from(told == Some(ErrorKind::Unknown));
-                sealed += u32::from(told.is_none());
+                unknown += u32::from(kind == Some(ErrorKind::Unknown));
+                sealed += u32::from(kind.is_none());
             }
         }
     }
     assert!(tried > 500 && unknown > 20 && sealed > 20);
-    println!("{tried} errors: {unknown} Unknown, {sealed} sealed all the same");
+    println!("{tried} errors: {unknown} Unknown, {sealed} sealed in spite of it");
 }
 
-/// Lets the first event of `step` at `moment` fail and returns what the writer is told.
-async fn told(step: Step, moment: Moment, errno: Errno) -> (World, Option<ErrorKind>) {
+/// Makes the first event of `step` at `moment` fail and returns the writer's error kind.
+async fn write_with_fault(step: Step, moment: Moment, errno: Errno) -> (World, Option<ErrorKind>) {
     let seen = (step, moment);
     let events = undisturbed(Before::DeadAttempt).await;
     let event = events.iter().position(|event| *event == seen).unwrap();
@@ -111,11 +111,13 @@ async fn told(step: Step, moment: Moment, errno: Errno) -> (World, Option<ErrorK
 async fn file_systems_that_lack_links_or_locks_are_unsupported() {
     let unsupported = Some(ErrorKind::Unsupported);
     for errno in [Errno::BADF, Errno::NOLCK, Errno::OPNOTSUPP] {
-        assert_eq!(told(Step::Lock, Moment::Before, errno).await.1, unsupported, "{errno}");
+        let (_, kind) = write_with_fault(Step::Lock, Moment::Before, errno).await;
+        assert_eq!(kind, unsupported, "{errno}");
     }
     for errno in [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::XDEV, Errno::MLINK] {
         for step in [Step::LinkPayload, Step::LinkSeal] {
-            assert_eq!(told(step, Moment::Before, errno).await.1, unsupported, "{errno} {step:?}");
+            let (_, kind) = write_with_fault(step, Moment::Before, errno).await;
+            assert_eq!(kind, unsupported, "{errno} {step:?}");
         }
     }
 }
@@ -123,17 +125,17 @@ async fn file_systems_that_lack_links_or_locks_are_unsupported() {
 #[tokio::test]
 async fn full_disks_and_limits_are_unavailable() {
     for errno in [Errno::FBIG, Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
-        let told = told(Step::Append, Moment::Before, errno).await.1;
-        assert_eq!(told, Some(ErrorKind::Unavailable), "{errno}");
+        let (_, kind) = write_with_fault(Step::Append, Moment::Before, errno).await;
+        assert_eq!(kind, Some(ErrorKind::Unavailable), "{errno}");
     }
 }
 
 #[tokio::test]
-async fn g06_an_error_that_leaves_open_whether_the_seal_was_linked_is_unknown() {
+async fn g06_an_error_after_which_the_seal_may_be_linked_is_unknown() {
     for errno in [Errno::IO, Errno::TIMEDOUT, Errno::STALE, Errno::INTR, Errno::NOMEM] {
         for moment in [Moment::Before, Moment::After] {
-            let (world, told) = told(Step::LinkSeal, moment, errno).await;
-            assert_eq!(told, Some(ErrorKind::Unknown), "{errno} {moment:?}");
+            let (world, kind) = write_with_fault(Step::LinkSeal, moment, errno).await;
+            assert_eq!(kind, Some(ErrorKind::Unknown), "{errno} {moment:?}");
             let sealed = world.content(Object::Seal).await.is_some();
             assert_eq!(sealed, moment == Moment::After);
             assert_eq!(world.content(Object::Payload).await, Some(payload_of(1)));
@@ -142,10 +144,10 @@ async fn g06_an_error_that_leaves_open_whether_the_seal_was_linked_is_unknown() 
 }
 
 #[tokio::test]
-async fn g07_a_link_that_meets_itself_went_well() {
+async fn g07_a_link_that_finds_its_own_file_succeeds() {
     for step in [Step::LinkPayload, Step::LinkSeal] {
-        let (world, told) = told(step, Moment::After, Errno::EXIST).await;
-        assert_eq!(told, None, "{step:?}");
+        let (world, kind) = write_with_fault(step, Moment::After, Errno::EXIST).await;
+        assert_eq!(kind, None, "{step:?}");
         world.assert_sealed_by(1, "a link whose first answer was lost").await;
     }
 }

@@ -1,16 +1,16 @@
-//! The steps of whole attempts, and what is never repeated.
+//! The order of the steps, and the steps that are never repeated.
 
 use super::*;
 
-/// How many directories are above the run's own, the root and its parent included.
+/// Number of directories above the run's, including the root and its parent.
 const ANCESTORS: usize = 4 + 1 + 1;
 
 fn is_sync(step: Step) -> bool {
     use Step::{
-        SyncAbove, SyncAncestor, SyncPayload, SyncRunDirectory, SyncSeal, SyncSealedDirectory,
+        SyncAboveRoot, SyncAncestor, SyncPayload, SyncRunDirectory, SyncSeal, SyncSealedDirectory,
     };
     let files = matches!(step, SyncPayload | SyncSeal);
-    files || matches!(step, SyncRunDirectory | SyncSealedDirectory | SyncAncestor | SyncAbove)
+    files || matches!(step, SyncRunDirectory | SyncSealedDirectory | SyncAncestor | SyncAboveRoot)
 }
 
 #[tokio::test]
@@ -44,64 +44,64 @@ async fn g02_the_payload_and_all_directories_are_synced_before_the_seal_appears(
         Step::SyncSealedDirectory,
         Step::UnlinkSealStaging,
     ];
-    let above = vec![Step::SyncAbove; world.above()];
+    let above = vec![Step::SyncAboveRoot; world.above()];
     let expected = [&start[..], &payload, &[Step::SyncAncestor; ANCESTORS], &above, &seal].concat();
     assert_eq!(script.steps(), expected);
 }
 
 #[tokio::test]
-async fn g02_directories_are_synced_whoever_made_them() {
+async fn g02_existing_directories_are_synced_too() {
     let (world, script) = (World::new(Before::DeadAttempt), Script::new(None));
     write(&world.probed(script.clone()), 1).await.unwrap();
     assert_eq!(script.count(Step::SyncAncestor), ANCESTORS);
-    assert_eq!(script.count(Step::SyncAbove), world.above());
+    assert_eq!(script.count(Step::SyncAboveRoot), world.above());
 }
 
 #[tokio::test]
-async fn g02_what_is_above_a_root_that_another_is_just_making_is_synced_before_the_seal_appears() {
+async fn g02_directories_above_a_root_of_another_process_are_synced_before_the_seal_appears() {
     let world = World::new(Before::Nothing);
-    let first = world.fresh().start(&run().join("first"), attempt(1)).await.unwrap();
+    let first = world.fresh().start(&run().join("first"), options(1)).await.unwrap();
     let script = Script::new(None);
     let second = world.probed(script.clone());
     write(&second, 2).await.unwrap();
     let steps = script.steps();
     let sealed = steps.iter().position(|step| *step == Step::LinkSeal).unwrap();
-    let before = steps[..sealed].iter().filter(|step| **step == Step::SyncAbove).count();
+    let before = steps[..sealed].iter().filter(|step| **step == Step::SyncAboveRoot).count();
     assert_eq!(before, world.above());
     drop(first);
 
     write_run(&second.clone(), &run().join("second"), 3).await.unwrap();
     second.sync(&run()).await.unwrap();
-    assert_eq!(script.count(Step::SyncAbove), before, "once by each store");
+    assert_eq!(script.count(Step::SyncAboveRoot), before, "once by each store");
 }
 
 #[tokio::test]
-async fn g02_what_is_above_a_root_is_synced_by_whoever_only_syncs_a_run() {
+async fn g02_syncing_a_run_syncs_the_directories_above_the_root() {
     let world = World::new(Before::Nothing);
     write(&world.fresh(), 1).await.unwrap();
     let script = Script::new(None);
     let store = world.probed(script.clone());
     store.sync(&run().join("absent")).await.unwrap();
     store.sync(&run()).await.unwrap();
-    assert_eq!(script.count(Step::SyncAbove), world.above());
+    assert_eq!(script.count(Step::SyncAboveRoot), world.above());
     write_run(&store, &run().join("another"), 2).await.unwrap();
-    assert_eq!(script.count(Step::SyncAbove), world.above(), "once by each store");
+    assert_eq!(script.count(Step::SyncAboveRoot), world.above(), "once by each store");
 }
 
 #[tokio::test]
-async fn g02_what_is_above_the_root_is_synced_by_the_next_attempt_where_it_failed_or_is_new() {
+async fn g02_directories_above_the_root_are_synced_again_after_a_failed_sync_or_a_deleted_root() {
     let world = World::new(Before::Nothing);
     let events = undisturbed(Before::Nothing).await;
-    let event = events.iter().rposition(|(step, _)| *step == Step::SyncAbove).unwrap();
-    let script = Script::new(Some(Fault { event, errno: Errno::IO, dies: false }));
+    let event = events.iter().rposition(|(step, _)| *step == Step::SyncAboveRoot).unwrap();
+    let script = Script::new(Some(StepFault { event, errno: Errno::IO, dies: false }));
     let store = world.probed(script.clone());
     write(&store, 1).await.unwrap_err();
     write(&store, 2).await.unwrap();
-    assert_eq!(script.count(Step::SyncAbove), 2 * world.above());
+    assert_eq!(script.count(Step::SyncAboveRoot), 2 * world.above());
 
     std::fs::remove_dir_all(world.root()).unwrap();
     write(&store, 3).await.unwrap();
-    assert_eq!(script.count(Step::SyncAbove), 3 * world.above());
+    assert_eq!(script.count(Step::SyncAboveRoot), 3 * world.above());
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_failed_sync_is_never_repeated_and_ends_the_attempt() {
         if !is_sync(step) {
             continue;
         }
-        let script = Script::new(Some(Fault { event, errno: Errno::IO, dies: false }));
+        let script = Script::new(Some(StepFault { event, errno: Errno::IO, dies: false }));
         let world = World::new(Before::Nothing);
         write(&world.probed(script.clone()), 1).await.unwrap_err();
         assert_eq!(script.events().len(), event + 1, "nothing follows {step:?} {moment:?}");
@@ -127,11 +127,11 @@ async fn syncing_a_run_syncs_its_files_before_its_directories() {
     let script = Script::new(None);
     world.probed(script.clone()).sync(&run()).await.unwrap();
     let run = [Step::SyncPayload, Step::SyncSeal, Step::SyncRunDirectory];
-    let above = vec![Step::SyncAbove; world.above()];
+    let above = vec![Step::SyncAboveRoot; world.above()];
     assert_eq!(script.steps(), [&run[..], &[Step::SyncAncestor; ANCESTORS], &above].concat());
 
     for event in 0..script.events().len() {
-        let script = Script::new(Some(Fault { event, errno: Errno::IO, dies: false }));
+        let script = Script::new(Some(StepFault { event, errno: Errno::IO, dies: false }));
         let refused = world.probed(script.clone()).sync(&super::run()).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unavailable);
         assert_eq!(script.events().len(), event + 1);

@@ -1,10 +1,10 @@
-//! Others act between the steps of an attempt.
+//! Other processes act between the steps of an attempt.
 
 use std::{fs, path::Path, sync::mpsc, time::Duration};
 
 use super::*;
 
-/// Does something at one event, the first time that it comes.
+/// Acts at the first occurrence of an event.
 struct Once<F> {
     at: (Step, Moment),
     act: F,
@@ -32,7 +32,7 @@ impl<F: Fn() -> Result<(), Errno> + Send + Sync> Hook for Once<F> {
 }
 
 #[tokio::test]
-async fn g09_a_directory_that_vanishes_before_the_lock_is_held_is_made_again() {
+async fn g09_a_directory_deleted_before_the_lock_is_held_is_created_again() {
     for (step, moment) in [
         (Step::OpenDirectory, Moment::Before),
         (Step::Lock, Moment::Before),
@@ -51,10 +51,10 @@ async fn g09_a_directory_that_vanishes_before_the_lock_is_held_is_made_again() {
 }
 
 #[tokio::test]
-async fn g09_a_directory_that_another_made_and_removed_meanwhile_is_made_again() {
+async fn g09_a_directory_created_and_deleted_by_another_process_is_created_again() {
     let world = World::new(Before::Nothing);
     let dir = world.dir();
-    // A link to nowhere: there for whoever makes a directory, and gone for whoever looks for one.
+    // A dangling link: creating a directory finds it, opening a directory does not.
     fs::create_dir_all(dir.parent().unwrap()).unwrap();
     std::os::unix::fs::symlink("nowhere", &dir).unwrap();
     let hook = Once::new(Step::MakeDirectories, Moment::After, move || {
@@ -62,14 +62,14 @@ async fn g09_a_directory_that_another_made_and_removed_meanwhile_is_made_again()
         Ok(())
     });
     write(&world.probed(hook), 1).await.unwrap();
-    world.assert_sealed_by(1, "made again").await;
+    world.assert_sealed_by(1, "created again").await;
 }
 
 #[tokio::test]
-async fn g04_a_directory_that_was_replaced_before_the_lock_is_held_is_locked_again() {
+async fn g04_a_directory_replaced_before_the_lock_is_held_is_locked_again() {
     let world = World::new(Before::Nothing);
     let dir = world.dir();
-    // The new directory is made while the old one is open, so that it has another inode.
+    // The new directory is created while the old one is open, so it has another inode.
     let hook = Once::new(Step::Lock, Moment::After, move || {
         fs::remove_dir(&dir).unwrap();
         fs::create_dir(&dir).unwrap();
@@ -96,7 +96,7 @@ impl Hook for Both {
 }
 
 #[tokio::test]
-async fn a_directory_that_always_vanishes_is_unavailable() {
+async fn a_directory_that_is_always_deleted_is_unavailable() {
     struct Vanish;
     impl Hook for Vanish {
         fn at(&self, step: Step, _: Moment) -> Result<(), Errno> {
@@ -127,18 +127,18 @@ async fn g04_an_object_that_appears_before_the_link_keeps_its_bytes() {
         assert_eq!(refused.kind(), kind, "{refused}");
         assert_eq!(world.content(object).await.as_deref(), Some("another's"));
         let staged = |name: &String| name.starts_with('.');
-        assert!(!world.names().unwrap().iter().any(staged), "its own staging files are gone");
+        assert!(!world.names().unwrap().iter().any(staged), "its own staging files are deleted");
     }
 }
 
-/// Blocks an attempt inside a step until the test lets it go on.
+/// Blocks an attempt inside a step until the test resumes it.
 fn blocked_at(step: Step) -> (Arc<dyn Hook>, mpsc::Sender<()>) {
-    let (go_on, wait) = mpsc::channel();
+    let (resume, wait) = mpsc::channel();
     let wait = Mutex::new(wait);
     let hook = Once::new(step, Moment::Before, move || {
         wait.lock().unwrap().recv_timeout(Duration::from_secs(10)).map_err(|_| Errno::TIMEDOUT)
     });
-    (hook, go_on)
+    (hook, resume)
 }
 
 async fn vanished(dir: &Path) -> bool {
@@ -152,33 +152,33 @@ async fn vanished(dir: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn g04_g08_a_step_that_nobody_waits_for_ends_under_the_lock_and_is_taken_back() {
+async fn g04_g08_a_step_of_a_dropped_upload_ends_under_the_lock_and_is_rolled_back() {
     let world = World::new(Before::Nothing);
-    let (hook, go_on) = blocked_at(Step::Append);
-    let mut upload = world.probed(hook).start(&run(), attempt(1)).await.unwrap();
+    let (hook, resume) = blocked_at(Step::Append);
+    let mut upload = world.probed(hook).start(&run(), options(1)).await.unwrap();
     upload.append(Bytes::from_static(b"a part")).await.unwrap();
     drop(upload);
     let refused = write(&world.fresh(), 2).await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Conflict, "the lock is held as long as the step runs");
-    go_on.send(()).unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Conflict, "the lock is held while the step runs");
+    resume.send(()).unwrap();
     assert!(vanished(&world.dir()).await);
     write(&world.fresh(), 3).await.unwrap();
     world.assert_sealed_by(3, "after the step has ended").await;
 }
 
 #[tokio::test]
-async fn a_seal_whose_future_was_dropped_is_finished_in_the_background() {
+async fn a_seal_whose_future_was_dropped_finishes_in_the_background() {
     let world = World::new(Before::Nothing);
-    let (hook, go_on) = blocked_at(Step::LinkSeal);
-    let mut upload = world.probed(hook).start(&run(), attempt(1)).await.unwrap();
+    let (hook, resume) = blocked_at(Step::LinkSeal);
+    let mut upload = world.probed(hook).start(&run(), options(1)).await.unwrap();
     upload.complete(Bytes::from(payload_of(1))).await.unwrap();
     let document = |token: &WriterToken| Bytes::from(format!("sealed by {token}"));
     let sealing = upload.seal(&document);
     assert!(tokio::time::timeout(Duration::from_millis(5), sealing).await.is_err());
     assert_eq!(world.content(Object::Seal).await, None);
-    go_on.send(()).unwrap();
+    resume.send(()).unwrap();
     while world.content(Object::Seal).await.is_none() {
         tokio::task::yield_now().await;
     }
-    world.assert_sealed_by(1, "sealed by nobody who waits").await;
+    world.assert_sealed_by(1, "sealed in the background").await;
 }

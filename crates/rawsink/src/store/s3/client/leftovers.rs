@@ -1,13 +1,13 @@
-//! The requests that find and remove what attempts left: uploads page by page, parts, DELETE.
+//! The requests that find and delete leftovers: uploads page by page, parts, DELETE.
 
 use super::{Client, length, timestamp_exact, unexpected};
 use crate::store::s3::requests::{OpenUpload, Reply, UploadMarker, UploadPage, UploadParts};
 
 impl Client {
-    /// Lists open uploads below a prefix, behind a marker.
+    /// Lists open uploads below a prefix, after a marker.
     ///
-    /// Asks for no encoding of keys: Ceph encodes them then and does not say so. Names hold nothing
-    /// that XML cannot.
+    /// Does not request encoded keys: Ceph then encodes them without reporting it. All names are
+    /// legal in XML.
     pub(super) async fn uploads_page(
         &self,
         prefix: &str,
@@ -33,12 +33,12 @@ impl Client {
         let key = page.next_key_marker.filter(|key| !key.is_empty());
         let next = key.map(|key| UploadMarker { key, id: page.next_upload_id_marker });
         if next.is_none() || next.as_ref() == after {
-            return Err(unexpected("that there are more uploads, and not where"));
+            return Err(unexpected("a truncated list of uploads without a marker"));
         }
         Ok(UploadPage { uploads, next })
     }
 
-    /// Adds up the parts of an upload.
+    /// Returns the total length and the newest time of an upload's parts.
     pub(super) async fn parts_of(&self, key: &str, upload: &str) -> Reply<UploadParts> {
         let (mut found, mut after) = (UploadParts::default(), None::<String>);
         loop {
@@ -58,13 +58,13 @@ impl Client {
             }
             let next = page.next_part_number_marker;
             if next.is_none() || next == after {
-                return Err(unexpected("that there are more parts, and not where"));
+                return Err(unexpected("a truncated list of parts without a marker"));
             }
             after = next;
         }
     }
 
-    /// Deletes an object, `If-Match` where a tag is given; some servers ignore that.
+    /// Deletes an object, with `If-Match` if a tag is given. Some servers ignore the condition.
     pub(super) async fn delete_object(&self, key: &str, etag: Option<&str>) -> Reply<()> {
         let request = || {
             let request = self.sdk.delete_object().bucket(&self.bucket).key(key);

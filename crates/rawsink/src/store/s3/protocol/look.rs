@@ -1,8 +1,10 @@
-//! What is there, as HEAD and the upload listing show it.
+//! Checks of the existing objects with HEAD, and of open uploads.
+//!
+//! [HeadObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html)
 
 use jiff::Timestamp;
 
-use super::Attempt;
+use super::S3Attempt;
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
@@ -11,17 +13,17 @@ use crate::{
     },
 };
 
-/// A payload without a seal that is to be replaced, known by what a look shows.
+/// A payload without a seal that the attempt replaces, as HEAD shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Leftover {
+pub(super) struct Replaced {
     etag: String,
     modified: Timestamp,
     bytes: u64,
-    /// Whether this attempt made it, so that no slower writer can be behind it.
+    /// Whether this attempt wrote it. Then it has no slower writer.
     pub(super) own: bool,
 }
 
-impl Leftover {
+impl Replaced {
     pub(super) fn of(head: &Head, own: bool) -> Self {
         Self { etag: head.etag.clone(), modified: head.modified, bytes: head.bytes, own }
     }
@@ -31,26 +33,26 @@ impl Leftover {
     }
 }
 
-/// What a look at the payload shows.
+/// The payload as HEAD shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Seen {
     Absent,
-    /// My token and my size.
+    /// It has my token and my size.
     Mine(Head),
-    /// What this attempt replaces.
+    /// The payload that this attempt replaces.
     Leftover,
     Another(Head),
 }
 
-impl Attempt {
-    /// HEAD of the payload, then of the seal: another's seal ends the attempt.
+impl S3Attempt {
+    /// Checks the payload, then the seal. Fails if a seal exists.
     pub(super) async fn look(&self) -> Result<Seen> {
         let seen = self.look_at_payload().await?;
         self.refuse_sealed().await?;
         Ok(seen)
     }
 
-    /// HEAD of the seal.
+    /// Fails if a seal exists.
     pub(super) async fn refuse_sealed(&self) -> Result<()> {
         let seal = self.answer(|requests| requests.head(&self.seal_key)).await?.value;
         if seal.is_some() { Err(store::already_sealed()) } else { Ok(()) }
@@ -65,16 +67,16 @@ impl Attempt {
             return Ok(Seen::Mine(head));
         }
         if head.writer.is_none() && self.tag.as_ref() == Some(&head.etag) {
-            let message = "the server drops user metadata, by which a writer knows its own payload";
+            let message = "the server drops user metadata, which identifies a writer's payload";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let left = self.leftover.as_ref().is_some_and(|leftover| leftover.is(&head));
+        let left = self.replaced.as_ref().is_some_and(|replaced| replaced.is(&head));
         Ok(if left { Seen::Leftover } else { Seen::Another(head) })
     }
 
-    /// Tells whether somebody else has an upload open.
-    pub(super) fn is_company(&self, listed: &[OpenUpload]) -> bool {
+    /// Returns whether another writer has an upload open.
+    pub(super) fn has_rival_upload(&self, listed: &[OpenUpload]) -> bool {
         let mut others = listed.iter().filter(|upload| Some(&upload.id) != self.upload.as_ref());
-        others.any(|upload| !self.ended.contains(&upload.id))
+        others.any(|upload| !self.aborted.contains(&upload.id))
     }
 }

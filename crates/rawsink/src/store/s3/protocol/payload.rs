@@ -1,32 +1,36 @@
-//! Step 4: the payload appears whole, by one PUT or by Complete.
+//! Step 4: create the complete payload, by one PUT or by Complete.
+//!
+//! [PutObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html),
+//! [UploadPart](https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html),
+//! [CompleteMultipartUpload](https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html)
 
 use bytes::Bytes;
 
-use super::{Attempt, Leftover, Seen, Stage, superseded};
+use super::{Phase, Replaced, S3Attempt, Seen, superseded};
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
         LeftoverPolicy,
-        s3::{fault::Fault, requests::Condition, retry},
+        s3::{fault::S3Fault, requests::Condition, retry::Sending},
     },
 };
 
-/// A part that the server has: its number, and the tag that was answered.
+/// A part on the server: its number and its tag.
 pub(in crate::store::s3) type Part = (i32, String);
 
-/// What an answer to the payload request means.
+/// The consequence of an answer to the payload request.
 enum Next {
     Done,
     SendAgain,
 }
 
-impl Attempt {
+impl S3Attempt {
     /// Sends one part.
     ///
     /// # Errors
-    /// `Conflict` where the upload is gone: a newer writer ended it, or a lifecycle rule did.
+    /// `Conflict` if the upload is gone: a newer writer or a lifecycle rule aborted it.
     pub(in crate::store::s3) async fn part(&self, number: i32, body: Bytes) -> Result<Part> {
-        let upload = self.upload.as_deref().ok_or_else(|| superseded("its upload was ended"))?;
+        let upload = self.upload.as_deref().ok_or_else(|| superseded("its upload was aborted"))?;
         let sent = self
             .answer_raw(|requests| {
                 requests.upload_part(&self.payload_key, upload, number, body.clone())
@@ -34,53 +38,52 @@ impl Attempt {
             .await;
         match sent {
             Ok(answered) => Ok((number, answered.value)),
-            Err(fault) if fault.says_that_the_upload_ended() => {
-                Err(superseded("its upload was ended"))
-            }
+            Err(fault) if fault.is_upload_gone() => Err(superseded("its upload was aborted")),
             Err(fault) => Err(fault.into()),
         }
     }
 
-    /// Sends a payload that fits one part, by a single PUT that creates.
+    /// Sends a payload that fits one part, by a single create-only PUT.
     pub(in crate::store::s3) async fn put(&mut self, payload: Bytes) -> Result<()> {
         self.size = payload.len() as u64;
-        self.stage = Stage::Single(payload.clone());
+        self.phase = Phase::Single(payload.clone());
         let (requests, key, token) =
-            (self.requests.clone(), self.payload_key.clone(), self.token.clone());
-        self.until_there(|| {
+            (self.context.requests.clone(), self.payload_key.clone(), self.token.clone());
+        let timeout = self.context.retrier.config.part_timeout;
+        self.until_it_exists(|| {
             let (requests, key, token, body) =
                 (requests.clone(), key.clone(), token.clone(), payload.clone());
             Box::pin(async move {
-                let tag = requests.create(&key, body, &token, retry::PART_TIMEOUT).await?;
+                let tag = requests.create(&key, body, &token, timeout).await?;
                 Ok(Some(tag).filter(|tag| !tag.is_empty()))
             })
         })
         .await
     }
 
-    /// Completes the upload, after the grace and a look.
+    /// Completes the upload, after the grace and another check.
     ///
-    /// A payload that appeared since the attempt began is a leftover from now on, with a grace of
-    /// its own: its writer has to seal within that time, or sees this upload and yields.
+    /// A payload that appeared since the start of the attempt now counts as a leftover, with a new
+    /// grace. Its writer has to seal within that time, or sees this upload and yields.
     pub(in crate::store::s3) async fn complete(&mut self, parts: &[Part], size: u64) -> Result<()> {
         self.size = size;
         let mut seen = self.look_after_grace().await?;
         if let (Seen::Another(head), LeftoverPolicy::Replace) = (&seen, self.policy) {
-            self.leftover = Some(Leftover::of(head, false));
-            self.quiet_since = self.surroundings.clock.monotonic();
+            self.replaced = Some(Replaced::of(head, false));
+            self.quiet_since = self.monotonic();
             seen = self.look_after_grace().await?;
         }
         match seen {
             Seen::Absent | Seen::Leftover => {}
-            Seen::Mine(_) | Seen::Another(_) => return Err(superseded("another payload is there")),
+            Seen::Mine(_) | Seen::Another(_) => return Err(superseded("another payload exists")),
         }
-        let upload = self.upload.clone().ok_or_else(|| superseded("its upload was ended"))?;
+        let upload = self.upload.clone().ok_or_else(|| superseded("its upload was aborted"))?;
         let condition =
-            if self.leftover.is_some() { Condition::Replace } else { Condition::CreateOnly };
-        self.stage = Stage::CompleteSent;
+            if self.replaced.is_some() { Condition::Replace } else { Condition::CreateOnly };
+        self.phase = Phase::CompleteSent;
         let (requests, key, parts) =
-            (self.requests.clone(), self.payload_key.clone(), parts.to_vec());
-        self.until_there(|| {
+            (self.context.requests.clone(), self.payload_key.clone(), parts.to_vec());
+        self.until_it_exists(|| {
             let (requests, key, upload, parts) =
                 (requests.clone(), key.clone(), upload.clone(), parts.clone());
             Box::pin(
@@ -95,35 +98,33 @@ impl Attempt {
         self.look().await
     }
 
-    /// Sends the payload request until the payload is there, or cannot be any more.
-    async fn until_there(
+    /// Sends the payload request until the payload exists or cannot appear any more.
+    async fn until_it_exists(
         &mut self,
-        send: impl Fn() -> retry::Sending<'static, Option<String>> + Send,
+        send: impl Fn() -> Sending<'static, Option<String>> + Send,
     ) -> Result<()> {
-        let clock = self.surroundings.clock.clone();
-        let start = clock.elapsed();
+        let mut tries = self.context.retrier.tries_until(self.context.timing.complete_deadline);
         let mut in_doubt = false;
-        let mut pause = retry::Pauses::new(&self.surroundings);
         loop {
-            self.payload_sent.get_or_insert(clock.elapsed());
+            let now = self.elapsed();
+            self.payload_sent.get_or_insert(now);
             let reply = send().await;
             if let Next::Done = self.judge(reply.as_ref(), &mut in_doubt).await? {
                 return Ok(());
             }
-            if clock.elapsed().saturating_sub(start) > self.rules.complete_deadline {
-                let message = "the server did not make the payload appear in time";
+            if !tries.pause(reply.as_ref().err()).await {
                 let why =
                     reply.err().map(|fault| format!(": {}", fault.message)).unwrap_or_default();
-                return Err(Error::new(ErrorKind::Unavailable, format!("{message}{why}")));
+                let message = format!("the payload did not appear after {}{why}", tries.summary());
+                return Err(Error::new(ErrorKind::Unavailable, message));
             }
-            pause.wait(reply.as_ref().err()).await;
         }
     }
 
-    /// Decides by the answer where it is clean, else by what a look shows.
+    /// Returns the consequence of a clean answer. For any other answer, HEAD decides.
     async fn judge(
         &mut self,
-        reply: Result<&Option<String>, &Fault>,
+        reply: Result<&Option<String>, &S3Fault>,
         in_doubt: &mut bool,
     ) -> Result<Next> {
         let fault = match reply {
@@ -137,27 +138,29 @@ impl Attempt {
         if let Some(fault) = fault.filter(|fault| fault.refuses_payload() && !*in_doubt) {
             return Err(fault.clone().into());
         }
-        *in_doubt |= fault.is_none_or(Fault::may_have_been_applied);
-        let upload_gone = fault.is_some_and(Fault::is_no_such_upload);
+        *in_doubt |= fault.is_none_or(S3Fault::may_have_been_applied);
+        let upload_gone = fault.is_some_and(S3Fault::is_no_such_upload);
         match self.look().await? {
             Seen::Mine(_) => Ok(Next::Done),
-            Seen::Absent | Seen::Leftover if upload_gone => Err(superseded("its upload was ended")),
+            Seen::Absent | Seen::Leftover if upload_gone => {
+                Err(superseded("its upload was aborted"))
+            }
             Seen::Absent | Seen::Leftover => self.send_again_or_yield().await,
-            Seen::Another(_) => Err(superseded("another payload is there")),
+            Seen::Another(_) => Err(superseded("another payload exists")),
         }
     }
 
-    /// Decides by the list of uploads whether a Complete can still succeed: Ceph calls that of an
-    /// upload which was ended "already in progress", for ever.
+    /// Checks in the list of uploads whether a Complete can still succeed. Ceph answers every
+    /// Complete of an aborted upload with "already in progress".
     async fn send_again_or_yield(&mut self) -> Result<Next> {
         let Some(own) = self.upload.clone() else { return Ok(Next::SendAgain) };
         if self.list_uploads().await?.value.iter().any(|upload| upload.id == own) {
             return Ok(Next::SendAgain);
         }
-        // It is gone because it was ended, or because it was completed since the look.
+        // It was aborted, or completed since the check.
         match self.look().await? {
             Seen::Mine(_) => Ok(Next::Done),
-            _ => Err(superseded("its upload was ended")),
+            _ => Err(superseded("its upload was aborted")),
         }
     }
 }

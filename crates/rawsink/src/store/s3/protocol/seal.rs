@@ -1,32 +1,35 @@
-//! Step 6: the seal appears, or what became of it is said honestly.
+//! Step 6: create the seal, or return an error that shows whether it may exist.
 //!
-//! As long as every send was cleanly refused, any error may be told. Once one was not, only four
-//! outcomes remain: sealed, `AlreadySealed` (another's seal was read), `Corrupt` and `Unknown`; the
-//! multipart way is not entered any more and nothing is ended.
+//! If every request was cleanly refused, any error may be returned. After an unclear answer only
+//! four outcomes remain: sealed, `AlreadySealed` (another's seal was read), `Corrupt` and
+//! `Unknown`. No upload is opened or aborted any more.
+//!
+//! [PutObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html),
+//! [GetObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html)
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::{Attempt, Seen};
+use super::{S3Attempt, Seen};
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
         self, SealDocument, WriterToken,
-        s3::{fault::Fault, requests::Reply, retry},
+        s3::{fault::S3Fault, requests::Reply, retry::Tries},
     },
 };
 
-/// What a look at the seal shows.
+/// The seal as GET shows it.
 enum SealSeen {
     Absent,
     Mine,
     Another(Option<String>),
 }
 
-impl Attempt {
-    /// Steps 5 and 6: looks once more and sends the seal; returns the token that it carries.
+impl S3Attempt {
+    /// Steps 5 and 6: checks once more, sends the seal and returns its token.
     pub(in crate::store::s3) async fn seal(
         &mut self,
         document: &SealDocument<'_>,
@@ -39,31 +42,33 @@ impl Attempt {
     }
 
     async fn until_sealed(&mut self, document: &SealDocument<'_>) -> Result<WriterToken> {
-        let clock = self.surroundings.clock.clone();
-        let start = clock.elapsed();
+        let mut tries = self.context.retrier.tries_until(self.context.timing.complete_deadline);
         let mut looked = self.payload_sent.filter(|_| self.may_skip_look());
-        let mut pauses = retry::Pauses::new(&self.surroundings);
-        // The bytes of a seal that may be on its way; never other ones after it.
+        // The bytes of a seal that may be in flight. No other bytes are sent after it.
         let mut in_doubt: Option<Bytes> = None;
         loop {
-            if clock.elapsed().saturating_sub(start) > self.rules.complete_deadline {
-                return Err(out_of_time(in_doubt.is_some()));
+            if tries.are_over() {
+                return Err(out_of_time(&tries, in_doubt.is_some()));
             }
-            let since = match looked
-                .filter(|since| clock.elapsed().saturating_sub(*since) < self.rules.seal_deadline)
-            {
+            let since = match looked.filter(|since| self.is_fresh(*since)) {
                 Some(since) => since,
                 None => self.look_before_seal(in_doubt.is_some()).await?,
             };
             looked = Some(since);
             let bytes = in_doubt.clone().unwrap_or_else(|| document(&self.token));
-            // A look that took long is a look too old.
-            if clock.elapsed().saturating_sub(since) >= self.rules.seal_deadline {
+            // A check that took too long is out of date.
+            if !self.is_fresh(since) {
                 continue;
             }
             let sent = self
+                .context
                 .requests
-                .create(&self.seal_key, bytes.clone(), &self.token, self.rules.seal_timeout)
+                .create(
+                    &self.seal_key,
+                    bytes.clone(),
+                    &self.token,
+                    self.context.timing.seal_timeout,
+                )
                 .await;
             let fault = match sent {
                 Ok(_) => return self.evidence(since).await,
@@ -73,18 +78,20 @@ impl Attempt {
                 Err(fault) => fault,
             };
             in_doubt = Some(bytes.clone());
-            match self.look_at_seal(&bytes, start).await? {
+            match self.look_at_seal(&bytes, &tries).await? {
                 SealSeen::Mine => return self.evidence(since).await,
                 SealSeen::Another(writer) => return Err(sealed_by(writer)),
-                SealSeen::Absent => pauses.wait(Some(&fault)).await,
+                SealSeen::Absent => {
+                    tries.pause(Some(&fault)).await;
+                }
             }
         }
     }
 
-    /// Whether step 5 can be left out: the server itself refuses a second payload, and this attempt
+    /// Returns whether step 5 is unnecessary: the server refuses a second payload, and this attempt
     /// replaced none.
     fn may_skip_look(&self) -> bool {
-        self.rules.complete_conditions_enforced && self.leftover.is_none()
+        self.enforces_conditions() && self.replaced.is_none()
     }
 
     async fn look_before_seal(&mut self, in_doubt: bool) -> Result<Duration> {
@@ -98,51 +105,53 @@ impl Attempt {
         }
     }
 
-    /// Step 5 without a consequence: when the list was sent, whether nobody else has an upload
-    /// open, and what the payload is.
+    /// Repeats the checks of step 5. Returns the time of the listing, whether no rival has an
+    /// upload open, and the payload.
     async fn look_again(&self) -> Result<(Duration, bool, Seen)> {
         let listed = self.list_uploads().await?;
-        let alone = !self.is_company(&listed.value);
+        let alone = !self.has_rival_upload(&listed.value);
         Ok((listed.sent, alone, self.look_at_payload().await?))
     }
 
-    /// The seal is there and mine. Within the grace that settles it; later a slower writer may have
-    /// begun to replace the payload, so it takes one more look.
+    /// Confirms my existing seal. After the grace another writer may have started to replace the
+    /// payload, so this checks once more.
     async fn evidence(&self, since: Duration) -> Result<WriterToken> {
-        if self.surroundings.clock.elapsed().saturating_sub(since) <= self.rules.grace {
+        if self.elapsed().saturating_sub(since) <= self.context.timing.leftover_grace {
             return Ok(self.token.clone());
         }
         match self.look_again().await {
             Ok((_, true, Seen::Mine(_))) => Ok(self.token.clone()),
             Ok((_, _, Seen::Absent | Seen::Leftover | Seen::Another(_))) => {
-                Err(Error::corrupt("the run is sealed and its payload was replaced meanwhile"))
+                Err(Error::corrupt("the run is sealed, but its payload was replaced meanwhile"))
             }
             Ok((_, alone, seen)) => Err(unknown(&doubt(alone, &seen))),
             Err(error) => Err(unknown(error.message())),
         }
     }
 
-    /// GET of the seal, until it is answered or the time for sealing is over.
-    async fn look_at_seal(&self, mine: &Bytes, start: Duration) -> Result<SealSeen> {
-        let clock = &self.surroundings.clock;
-        let mut pauses = retry::Pauses::new(&self.surroundings);
+    /// Reads the seal, with retries until the sealing deadline.
+    async fn look_at_seal(&self, mine: &Bytes, sealing: &Tries) -> Result<SealSeen> {
+        let left = self.context.timing.complete_deadline.saturating_sub(sealing.elapsed());
+        let mut tries = self.context.retrier.tries_until(left);
         loop {
             let fault = match self.read_seal(mine).await {
                 Ok(seen) => return Ok(seen),
                 Err(fault) => fault,
             };
-            if !fault.may_pass()
-                || clock.elapsed().saturating_sub(start) > self.rules.complete_deadline
-            {
-                return Err(unknown(&format!("the seal cannot be read back: {fault}")));
+            if !fault.may_pass() || !tries.pause(Some(&fault)).await {
+                return Err(unknown(&format!("cannot read the seal back: {fault}")));
             }
-            pauses.wait(Some(&fault)).await;
         }
     }
 
-    /// Reads the seal, no further than it takes to see whose it is.
+    /// Returns whether a check is recent enough to send the seal.
+    fn is_fresh(&self, since: Duration) -> bool {
+        self.elapsed().saturating_sub(since) < self.context.timing.seal_deadline
+    }
+
+    /// Reads enough of the seal to see whose it is.
     async fn read_seal(&self, mine: &Bytes) -> Reply<SealSeen> {
-        let Some(mut content) = self.requests.get(&self.seal_key, 0).await? else {
+        let Some(mut content) = self.context.requests.get(&self.seal_key, 0).await? else {
             return Ok(SealSeen::Absent);
         };
         let mut found = BytesMut::new();
@@ -152,9 +161,9 @@ impl Attempt {
                 return Ok(SealSeen::Another(content.writer));
             }
         }
-        // A part of my seal would look like another's.
+        // An incomplete answer with my seal would look like another writer's.
         if (found.len() as u64) < content.bytes {
-            return Err(Fault::cut_short());
+            return Err(S3Fault::truncated());
         }
         Ok(if found == *mine { SealSeen::Mine } else { SealSeen::Another(content.writer) })
     }
@@ -168,24 +177,24 @@ fn sealed_by(writer: Option<String>) -> Error {
     }
 }
 
-fn out_of_time(in_doubt: bool) -> Error {
-    let message = "the server did not take the seal in time";
-    if in_doubt { unknown(message) } else { Error::new(ErrorKind::Unavailable, message) }
+fn out_of_time(tries: &Tries, in_doubt: bool) -> Error {
+    let message = format!("the server did not accept the seal after {}", tries.summary());
+    if in_doubt { unknown(&message) } else { Error::new(ErrorKind::Unavailable, message) }
 }
 
 fn doubt(alone: bool, seen: &Seen) -> String {
     let payload = match seen {
         Seen::Mine(_) => "the payload is this writer's",
         Seen::Absent => "the payload is gone",
-        Seen::Leftover | Seen::Another(_) => "another payload is there",
+        Seen::Leftover | Seen::Another(_) => "another payload exists",
     };
-    let company = if alone { "no other upload is open" } else { "another upload of it is open" };
-    format!("{payload}, {company}")
+    let rivals = if alone { "no other upload is open" } else { "another upload of it is open" };
+    format!("{payload}, {rivals}")
 }
 
 fn unknown(seen: &str) -> Error {
     Error::new(
         ErrorKind::Unknown,
-        format!("the seal was sent and may be there or still appear; seen: {seen}"),
+        format!("the seal was sent and may exist or still appear; seen: {seen}"),
     )
 }

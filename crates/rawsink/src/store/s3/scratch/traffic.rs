@@ -1,4 +1,4 @@
-//! What was sent and answered: how many requests, how many refused for their rate, which time.
+//! Records the traffic of a client: requests, rate limits, the server's clock.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,39 +15,40 @@ use aws_sdk_s3::{
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::clock::Clock;
+use crate::runtime::Clock;
 
-/// What was sent and answered.
+/// The traffic of a client.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Traffic {
-    /// Requests that were sent.
-    pub(crate) sent: u64,
-    /// Answers 429 and 503.
-    pub(crate) refused_for_rate: u64,
-    /// How far this machine's clock is ahead of the server's `Date`, by the answer that says least.
-    pub(crate) ahead: Option<SignedDuration>,
-    /// What the server calls itself.
-    pub(crate) server: Option<String>,
+pub struct Traffic {
+    /// Number of requests.
+    pub sent: u64,
+    /// Number of answers 429 and 503.
+    pub refused_for_rate: u64,
+    /// How far this machine's clock is ahead of the server's `Date`: the smallest difference of all
+    /// answers.
+    pub ahead: Option<SignedDuration>,
+    /// The `Server` header.
+    pub server: Option<String>,
 }
 
-/// Watches what a client sends and gets.
+/// Records the traffic of one or more clients.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct TrafficRecorder {
     clock: Arc<dyn Clock>,
     traffic: Mutex<Traffic>,
 }
 
-/// A client's share in a watch.
+/// The interceptor of one client, which reports to a recorder.
 #[derive(Debug)]
-pub(super) struct Share(Arc<Watch>);
+pub(super) struct RecordingInterceptor(Arc<TrafficRecorder>);
 
-impl Watch {
+impl TrafficRecorder {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, traffic: Mutex::default() }
     }
 
-    pub(super) fn shared(this: &Arc<Self>) -> Share {
-        Share(this.clone())
+    pub(super) fn interceptor(this: &Arc<Self>) -> RecordingInterceptor {
+        RecordingInterceptor(this.clone())
     }
 
     pub(super) fn so_far(&self) -> Traffic {
@@ -66,9 +67,9 @@ impl Watch {
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Share {
+impl Intercept for RecordingInterceptor {
     fn name(&self) -> &'static str {
-        "Watch"
+        "TrafficRecorder"
     }
 
     fn read_before_transmit(

@@ -1,0 +1,140 @@
+//! Hints: the command to run or the variable to set after an error.
+
+use rawsink::{Error, ErrorKind, env::variable_of, layout::Place};
+
+use crate::shell::path_argument;
+
+const ISSUES: &str = "https://github.com/rawsink/rawsink/issues";
+
+/// How far a command had come when an error stopped it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The command does not write rows.
+    NotWriting,
+    /// The run was not sealed, or may not be.
+    BeforeSeal,
+    /// The run was sealed; the validation after it failed.
+    AfterSeal,
+}
+
+/// Returns what to do about an error of a run or partition, if a command or a variable helps.
+pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<String> {
+    if let Some(hint) = error.setting().and_then(of_setting) {
+        return Some(hint);
+    }
+    let place = place.and_then(|place| Place::parse(place, "").ok());
+    let run = place.as_ref().filter(|place| place.run().is_some());
+    let partition = place.as_ref().and_then(Place::partition).map(|key| Place::of_partition(&key));
+    if stage == Stage::AfterSeal && error.kind() != ErrorKind::Internal {
+        return Some(format!(r#"run "rawsink validate {}""#, path_argument(run?)));
+    }
+    match error.kind() {
+        ErrorKind::NotFound => {
+            Some(format!(r#"run "rawsink list {}" to see its runs"#, path_argument(&partition?)))
+        }
+        ErrorKind::NotSealed => Some(format!(
+            r#"run "rawsink show {}" to see what was written, or write the same run again"#,
+            path_argument(run?)
+        )),
+        ErrorKind::AlreadySealed => Some(format!(
+            r#"a sealed run never changes; run "rawsink write {} -- COMMAND" to write the data under a new run id"#,
+            path_argument(&partition?)
+        )),
+        ErrorKind::Conflict => Some(format!(
+            r#"run "rawsink show {}" to see whether the other writer has sealed it"#,
+            path_argument(run?)
+        )),
+        ErrorKind::Denied => {
+            Some(r#"run "rawsink config" to see which paths, key and bucket are used"#.to_owned())
+        }
+        ErrorKind::Unsupported => {
+            Some(r#"run "rawsink doctor" to see what the store supports"#.to_owned())
+        }
+        ErrorKind::Corrupt => Some(of_damage(run, partition.as_ref())?),
+        ErrorKind::Unavailable => Some(again(run, stage)),
+        ErrorKind::Unknown => Some(match (run, partition) {
+            (Some(run), _) => {
+                format!(r#"run "rawsink show {}" to see whether it is sealed"#, path_argument(run))
+            }
+            (None, Some(partition)) => format!(
+                r#"run "rawsink state show {}" to see what is recorded"#,
+                path_argument(&partition)
+            ),
+            (None, None) => again(None, stage),
+        }),
+        ErrorKind::Internal => Some(format!("report this bug with the command line at {ISSUES}")),
+        _ => None,
+    }
+}
+
+/// Returns what to do about a setting, by its field in the configuration types.
+fn of_setting(field: &str) -> Option<String> {
+    let variable = variable_of(field)?;
+    Some(match field {
+        "max_row_bytes" => format!("set {variable} to allow longer rows"),
+        "leftover" => format!("{variable}=replace replaces the leftover"),
+        "ca_file" => format!("{variable} names the certificates of a private authority"),
+        "part_bytes" => format!("raise {variable}"),
+        _ => format!("check {variable}"),
+    })
+}
+
+fn of_damage(run: Option<&Place>, partition: Option<&Place>) -> Option<String> {
+    let command = match (run, partition) {
+        (Some(run), _) => format!("rawsink verify {}", path_argument(run)),
+        (None, Some(partition)) => format!("rawsink verify {} --current", path_argument(partition)),
+        (None, None) => return None,
+    };
+    Some(format!(r#"run "{command}" to see the difference, and do not use this partition"#))
+}
+
+fn again(run: Option<&Place>, stage: Stage) -> String {
+    match run.and_then(Place::run) {
+        Some(run) if stage == Stage::BeforeSeal => {
+            format!("run the same command again later with --run-id {run}")
+        }
+        _ => "run the same command again later".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARTITION: &str = "ads/customer_id=1/query_name=q/logical_date=2024-06-01";
+    const RUN: &str = "ads/customer_id=1/query_name=q/logical_date=2024-06-01/run_id=r1";
+
+    fn of(error: &Error) -> String {
+        hint(error, error.place(), Stage::NotWriting).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_known_setting_is_named_by_its_variable() {
+        let long = |field| Error::invalid("no").by_setting(field);
+        assert_eq!(of(&long("max_row_bytes")), "set RAW_SINK_MAX_ROW_BYTES to allow longer rows");
+        assert_eq!(of(&long("leftover")), "RAW_SINK_LEFTOVER=replace replaces the leftover");
+        assert_eq!(of(&long("part_bytes")), "raise RAW_SINK_PART_BYTES");
+        let authority = "RAW_SINK_CA_FILE names the certificates of a private authority";
+        assert_eq!(of(&long("ca_file")), authority);
+        assert_eq!(of(&long("region")), "check RAW_SINK_REGION");
+    }
+
+    #[test]
+    fn a_damaged_run_is_named_in_the_command() {
+        let verify = format!(
+            r#"run "rawsink verify {RUN}" to see the difference, and do not use this partition"#
+        );
+        assert_eq!(of(&Error::corrupt("no").at(RUN)), verify);
+        assert!(of(&Error::corrupt("no").at(PARTITION)).contains("--current"));
+        assert_eq!(of(&Error::corrupt("no")), "");
+    }
+
+    #[test]
+    fn the_hint_of_a_write_depends_on_the_seal() {
+        let error = Error::new(ErrorKind::Unavailable, "no").at(RUN);
+        let of = |stage| hint(&error, error.place(), stage).unwrap_or_default();
+        assert_eq!(of(Stage::NotWriting), "run the same command again later");
+        assert_eq!(of(Stage::BeforeSeal), "run the same command again later with --run-id r1");
+        assert_eq!(of(Stage::AfterSeal), format!(r#"run "rawsink validate {RUN}""#));
+    }
+}

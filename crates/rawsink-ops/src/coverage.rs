@@ -1,0 +1,225 @@
+//! Compares state and storage: a grid of customers x queries x days.
+//!
+//! Reads the state first, then the storage in one listing. A run that is validated in between then
+//! appears without a verdict; in the other order it would appear lost. Memory grows with the shown
+//! partitions, about fifty bytes each, and with the distinct runs and reasons that they name, but not
+//! with older runs.
+//!
+//! Reads only names from storage, and changes nothing.
+
+mod backfill;
+mod evidence;
+mod gathering;
+mod page;
+
+use std::{collections::BTreeSet, fmt};
+
+use futures_util::TryStreamExt;
+use serde::Serialize;
+
+pub use self::{
+    backfill::{Action, PlanStep},
+    evidence::{SealStatus, Standing},
+    page::PageFacts,
+};
+use self::{
+    evidence::{Evidence, Interned},
+    gathering::Gathering,
+};
+use rawsink::{
+    error::{Error, Result},
+    partition::{LogicalDate, RunId, Selection},
+    sink::RawSink,
+    state::{self, Filter, PartitionState, Series, Status},
+};
+
+/// The expected partitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Source, customer, query and days. The default days are the first and the last found.
+    pub selection: Selection,
+    /// The expected customers, excluding all others; empty for those found.
+    pub customers: BTreeSet<String>,
+    /// The expected queries, excluding all others; empty for those found.
+    pub queries: BTreeSet<String>,
+}
+
+/// The grid: a row for each query of each customer, a cell for each day.
+#[derive(Debug)]
+pub struct Coverage {
+    days: Vec<LogicalDate>,
+    rows: Vec<(Series, Vec<Evidence>)>,
+    runs: Interned<RunId>,
+    reasons: Interned<String>,
+    faults: Vec<Error>,
+}
+
+/// One logical partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell<'a> {
+    /// The reporting day.
+    pub day: LogicalDate,
+    /// The standing, from state and storage.
+    pub standing: Standing,
+    /// The status of the state's record; `None` without a record.
+    pub status: Option<Status>,
+    /// The run that the record names.
+    pub current: Option<&'a RunId>,
+    /// The newest sealed run in the storage.
+    pub sealed: Option<&'a RunId>,
+    /// The newest run in the storage that has a payload and no seal.
+    pub unsealed: Option<&'a RunId>,
+    /// The run that the standing is about; `None` if no run exists.
+    pub run: Option<&'a RunId>,
+    /// Contradictions between state and storage.
+    pub drift: Drift,
+    /// Number of rows of the run that the record names.
+    pub record_count: Option<u64>,
+    /// Why the last validation failed.
+    pub reason: Option<&'a str>,
+}
+
+/// Contradictions between state and storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Drift {
+    /// The run that has authority does not exist or is not sealed: consumers cannot read it.
+    pub lost: bool,
+    /// The newest sealed run has no verdict in the record, and is newer than the run that has.
+    pub unknown: bool,
+}
+
+/// Number of cells of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Tally {
+    /// Sealed, and the run has authority.
+    pub validated: usize,
+    /// Sealed, without a verdict that applies.
+    pub sealed: usize,
+    /// A payload without a seal.
+    pub unsealed: usize,
+    /// Sealed, and the last verdict is a failure.
+    pub failed: usize,
+    /// No run.
+    pub missing: usize,
+    /// Of all these: the run that has authority is not in the storage.
+    pub lost: usize,
+    /// Of all these: the newest sealed run is unknown to the state.
+    pub unknown: usize,
+}
+
+/// Compares the state with the storage.
+///
+/// Expects every customer with every query of its source on every day, of those found in state or
+/// storage, or named by the scope. Costs one listing (one request per thousand objects on object
+/// storage) and one database statement.
+///
+/// # Errors
+/// `Invalid` for an invalid range of days, and for a scope that names customers or queries while the
+/// source, the days or the other names cannot be derived from existing data; the errors of the sink
+/// and the state. A malformed record is not an error of the call: see [`Coverage::faults`].
+pub async fn coverage(
+    sink: &RawSink,
+    state: &dyn PartitionState,
+    scope: &Scope,
+) -> Result<Coverage> {
+    let mut gathering = Gathering::new(scope)?;
+    let filter = Filter::from(scope.selection.clone());
+    state.scan(&filter, &mut |found| gathering.record(found)).await?;
+    let mut landed = sink.landed(&scope.selection);
+    while let Some(partition) = landed.try_next().await? {
+        gathering.landed(&partition);
+    }
+    gathering.finish()
+}
+
+impl Coverage {
+    /// Returns the days, without gaps.
+    pub fn days(&self) -> &[LogicalDate] {
+        &self.days
+    }
+
+    /// Returns the rows (a query of a customer each), sorted.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &Series> {
+        self.rows.iter().map(|(series, _)| series)
+    }
+
+    /// Returns each row with its cells, one for each day.
+    pub fn cells(
+        &self,
+    ) -> impl ExactSizeIterator<Item = (&Series, impl Iterator<Item = Cell<'_>>)> {
+        self.rows.iter().map(move |(series, seen)| {
+            let mut seen = seen.iter().peekable();
+            let cells = self.days.iter().map(move |day| {
+                let evidence = seen.next_if(|evidence| evidence.day == *day);
+                self.cell(*day, evidence)
+            });
+            (series, cells)
+        })
+    }
+
+    /// Counts the cells.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for cell in self.cells().flat_map(|(_, cells)| cells) {
+            tally.add(&cell);
+        }
+        tally
+    }
+
+    /// Returns one error for each malformed record of the state. Such records are not in the grid.
+    pub fn faults(&self) -> &[Error] {
+        &self.faults
+    }
+
+    fn cell(&self, day: LogicalDate, evidence: Option<&Evidence>) -> Cell<'_> {
+        let nothing = Evidence::new(day);
+        let evidence = evidence.unwrap_or(&nothing);
+        let current = self.runs.get(evidence.current);
+        let sealed = self.runs.get(evidence.sealed);
+        let reason = self.reasons.get(evidence.reason).map(String::as_str);
+        let known = |run: &RunId| {
+            current.is_some_and(|current| current >= run)
+                || reason.is_some_and(|reason| state::is_reason_of(reason, run))
+        };
+        Cell {
+            day,
+            standing: evidence.standing(),
+            status: evidence.status,
+            current,
+            sealed,
+            unsealed: self.runs.get(evidence.unsealed),
+            run: self.runs.get(evidence.run()),
+            drift: Drift {
+                lost: evidence.is_lost(),
+                unknown: sealed.is_some_and(|run| !known(run)),
+            },
+            record_count: evidence.record_count(),
+            reason,
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, cell: &Cell<'_>) {
+        *match cell.standing {
+            Standing::Validated => &mut self.validated,
+            Standing::Sealed => &mut self.sealed,
+            Standing::Unsealed => &mut self.unsealed,
+            Standing::Failed => &mut self.failed,
+            Standing::Missing => &mut self.missing,
+        } += 1;
+        self.lost += usize::from(cell.drift.lost);
+        self.unknown += usize::from(cell.drift.unknown);
+    }
+
+    /// Returns whether no cell is missing and no run that has authority is lost.
+    pub fn is_complete(&self) -> bool {
+        self.missing == 0 && self.lost == 0
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

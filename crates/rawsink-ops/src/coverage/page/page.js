@@ -1,0 +1,239 @@
+// Controls, details and event handlers.
+
+const element = (id) => document.getElementById(id);
+const model = new Model(JSON.parse(element("data").textContent));
+const grid = new Grid(model, element("view"), element("space"), element("grid"));
+const number = (count) => count.toLocaleString("en");
+const plural = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
+
+function describe() {
+  const { total, days, data } = model;
+  const of = (name) => model.values(name).length;
+  const span = days.length === 0 ? "no days" : days.length === 1 ? days[0] :
+    `${plural(days.length, "day", "days")}, ${days[0]} to ${days[days.length - 1]}`;
+  const parts = [
+    model.values("source").join(", "), plural(of("customer"), "customer", "customers"),
+    plural(of("query"), "query", "queries"), span,
+  ].filter(Boolean).map((text, at, all) => {
+    const part = document.createElement("span");
+    part.textContent = at < all.length - 1 ? `${text} ·` : text;
+    return part;
+  });
+  element("extent").append(...parts.flatMap((part) => [part, " "]));
+  element("faults").hidden = data.faults === 0;
+  element("faults").textContent = `${plural(data.faults, "state record is", "state records are")} malformed. ` +
+    "The affected cells show storage only.";
+  // Rounded down, so that only full coverage shows 100 %.
+  const share = total.all === 0 ? "–" : `${Math.floor((total.v / total.all) * 1000) / 10} %`;
+  element("share").textContent = share;
+  document.title = `Coverage: ${share} validated`;
+  element("made").textContent = `${data.place}, compared ${data.made.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC")}`;
+  for (const letter of LETTERS) {
+    if (total[letter] === 0) continue;
+    const part = document.createElement("i");
+    part.className = letter;
+    part.style.flexGrow = total[letter];
+    element("bar").append(part);
+  }
+}
+
+function option(value, text) {
+  const made = document.createElement("option");
+  made.value = value;
+  made.textContent = text;
+  return made;
+}
+
+function fillControls() {
+  const queries = model.values("query");
+  element("query").append(option("", "All queries"), ...queries.map((name) => option(name, name)));
+  const sources = model.values("source");
+  element("source").append(option("", "All sources"), ...sources.map((name) => option(name, name)));
+  element("source").hidden = sources.length < 2;
+  for (const letter of [...LETTERS, MARKED]) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.letter = letter;
+    button.setAttribute("aria-pressed", "false");
+    button.disabled = model.total[letter] === 0;
+    const count = document.createElement("b");
+    count.textContent = number(model.total[letter]);
+    button.append(signCanvas(letter, grid.colours), STANDINGS[letter]?.name ?? MARKED_NAME, count);
+    button.title = STANDINGS[letter]?.says ?? "State and storage contradict each other.";
+    element("standings").append(button);
+  }
+}
+
+function refilter() {
+  const pressed = document.querySelectorAll('#standings [aria-pressed="true"]');
+  model.filter({
+    source: element("source").value,
+    customer: element("customer").value,
+    query: element("query").value,
+    order: element("order").value,
+    wanted: new Set([...pressed].map((button) => button.dataset.letter)),
+  });
+  point(null);
+  element("view").scrollTop = 0;
+  grid.resize();
+  showRowCount();
+}
+
+function showRowCount() {
+  const [shown, all] = [model.shown.length, model.rows.length];
+  element("shown").textContent = shown === all ? plural(all, "row", "rows") : `${number(shown)} of ${plural(all, "row", "rows")}`;
+  element("empty").hidden = shown > 0;
+  element("empty").textContent = all === 0 ? "No partition exists, and none is expected." : "No row matches these filters.";
+}
+
+// Moves the cursor to a cell, or to none, and shows its details.
+function point(cell) {
+  grid.cursor = cell;
+  const details = element("details");
+  details.hidden = !cell;
+  element("told").textContent = "";
+  if (cell) {
+    details.replaceChildren(...describeCell(model.cell(cell.row, cell.day)));
+    if (!grid.narrow) place(details, grid.rectangle(cell));
+    else details.style.transform = "";
+  }
+  grid.scheduleDraw();
+}
+
+function place(details, { x, y, width, height }) {
+  const { offsetWidth, offsetHeight } = details;
+  const left = Math.max(12, Math.min(x + width / 2 - offsetWidth / 2, innerWidth - offsetWidth - 12));
+  const below = y + height + 10;
+  const top = below + offsetHeight < innerHeight - 8 ? below : Math.max(8, y - offsetHeight - 10);
+  details.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+}
+
+const written = (day) => {
+  const date = new Date(`${day}T00:00:00Z`);
+  return `${WEEKDAYS[date.getUTCDay()]}, ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
+};
+const isLost = (cell) => cell.lost && `${cell.lost} has authority but cannot be read`;
+const isUnknown = (cell) => cell.unknown && cell.letter !== "s" && `${cell.unknown} is sealed but has no verdict`;
+
+// Announces a cell to screen readers.
+function announce(cell) {
+  const facts = [STANDINGS[cell.letter].name, written(cell.day), `customer ${cell.row.customer}`,
+    `query ${cell.row.query}`, cell.reason, isLost(cell), isUnknown(cell)];
+  element("told").textContent = facts.filter(Boolean).join("; ");
+}
+
+function describeCell(cell) {
+  const make = (name, text, kind) => {
+    const made = document.createElement(name);
+    made.textContent = text;
+    if (kind) made.className = kind;
+    return made;
+  };
+  const heading = make("h2", "");
+  heading.append(signCanvas(cell.letter, grid.colours), STANDINGS[cell.letter].name);
+  const facts = document.createElement("dl");
+  const fact = (name, value, kind) => value && facts.append(make("dt", name), make("dd", value, kind));
+  fact("Day", written(cell.day));
+  fact("Customer", cell.row.customer);
+  fact("Query", cell.row.query);
+  fact("Run", cell.run, "run");
+  fact("Reason", cell.reason);
+  fact("Lost", isLost(cell));
+  fact("Unknown", isUnknown(cell));
+  // A path may wrap after its slashes.
+  const path = document.createElement("code");
+  for (const part of cell.path.split(/(?<=\/)/)) path.append(part, document.createElement("wbr"));
+  return [heading, make("p", STANDINGS[cell.letter].says), facts, path];
+}
+
+const MOVES = {
+  ArrowLeft: ({ row, day }) => ({ row, day: day - 1 }),
+  ArrowRight: ({ row, day }) => ({ row, day: day + 1 }),
+  ArrowUp: ({ row, day }) => ({ row: row - 1, day }),
+  ArrowDown: ({ row, day }) => ({ row: row + 1, day }),
+  Home: ({ row }) => ({ row, day: 0 }),
+  End: ({ row }) => ({ row, day: Infinity }),
+  PageUp: ({ row, day }) => ({ row: row - 10, day }),
+  PageDown: ({ row, day }) => ({ row: row + 10, day }),
+};
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || model.shown.length === 0) return;
+  const days = model.days.length;
+  const seen = grid.visible();
+  const from = grid.cursor;
+  let to = null;
+  if (event.key === "Escape") return point(null);
+  if (event.key === "n" || event.key === "N") {
+    to = model.nextOpen(from?.row ?? 0, from?.day ?? -1);
+    if (!to) return;
+  } else if (MOVES[event.key]) {
+    to = from ? MOVES[event.key](from) : { row: seen.firstRow, day: seen.lastDay - 1 };
+  } else {
+    return;
+  }
+  event.preventDefault();
+  const within = (value, count) => Math.max(0, Math.min(count - 1, value));
+  to = { row: within(to.row, model.shown.length), day: within(to.day, days) };
+  grid.reveal(to);
+  point(to);
+  announce(model.cell(to.row, to.day));
+}
+
+function onPointer(event) {
+  const box = grid.canvas.getBoundingClientRect();
+  const cell = grid.hit(event.clientX - box.left, event.clientY - box.top);
+  const same = cell && grid.cursor && cell.row === grid.cursor.row && cell.day === grid.cursor.day;
+  if (!same && (cell || grid.cursor)) point(cell);
+}
+
+// Rereads the colours of the style sheet.
+function recolour() {
+  grid.restyle();
+  for (const button of document.querySelectorAll("#standings button")) {
+    button.querySelector("canvas").replaceWith(signCanvas(button.dataset.letter, grid.colours));
+  }
+}
+
+function wire() {
+  const form = element("filters");
+  form.addEventListener("input", refilter);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("reset", () => {
+    document.querySelectorAll("#standings button").forEach((button) => button.setAttribute("aria-pressed", "false"));
+    setTimeout(refilter);
+  });
+  element("standings").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+    refilter();
+  });
+  const { canvas, view } = grid;
+  canvas.addEventListener("keydown", onKey);
+  canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && onPointer(event));
+  canvas.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && point(null));
+  canvas.addEventListener("click", onPointer);
+  canvas.addEventListener("blur", () => point(null));
+  view.addEventListener("scroll", () => {
+    if (grid.cursor) {
+      element("details").hidden = !grid.sees(grid.cursor);
+      if (!grid.narrow) place(element("details"), grid.rectangle(grid.cursor));
+    }
+    grid.scheduleDraw();
+  }, { passive: true });
+  new ResizeObserver(() => {
+    grid.layOut();
+    if (grid.cursor) point(grid.cursor);
+  }).observe(view);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+  addEventListener("beforeprint", putOnPaper);
+  addEventListener("afterprint", takeOffPaper);
+}
+
+describe();
+fillControls();
+showRowCount();
+wire();
+// For measurements: milliseconds from the start of loading until the grid is drawn.
+requestAnimationFrame(() => { document.documentElement.dataset.drawn = Math.round(performance.now()); });

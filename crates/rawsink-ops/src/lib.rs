@@ -1,0 +1,22 @@
+//! The operator's tools of rawsink.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`doctor`] | tests a store and reports which guarantees it supports |
+//! | [`coverage`] | reports existing and missing partitions, and where state and storage disagree |
+//! | [`validate`] | validates every pending run |
+//! | [`verify`] | compares stored bytes with their seal |
+//! | [`clean`] | lists and removes leftovers of crashed writers |
+//! | [`copy`] | copies sealed runs to another sink, byte for byte |
+//! | [`manifest`] | lists the URIs of the payloads that have authority |
+//!
+//! The tools use the public operations of the core, and raw requests only in [`doctor`].
+
+mod bulk;
+pub mod clean;
+pub mod copy;
+pub mod coverage;
+pub mod doctor;
+pub mod manifest;
+pub mod validate;
+pub mod verify;

@@ -1,0 +1,228 @@
+//! Expected partitions and next steps.
+
+use rawsink::{ErrorKind, PartitionKey, RawSink, partition::Selection, store::Object};
+use rawsink_ops::coverage::{Action, Scope, coverage};
+
+use super::{cell_texts, cover};
+use rawsink_testkit::{
+    backend::{Backend, Memory},
+    databases::{Database, Sqlite},
+    sample::{path, run},
+};
+
+async fn land(backend: &dyn Backend, n: u16, names: [&str; 4], object: Object) {
+    let [source, customer, query, day] = names;
+    let key = PartitionKey::new(source, customer, query, day).unwrap();
+    backend.tamper(&path(&key, &run(n)), object, Some(b"{}")).await;
+}
+
+fn select(source: Option<&str>, since: Option<&str>, until: Option<&str>) -> Selection {
+    let day = |day: Option<&str>| day.map(|day| day.parse().unwrap());
+    let source = source.map(str::to_owned);
+    Selection { source, since: day(since), until: day(until), ..Selection::default() }
+}
+
+fn names(list: &[&str]) -> std::collections::BTreeSet<String> {
+    list.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Returns the standing by path, without the common prefix.
+async fn standings(backend: &dyn Backend, database: &Sqlite, scope: &Scope) -> Vec<String> {
+    let told = cell_texts(&cover(backend, database, scope).await);
+    let short = |path: &str| {
+        path.replace("customer_id=", "")
+            .replace("query_name=", "")
+            .replace("logical_date=2024-", "")
+    };
+    told.iter()
+        .map(|(path, text)| format!("{} {}", short(path), text.split(' ').next().unwrap()))
+        .collect()
+}
+
+async fn two_sources() -> Memory {
+    let backend = Memory::default();
+    land(&backend, 1, ["ads", "1", "q", "2024-06-01"], Object::Seal).await;
+    land(&backend, 1, ["ads", "2", "r", "2024-06-03"], Object::Payload).await;
+    land(&backend, 1, ["bing", "9", "z", "2024-06-02"], Object::Seal).await;
+    backend
+}
+
+#[tokio::test]
+async fn every_customer_is_expected_with_every_query_of_its_source_on_every_day() {
+    let (backend, database) = (two_sources().await, Sqlite::new());
+    let scope = Scope { selection: select(Some("ads"), None, None), ..Scope::default() };
+    let expected = [
+        "ads/1/q/06-01 sealed",
+        "ads/1/q/06-02 missing",
+        "ads/1/q/06-03 missing",
+        "ads/1/r/06-01 missing",
+        "ads/1/r/06-02 missing",
+        "ads/1/r/06-03 missing",
+        "ads/2/q/06-01 missing",
+        "ads/2/q/06-02 missing",
+        "ads/2/q/06-03 missing",
+        "ads/2/r/06-01 missing",
+        "ads/2/r/06-02 missing",
+        "ads/2/r/06-03 unsealed",
+    ];
+    assert_eq!(standings(&backend, &database, &scope).await, expected);
+    let all = standings(&backend, &database, &Scope::default()).await;
+    assert_eq!(all.len(), 12 + 3);
+    assert!(all.contains(&"bing/9/z/06-02 sealed".to_owned()));
+    assert!(!all.iter().any(|cell| cell.contains("bing/9/q")), "the query of another source");
+}
+
+#[tokio::test]
+async fn only_named_values_are_expected() {
+    let (backend, database) = (two_sources().await, Sqlite::new());
+    let scope = Scope {
+        selection: select(Some("ads"), Some("2024-05-31"), Some("2024-06-01")),
+        customers: names(&["1", "7"]),
+        queries: names(&["q"]),
+    };
+    let expected = [
+        "ads/1/q/05-31 missing",
+        "ads/1/q/06-01 sealed",
+        "ads/7/q/05-31 missing",
+        "ads/7/q/06-01 missing",
+    ];
+    assert_eq!(standings(&backend, &database, &scope).await, expected);
+    // Customers and days of other queries are not considered, and vice versa.
+    let selection = select(Some("ads"), None, None);
+    let one = |customers: &[&str], queries: &[&str]| Scope {
+        selection: selection.clone(),
+        customers: names(customers),
+        queries: names(queries),
+    };
+    let query = standings(&backend, &database, &one(&[], &["q"])).await;
+    assert_eq!(query, ["ads/1/q/06-01 sealed"]);
+    let customer = standings(&backend, &database, &one(&["2"], &[])).await;
+    assert_eq!(customer, ["ads/2/r/06-03 unsealed"]);
+    let (empty, mut scope) = (Memory::default(), scope);
+    scope.selection.customer_id = Some("7".to_owned());
+    assert_eq!(standings(&empty, &database, &scope).await.len(), 4, "all is missing");
+    assert_eq!(standings(&empty, &database, &Scope::default()).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_impossible_expectation_is_refused() {
+    let (empty, database) = (RawSink::new(Memory::default().store()), Sqlite::new());
+    let whole = Scope {
+        selection: select(Some("ads"), Some("2024-05-31"), None),
+        customers: names(&["1"]),
+        queries: names(&["q"]),
+    };
+    let changed = |change: &dyn Fn(&mut Scope)| {
+        let mut scope = whole.clone();
+        change(&mut scope);
+        scope
+    };
+    for (says, scope) in [
+        ("the source of \"1\"", changed(&|scope| scope.selection.source = None)),
+        ("the expected days", changed(&|scope| scope.selection.since = None)),
+        ("the customers or queries of \"1\"", changed(&|scope| scope.queries.clear())),
+        ("the customers or queries of \"q\"", changed(&|scope| scope.customers.clear())),
+        (
+            "is before 2024-05-31",
+            changed(&|scope| {
+                scope.selection.until = "2024-05-01".parse().ok();
+            }),
+        ),
+        (
+            "more than 3660 days",
+            changed(&|scope| {
+                scope.selection.until = "2999-05-01".parse().ok();
+            }),
+        ),
+        ("customer_id \"a/b\"", changed(&|scope| scope.customers = names(&["a/b"]))),
+        ("query_name \"\"", changed(&|scope| scope.queries = names(&[""]))),
+    ] {
+        let error = coverage(&empty, &*database.state(), &scope).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn steps_lead_from_every_standing_to_a_validated_partition() {
+    let (backend, database) = (Memory::default(), Sqlite::new());
+    let days: Vec<String> = (1..=9).map(|day| format!("2024-06-0{day}")).collect();
+    let record = |day: usize, status: &str, current: &str, reason: &str| {
+        format!(
+            "; INSERT INTO partition_state VALUES ('ads', '1', 'q', '{}', '{status}', {current}, \
+             'v1', 1, '2024-06-09T00:00:00Z', {reason}, 1)",
+            days[day - 1]
+        )
+    };
+    let (first, second) = (format!("'{}'", run(1)), format!("'{}'", run(2)));
+    let bad = |n: u16| format!("'run {}: bad'", run(n));
+    let sql = database.contract().to_owned()
+        + &record(1, "success", &first, "NULL")
+        + &record(2, "success", &first, "NULL")
+        + &record(5, "failed", "NULL", &bad(1))
+        + &record(6, "failed", "NULL", &bad(1))
+        + &record(7, "failed", "NULL", &bad(1))
+        + &record(8, "success", &second, "NULL")
+        + &record(9, "success", &first, &bad(2));
+    database.execute(&sql).await;
+    // Day 2 was landed again, day 7 after its failure; day 8's run is lost and an older one exists;
+    // day 9 is the same, and a newer run has failed.
+    for (day, n, object) in [
+        (1, 1, Object::Seal),
+        (2, 1, Object::Seal),
+        (2, 2, Object::Seal),
+        (3, 1, Object::Payload),
+        (5, 1, Object::Seal),
+        (6, 1, Object::Seal),
+        (7, 1, Object::Seal),
+        (7, 2, Object::Seal),
+        (8, 1, Object::Seal),
+        (9, 2, Object::Seal),
+    ] {
+        land(&backend, n, ["ads", "1", "q", &days[day - 1]], object).await;
+    }
+    let coverage = cover(&backend, &database, &Scope::default()).await;
+    let (one, two) = (run(1), run(2));
+    let steps: Vec<_> = coverage
+        .steps()
+        .map(|step| (step.days.since.to_string(), step.days.until.to_string(), step.action))
+        .collect();
+    let on = |first: usize, last: usize, action| {
+        (days[first - 1].clone(), days[last - 1].clone(), action)
+    };
+    let expected = [
+        on(2, 2, Action::Validate(&two)),
+        on(3, 3, Action::Restart(&one)),
+        on(4, 4, Action::Land),
+        on(5, 6, Action::Retry),
+        on(7, 7, Action::Validate(&two)),
+        // An older run does not regain authority, and a failed one fails again.
+        on(8, 8, Action::Land),
+        on(9, 9, Action::Land),
+    ];
+    assert_eq!(steps, expected);
+    let tally = coverage.tally();
+    assert_eq!((tally.lost, tally.missing, tally.is_complete()), (2, 1, false));
+}
+
+#[tokio::test]
+async fn lost_or_missing_partitions_are_incomplete_and_pending_ones_complete() {
+    let (backend, database) = (Memory::default(), Sqlite::new());
+    land(&backend, 1, ["ads", "1", "q", "2024-06-01"], Object::Payload).await;
+    land(&backend, 1, ["ads", "1", "q", "2024-06-02"], Object::Seal).await;
+    let complete = async |scope: &Scope| {
+        let tally = cover(&backend, &database, scope).await.tally();
+        (tally.missing, tally.lost, tally.is_complete())
+    };
+    assert_eq!(complete(&Scope::default()).await, (0, 0, true));
+    let until = Scope { selection: select(None, None, Some("2024-06-03")), ..Scope::default() };
+    assert_eq!(complete(&until).await, (1, 0, false));
+    let lost = format!(
+        "{}; INSERT INTO partition_state VALUES ('ads', '1', 'q', '2024-06-02', 'success', '{}', \
+         'v1', 1, '2024-06-09T00:00:00Z', NULL, 1)",
+        database.contract(),
+        run(2)
+    );
+    database.execute(&lost).await;
+    assert_eq!(complete(&Scope::default()).await, (0, 1, false));
+}

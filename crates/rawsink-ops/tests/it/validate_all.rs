@@ -1,0 +1,349 @@
+//! Validation of every pending run: concurrent, interrupted, within a request budget.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    sync::Arc,
+};
+
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use rawsink::{
+    Error, ErrorKind, PartitionKey, RawSink, Result, RunId,
+    partition::Selection,
+    state::{Change, Filter, PartitionState, Record, SqliteState, Status},
+    store::{MemoryStore, Object},
+    validate::Rules,
+};
+use rawsink_ops::validate::{self, Event, Shard, Work};
+use tempfile::TempDir;
+
+use rawsink_testkit::{
+    backend::{Backend, Memory},
+    databases::{Database, on_every_database},
+    s3_server::{Answer, Effect, Habit, Op, S3Server},
+    sample::{customer, key, path, rows, run, seal},
+};
+
+fn now() -> Timestamp {
+    "2024-06-04T00:00:00Z".parse().unwrap()
+}
+
+on_every_database!(
+    every_pending_run_is_validated_once_oldest_first,
+    the_next_call_validates_only_the_interrupted_rest,
+    g14_concurrent_hosts_lose_no_update_with_or_without_shards,
+    a_run_validated_by_another_host_is_not_validated_again,
+);
+
+fn work() -> Work {
+    Work {
+        partitions: Selection::default(),
+        shard: Shard::WHOLE,
+        rules: Rules::default(),
+        jobs: NonZeroUsize::new(3).unwrap(),
+    }
+}
+
+/// Whether a run passed, or why there is no verdict.
+type Outcome = Result<bool, ErrorKind>;
+
+/// The results of one call.
+#[derive(Debug, Default)]
+struct Told {
+    compared: usize,
+    judged: Vec<(PartitionKey, RunId, Outcome)>,
+    end: Option<Error>,
+}
+
+impl Told {
+    /// Returns the runs of each customer with their results, in validation order.
+    fn by_customer(&self) -> BTreeMap<&str, Vec<(&str, Outcome)>> {
+        let mut told = BTreeMap::<_, Vec<_>>::new();
+        for (key, run, outcome) in &self.judged {
+            told.entry(key.customer_id()).or_default().push((run.as_str(), *outcome));
+        }
+        told
+    }
+}
+
+async fn judge(sink: &RawSink, state: &Arc<dyn PartitionState>, work: &Work) -> Told {
+    let mut told = Told::default();
+    let mut events = validate::pending(sink, state, work);
+    while let Some(event) = events.next().await {
+        assert!(told.end.is_none(), "an error ends the stream");
+        match event {
+            Ok(Event::Compared(partitions)) => told.compared += partitions,
+            Ok(Event::Validated(judged)) => {
+                let outcome = judged.outcome.map(|validation| validation.passed());
+                told.judged.push((judged.key, judged.run, outcome.map_err(|error| error.kind())));
+            }
+            Err(error) => told.end = Some(error),
+        }
+    }
+    told
+}
+
+fn state_of(database: &dyn Database) -> Arc<dyn PartitionState> {
+    Arc::from(database.patient_state())
+}
+
+/// Stores a run that fails: its metadata names another customer.
+async fn put_bad(backend: &dyn Backend, key: &PartitionKey, run: &RunId) {
+    backend.tamper(&path(key, run), Object::Payload, Some(b"{}\n")).await;
+    let metadata = br#"{"customer_id":"somebody else"}"#;
+    backend.tamper(&path(key, run), Object::Seal, Some(metadata)).await;
+}
+
+async fn records(state: &dyn PartitionState) -> Vec<(String, Record)> {
+    let all = state.list(&Filter::default()).await.unwrap().into_iter();
+    all.map(|entry| entry.unwrap())
+        .map(|entry| (entry.key.customer_id().to_owned(), entry.record))
+        .collect()
+}
+
+async fn every_pending_run_is_validated_once_oldest_first(database: &dyn Database) {
+    let (backend, state) = (Memory::default(), state_of(database));
+    let sink = RawSink::new(backend.store());
+    for (id, good, bad) in [
+        ("good", &[1, 2][..], &[][..]),
+        ("newest-bad", &[1], &[2, 3]),
+        ("all-bad", &[], &[1, 2]),
+        ("recovered", &[2], &[1]),
+    ] {
+        for n in good {
+            seal(&sink, &customer(id), &run(*n), &rows("a", 2)).await.unwrap();
+        }
+        for n in bad {
+            put_bad(&backend, &customer(id), &run(*n)).await;
+        }
+    }
+    // An unsealed run is not validated.
+    backend.tamper(&path(&customer("open"), &run(1)), Object::Payload, Some(b"{}\n")).await;
+    backend.tamper(&path(&customer("good"), &run(9)), Object::Payload, Some(b"{}\n")).await;
+    let told = judge(&sink, &state, &work()).await;
+    assert_eq!((told.compared, told.end.is_none()), (5, true));
+    let (one, two, three) = (run(1), run(2), run(3));
+    let (one, two, three) = (one.as_str(), two.as_str(), three.as_str());
+    let expected = BTreeMap::from([
+        ("all-bad", vec![(one, Ok(false)), (two, Ok(false))]),
+        ("good", vec![(one, Ok(true)), (two, Ok(true))]),
+        ("newest-bad", vec![(one, Ok(true)), (two, Ok(false)), (three, Ok(false))]),
+        ("recovered", vec![(one, Ok(false)), (two, Ok(true))]),
+    ]);
+    assert_eq!(told.by_customer(), expected);
+    let first = records(&*state).await;
+    let authority = |record: &Record| record.authoritative_run().map(ToString::to_string);
+    let shown: Vec<_> = first.iter().map(|(id, record)| (id.as_str(), authority(record))).collect();
+    let some = |run: &str| Some(run.to_owned());
+    assert_eq!(
+        shown,
+        [
+            ("all-bad", None),
+            ("good", some(two)),
+            ("newest-bad", some(one)),
+            ("recovered", some(two))
+        ]
+    );
+    let again = judge(&sink, &state, &work()).await;
+    assert_eq!((again.compared, again.judged.len()), (5, 0), "nothing waits");
+    assert_eq!(records(&*state).await, first, "no attempt is counted for nothing");
+    // A newer run is pending, and one that an operator reset.
+    seal(&sink, &customer("all-bad"), &run(4), &rows("b", 1)).await.unwrap();
+    put_bad(&backend, &customer("late"), &run(1)).await;
+    judge(&sink, &state, &work()).await;
+    state.change(&customer("late"), &Change::Retry, now()).await.unwrap();
+    let last = judge(&sink, &state, &work()).await;
+    assert_eq!(last.by_customer(), BTreeMap::from([("late", vec![(one, Ok(false))])]));
+    let record = state.get(&customer("all-bad")).await.unwrap().unwrap();
+    assert_eq!((record.status, record.attempt_count), (Status::Success, 3));
+}
+
+/// Seals one run for each of `customers` customers.
+async fn land(sink: &RawSink, customers: u32) {
+    for id in 0..customers {
+        seal(sink, &customer(&id.to_string()), &run(1), &rows("a", 1)).await.unwrap();
+    }
+}
+
+async fn the_next_call_validates_only_the_interrupted_rest(database: &dyn Database) {
+    let (sink, state) = (RawSink::new(MemoryStore::new()), state_of(database));
+    land(&sink, 30).await;
+    let mut events = validate::pending(&sink, &state, &work());
+    let mut told_before = BTreeSet::new();
+    for _ in 0..6 {
+        if let Event::Validated(judged) = events.next().await.unwrap().unwrap() {
+            told_before.insert(judged.key.customer_id().to_owned());
+        }
+    }
+    drop(events);
+    let told = judge(&sink, &state, &work()).await;
+    assert!((20..=25).contains(&told.judged.len()), "{}", told.judged.len());
+    let records = records(&*state).await;
+    assert_eq!(records.len(), 30);
+    let judged_again = records.iter().filter(|(_, record)| record.attempt_count == 2).count();
+    let jobs = work().jobs.get();
+    assert!(judged_again <= jobs, "only where a commit was under way when it was cut off");
+    for (id, record) in records {
+        assert_eq!(record.status, Status::Success, "{id}");
+        let at_most = if told_before.contains(&id) { 1 } else { 2 };
+        assert!((1..=at_most).contains(&record.attempt_count), "{id}: {record:?}");
+    }
+}
+
+async fn g14_concurrent_hosts_lose_no_update_with_or_without_shards(database: &dyn Database) {
+    let sink = RawSink::new(MemoryStore::new());
+    land(&sink, 40).await;
+    let (one, other) = (state_of(database), state_of(database));
+    let half = |text: &str| Work { shard: text.parse().unwrap(), ..work() };
+    let (first, second) = (half("1/2"), half("2/2"));
+    let (one_told, other_told) =
+        tokio::join!(judge(&sink, &one, &first), judge(&sink, &other, &second));
+    assert_eq!(one_told.judged.len() + other_told.judged.len(), 40, "nobody repeats another's");
+    assert_eq!(one_told.compared + other_told.compared, 40);
+    for (id, record) in records(&*one).await {
+        assert_eq!(record.attempt_count, 1, "{id}");
+    }
+    // The same work twice in parallel: runs validated by both count twice, none is lost.
+    for id in 0..40 {
+        seal(&sink, &customer(&id.to_string()), &run(2), &rows("b", 1)).await.unwrap();
+    }
+    let (all, same) = (work(), work());
+    let (one_told, other_told) =
+        tokio::join!(judge(&sink, &one, &all), judge(&sink, &other, &same));
+    let told = one_told.judged.len() + other_told.judged.len();
+    assert!(told >= 40, "{told}");
+    let attempts = records(&*one).await.iter().map(|(_, record)| record.attempt_count).sum::<u64>();
+    assert_eq!(attempts, 40 + told as u64);
+}
+
+async fn a_run_validated_by_another_host_is_not_validated_again(database: &dyn Database) {
+    let (sink, slow) = (RawSink::new(MemoryStore::new()), state_of(database));
+    land(&sink, 40).await;
+    let mut events = validate::pending(&sink, &slow, &work());
+    let compared = events.next().await.unwrap().unwrap();
+    assert!(matches!(compared, Event::Compared(40)), "{compared:?}");
+    let told = judge(&sink, &state_of(database), &work()).await;
+    assert!(told.judged.len() >= 37, "{}", told.judged.len());
+    let rest: Vec<_> = events.collect().await;
+    assert!(rest.len() <= 3, "only what was being judged: {}", rest.len());
+    let attempts =
+        records(&*slow).await.iter().map(|(_, record)| record.attempt_count).sum::<u64>();
+    assert_eq!(attempts, (told.judged.len() + rest.len()) as u64);
+}
+
+/// Returns a state in its own file.
+fn sqlite(folder: &TempDir) -> Arc<dyn PartitionState> {
+    Arc::new(SqliteState::new(folder.path().join("state.db")))
+}
+
+/// Stores a run that newer software sealed: no verdict is possible.
+async fn put_newer(backend: &dyn Backend, id: &str) {
+    backend.tamper(&path(&customer(id), &run(1)), Object::Payload, Some(b"{}\n")).await;
+    let metadata = br#"{"_seal":{"format":2}}"#;
+    backend.tamper(&path(&customer(id), &run(1)), Object::Seal, Some(metadata)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unreadable_run_blocks_only_its_newer_runs() {
+    let (backend, folder) = (Memory::default(), TempDir::new().unwrap());
+    let (sink, state) = (RawSink::new(backend.store()), sqlite(&folder));
+    land(&sink, 30).await;
+    put_newer(&backend, "10x").await;
+    seal(&sink, &customer("10x"), &run(2), &rows("a", 1)).await.unwrap();
+    let told = judge(&sink, &state, &work()).await;
+    assert_eq!((told.judged.len(), told.end.is_none()), (31, true));
+    let broken = &told.by_customer()["10x"];
+    assert_eq!(*broken, [(run(1).as_str(), Err(ErrorKind::Unsupported))], "the newer one waits");
+    assert_eq!(state.get(&customer("10x")).await.unwrap(), None);
+    assert_eq!(judge(&sink, &state, &work()).await.judged.len(), 1, "it is tried again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_stops_the_work() {
+    let (backend, folder) = (Memory::default(), TempDir::new().unwrap());
+    let (sink, state) = (RawSink::new(backend.store()), sqlite(&folder));
+    for id in 0..60 {
+        put_newer(&backend, &format!("{id:03}")).await;
+    }
+    let told = judge(&sink, &state, &work()).await;
+    let (judged, jobs) = (told.judged.len(), work().jobs.get());
+    assert!((20..20 + jobs).contains(&judged), "{judged} were judged");
+    let end = told.end.unwrap();
+    assert_eq!(end.kind(), ErrorKind::Unsupported);
+    assert!(end.message().contains("20 consecutive runs"), "{end}");
+    // A success in between shows that the runs are broken, not the store.
+    for id in (0..60).step_by(10) {
+        seal(&sink, &customer(&format!("{id:03}x")), &run(1), &rows("a", 1)).await.unwrap();
+    }
+    let one = Work { jobs: NonZeroUsize::MIN, ..work() };
+    let told = judge(&sink, &state, &one).await;
+    assert_eq!((told.judged.len(), told.end.is_none()), (66, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_malformed_record_is_reported_and_its_run_is_not_read() {
+    let (server, folder) = (S3Server::default(), TempDir::new().unwrap());
+    let (sink, state) = (server.sink(), sqlite(&folder));
+    seal(&sink, &key(), &run(1), &rows("a", 1)).await.unwrap();
+    judge(&sink, &state, &work()).await;
+    let file = format!("sqlite:{}", folder.path().join("state.db").display());
+    let mut database = <sqlx::SqliteConnection as sqlx::Connection>::connect(&file).await.unwrap();
+    sqlx::query("UPDATE partition_state SET current_run_id = ''")
+        .execute(&mut database)
+        .await
+        .unwrap();
+    let before = server.count(Op::Get);
+    let told = judge(&sink, &state, &work()).await;
+    assert_eq!(told.judged, [(key(), run(1), Err(ErrorKind::Corrupt))]);
+    assert_eq!(server.count(Op::Get), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_listing_stops_the_work_after_the_listed_runs() {
+    let (server, folder) = (S3Server::default(), TempDir::new().unwrap());
+    let state = sqlite(&folder);
+    for id in 0..1010 {
+        let place = path(&customer(&format!("{id:04}")), &run(1));
+        server.tamper(&place, Object::Payload, Some(b"{}\n"));
+    }
+    let denied = Effect::Refused(Answer::Error(403, "AccessDenied"));
+    server.habit(Habit::always(Op::List, denied).skipping(1));
+    let told = judge(&server.sink(), &state, &work()).await;
+    assert_eq!(told.end.unwrap().kind(), ErrorKind::Denied);
+    assert_eq!(told.compared, 999);
+}
+
+fn put_bad_on(server: &S3Server, id: &str) {
+    server.tamper(&path(&customer(id), &run(1)), Object::Payload, Some(b"{}\n"));
+    server.tamper(&path(&customer(id), &run(1)), Object::Seal, Some(b"{\"customer_id\":\"x\"}"));
+}
+
+/// The budget: one listing in total, and the seal and rows of each pending run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_partitions_cost_one_listing_and_reads_of_pending_runs() {
+    const WAITING: usize = 50;
+    let (server, folder) = (S3Server::default(), TempDir::new().unwrap());
+    let state = sqlite(&folder);
+    state.init().await.unwrap();
+    let file = format!("sqlite:{}", folder.path().join("state.db").display());
+    let mut database = <sqlx::SqliteConnection as sqlx::Connection>::connect(&file).await.unwrap();
+    for id in 0..1000 {
+        put_bad_on(&server, &format!("{id:03}"));
+    }
+    let judged = format!(
+        "WITH RECURSIVE n (id) AS (SELECT {WAITING} UNION ALL SELECT id + 1 FROM n WHERE id < 999) \
+         INSERT INTO partition_state (source, customer_id, query_name, logical_date, status, current_run_id, updated_at) \
+         SELECT 'google_ads', printf('%03d', id), 'campaign', '2024-06-01', 'success', '{}', '' FROM n",
+        run(1)
+    );
+    sqlx::query(sqlx::AssertSqlSafe(judged)).execute(&mut database).await.unwrap();
+    let told = judge(&server.sink(), &state, &work()).await;
+    assert_eq!((told.compared, told.judged.len()), (1000, WAITING));
+    let lists = server.count(Op::List);
+    assert!(lists <= 2000_usize.div_ceil(1000) + 1, "{lists} listings of 2,000 objects");
+    assert_eq!(server.count(Op::Get), 2 * WAITING, "seal and payload of each");
+    assert_eq!(server.requests(), 2 * WAITING + lists);
+    judge(&server.sink(), &state, &work()).await;
+    assert_eq!(server.requests(), 2 * WAITING + 2 * lists, "nothing waits, nothing is read");
+}
