@@ -124,7 +124,7 @@ const tests = {
     const { page, close } = await open("small.html");
     for (const [letter, name, more] of [
       ["v", "Validated", "T23:05:06.789Z"], ["s", "Sealed only", "not validated yet"],
-      ["u", "Unsealed", "without a seal"], ["f", "Failed", "line 17 is no JSON object"],
+      ["u", "Unsealed", "without a seal"], ["f", "Failed", "line 17 is not a JSON object"],
       ["m", "Missing", "No run exists"], ["M", "Missing", "has authority but cannot be read"],
       ["V", "Validated", "-again is sealed but has no verdict"],
     ]) {

@@ -112,7 +112,7 @@ impl ErrorReport {
         let text = place.map_or_else(|| message.to_owned(), |place| format!("{place}: {message}"));
         let parsed = place.and_then(|place| Place::parse(place, "").ok());
         let partition = parsed.as_ref().and_then(Place::partition);
-        // A place above the partitions has no member of its own.
+        // No member exists for a place above the partitions.
         let message = if partition.is_some() { message.to_owned() } else { text.clone() };
         Self {
             kind: kind.map(ErrorKind::name),

@@ -172,7 +172,7 @@ impl<'d> Examination<'d> {
         WriterToken::new(self.runtime.tokens.next())
     }
 
-    /// Creates an object. An object of its own from an unanswered attempt counts as created.
+    /// Creates an object. If an unanswered attempt of this call created it, it counts as created.
     async fn create(&self, name: &str, body: &Bytes, token: &WriterToken) -> Reply<()> {
         let scratch = self.scratch;
         let Err(fault) = scratch.with_retries(|| scratch.create(name, body, token)).await else {
