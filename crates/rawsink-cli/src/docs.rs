@@ -30,16 +30,16 @@ fn docs_cli_is_generated_from_the_commands() {
 /// A wrapped line breaks when it is pasted.
 #[test]
 fn no_example_is_wrapped_in_a_terminal_of_80_columns() {
-    fn look(command: &clap::Command) -> usize {
+    fn visit(command: &clap::Command) -> usize {
         let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let examples = text.split("\n\n").filter(|part| part.starts_with("Examples:"));
         let lines: Vec<&str> = examples.flat_map(str::lines).collect();
         for line in &lines {
             assert!(line.len() <= 80, "{}: {line}", command.get_name());
         }
-        lines.len() + command.get_subcommands().map(look).sum::<usize>()
+        lines.len() + command.get_subcommands().map(visit).sum::<usize>()
     }
-    assert!(look(&Cli::command()) > 50);
+    assert!(visit(&Cli::command()) > 50);
 }
 
 #[test]

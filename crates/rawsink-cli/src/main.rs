@@ -40,7 +40,7 @@ struct Cli {
     #[arg(long, global = true)]
     json: bool,
 
-    /// Log more: -v logs retries and decisions, -vv everything
+    /// Log more: -v logs retries and decisions, -vv every request too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 

@@ -166,7 +166,7 @@ impl rawsink::Internal for Landing {}
 
 #[async_trait]
 impl Store for Landing {
-    async fn look(&self, _run: &StorePath) -> Result<RunObjects> {
+    async fn inspect(&self, _run: &StorePath) -> Result<RunObjects> {
         Err(made_up())
     }
 

@@ -60,7 +60,7 @@ pub async fn compare_run(
     run: &RunId,
 ) -> Result<CopyOutcome> {
     let document = from.document(key, run).await?;
-    let there = to.look(key, run).await?;
+    let there = to.inspect(key, run).await?;
     if there.seal.is_none() {
         return Ok(CopyOutcome::Missing);
     }
@@ -71,7 +71,7 @@ pub async fn compare_run(
     if to.document(key, run).await? != document {
         return Err(differs("metadata.json"));
     }
-    let Some(here) = from.look(key, run).await?.payload else {
+    let Some(here) = from.inspect(key, run).await?.payload else {
         let message = "the run is sealed, but its payload is missing";
         return Err(Error::corrupt(message).at(Place::of_run(key, run)));
     };
@@ -154,7 +154,7 @@ async fn open(
     if reader.seal().is_some() {
         return Ok((reader, None));
     }
-    let before = from.look(key, run).await?;
+    let before = from.inspect(key, run).await?;
     Ok((from.open_partition(key, run).await?, Some(before)))
 }
 
@@ -164,7 +164,7 @@ async fn check_unchanged(
     run: &RunId,
     before: RunObjects,
 ) -> Result<()> {
-    if from.look(key, run).await? == before {
+    if from.inspect(key, run).await? == before {
         return Ok(());
     }
     Err(Error::corrupt("the run changed while it was copied"))

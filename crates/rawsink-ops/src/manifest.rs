@@ -119,7 +119,7 @@ async fn payload(sink: &RawSink, root_uri: &str, current: Current) -> Result<Pay
         }
         Some(seal) => (seal.payload_bytes, Some(seal.record_count), Some(seal.payload_sha256)),
         None => {
-            let payload = sink.look(&key, &run).await?.payload;
+            let payload = sink.inspect(&key, &run).await?.payload;
             let gone = || Error::corrupt("the payload is missing").at(Place::of_run(&key, &run));
             (payload.ok_or_else(gone)?.bytes, rows, None)
         }

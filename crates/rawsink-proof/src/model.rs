@@ -72,20 +72,20 @@ use self::{
 pub struct Protocol {
     configuration: Configuration,
     tried: Tried,
-    /// The results that attempts told, one bit each.
-    told: AtomicU32,
+    /// The results that attempts returned, one bit each.
+    results: AtomicU32,
 }
 
 impl Protocol {
     /// Creates the state machine.
     pub fn new(configuration: Configuration) -> Self {
-        Self { configuration, tried: Tried::default(), told: AtomicU32::new(0) }
+        Self { configuration, tried: Tried::default(), results: AtomicU32::new(0) }
     }
 
-    /// Returns the results that attempts told in the explored states.
-    pub fn told(&self) -> Vec<WriterResult> {
-        let told = self.told.load(Ordering::Relaxed);
-        WriterResult::ALL.into_iter().filter(|kind| told & bit(*kind) != 0).collect()
+    /// Returns the results that attempts returned in the explored states.
+    pub fn results(&self) -> Vec<WriterResult> {
+        let results = self.results.load(Ordering::Relaxed);
+        WriterResult::ALL.into_iter().filter(|kind| results & bit(*kind) != 0).collect()
     }
 
     fn initial(&self) -> ModelState {
@@ -101,7 +101,7 @@ impl Protocol {
 
     fn world(&self, state: &ModelState) -> NextState<'_> {
         let (state, clock, place) = (state.clone(), ClockReading::InTime, 0);
-        NextState { configuration: &self.configuration, state, clock, place, told: None }
+        NextState { configuration: &self.configuration, state, clock, place, outcome: None }
     }
 
     fn end_running(bucket: &mut ModelBucket, flight: InFlight) {
@@ -113,8 +113,8 @@ impl Protocol {
     }
 }
 
-fn bit(told: WriterResult) -> u32 {
-    1 << WriterResult::ALL.iter().position(|kind| *kind == told).expect("it is one of all")
+fn bit(outcome: WriterResult) -> u32 {
+    1 << WriterResult::ALL.iter().position(|kind| *kind == outcome).expect("it is one of all")
 }
 
 impl Model for Protocol {
@@ -130,10 +130,10 @@ impl Model for Protocol {
     }
 
     fn next_state(&self, last: &ModelState, action: ModelAction) -> Option<ModelState> {
-        let (mut next, told) = self.happens(last, action);
-        next.broken = Self::broken(last, action, &next, told);
-        if let Some(told) = told {
-            self.told.fetch_or(bit(told), Ordering::Relaxed);
+        let (mut next, outcome) = self.happens(last, action);
+        next.broken = Self::broken(last, action, &next, outcome);
+        if let Some(outcome) = outcome {
+            self.results.fetch_or(bit(outcome), Ordering::Relaxed);
         }
         Some(next)
     }

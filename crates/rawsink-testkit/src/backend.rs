@@ -139,8 +139,8 @@ impl rawsink::Internal for AnyStore {}
 
 #[async_trait]
 impl Store for AnyStore {
-    async fn look(&self, run: &StorePath) -> Result<RunObjects> {
-        self.0.look(run).await
+    async fn inspect(&self, run: &StorePath) -> Result<RunObjects> {
+        self.0.inspect(run).await
     }
 
     async fn start(&self, run: &StorePath, attempt: StartOptions) -> Result<Box<dyn Upload>> {
@@ -195,7 +195,7 @@ impl Backend for Memory {
     }
 
     async fn residue(&self, run: &StorePath) -> Vec<String> {
-        let found = self.0.look(run).await.unwrap();
+        let found = self.0.inspect(run).await.unwrap();
         let payload = found.payload.map(|_| Object::Payload);
         payload.into_iter().chain(found.seal.map(|_| Object::Seal)).map(name).collect()
     }

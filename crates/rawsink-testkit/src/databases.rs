@@ -1,6 +1,7 @@
 //! The databases under test, with operations for tests only.
 //!
-//! To add a database to every suite, write one `impl Database` and one line in `on_every_database`.
+//! To add a database to every suite, write one `impl Database` and one line in `on_every_database`
+//! and `on_every_state`.
 //! PostgreSQL needs a server: `scripts/with-postgres` starts one.
 
 #[cfg(feature = "postgres")]
@@ -9,7 +10,8 @@ mod postgres; // a new database on the server that the environment names
 mod sqlite; // a new file
 
 use async_trait::async_trait;
-use rawsink::state::PartitionState;
+
+use crate::states::StateBackend;
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::{Postgres, certificates, changed, server};
@@ -25,64 +27,11 @@ macro_rules! on_every_database {
     };
 }
 
-/// Creates one test of each case on SQLite.
-#[cfg(feature = "sqlite")]
-#[macro_export]
-macro_rules! on_sqlite {
-    ($($case:ident),+) => {
-        mod sqlite {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    super::$case(&$crate::databases::Sqlite::new()).await;
-                }
-            )+
-        }
-    };
-}
-
-/// Creates no test: this build has no SQLite.
-#[cfg(not(feature = "sqlite"))]
-#[macro_export]
-macro_rules! on_sqlite {
-    ($($case:ident),+) => {};
-}
-
-/// Creates one test of each case on PostgreSQL, run by `make parity`.
-#[cfg(feature = "postgres")]
-#[macro_export]
-macro_rules! on_postgres {
-    ($($case:ident),+) => {
-        mod postgres {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                #[ignore = "parity: needs a PostgreSQL server"]
-                async fn $case() {
-                    super::$case(&$crate::databases::Postgres::new().await).await;
-                }
-            )+
-        }
-    };
-}
-
-/// Creates no test: this build has no PostgreSQL.
-#[cfg(not(feature = "postgres"))]
-#[macro_export]
-macro_rules! on_postgres {
-    ($($case:ident),+) => {};
-}
-
 pub use on_every_database;
 
 /// An empty database.
 #[async_trait]
-pub trait Database: Send + Sync {
-    /// Opens the state in it, as a new process does, with a busy timeout of 200 ms.
-    fn state(&self) -> Box<dyn PartitionState>;
-
-    /// Opens the state with the default busy timeout.
-    fn patient_state(&self) -> Box<dyn PartitionState>;
-
+pub trait Database: StateBackend {
     /// Opens a connection, as other software does.
     async fn connect(&self) -> Box<dyn Sql>;
 

@@ -194,8 +194,8 @@ impl RawSink {
     ///
     /// # Errors
     /// The store's; a missing run is not an error.
-    pub fn look(&self, key: &PartitionKey, run: &RunId) -> Result<RunObjects> {
-        self.engine.block_on(self.sink.look(key, run))
+    pub fn inspect(&self, key: &PartitionKey, run: &RunId) -> Result<RunObjects> {
+        self.engine.block_on(self.sink.inspect(key, run))
     }
 
     /// Blocks on any other operation of the library, such as one of the state.

@@ -164,9 +164,9 @@ impl RawSink {
     ///
     /// # Errors
     /// The store's.
-    pub async fn look(&self, key: &PartitionKey, run: &RunId) -> Result<RunObjects> {
+    pub async fn inspect(&self, key: &PartitionKey, run: &RunId) -> Result<RunObjects> {
         let path = self.run_path(key, run)?;
-        self.store.look(&path).await.map_err(|error| error.at(&path))
+        self.store.inspect(&path).await.map_err(|error| error.at(&path))
     }
 
     /// Makes a run durable, regardless of its writer.

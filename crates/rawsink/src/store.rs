@@ -171,7 +171,7 @@ pub type SealDocument<'a> = dyn Fn(&WriterToken) -> Bytes + Send + Sync + 'a;
 #[async_trait]
 pub trait Store: Internal + fmt::Debug + Send + Sync + 'static {
     /// Returns the objects of a run. A run that does not exist has none.
-    async fn look(&self, run: &StorePath) -> Result<RunObjects>;
+    async fn inspect(&self, run: &StorePath) -> Result<RunObjects>;
 
     /// Starts an attempt at a run.
     ///
@@ -223,8 +223,8 @@ impl Internal for std::sync::Arc<dyn Store> {}
 
 #[async_trait]
 impl Store for std::sync::Arc<dyn Store> {
-    async fn look(&self, run: &StorePath) -> Result<RunObjects> {
-        (**self).look(run).await
+    async fn inspect(&self, run: &StorePath) -> Result<RunObjects> {
+        (**self).inspect(run).await
     }
 
     async fn start(&self, run: &StorePath, options: StartOptions) -> Result<Box<dyn Upload>> {

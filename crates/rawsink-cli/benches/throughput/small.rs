@@ -113,16 +113,16 @@ async fn by_library(config: S3Config, http: SharedHttpClient, partitions: u32) {
 
 async fn by_plain_sdk(config: S3Config, http: SharedHttpClient, partitions: u32) {
     let bucket = Arc::new(Bucket::new(&config, http));
-    let look_once_more = config.complete_conditions() == CompleteConditions::Ignored;
+    let last_check = config.complete_conditions() == CompleteConditions::Ignored;
     all(partitions, move |n| {
         let bucket = bucket.clone();
-        async move { requests_of(&bucket, n, look_once_more).await }
+        async move { requests_of(&bucket, n, last_check).await }
     })
     .await;
 }
 
 /// The requests of one small partition.
-async fn requests_of(bucket: &Bucket, n: u32, look_once_more: bool) {
+async fn requests_of(bucket: &Bucket, n: u32, last_check: bool) {
     let (sdk, name) = (&bucket.sdk, &bucket.name);
     let run = format!("{}/ads/customer_id={n}/run_id={}", bucket.prefix, run());
     let (payload_key, seal_key) = (format!("{run}/payload.jsonl"), format!("{run}/metadata.json"));
@@ -132,7 +132,7 @@ async fn requests_of(bucket: &Bucket, n: u32, look_once_more: bool) {
         put.metadata("rawsink-writer", "0").body(ByteStream::from(body.into_bytes())).send()
     };
     put(&payload_key, payload(n)).await.unwrap();
-    if look_once_more {
+    if last_check {
         sdk.list_multipart_uploads().bucket(name).prefix(&payload_key).send().await.unwrap();
         sdk.head_object().bucket(name).key(&payload_key).send().await.unwrap();
     }

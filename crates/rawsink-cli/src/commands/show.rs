@@ -50,7 +50,7 @@ struct ShownObject {
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let (key, run) = args.run.choose(context).await?;
     let path = Place::of_run(&key, &run).to_string();
-    let found = context.sink.look(&key, &run).await?;
+    let found = context.sink.inspect(&key, &run).await?;
     let (metadata, seal) = if found.payload.is_some() && found.seal.is_none() {
         (None, None)
     } else {

@@ -138,8 +138,10 @@ fn reading_and_writing_create_no_state_database() {
 fn a_file_that_is_no_database_is_corrupt_and_unchanged() {
     let landing = Landing::new();
     landing.land(RUN, "{}\n");
-    landing
-        .file("data/state_store.db", "this is no database, but long enough to look at".repeat(99));
+    landing.file(
+        "data/state_store.db",
+        "this is not a database, but long enough to be read".repeat(99),
+    );
     let before = landing.snapshot();
     for args in [
         &["validate", PARTITION, "--latest"][..],

@@ -49,7 +49,7 @@ fn variant(text: &str) -> Result<Variant, String> {
 
 fn main() -> io::Result<ExitCode> {
     let args = Args::parse();
-    let mut out = PageOutput { told: String::new(), as_expected: true };
+    let mut out = PageOutput { text: String::new(), as_expected: true };
     match args.variant {
         Some(variant) => out.counter_example(variant)?,
         None => out.all(&args)?,
@@ -58,7 +58,7 @@ fn main() -> io::Result<ExitCode> {
         let page = fs::read_to_string(path)?;
         let parts = page.split_once(FROM).and_then(|(head, rest)| {
             let (_, tail) = rest.split_once(TO)?;
-            Some(format!("{head}{FROM}\n{}\n{TO}{tail}", out.told))
+            Some(format!("{head}{FROM}\n{}\n{TO}{tail}", out.text))
         });
         fs::write(
             path,
@@ -72,13 +72,13 @@ fn main() -> io::Result<ExitCode> {
 
 /// The text so far.
 struct PageOutput {
-    told: String,
+    text: String,
     as_expected: bool,
 }
 
 impl PageOutput {
-    fn tell(&mut self, text: &str) -> io::Result<()> {
-        self.told.push_str(text);
+    fn print(&mut self, text: &str) -> io::Result<()> {
+        self.text.push_str(text);
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         out.flush()
@@ -88,15 +88,15 @@ impl PageOutput {
         let mut broken = counter_examples::broken().into_iter();
         let broken = broken.find(|broken| broken.configuration.variant == variant);
         let broken = broken.ok_or_else(|| io::Error::other("no exploration looks for it"))?;
-        self.tell(&format!("{}: {}\n\n", variant.description(), broken.property))?;
+        self.print(&format!("{}: {}\n\n", variant.description(), broken.property))?;
         let story = report::counter_example(broken.configuration, broken.property);
         self.as_expected = story.is_some();
-        self.tell(&story.unwrap_or_else(|| "not noticed\n".to_owned()))
+        self.print(&story.unwrap_or_else(|| "not noticed\n".to_owned()))
     }
 
     fn all(&mut self, args: &Args) -> io::Result<()> {
-        self.tell(&format!("### Properties\n\n{}\n", report::properties()))?;
-        self.tell(&format!("### What was explored\n\n{}", report::head()))?;
+        self.print(&format!("### Properties\n\n{}\n", report::properties()))?;
+        self.print(&format!("### What was explored\n\n{}", report::head()))?;
         for case in cases::cases() {
             let row = report::key(&case.configuration);
             let wanted = args.only.as_ref().is_none_or(|only| row.contains(only));
@@ -108,12 +108,12 @@ impl PageOutput {
             return Ok(());
         }
         let variants = report::variants(&counter_examples::broken());
-        self.tell(&format!("\n### Each step is needed\n\n{variants}"))?;
-        self.tell("\n### Outside the assumptions\n")?;
+        self.print(&format!("\n### Each step is needed\n\n{variants}"))?;
+        self.print("\n### Outside the assumptions\n")?;
         for OutsideAssumption { title, configuration, property } in counter_examples::outside() {
             let story = report::counter_example(configuration, property);
             self.as_expected &= story.is_some();
-            self.tell(&format!("\n{title}. {property}:\n\n{}", story.unwrap_or_default()))?;
+            self.print(&format!("\n{title}. {property}:\n\n{}", story.unwrap_or_default()))?;
         }
         Ok(())
     }
@@ -127,6 +127,6 @@ impl PageOutput {
             self.as_expected = false;
             writeln!(row, "\nexpected: {:?}\n", case.breaks).map_err(io::Error::other)?;
         }
-        self.tell(&row)
+        self.print(&row)
     }
 }

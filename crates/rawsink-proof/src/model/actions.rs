@@ -10,7 +10,7 @@ use super::{
     variant::Variant,
     world::{CleanRun, ModelState, NextState},
     writer::{
-        LookMoment, LookReason, ModelWriter, PayloadSeen, PayloadWay, ProtocolStep, WriterResult,
+        CheckMoment, CheckReason, ModelWriter, PayloadSeen, PayloadWay, ProtocolStep, WriterResult,
     },
 };
 
@@ -27,7 +27,7 @@ pub enum ModelAction {
     Unanswered(u8),
     /// The server refuses an attempt's request.
     Refused(u8),
-    /// An attempt finds its look too old to send the seal.
+    /// An attempt finds its check too old to send the seal.
     TooLate(u8),
     /// An attempt fails by itself.
     Fails(u8),
@@ -98,7 +98,7 @@ impl Protocol {
             }
             ProtocolStep::Seal => {
                 let bound = self.configuration.variant != Variant::WithoutDeadline;
-                if !bound || writer.look.is_some_and(|look| !look.outlived) {
+                if !bound || writer.check.is_some_and(|check| !check.outlived) {
                     actions.push(ModelAction::Answered(w, ClockReading::InTime, 0));
                     actions.push(ModelAction::Answered(w, ClockReading::Late, 0));
                 }
@@ -214,7 +214,7 @@ impl Protocol {
             }
         }
         world.tidy();
-        (world.state, world.told)
+        (world.state, world.outcome)
     }
 }
 
@@ -264,18 +264,18 @@ impl NextState<'_> {
 
 /// Returns whether an attempt reads its clock after the answer that it waits for.
 fn asks_clock(writer: &ModelWriter) -> bool {
-    let can_be_in_time = writer.look.is_some_and(|look| !look.outlived);
+    let can_be_in_time = writer.check.is_some_and(|check| !check.outlived);
     can_be_in_time
         && matches!(
             writer.step,
             ProtocolStep::Put
                 | ProtocolStep::Complete
-                | ProtocolStep::LookAtSeal(
-                    LookMoment::InDoubt | LookMoment::UploadGone,
+                | ProtocolStep::CheckSeal(
+                    CheckMoment::InDoubt | CheckMoment::UploadGone,
                     PayloadSeen::Mine
                 )
-                | ProtocolStep::List(LookReason::BeforeSeal)
-                | ProtocolStep::Head(LookReason::BeforeSeal | LookReason::SealInDoubt, _)
+                | ProtocolStep::List(CheckReason::BeforeSeal)
+                | ProtocolStep::Head(CheckReason::BeforeSeal | CheckReason::SealInDoubt, _)
                 | ProtocolStep::ReadSeal
         )
 }

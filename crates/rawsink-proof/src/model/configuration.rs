@@ -58,7 +58,7 @@ impl Configuration {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestDelay {
     /// A request that was sent before an attempt's grace began is applied before the grace ends, or
-    /// never. A seal's PUT counts from the look on which it relies: the settings keep more than its
+    /// never. A seal's PUT counts from the check on which it relies: the settings keep more than its
     /// timeout between its deadline and the grace.
     EndWithinGrace,
     /// This limit holds only for a seal's PUT. Other requests are applied at any time.

@@ -34,27 +34,27 @@ fn notices(variant: Variant) -> BrokenVariant {
     let ruining = Configuration { store: ServerKind::Ruining, ..plain.clone() };
     let (configuration, property) = match variant {
         Variant::None
-        | Variant::WithoutLookOnceMore
+        | Variant::WithoutLastCheck
         | Variant::HeadBeforeUploadList
         | Variant::WithoutGrace
         | Variant::GraceFromBegin
         | Variant::DeadlineFromAnswer
-        | Variant::WithoutLookBeforeComplete
+        | Variant::WithoutCheckBeforeComplete
         | Variant::WrongSetting => (plain, G05),
         Variant::WithoutDeadline => (plain, G03),
         Variant::TakesOverAtOnce => (Configuration { store: ServerKind::Enforcing, ..plain }, G05),
-        Variant::NewestDoesNotWin | Variant::EndsOwnUploadAlways => {
+        Variant::NewestDoesNotWin | Variant::AbortsOwnUploadAlways => {
             (Configuration { faults: failed, ..ruining }, G05)
         }
-        Variant::EndsUploadAfterComplete => {
+        Variant::AbortsUploadAfterComplete => {
             (Configuration { faults: FaultBudget { failed: 1, ..unanswered }, ..ruining }, G05)
         }
         Variant::WithoutNewToken => (Configuration { faults: unanswered, ..plain }, G03),
-        Variant::WithoutLookAfterLateEvidence => (late, G05),
+        Variant::WithoutCheckAfterLateEvidence => (late, G05),
         Variant::AnySealIsMine => (late, G04),
         Variant::DecidesByStatus => (Configuration { faults: unanswered, ..plain }, G06),
-        Variant::DoubtToldAsFailure => (plain, G06),
-        Variant::DoubtToldAsCorrupt => (plain, G07),
+        Variant::ReportsDoubtAsFailure => (plain, G06),
+        Variant::ReportsDoubtAsCorrupt => (plain, G07),
         Variant::LeavesUpload => (plain, G08),
         Variant::YieldsToEveryUpload => (plain, G09),
     };

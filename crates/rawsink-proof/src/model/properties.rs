@@ -38,7 +38,7 @@ impl Protocol {
         before: &ModelState,
         action: ModelAction,
         after: &ModelState,
-        told: Option<WriterResult>,
+        outcome: Option<WriterResult>,
     ) -> Violations {
         let tags = |bucket: &ModelBucket| {
             [ObjectName::Seal, ObjectName::Payload]
@@ -51,7 +51,7 @@ impl Protocol {
         let mut pairs = before.writers.iter().zip(&after.writers);
         let left = pairs.any(|(was, is)| leaves_upload(was, is, action, &after.bucket));
         let seal = after.bucket.objects.get(&ObjectName::Seal).map(|seal| token_of(seal).writer());
-        let is_so = match told {
+        let is_so = match outcome {
             Some(WriterResult::AlreadySealed) => seal.is_some(),
             Some(WriterResult::Corrupt) => {
                 seal.is_some_and(|writer| !covers(&after.bucket, writer))
@@ -73,12 +73,12 @@ impl Protocol {
             }),
             Property::always(G03, |_, state: &ModelState| !state.broken.g03),
             Property::always(G04, |_, state: &ModelState| {
-                let mut sealed = told_sealed(state);
+                let mut sealed = reported_sealed(state);
                 let first = sealed.next();
                 sealed.next().is_none() && first.is_none_or(|first| has_seal(state, first))
             }),
             Property::always(G05, |_, state: &ModelState| {
-                told_sealed(state).all(|writer| {
+                reported_sealed(state).all(|writer| {
                     has_seal(state, writer) && covers(&state.bucket, writer.token.writer())
                 })
             }),
@@ -109,7 +109,7 @@ fn has_seal(state: &ModelState, writer: &ModelWriter) -> bool {
     seal.is_some_and(|seal| seal.body == ModelBody::Seal(writer.token))
 }
 
-fn told_sealed(state: &ModelState) -> impl Iterator<Item = &ModelWriter> {
+fn reported_sealed(state: &ModelState) -> impl Iterator<Item = &ModelWriter> {
     state.writers.iter().filter(|writer| writer.step == ProtocolStep::Sealed)
 }
 

@@ -26,8 +26,8 @@ pub struct ExplorationResult {
     pub transitions: usize,
     /// The properties that do not hold.
     pub broken: BTreeSet<&'static str>,
-    /// The results that attempts told.
-    pub told: Vec<WriterResult>,
+    /// The results that attempts returned.
+    pub results: Vec<WriterResult>,
 }
 
 /// Explores every state, with this number of threads.
@@ -37,7 +37,7 @@ pub fn explore(configuration: Configuration, threads: usize) -> ExplorationResul
         states: checker.unique_state_count(),
         transitions: checker.state_count(),
         broken: checker.discoveries().into_keys().collect(),
-        told: checker.model().told(),
+        results: checker.model().results(),
     }
 }
 
@@ -50,23 +50,23 @@ pub fn counter_example(configuration: Configuration, property: &'static str) -> 
     let holds = model.property(property).condition;
     let end = path.iter().position(|(state, _)| !holds(model, state)).unwrap_or(path.len());
     // The search may have continued after it.
-    Some(story::tell(model, &path[..=end.min(path.len() - 1)]))
+    Some(story::table(model, &path[..=end.min(path.len() - 1)]))
 }
 
 /// Returns the head of the table of explorations.
 pub fn head() -> String {
-    "| writers | store | leftovers | requests | upload order | faults | states | transitions | time | does not hold | told |\n|---|---|---|---|---|---|--:|--:|--:|---|---|\n".to_owned()
+    "| writers | store | leftovers | requests | upload order | faults | states | transitions | time | does not hold | results |\n|---|---|---|---|---|---|--:|--:|--:|---|---|\n".to_owned()
 }
 
 /// Returns a row of the table of explorations.
 pub fn row(case: &Exploration, found: &ExplorationResult, time: Duration) -> String {
-    let told: Vec<_> = found.told.iter().map(|told| story::name_of(*told)).collect();
+    let results: Vec<_> = found.results.iter().map(|result| story::name_of(*result)).collect();
     format!(
         "{} {:.0} s | {} | {} |\n",
         counted(&case.configuration, found),
         time.as_secs_f64().ceil(),
         numbers(found.broken.iter().copied()),
-        told.join(", "),
+        results.join(", "),
     )
 }
 

@@ -2,7 +2,7 @@
 
 mod begin;
 mod end;
-mod look_once_more;
+mod last_check;
 mod open_upload;
 mod payload;
 mod seal;
@@ -21,7 +21,7 @@ impl ModelWriter {
         let own = || self.upload.expect("it has an upload");
         match self.step {
             ProtocolStep::CreateUpload(_) => Some(SentRequest::CreateUpload(self.token)),
-            ProtocolStep::EndUploads(_, todo, _) => todo.first().map(SentRequest::Abort),
+            ProtocolStep::AbortUploads(_, todo, _) => todo.first().map(SentRequest::Abort),
             ProtocolStep::Part => Some(SentRequest::Part(self.token, own())),
             ProtocolStep::Put => Some(SentRequest::Put(self.token)),
             ProtocolStep::Complete | ProtocolStep::CompleteRuns => {
@@ -46,24 +46,26 @@ impl NextState<'_> {
             ProtocolStep::Begin => self.begin(w),
             ProtocolStep::CreateUpload(opening) => self.upload_created(w, opening),
             ProtocolStep::ListUploads(opening) => self.uploads_listed(w, opening),
-            ProtocolStep::LookBeforeEnding(others) => self.looked_before_ending(w, others),
-            ProtocolStep::EndUploads(ending, todo, all) => self.upload_ended(w, ending, todo, all),
-            ProtocolStep::ListEnded(ending, all) => self.ended_listed(w, ending, all),
+            ProtocolStep::CheckBeforeAbort(others) => self.checked_before_abort(w, others),
+            ProtocolStep::AbortUploads(ending, todo, all) => {
+                self.upload_aborted(w, ending, todo, all);
+            }
+            ProtocolStep::ListAborted(ending, all) => self.aborted_listed(w, ending, all),
             ProtocolStep::ListBefore => self.listed_before(w),
             ProtocolStep::Part => self.part_taken(w),
-            ProtocolStep::LookAtPayload(when) => {
-                let seen = self.looked_at_payload(w, when);
-                self.go(w, ProtocolStep::LookAtSeal(when, seen));
+            ProtocolStep::CheckPayload(when) => {
+                let seen = self.checked_payload(w, when);
+                self.go(w, ProtocolStep::CheckSeal(when, seen));
             }
-            ProtocolStep::LookAtSeal(when, seen) => self.looked(w, when, seen),
+            ProtocolStep::CheckSeal(when, seen) => self.checked(w, when, seen),
             ProtocolStep::ListOwn => self.own_listed(w),
             ProtocolStep::Put => self.put(w),
             ProtocolStep::Complete => self.complete(w),
-            ProtocolStep::List(reason) => self.look_listed(w, reason),
-            ProtocolStep::Head(reason, company) => self.look_headed(w, reason, company),
+            ProtocolStep::List(reason) => self.check_listed(w, reason),
+            ProtocolStep::Head(reason, others) => self.check_headed(w, reason, others),
             ProtocolStep::Seal => self.seal(w),
-            ProtocolStep::ReadSeal => self.look_at_seal(w),
-            ProtocolStep::End(told) => self.ended(w, told),
+            ProtocolStep::ReadSeal => self.check_seal(w),
+            ProtocolStep::End(outcome) => self.ended(w, outcome),
             ProtocolStep::Idle
             | ProtocolStep::Rows
             | ProtocolStep::WaitForGrace(_)
@@ -87,9 +89,9 @@ impl NextState<'_> {
             }
             ProtocolStep::SendComplete => self.send_complete(w),
             ProtocolStep::SendList(reason) => self.send_list(w, reason),
-            ProtocolStep::Listed(reason, company) => {
-                self.look_sent(w);
-                self.go(w, ProtocolStep::Head(reason, company));
+            ProtocolStep::Listed(reason, others) => {
+                self.check_sent(w);
+                self.go(w, ProtocolStep::Head(reason, others));
             }
             step => unreachable!("{step:?} waits for an answer"),
         }

@@ -12,13 +12,13 @@ use super::{
     words::{ModelBody, ObjectName, Token},
     world::ModelState,
     writer::{
-        AbortTarget, LookMoment, LookReason, ModelWriter, OpenTry, OtherUploads, PayloadSeen,
+        AbortTarget, CheckMoment, CheckReason, ModelWriter, OpenTry, OtherUploads, PayloadSeen,
         PayloadWay, ProtocolStep, WriterResult,
     },
 };
 
 /// Returns a path as a Markdown table: actor, event, and the bucket after it.
-pub(super) fn tell(protocol: &Protocol, steps: &[(ModelState, Option<ModelAction>)]) -> String {
+pub(super) fn table(protocol: &Protocol, steps: &[(ModelState, Option<ModelAction>)]) -> String {
     let mut table =
         String::from("| | actor | event | payload | seal | uploads |\n|--:|---|---|---|---|---|\n");
     let mut last = String::new();
@@ -26,8 +26,8 @@ pub(super) fn tell(protocol: &Protocol, steps: &[(ModelState, Option<ModelAction
         let [(before, Some(action)), (after, _)] = pair else {
             continue;
         };
-        let (_, told) = protocol.happens(before, *action);
-        let (who, what) = line(before, *action, after, told);
+        let (_, outcome) = protocol.happens(before, *action);
+        let (who, what) = line(before, *action, after, outcome);
         let bucket = bucket(after);
         let shown = if bucket == last { "| | | |".to_owned() } else { bucket.clone() };
         last = bucket;
@@ -88,10 +88,10 @@ fn line(
     before: &ModelState,
     action: ModelAction,
     after: &ModelState,
-    told: Option<WriterResult>,
+    outcome: Option<WriterResult>,
 ) -> (String, String) {
     let by = |w: u8| letter(w).to_string();
-    let ends = told.map_or_else(String::new, |told| format!("; **{}**", name_of(told)));
+    let ends = outcome.map_or_else(String::new, |outcome| format!("; **{}**", name_of(outcome)));
     let step = |w: u8| describe(before, &before.writers[usize::from(w)]);
     match action {
         ModelAction::Begins(w, way) => {
@@ -100,9 +100,8 @@ fn line(
         }
         ModelAction::Goes(w) => (by(w), step(w)),
         ModelAction::Answered(w, clock, _) => {
-            let late =
-                if clock == ClockReading::Late { "; by its clock that took too long" } else { "" };
-            let result = result(before, after, w, told);
+            let late = if clock == ClockReading::Late { "; too late by its clock" } else { "" };
+            let result = result(before, after, w, outcome);
             (by(w), format!("{}{result}{late}{ends}", step(w)))
         }
         ModelAction::Unanswered(w) => {
@@ -110,7 +109,7 @@ fn line(
         }
         ModelAction::Refused(w) => (by(w), format!("{}: 403{ends}", step(w))),
         ModelAction::TooLate(w) => {
-            (by(w), "seal: was paused past the deadline, and looks again".to_owned())
+            (by(w), "seal: was paused past the deadline, and checks again".to_owned())
         }
         ModelAction::Fails(w) => (by(w), format!("fails by itself{ends}")),
         ModelAction::Dies(w) => (by(w), format!("dies; last: {}", step(w))),
@@ -122,7 +121,7 @@ fn line(
         }
         ModelAction::CleanBegins => ("clean".to_owned(), "lists the uploads".to_owned()),
         ModelAction::Cleans(id) => {
-            ("clean".to_owned(), format!("ends the upload of {}", upload(before, id)))
+            ("clean".to_owned(), format!("aborts the upload of {}", upload(before, id)))
         }
         ModelAction::ListedAgain(id) => (
             "server".to_owned(),
@@ -133,14 +132,14 @@ fn line(
 
 /// Returns the action of an attempt, with the name of the function in the code.
 fn describe(state: &ModelState, writer: &ModelWriter) -> String {
-    let look = |when| match when {
-        LookMoment::BeforeComplete | LookMoment::BeforeCompleteAgain => "complete",
-        LookMoment::InDoubt | LookMoment::UploadGone => "judge",
+    let check = |when| match when {
+        CheckMoment::BeforeComplete | CheckMoment::BeforeCompleteAgain => "complete",
+        CheckMoment::InDoubt | CheckMoment::UploadGone => "judge",
     };
     let reason = |reason| match reason {
-        LookReason::BeforeSeal => "look_once_more",
-        LookReason::SealInDoubt => "look_before_seal",
-        LookReason::LateEvidence => "evidence",
+        CheckReason::BeforeSeal => "last_check",
+        CheckReason::SealInDoubt => "check_before_seal",
+        CheckReason::LateEvidence => "evidence",
     };
     match writer.step {
         ProtocolStep::Idle | ProtocolStep::Sealed | ProtocolStep::Failed | ProtocolStep::Gone => {
@@ -152,18 +151,19 @@ fn describe(state: &ModelState, writer: &ModelWriter) -> String {
         ProtocolStep::CreateUpload(OpenTry::First) => "open_upload: create".to_owned(),
         ProtocolStep::CreateUpload(OpenTry::Second(_)) => "open_upload: create again".to_owned(),
         ProtocolStep::ListUploads(_) => "open_upload: list uploads".to_owned(),
-        ProtocolStep::EndUploads(ending, todo, _) => {
+        ProtocolStep::AbortUploads(ending, todo, _) => {
             let of = todo.first().map_or_else(String::new, |id| upload(state, id));
-            let function = if ending == AbortTarget::Own { "end_uploads" } else { "end_others" };
+            let function =
+                if ending == AbortTarget::Own { "abort_uploads" } else { "abort_others" };
             format!("{function}: abort the upload of {of}")
         }
-        ProtocolStep::LookBeforeEnding(_) => "end_others: HEAD seal".to_owned(),
-        ProtocolStep::ListEnded(..) => "end_uploads: list uploads".to_owned(),
+        ProtocolStep::CheckBeforeAbort(_) => "abort_others: HEAD seal".to_owned(),
+        ProtocolStep::ListAborted(..) => "abort_uploads: list uploads".to_owned(),
         ProtocolStep::ListBefore => "open_upload: list before the second try".to_owned(),
         ProtocolStep::Part => "part: upload part".to_owned(),
         ProtocolStep::WaitForGrace(_) => "wait_for_grace: is over".to_owned(),
-        ProtocolStep::LookAtPayload(when) => format!("{}: HEAD payload", look(when)),
-        ProtocolStep::LookAtSeal(when, _) => format!("{}: HEAD seal", look(when)),
+        ProtocolStep::CheckPayload(when) => format!("{}: HEAD payload", check(when)),
+        ProtocolStep::CheckSeal(when, _) => format!("{}: HEAD seal", check(when)),
         ProtocolStep::ListOwn => "send_again_or_yield: list uploads".to_owned(),
         ProtocolStep::SendComplete => "complete: sends Complete".to_owned(),
         ProtocolStep::Put => "put: PUT payload".to_owned(),
@@ -173,36 +173,38 @@ fn describe(state: &ModelState, writer: &ModelWriter) -> String {
         ProtocolStep::Listed(why, _) => format!("{}: the upload list is answered", reason(why)),
         ProtocolStep::Head(why, _) => format!("{}: HEAD payload", reason(why)),
         ProtocolStep::Seal => "seal: PUT seal".to_owned(),
-        ProtocolStep::ReadSeal => "look_at_seal: GET seal".to_owned(),
+        ProtocolStep::ReadSeal => "check_seal: GET seal".to_owned(),
         ProtocolStep::End(_) => "end: abort the own upload".to_owned(),
     }
 }
 
 /// Returns the answer, where the bucket does not show it.
-fn result(before: &ModelState, after: &ModelState, w: u8, told: Option<WriterResult>) -> String {
+fn result(before: &ModelState, after: &ModelState, w: u8, outcome: Option<WriterResult>) -> String {
     let (was, is) = (&before.writers[usize::from(w)], &after.writers[usize::from(w)]);
     let what = match (was.step, is.step) {
         (ProtocolStep::Begin, ProtocolStep::CreateUpload(_)) => "a leftover",
-        (ProtocolStep::ListUploads(_), ProtocolStep::LookBeforeEnding(_)) => "earlier ones",
-        (ProtocolStep::ListUploads(_), ProtocolStep::EndUploads(AbortTarget::Own, ..)) => {
+        (ProtocolStep::ListUploads(_), ProtocolStep::CheckBeforeAbort(_)) => "earlier ones",
+        (ProtocolStep::ListUploads(_), ProtocolStep::AbortUploads(AbortTarget::Own, ..)) => {
             "a later one"
         }
         (ProtocolStep::ListUploads(_), ProtocolStep::Part) => "only mine",
-        (_, ProtocolStep::LookAtSeal(_, seen)) => match seen {
+        (_, ProtocolStep::CheckSeal(_, seen)) => match seen {
             PayloadSeen::Absent => "nothing",
             PayloadSeen::Mine => "mine",
             PayloadSeen::Leftover => "the leftover",
             PayloadSeen::Another(_) => "another",
         },
         (_, ProtocolStep::Head(_, OtherUploads::Alone)) => "no other",
-        (_, ProtocolStep::Head(_, OtherUploads::Others)) => "company",
-        (ProtocolStep::LookAtSeal(..), _) if told != Some(WriterResult::AlreadySealed) => "nothing",
-        (ProtocolStep::Put | ProtocolStep::Complete, ProtocolStep::LookAtPayload(_))
+        (_, ProtocolStep::Head(_, OtherUploads::Others)) => "others",
+        (ProtocolStep::CheckSeal(..), _) if outcome != Some(WriterResult::AlreadySealed) => {
+            "nothing"
+        }
+        (ProtocolStep::Put | ProtocolStep::Complete, ProtocolStep::CheckPayload(_))
             if before.bucket.objects != after.bucket.objects =>
         {
             "200 without a tag"
         }
-        (ProtocolStep::Put | ProtocolStep::Complete, ProtocolStep::LookAtPayload(_)) => "refused",
+        (ProtocolStep::Put | ProtocolStep::Complete, ProtocolStep::CheckPayload(_)) => "refused",
         (ProtocolStep::Complete, ProtocolStep::CompleteRuns) => "begins",
         (ProtocolStep::Head(..), ProtocolStep::CreateUpload(_)) => "mine: goes the multipart way",
         (
@@ -211,17 +213,17 @@ fn result(before: &ModelState, after: &ModelState, w: u8, told: Option<WriterRes
         )
         | (
             ProtocolStep::ReadSeal,
-            ProtocolStep::SendList(LookReason::LateEvidence) | ProtocolStep::Sealed,
+            ProtocolStep::SendList(CheckReason::LateEvidence) | ProtocolStep::Sealed,
         ) => "mine",
         (
             ProtocolStep::Head(..),
             ProtocolStep::Failed | ProtocolStep::Gone | ProtocolStep::End(_),
-        ) => "not mine, or company",
+        ) => "not mine, or others",
         (ProtocolStep::Begin, ProtocolStep::Rows)
-        | (ProtocolStep::LookBeforeEnding(_), ProtocolStep::EndUploads(..))
+        | (ProtocolStep::CheckBeforeAbort(_), ProtocolStep::AbortUploads(..))
         | (
             ProtocolStep::ReadSeal,
-            ProtocolStep::Seal | ProtocolStep::SendList(LookReason::SealInDoubt),
+            ProtocolStep::Seal | ProtocolStep::SendList(CheckReason::SealInDoubt),
         ) => "nothing",
         (ProtocolStep::ReadSeal, _) => "another's",
         _ => return String::new(),
@@ -241,8 +243,8 @@ fn sent(state: &ModelState, sent: SentRequest) -> String {
 }
 
 /// Returns the name of a result as in the library.
-pub(super) fn name_of(told: WriterResult) -> &'static str {
-    match told {
+pub(super) fn name_of(outcome: WriterResult) -> &'static str {
+    match outcome {
         WriterResult::Sealed => "sealed",
         WriterResult::AlreadySealed => "AlreadySealed",
         WriterResult::Conflict => "Conflict",

@@ -86,12 +86,30 @@ fn g09_a_lone_writer_has_no_rival() {
     for (_, found) in check(|configuration| configuration.writers == 1) {
         let strange = [WriterResult::AlreadySealed, WriterResult::Corrupt];
         assert!(
-            found.told.contains(&WriterResult::Sealed)
-                && strange.iter().all(|t| !found.told.contains(t))
+            found.results.contains(&WriterResult::Sealed)
+                && strange.iter().all(|t| !found.results.contains(t))
         );
     }
     let plain = Configuration { writers: 1, ..Configuration::PLAIN };
-    assert_eq!(explore(plain, 1).told, [WriterResult::Sealed], "where nothing goes wrong");
+    assert_eq!(explore(plain, 1).results, [WriterResult::Sealed], "where nothing goes wrong");
+}
+
+#[test]
+fn counter_examples_name_functions_of_the_protocol() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rawsink/src/store/s3");
+    let mut files = vec![root.join("protocol.rs"), root.join("upload.rs")];
+    files.extend(fs::read_dir(root.join("protocol")).unwrap().map(|file| file.unwrap().path()));
+    let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let page = page();
+    let events = page.lines().filter_map(|row| row.split(" | ").nth(2)?.split_once(": "));
+    let names: BTreeSet<_> = events
+        .map(|(name, _)| name)
+        .filter(|name| name.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase()))
+        .collect();
+    assert!(names.len() > 5, "{names:?}");
+    let unknown: Vec<_> =
+        names.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
 
 #[test]
@@ -104,7 +122,7 @@ fn every_result_occurs_where_requests_are_applied_at_any_time() {
                 == (ServerKind::Enforcing, OnLeftover::Replaced)
     });
     for case in all {
-        assert_eq!(explore(case.configuration, 1).told, WriterResult::ALL);
+        assert_eq!(explore(case.configuration, 1).results, WriterResult::ALL);
     }
 }
 

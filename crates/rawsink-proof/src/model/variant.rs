@@ -6,7 +6,7 @@ pub enum Variant {
     /// No bug.
     None,
     /// The seal is sent right after the payload on every server.
-    WithoutLookOnceMore,
+    WithoutLastCheck,
     /// Step 5 sends HEAD before it lists the uploads.
     HeadBeforeUploadList,
     /// Step 3 does not wait.
@@ -16,21 +16,21 @@ pub enum Variant {
     /// Step 2 aborts every other upload, also later ones.
     NewestDoesNotWin,
     /// An attempt that aborted another's upload also aborts its own when it fails.
-    EndsOwnUploadAlways,
+    AbortsOwnUploadAlways,
     /// The multipart way of a small payload keeps the token.
     WithoutNewToken,
     /// The seal's deadline counts from the answer of the upload list, not from its sending.
     DeadlineFromAnswer,
-    /// The seal is sent at any age of the look.
+    /// The seal is sent at any age of the check.
     WithoutDeadline,
-    /// Late evidence counts without one more look.
-    WithoutLookAfterLateEvidence,
+    /// Late evidence counts without one more check.
+    WithoutCheckAfterLateEvidence,
     /// 412 to the seal's PUT counts as another's seal.
     DecidesByStatus,
     /// An error after the seal was sent keeps its kind.
-    DoubtToldAsFailure,
+    ReportsDoubtAsFailure,
     /// An error after the seal was sent becomes `Corrupt`.
-    DoubtToldAsCorrupt,
+    ReportsDoubtAsCorrupt,
     /// 412 to the seal's PUT counts as the own seal.
     AnySealIsMine,
     /// A failed attempt leaves its upload.
@@ -38,11 +38,11 @@ pub enum Variant {
     /// Step 2 yields to every other upload.
     YieldsToEveryUpload,
     /// An attempt aborts its upload although Complete was sent.
-    EndsUploadAfterComplete,
+    AbortsUploadAfterComplete,
     /// A payload that appeared since the attempt began is replaced at once.
     TakesOverAtOnce,
-    /// Step 4 completes without a look.
-    WithoutLookBeforeComplete,
+    /// Step 4 completes without a check.
+    WithoutCheckBeforeComplete,
     /// The settings say that the server enforces conditions on Complete, and it does not.
     WrongSetting,
 }
@@ -50,25 +50,25 @@ pub enum Variant {
 impl Variant {
     /// All planted bugs.
     pub const BROKEN: [Self; 20] = [
-        Self::WithoutLookOnceMore,
+        Self::WithoutLastCheck,
         Self::HeadBeforeUploadList,
         Self::WithoutGrace,
         Self::GraceFromBegin,
         Self::NewestDoesNotWin,
-        Self::EndsOwnUploadAlways,
+        Self::AbortsOwnUploadAlways,
         Self::WithoutNewToken,
         Self::DeadlineFromAnswer,
         Self::WithoutDeadline,
-        Self::WithoutLookAfterLateEvidence,
+        Self::WithoutCheckAfterLateEvidence,
         Self::DecidesByStatus,
-        Self::DoubtToldAsFailure,
-        Self::DoubtToldAsCorrupt,
+        Self::ReportsDoubtAsFailure,
+        Self::ReportsDoubtAsCorrupt,
         Self::AnySealIsMine,
         Self::LeavesUpload,
         Self::YieldsToEveryUpload,
-        Self::EndsUploadAfterComplete,
+        Self::AbortsUploadAfterComplete,
         Self::TakesOverAtOnce,
-        Self::WithoutLookBeforeComplete,
+        Self::WithoutCheckBeforeComplete,
         Self::WrongSetting,
     ];
 
@@ -76,28 +76,28 @@ impl Variant {
     pub fn description(self) -> &'static str {
         match self {
             Self::None => "nothing",
-            Self::WithoutLookOnceMore => "step 5: no look once more",
+            Self::WithoutLastCheck => "step 5: no last check",
             Self::HeadBeforeUploadList => "step 5: HEAD before the upload list",
-            Self::WithoutGrace => "step 3: the grace is not waited",
-            Self::GraceFromBegin => "step 3: the grace counts from the begin",
+            Self::WithoutGrace => "step 3: no wait for the grace",
+            Self::GraceFromBegin => "step 3: the grace counts from the start of the attempt",
             Self::NewestDoesNotWin => "step 2: a later upload is aborted too",
-            Self::EndsOwnUploadAlways => "end: the own upload is aborted although another's was",
-            Self::WithoutNewToken => "step 5: the multipart way keeps the token",
+            Self::AbortsOwnUploadAlways => {
+                "end: a writer that aborted another's upload aborts its own"
+            }
+            Self::WithoutNewToken => "step 5: the second attempt by multipart keeps the token",
             Self::DeadlineFromAnswer => "step 6: the deadline counts from the list's answer",
             Self::WithoutDeadline => "step 6: no deadline",
-            Self::WithoutLookAfterLateEvidence => "step 6: no look after late evidence",
-            Self::DecidesByStatus => "step 6: 412 means another's seal",
-            Self::DoubtToldAsFailure => "step 6: a seal in doubt is reported as a failure",
-            Self::DoubtToldAsCorrupt => "step 6: a seal in doubt is reported as corrupt",
-            Self::AnySealIsMine => "step 6: 412 means the own seal",
+            Self::WithoutCheckAfterLateEvidence => "step 6: no check after late evidence",
+            Self::DecidesByStatus => "step 6: 412 is taken as another writer's seal",
+            Self::ReportsDoubtAsFailure => "step 6: a seal in doubt is reported as a failure",
+            Self::ReportsDoubtAsCorrupt => "step 6: a seal in doubt is reported as corrupt",
+            Self::AnySealIsMine => "step 6: 412 is taken as the writer's own seal",
             Self::LeavesUpload => "end: a failed writer leaves its upload",
             Self::YieldsToEveryUpload => "step 2: yields to every other upload",
-            Self::EndsUploadAfterComplete => {
-                "end: the own upload is aborted after Complete was sent"
-            }
+            Self::AbortsUploadAfterComplete => "end: the upload is aborted after Complete was sent",
             Self::TakesOverAtOnce => "step 4: no grace for a payload that appeared meanwhile",
-            Self::WithoutLookBeforeComplete => "step 4: no look before Complete",
-            Self::WrongSetting => "setting: conditions said to be enforced, and ignored",
+            Self::WithoutCheckBeforeComplete => "step 4: no check before Complete",
+            Self::WrongSetting => "setting: conditions are configured as enforced, but ignored",
         }
     }
 }

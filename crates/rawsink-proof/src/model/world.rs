@@ -4,7 +4,7 @@ use super::{
     configuration::{Configuration, FaultBudget, RequestDelay},
     ids::UploadSet,
     network::{self, Network, Phase, SentRequest, ServerAnswer},
-    time::{ClockReading, LookAge, WaitMarks},
+    time::{CheckAge, ClockReading, WaitMarks},
     variant::Variant,
     words::{ModelBucket, ObjectName, SmallTag, Token, token_of},
     writer::{ModelWriter, OpenTry, PayloadSeen, ProtocolStep, WriterResult},
@@ -32,7 +32,7 @@ pub struct ModelState {
 pub struct Violations {
     /// An object of a sealed run changed.
     pub g03: bool,
-    /// A writer was wrongly told `AlreadySealed` or `Corrupt`.
+    /// A writer was wrongly given `AlreadySealed` or `Corrupt`.
     pub g07: bool,
     /// A failed attempt left its upload, or a payload disappeared.
     pub g08: bool,
@@ -61,7 +61,7 @@ pub(super) struct NextState<'c> {
     /// The position of a new upload in the listing.
     pub place: u8,
     /// The result that an attempt tells its caller.
-    pub told: Option<WriterResult>,
+    pub outcome: Option<WriterResult>,
 }
 
 impl ModelState {
@@ -133,7 +133,7 @@ impl NextState<'_> {
     }
 
     /// Returns what HEAD of the payload shows to an attempt.
-    pub(super) fn look_at_payload(&self, w: u8) -> PayloadSeen {
+    pub(super) fn check_payload(&self, w: u8) -> PayloadSeen {
         let writer = self.writer(w);
         let Some(stored) = self.state.bucket.objects.get(&ObjectName::Payload) else {
             return PayloadSeen::Absent;
@@ -152,8 +152,8 @@ impl NextState<'_> {
     /// `S3Attempt::quiet_since`: the grace of this attempt counts from now.
     pub(super) fn quiet_since(&mut self, waiting: u8) {
         for (number, writer) in (0..).zip(&mut self.state.writers) {
-            if let Some(look) = writer.look.as_mut().filter(|_| number != waiting) {
-                look.marks.add(waiting);
+            if let Some(check) = writer.check.as_mut().filter(|_| number != waiting) {
+                check.marks.add(waiting);
             }
         }
         self.state.network.mark(waiting);
@@ -168,8 +168,8 @@ impl NextState<'_> {
             RequestDelay::MayOutliveGrace => false,
         });
         for writer in &mut self.state.writers {
-            if let Some(look) = &mut writer.look {
-                look.outlived |= look.marks.has(waiting);
+            if let Some(check) = &mut writer.check {
+                check.outlived |= check.marks.has(waiting);
             }
         }
         self.forget_wait(waiting);
@@ -178,48 +178,48 @@ impl NextState<'_> {
     /// Removes the mark of a wait.
     pub(super) fn forget_wait(&mut self, waiting: u8) {
         for writer in &mut self.state.writers {
-            if let Some(look) = &mut writer.look {
-                look.marks.remove(waiting);
-                if look.outlived {
+            if let Some(check) = &mut writer.check {
+                check.marks.remove(waiting);
+                if check.outlived {
                     // It is already older than every grace.
-                    look.marks = WaitMarks::default();
+                    check.marks = WaitMarks::default();
                 }
             }
         }
         self.state.network.unmark(waiting);
     }
 
-    /// Returns whether the attempt's look is young by its clock.
+    /// Returns whether the attempt's check is young by its clock.
     pub(super) fn is_in_time(&self, w: u8) -> bool {
-        let outlived = self.writer(w).look.is_none_or(|look| look.outlived);
+        let outlived = self.writer(w).check.is_none_or(|check| check.outlived);
         !outlived && self.clock == ClockReading::InTime
     }
 
-    /// Notes that the attempt sends its look now.
-    pub(super) fn look_sent(&mut self, w: u8) {
-        self.writer_mut(w).look = Some(LookAge::default());
+    /// Notes that the attempt sends its check now.
+    pub(super) fn check_sent(&mut self, w: u8) {
+        self.writer_mut(w).check = Some(CheckAge::default());
     }
 
     /// Leaves a request of an attempt in flight.
     pub(super) fn leave(&mut self, w: u8, sent: SentRequest) {
         let requests = self.configuration.requests;
-        // The deadline of its look and the timeout of each sending limit a seal.
+        // The deadline of its check and the timeout of each sending limit a seal.
         let bound = sent.is_seal()
             && requests != RequestDelay::SealsTakeAGrace
             && self.configuration.variant != Variant::WithoutDeadline;
-        let look = self.writer(w).look.filter(|_| bound);
-        let is_over = look.is_some_and(|look| look.outlived);
+        let check = self.writer(w).check.filter(|_| bound);
+        let is_over = check.is_some_and(|check| check.outlived);
         if is_over && requests != RequestDelay::MayOutliveGrace {
             return;
         }
-        let marks = look.map(|look| look.marks).unwrap_or_default();
+        let marks = check.map(|check| check.marks).unwrap_or_default();
         self.state.network.add(sent, Phase::Sent, marks);
     }
 
     /// Ends an attempt with a result.
-    pub(super) fn over(&mut self, w: u8, told: WriterResult) {
-        self.told = Some(told);
-        self.writer_mut(w).stop(told.leaves());
+    pub(super) fn over(&mut self, w: u8, outcome: WriterResult) {
+        self.outcome = Some(outcome);
+        self.writer_mut(w).stop(outcome.leaves());
         self.forget_wait(w);
     }
 }
@@ -228,9 +228,9 @@ fn step_ids(step: ProtocolStep) -> UploadSet {
     match step {
         ProtocolStep::CreateUpload(OpenTry::Second(seen))
         | ProtocolStep::ListUploads(OpenTry::Second(seen)) => seen,
-        ProtocolStep::LookBeforeEnding(all)
-        | ProtocolStep::EndUploads(_, _, all)
-        | ProtocolStep::ListEnded(_, all) => all,
+        ProtocolStep::CheckBeforeAbort(all)
+        | ProtocolStep::AbortUploads(_, _, all)
+        | ProtocolStep::ListAborted(_, all) => all,
         _ => UploadSet::NONE,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     ids::UploadSet,
-    time::LookAge,
+    time::CheckAge,
     words::{SmallTag, Token},
 };
 
@@ -11,7 +11,7 @@ use super::{
 pub struct ModelWriter {
     /// Its program counter.
     pub step: ProtocolStep,
-    /// The way of its payload, unless company forces the multipart way.
+    /// The way of its payload, unless others forces the multipart way.
     pub way: PayloadWay,
     /// The token of its requests.
     pub token: Token,
@@ -29,8 +29,8 @@ pub struct ModelWriter {
     pub payload_in_doubt: bool,
     /// Whether a seal may still appear.
     pub seal_in_doubt: bool,
-    /// The age of the look on which its seal relies.
-    pub look: Option<LookAge>,
+    /// The age of the check on which its seal relies.
+    pub check: Option<CheckAge>,
 }
 
 impl ModelWriter {
@@ -47,7 +47,7 @@ impl ModelWriter {
             stage: PayloadProgress::Rows,
             payload_in_doubt: false,
             seal_in_doubt: false,
-            look: None,
+            check: None,
         }
     }
 
@@ -111,21 +111,21 @@ pub enum ProtocolStep {
     /// Step 2: lists the uploads of the key.
     ListUploads(OpenTry),
     /// Step 2: HEAD of the seal, before it aborts these uploads of others.
-    LookBeforeEnding(UploadSet),
+    CheckBeforeAbort(UploadSet),
     /// Step 2: aborts uploads: the rest of this round, and all of the round.
-    EndUploads(AbortTarget, UploadSet, UploadSet),
+    AbortUploads(AbortTarget, UploadSet, UploadSet),
     /// Step 2: lists the uploads, to check that they are gone.
-    ListEnded(AbortTarget, UploadSet),
+    ListAborted(AbortTarget, UploadSet),
     /// Step 2: lists the uploads before the second try.
     ListBefore,
     /// Sends its part.
     Part,
-    /// Step 3, before this look.
-    WaitForGrace(LookMoment),
+    /// Step 3, before this check.
+    WaitForGrace(CheckMoment),
     /// Step 4: HEAD of the payload.
-    LookAtPayload(LookMoment),
+    CheckPayload(CheckMoment),
     /// Step 4: HEAD of the seal.
-    LookAtSeal(LookMoment, PayloadSeen),
+    CheckSeal(CheckMoment, PayloadSeen),
     /// Step 4: lists the uploads after a doubtful answer, to check whether its own was aborted.
     ListOwn,
     /// Step 4: about to send Complete.
@@ -137,24 +137,24 @@ pub enum ProtocolStep {
     /// Step 4: Complete is running.
     CompleteRuns,
     /// Step 5: about to list the uploads.
-    SendList(LookReason),
+    SendList(CheckReason),
     /// Step 5: lists the uploads.
-    List(LookReason),
+    List(CheckReason),
     /// Step 5 of a variant: the list was applied, and its answer is in flight.
-    Listed(LookReason, OtherUploads),
+    Listed(CheckReason, OtherUploads),
     /// Step 5: HEAD of the payload after the list.
-    Head(LookReason, OtherUploads),
+    Head(CheckReason, OtherUploads),
     /// Step 6: PUT of the seal.
     Seal,
     /// Step 6: GET of the seal.
     ReadSeal,
     /// The end after a failure: aborts its own upload, then tells this result.
     End(WriterResult),
-    /// It told its caller "sealed".
+    /// It returned "sealed".
     Sealed,
-    /// It told a final error. The kind has no effect.
+    /// It returned a final error. The kind has no effect.
     Failed,
-    /// It died, or told a result that leaves its seal open.
+    /// It died, or returned a result that leaves its seal open.
     Gone,
 }
 
@@ -176,9 +176,9 @@ pub enum AbortTarget {
     Others,
 }
 
-/// The reason for a look in step 4.
+/// The reason for a check in step 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LookMoment {
+pub enum CheckMoment {
     /// Before Complete is sent.
     BeforeComplete,
     /// After a doubtful answer to the payload request.
@@ -202,9 +202,9 @@ pub enum PayloadSeen {
     Another(SmallTag),
 }
 
-/// The reason for one more look.
+/// The reason for one more check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LookReason {
+pub enum CheckReason {
     /// Step 5: before its seal is sent.
     BeforeSeal,
     /// Step 6: before a seal in doubt is sent again.

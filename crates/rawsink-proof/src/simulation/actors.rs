@@ -23,7 +23,7 @@ pub(super) fn start(world: &SharedWorld) {
         tokio::spawn(writers::keep_trying(world.clone(), number, writer));
     }
     for (number, observer) in observers.into_iter().enumerate() {
-        tokio::spawn(observers::keep_looking(world.clone(), number, observer));
+        tokio::spawn(observers::keep_observing(world.clone(), number, observer));
     }
     for (number, cleaner) in cleaners.into_iter().enumerate() {
         tokio::spawn(cleaners::keep_cleaning(world.clone(), number, cleaner));

@@ -41,7 +41,7 @@ pub enum Lie {
     /// The listing of uploads is seconds old.
     StaleUploads,
     /// HEAD and LIST show an object only seconds after its creation.
-    StaleLooks,
+    StaleChecks,
     /// An aborted upload can still complete.
     EndedUploadsComplete,
     /// The server ignores conditions on Complete, and the settings say that it enforces them.
@@ -63,7 +63,7 @@ impl Lie {
     pub const ALL: [Self; 10] = [
         Self::CreateIsNotAtomic,
         Self::StaleUploads,
-        Self::StaleLooks,
+        Self::StaleChecks,
         Self::EndedUploadsComplete,
         Self::ConditionsIgnored,
         Self::GraceTooShort,

@@ -137,13 +137,13 @@ impl SimWorld {
             (Some(Lie::StaleUploads), Request::ListUploads { key }, _) => {
                 ServerReply::Uploads(self.stale_uploads(by, key))
             }
-            (Some(Lie::StaleLooks), Request::Head { key }, ServerReply::Head(head)) => {
+            (Some(Lie::StaleChecks), Request::Head { key }, ServerReply::Head(head)) => {
                 ServerReply::Head(match self.log.before.get(key) {
                     Some((changed, before)) if *changed > self.stale_time() => before.clone(),
                     _ => head,
                 })
             }
-            (Some(Lie::StaleLooks), Request::List { .. }, ServerReply::Listed(page, next)) => {
+            (Some(Lie::StaleChecks), Request::List { .. }, ServerReply::Listed(page, next)) => {
                 let is_old = |key: &String| {
                     let before = self.log.before.get(key);
                     !before.is_some_and(|(changed, before)| {

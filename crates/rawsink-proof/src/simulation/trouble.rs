@@ -3,7 +3,7 @@
 //! The delays keep the assumptions of the protocol:
 //!
 //! - Where leftovers are replaced, a seal is applied before the grace of a writer that began after the
-//!   look on which the seal relies.
+//!   check on which the seal relies.
 //! - Where an abort during a Complete loses the content, a Complete ends within the grace.
 //!
 //! Every other request may be applied hours later.

@@ -65,8 +65,8 @@ impl rawsink::Internal for Meddling {}
 
 #[async_trait]
 impl Store for Meddling {
-    async fn look(&self, run: &StorePath) -> Result<RunObjects> {
-        self.inner.look(run).await
+    async fn inspect(&self, run: &StorePath) -> Result<RunObjects> {
+        self.inner.inspect(run).await
     }
 
     async fn start(&self, run: &StorePath, attempt: StartOptions) -> Result<Box<dyn Upload>> {

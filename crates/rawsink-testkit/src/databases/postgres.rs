@@ -16,6 +16,7 @@ use sqlx::{
 };
 
 use super::{Database, Sql};
+use crate::states::StateBackend;
 
 pub struct Postgres {
     name: String,
@@ -106,8 +107,7 @@ async fn connect(settings: &PostgresConfig) -> PgConnection {
     PgConnection::connect_with(&options).await.unwrap()
 }
 
-#[async_trait]
-impl Database for Postgres {
+impl StateBackend for Postgres {
     fn state(&self) -> Box<dyn PartitionState> {
         Box::new(PostgresState::new(&self.settings()).busy_timeout(Duration::from_millis(200)))
     }
@@ -115,7 +115,10 @@ impl Database for Postgres {
     fn patient_state(&self) -> Box<dyn PartitionState> {
         Box::new(PostgresState::new(&self.settings()))
     }
+}
 
+#[async_trait]
+impl Database for Postgres {
     async fn connect(&self) -> Box<dyn Sql> {
         Box::new(connect(&self.settings()).await)
     }

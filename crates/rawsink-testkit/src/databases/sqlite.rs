@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection, sqlite::SqliteC
 use tempfile::TempDir;
 
 use super::{Database, Sql};
+use crate::states::StateBackend;
 
 pub struct Sqlite {
     pub folder: TempDir,
@@ -24,8 +25,7 @@ impl Sqlite {
     }
 }
 
-#[async_trait]
-impl Database for Sqlite {
+impl StateBackend for Sqlite {
     fn state(&self) -> Box<dyn PartitionState> {
         Box::new(SqliteState::new(self.path()).busy_timeout(Duration::from_millis(200)))
     }
@@ -33,7 +33,10 @@ impl Database for Sqlite {
     fn patient_state(&self) -> Box<dyn PartitionState> {
         Box::new(SqliteState::new(self.path()))
     }
+}
 
+#[async_trait]
+impl Database for Sqlite {
     async fn connect(&self) -> Box<dyn Sql> {
         let options = SqliteConnectOptions::new().filename(self.path()).create_if_missing(true);
         Box::new(options.connect().await.unwrap())

@@ -269,7 +269,7 @@ pub const VARIABLES: [Variable; 24] = [
     Variable {
         name: "RAW_SINK_STATE_URL",
         used_by: UsedBy::Both,
-        meaning: "Where `PartitionState` is kept. The first verdict creates the file and the table.",
+        meaning: "Where `PartitionState` is kept. The first change of the state creates the file and the table.",
         values: "`sqlite:<path>` or `postgres://<user>@<host>:<port>/<database>`, see \
                  [state.md](state.md)",
         default: Fallback::Value("sqlite:data/state_store.db"),

@@ -373,7 +373,7 @@ async fn read_seal(store: &dyn Store, path: &StorePath) -> Result<Bytes> {
 
 /// Returns the error of opening a run without a seal.
 async fn unsealed(store: &dyn Store, path: &StorePath) -> Result<Error> {
-    Ok(match store.look(path).await?.payload {
+    Ok(match store.inspect(path).await?.payload {
         Some(_) => Error::new(ErrorKind::NotSealed, "the run has a payload but is not sealed"),
         None => Error::new(ErrorKind::NotFound, "the run does not exist"),
     })

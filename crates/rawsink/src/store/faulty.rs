@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
     reason = "each is named after its method; `Chunk` is one chunk of a reading"
 )]
 pub enum Operation {
-    Look,
+    Inspect,
     Start,
     Append,
     Complete,
@@ -44,7 +44,7 @@ pub enum Operation {
 impl Operation {
     /// Every operation.
     pub const ALL: [Self; 13] = [
-        Self::Look,
+        Self::Inspect,
         Self::Start,
         Self::Append,
         Self::Complete,
@@ -190,10 +190,10 @@ impl<S: Store> crate::internal::Internal for FaultyStore<S> {}
 
 #[async_trait]
 impl<S: Store> Store for FaultyStore<S> {
-    async fn look(&self, run: &StorePath) -> Result<RunObjects> {
-        let (before, after) = self.plan.call(Operation::Look);
+    async fn inspect(&self, run: &StorePath) -> Result<RunObjects> {
+        let (before, after) = self.plan.call(Operation::Inspect);
         before?;
-        let found = self.inner.look(run).await;
+        let found = self.inner.inspect(run).await;
         after.and(found)
     }
 

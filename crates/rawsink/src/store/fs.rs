@@ -88,13 +88,13 @@ impl crate::internal::Internal for FsStore {}
 
 #[async_trait]
 impl Store for FsStore {
-    async fn look(&self, run: &StorePath) -> Result<RunObjects> {
+    async fn inspect(&self, run: &StorePath) -> Result<RunObjects> {
         let dir = self.dir(run);
-        Ok(joined(spawn_blocking(move || look(&dir)).await)?)
+        Ok(joined(spawn_blocking(move || inspect(&dir)).await)?)
     }
 
     async fn start(&self, run: &StorePath, options: StartOptions) -> Result<Box<dyn Upload>> {
-        if self.look(run).await?.seal.is_some() {
+        if self.inspect(run).await?.seal.is_some() {
             return Err(super::already_sealed());
         }
         let (root, ancestors_synced) = (self.root.clone(), self.ancestors_synced.clone());
@@ -151,7 +151,7 @@ impl Store for FsStore {
 }
 
 /// Returns the objects in a run's directory. A directory that does not exist has none.
-fn look(dir: &Path) -> Result<RunObjects, FsError> {
+fn inspect(dir: &Path) -> Result<RunObjects, FsError> {
     let info = |object: Object| file_info(&dir.join(object.file_name()));
     // The seal first: then a payload without a seal was unsealed when the seal was checked.
     let seal = info(Object::Seal)?;

@@ -81,7 +81,7 @@ impl crate::internal::Internal for MemoryStore {}
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn look(&self, run: &StorePath) -> Result<RunObjects> {
+    async fn inspect(&self, run: &StorePath) -> Result<RunObjects> {
         Ok(self.lock().get(run).map(Run::objects).unwrap_or_default())
     }
 

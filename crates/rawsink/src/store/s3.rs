@@ -139,7 +139,7 @@ impl crate::internal::Internal for S3Store {}
 
 #[async_trait]
 impl Store for S3Store {
-    async fn look(&self, run: &StorePath) -> Result<RunObjects> {
+    async fn inspect(&self, run: &StorePath) -> Result<RunObjects> {
         // The seal first: then a payload without a seal was unsealed when the seal was checked.
         let mut found = [None, None];
         for (place, object) in found.iter_mut().zip([Object::Seal, Object::Payload]) {

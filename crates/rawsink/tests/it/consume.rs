@@ -129,5 +129,5 @@ async fn a_consumer_lists_nothing() {
     let calls = store.calls();
     assert!(!calls.contains(&Operation::Children) && !calls.contains(&Operation::Walk));
     assert_eq!(calls.iter().filter(|call| **call == Operation::Read).count(), 2);
-    assert!(store.look(&path(&key(), &run(1))).await.unwrap().seal.is_some());
+    assert!(store.inspect(&path(&key(), &run(1))).await.unwrap().seal.is_some());
 }

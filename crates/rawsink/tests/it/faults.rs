@@ -64,7 +64,7 @@ async fn write_with(fresh: Fresh, faults: &[InjectedFault], counts: &mut Counts)
     let (key, run, first) = (key(), run(1), large("first"));
     let outcome = seal(&RawSink::new(store.clone()), &key, &run, &first).await;
     let clean = RawSink::new(backend.store());
-    let there = clean.look(&key, &run).await.unwrap();
+    let there = clean.inspect(&key, &run).await.unwrap();
     match &outcome {
         Ok(_) => counts.sealed += 1,
         Err(error) if error.kind() == ErrorKind::Unknown => counts.unknown += 1,
@@ -129,7 +129,7 @@ async fn read_session(sink: &RawSink) -> Result<()> {
     assert_eq!(rawsink_testkit::sample::read_all(&mut reader).await?, large("first"));
     assert!(reader.summary().is_some());
     sink.sync(&key(), &run(1)).await?;
-    sink.look(&key(), &run(1)).await.map(drop)
+    sink.inspect(&key(), &run(1)).await.map(drop)
 }
 
 /// Lists in every way: an error or exactly the content.
@@ -157,7 +157,7 @@ async fn g10_a_fault_at_any_reader_call_is_reported_and_hides_no_row() {
         let backend = fresh();
         let clean = RawSink::new(backend.store());
         seal(&clean, &key(), &run(1), &large("first")).await.unwrap();
-        let before = clean.look(&key(), &run(1)).await.unwrap();
+        let before = clean.inspect(&key(), &run(1)).await.unwrap();
         let kind = ErrorKind::Unavailable;
         let injected = sweep(kind, async |fault| {
             let store = faulty(&*backend, &[fault]);
@@ -179,9 +179,9 @@ async fn g10_a_fault_at_any_reader_call_is_reported_and_hides_no_row() {
         })
         .await;
         println!("{name}: {injected} faults met by readers");
-        // Look (twice), read (three times), chunk (many), sync, children, walk (twice); before and after.
+        // Inspect (twice), read (three times), chunk (many), sync, children, walk (twice); before and after.
         assert!(injected >= 2 * (2 + 3 + 3 + 1 + 1 + 2));
-        assert_eq!(clean.look(&key(), &run(1)).await.unwrap(), before);
+        assert_eq!(clean.inspect(&key(), &run(1)).await.unwrap(), before);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tests of the library's public behaviour: one binary, one module per subject.
 //!
 //! Every store runs the cases of a store (`backend::on_every_store`), every database those of a
-//! state (`databases::on_every_database`). A test of a guarantee has its
+//! state (`states::on_every_state`). A test of a guarantee has its
 //! number in its name (`g03_...`); other names state the behaviour.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first unexpected answer")]
@@ -27,7 +27,6 @@ mod sink_listing; // the ways to list agree with each other
 mod state_postgres; // behaviour of a state in PostgreSQL only
 #[cfg(feature = "sqlite")]
 mod state_sqlite; // behaviour of a state in an SQLite file only
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod state_suite; // the contract of a state
 mod store_suite; // the contract of a store
 mod validate; // verdicts and their effect on the state

@@ -251,8 +251,8 @@ async fn a_long_source_arrives_complete_and_progress_only_grows() {
     assert_eq!(seen.0.load(Ordering::Relaxed), 60_000);
     assert_eq!(seen.1.load(Ordering::Relaxed), whole.len() as u64);
     writer.finalize(Metadata::default()).await.unwrap();
-    let looked = store.look(&path(&key(), &run(1))).await.unwrap();
-    assert_eq!(looked.payload.unwrap().bytes, whole.len() as u64);
+    let inspected = store.inspect(&path(&key(), &run(1))).await.unwrap();
+    assert_eq!(inspected.payload.unwrap().bytes, whole.len() as u64);
     assert_eq!(read(&RawSink::new(store), &key(), &run(1)).await.unwrap(), written);
 }
 
@@ -289,7 +289,7 @@ async fn refusal<T: Serialize + Sync + ?Sized>(row: &T) -> String {
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     let closed = writer.finalize(Metadata::default()).await.unwrap_err();
     assert_eq!(closed.kind(), ErrorKind::Closed);
-    let there = backend.store().look(&path(&key(), &run(1))).await.unwrap();
+    let there = backend.store().inspect(&path(&key(), &run(1))).await.unwrap();
     assert_eq!((there.payload, there.seal), (None, None), "{}", Object::Payload.file_name());
     refused.message().to_owned()
 }

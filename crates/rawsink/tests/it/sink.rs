@@ -50,6 +50,6 @@ async fn put(writer: &mut PartitionWriter, rows: &[String]) {
 
 /// Asserts that neither payload nor seal of `sample::run(1)` is visible.
 async fn assert_nothing(backend: &dyn Backend, context: &str) {
-    let there = open(backend).look(&sample::key(), &sample::run(1)).await.unwrap();
+    let there = open(backend).inspect(&sample::key(), &sample::run(1)).await.unwrap();
     assert_eq!((there.payload, there.seal), (None, None), "{context}");
 }

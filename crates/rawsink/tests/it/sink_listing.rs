@@ -56,7 +56,7 @@ async fn a_partitions_runs_are_sorted_by_bytes_sealed_or_not(backend: &dyn Backe
     assert_eq!(runs.iter().map(|run| run.run_id.clone()).collect::<Vec<_>>(), ids(&sorted));
     for run in runs {
         assert_eq!(run.key, key());
-        let there = sink.look(&key(), &run.run_id).await.unwrap();
+        let there = sink.inspect(&key(), &run.run_id).await.unwrap();
         assert_eq!(run.sealed, there.seal.is_some(), "{}", run.run_id);
         assert_eq!(run.payload_bytes, there.payload.map(|info| info.bytes), "{}", run.run_id);
     }

@@ -17,6 +17,7 @@ use rawsink_testkit::{
     backend::{Backend, Directory, Memory, entries},
     databases::{Database, Sqlite, WITHOUT_A_KEY},
     sample::{customer, key, path, read, rows, run, seal},
+    states::StateBackend,
 };
 
 /// Returns a database of other software with one record.
@@ -126,7 +127,7 @@ async fn a_database_without_permission_is_denied_and_unchanged() {
 #[tokio::test]
 async fn a_non_database_is_corrupt_and_a_missing_table_is_not() {
     let database = Sqlite::new();
-    fs::write(database.path(), "this is no database, and long enough to be looked at".repeat(40))
+    fs::write(database.path(), "this is not a database, but long enough to be read".repeat(40))
         .unwrap();
     assert_eq!(database.state().get(&key()).await.unwrap_err().kind(), ErrorKind::Corrupt);
     let judged = database.state().judge(&key(), &passed(1), now()).await;

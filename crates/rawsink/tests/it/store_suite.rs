@@ -76,10 +76,14 @@ async fn read_from(
 async fn content(store: &AnyStore, run: &StorePath) -> (Option<Bytes>, Option<Bytes>) {
     let payload = read_from(store, run, Object::Payload, 0).await;
     let seal = read_from(store, run, Object::Seal, 0).await;
-    let looked = store.look(run).await.unwrap();
+    let inspected = store.inspect(run).await.unwrap();
     let length = |bytes: &Option<Bytes>| bytes.as_ref().map(|bytes| bytes.len() as u64);
-    assert_eq!(looked.payload.map(|info| info.bytes), length(&payload), "look agrees with read");
-    assert_eq!(looked.seal.map(|info| info.bytes), length(&seal), "look agrees with read");
+    assert_eq!(
+        inspected.payload.map(|info| info.bytes),
+        length(&payload),
+        "inspect agrees with read"
+    );
+    assert_eq!(inspected.seal.map(|info| info.bytes), length(&seal), "inspect agrees with read");
     (payload, seal)
 }
 
@@ -88,7 +92,7 @@ async fn snapshot(
     store: &AnyStore,
     run: &StorePath,
 ) -> (RunObjects, (Option<Bytes>, Option<Bytes>)) {
-    (store.look(run).await.unwrap(), content(store, run).await)
+    (store.inspect(run).await.unwrap(), content(store, run).await)
 }
 
 /// Returns the paths of all objects below `dir`, in walk order.

@@ -4,9 +4,10 @@ use rawsink::{PartitionKey, state::Change, store::Object};
 use rawsink_ops::coverage::{Scope, coverage};
 
 use rawsink_testkit::{
-    databases::{Database, Sqlite},
+    databases::Sqlite,
     s3_server::{Op, S3Server},
     sample::{path, run},
+    states::StateBackend,
 };
 
 #[tokio::test]

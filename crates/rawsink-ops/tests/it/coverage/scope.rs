@@ -8,6 +8,7 @@ use rawsink_testkit::{
     backend::{Backend, Memory},
     databases::{Database, Sqlite},
     sample::{path, run},
+    states::StateBackend,
 };
 
 async fn land(backend: &dyn Backend, n: u16, names: [&str; 4], object: Object) {

@@ -4,41 +4,41 @@ use crate::model::{
     network::SentRequest,
     variant::Variant,
     world::NextState,
-    writer::{LookMoment, LookReason, PayloadProgress, ProtocolStep, WriterResult},
+    writer::{CheckMoment, CheckReason, PayloadProgress, ProtocolStep, WriterResult},
 };
 
 impl NextState<'_> {
     /// `end`: aborts the own upload where that is allowed, then tells the error.
-    pub(in crate::model) fn fail(&mut self, w: u8, told: WriterResult) {
+    pub(in crate::model) fn fail(&mut self, w: u8, outcome: WriterResult) {
         let writer = self.writer(w);
         let kept = match self.configuration.variant {
-            Variant::EndsOwnUploadAlways => writer.stage != PayloadProgress::Rows,
-            Variant::EndsUploadAfterComplete => writer.ended_another,
+            Variant::AbortsOwnUploadAlways => writer.stage != PayloadProgress::Rows,
+            Variant::AbortsUploadAfterComplete => writer.ended_another,
             Variant::LeavesUpload => true,
             _ => writer.stage != PayloadProgress::Rows || writer.ended_another,
         };
         if kept || writer.upload.is_none() {
-            self.over(w, told);
+            self.over(w, outcome);
         } else {
-            self.go(w, ProtocolStep::End(told));
+            self.go(w, ProtocolStep::End(outcome));
         }
     }
 
     /// Aborts the own upload.
-    pub(super) fn ended(&mut self, w: u8, told: WriterResult) {
+    pub(super) fn ended(&mut self, w: u8, outcome: WriterResult) {
         let upload = self.writer(w).upload.expect("it has one to end");
         self.apply(SentRequest::Abort(upload));
-        self.over(w, told);
+        self.over(w, outcome);
     }
 
     /// Ends an attempt that does not know whether its seal exists.
     pub(super) fn unknown(&mut self, w: u8) {
-        let told = match self.configuration.variant {
-            Variant::DoubtToldAsFailure => WriterResult::Unavailable,
-            Variant::DoubtToldAsCorrupt => WriterResult::Corrupt,
+        let outcome = match self.configuration.variant {
+            Variant::ReportsDoubtAsFailure => WriterResult::Unavailable,
+            Variant::ReportsDoubtAsCorrupt => WriterResult::Corrupt,
             _ => WriterResult::Unknown,
         };
-        self.over(w, told);
+        self.over(w, outcome);
     }
 
     /// Stops waiting for an answer. The request stays in flight.
@@ -47,7 +47,7 @@ impl NextState<'_> {
         match self.writer(w).step {
             ProtocolStep::Put | ProtocolStep::Complete | ProtocolStep::CompleteRuns => {
                 self.writer_mut(w).payload_in_doubt = true;
-                self.go(w, ProtocolStep::LookAtPayload(LookMoment::InDoubt));
+                self.go(w, ProtocolStep::CheckPayload(CheckMoment::InDoubt));
             }
             ProtocolStep::Seal => self.doubt_seal(w),
             // The attempt sends the request again.
@@ -59,10 +59,10 @@ impl NextState<'_> {
     pub(in crate::model) fn refused(&mut self, w: u8) {
         match self.writer(w).step {
             ProtocolStep::Put | ProtocolStep::Complete if self.writer(w).payload_in_doubt => {
-                self.go(w, ProtocolStep::LookAtPayload(LookMoment::InDoubt));
+                self.go(w, ProtocolStep::CheckPayload(CheckMoment::InDoubt));
             }
             ProtocolStep::Seal if self.writer(w).seal_in_doubt => self.doubt_seal(w),
-            ProtocolStep::End(told) => self.over(w, told),
+            ProtocolStep::End(outcome) => self.over(w, outcome),
             _ => self.give_up(w, WriterResult::Denied),
         }
     }
@@ -71,7 +71,7 @@ impl NextState<'_> {
     pub(in crate::model) fn fails(&mut self, w: u8) {
         self.leave_request(w);
         match self.writer(w).step {
-            ProtocolStep::End(told) => self.over(w, told),
+            ProtocolStep::End(outcome) => self.over(w, outcome),
             _ => self.give_up(w, WriterResult::Unavailable),
         }
     }
@@ -92,13 +92,13 @@ impl NextState<'_> {
         }
     }
 
-    fn give_up(&mut self, w: u8, told: WriterResult) {
+    fn give_up(&mut self, w: u8, outcome: WriterResult) {
         let late = matches!(
             self.writer(w).step,
-            ProtocolStep::SendList(LookReason::LateEvidence)
-                | ProtocolStep::List(LookReason::LateEvidence)
-                | ProtocolStep::Head(LookReason::LateEvidence, _)
+            ProtocolStep::SendList(CheckReason::LateEvidence)
+                | ProtocolStep::List(CheckReason::LateEvidence)
+                | ProtocolStep::Head(CheckReason::LateEvidence, _)
         );
-        if late || self.writer(w).seal_in_doubt { self.unknown(w) } else { self.fail(w, told) }
+        if late || self.writer(w).seal_in_doubt { self.unknown(w) } else { self.fail(w, outcome) }
     }
 }

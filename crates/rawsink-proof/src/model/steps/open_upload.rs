@@ -5,7 +5,7 @@ use crate::model::{
     network::{SentRequest, ServerAnswer},
     variant::Variant,
     world::NextState,
-    writer::{AbortTarget, LookMoment, OpenTry, ProtocolStep, WriterResult},
+    writer::{AbortTarget, CheckMoment, OpenTry, ProtocolStep, WriterResult},
 };
 
 impl NextState<'_> {
@@ -54,13 +54,13 @@ impl NextState<'_> {
         let next = if others.is_empty() {
             ProtocolStep::Part
         } else {
-            ProtocolStep::LookBeforeEnding(others)
+            ProtocolStep::CheckBeforeAbort(others)
         };
         self.go(w, next);
     }
 
     /// `end_others`: aborts the uploads of earlier attempts.
-    pub(super) fn looked_before_ending(&mut self, w: u8, others: UploadSet) {
+    pub(super) fn checked_before_abort(&mut self, w: u8, others: UploadSet) {
         if self.state.is_sealed() {
             return self.fail(w, WriterResult::AlreadySealed);
         }
@@ -71,11 +71,11 @@ impl NextState<'_> {
     }
 
     fn end_uploads(&mut self, w: u8, ending: AbortTarget, ids: UploadSet) {
-        self.go(w, ProtocolStep::EndUploads(ending, ids, ids));
+        self.go(w, ProtocolStep::AbortUploads(ending, ids, ids));
     }
 
     /// `end_uploads`: handles the answer to one abort: success, or no such upload.
-    pub(super) fn upload_ended(
+    pub(super) fn upload_aborted(
         &mut self,
         w: u8,
         ending: AbortTarget,
@@ -89,9 +89,9 @@ impl NextState<'_> {
         }
         let todo = todo.without(UploadSet::one(id));
         if !todo.is_empty() {
-            self.go(w, ProtocolStep::EndUploads(ending, todo, all));
+            self.go(w, ProtocolStep::AbortUploads(ending, todo, all));
         } else if self.configuration.lists_again() {
-            self.go(w, ProtocolStep::ListEnded(ending, all));
+            self.go(w, ProtocolStep::ListAborted(ending, all));
         } else {
             // The following listing shows none of them, so the model skips it.
             self.all_ended(w, ending, all);
@@ -99,12 +99,12 @@ impl NextState<'_> {
     }
 
     /// `end_uploads`: aborts uploads again that are still listed.
-    pub(super) fn ended_listed(&mut self, w: u8, ending: AbortTarget, all: UploadSet) {
+    pub(super) fn aborted_listed(&mut self, w: u8, ending: AbortTarget, all: UploadSet) {
         let still = self.state.listed().into_iter().collect::<UploadSet>().within(all);
         if still.is_empty() {
             self.all_ended(w, ending, all);
         } else {
-            self.go(w, ProtocolStep::EndUploads(ending, still, all));
+            self.go(w, ProtocolStep::AbortUploads(ending, still, all));
         }
     }
 
@@ -133,11 +133,11 @@ impl NextState<'_> {
             return self.fail(w, WriterResult::Conflict);
         }
         self.clean_sees_part(upload);
-        self.wait_for_grace(w, LookMoment::BeforeComplete);
+        self.wait_for_grace(w, CheckMoment::BeforeComplete);
     }
 
-    /// Step 3 and the look after it.
-    pub(super) fn wait_for_grace(&mut self, w: u8, when: LookMoment) {
+    /// Step 3 and the check after it.
+    pub(super) fn wait_for_grace(&mut self, w: u8, when: CheckMoment) {
         if self.needs_grace(w) && self.configuration.variant != Variant::WithoutGrace {
             self.go(w, ProtocolStep::WaitForGrace(when));
         } else {
@@ -146,11 +146,11 @@ impl NextState<'_> {
     }
 
     /// Continues after step 3.
-    pub(super) fn grace_waited(&mut self, w: u8, when: LookMoment) {
-        if self.configuration.variant == Variant::WithoutLookBeforeComplete {
+    pub(super) fn grace_waited(&mut self, w: u8, when: CheckMoment) {
+        if self.configuration.variant == Variant::WithoutCheckBeforeComplete {
             self.go(w, ProtocolStep::SendComplete);
         } else {
-            self.go(w, ProtocolStep::LookAtPayload(when));
+            self.go(w, ProtocolStep::CheckPayload(when));
         }
     }
 

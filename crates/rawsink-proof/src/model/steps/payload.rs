@@ -10,7 +10,7 @@ use crate::model::{
     words::{ObjectName, SmallTag, tag_of},
     world::NextState,
     writer::{
-        LookMoment, LookReason, PayloadProgress, PayloadSeen, ProtocolStep, ReplacedPayload,
+        CheckMoment, CheckReason, PayloadProgress, PayloadSeen, ProtocolStep, ReplacedPayload,
         WriterResult,
     },
 };
@@ -39,7 +39,7 @@ impl NextState<'_> {
         self.go(w, ProtocolStep::CompleteRuns);
     }
 
-    /// `judge`: decides by a clear answer, otherwise by a look.
+    /// `judge`: decides by a clear answer, otherwise by a check.
     pub(in crate::model) fn judge(&mut self, w: u8, answer: ServerAnswer) {
         match answer {
             ServerAnswer::Created | ServerAnswer::Completed(Some(_)) => {
@@ -51,44 +51,45 @@ impl NextState<'_> {
             _ => {}
         }
         let gone = answer.is_no_such_upload();
-        let when = if gone { LookMoment::UploadGone } else { LookMoment::InDoubt };
-        self.go(w, ProtocolStep::LookAtPayload(when));
+        let when = if gone { CheckMoment::UploadGone } else { CheckMoment::InDoubt };
+        self.go(w, ProtocolStep::CheckPayload(when));
     }
 
     /// HEAD of the payload. A multipart way without a new token recognises its first payload by the
     /// tag.
-    pub(super) fn looked_at_payload(&self, w: u8, when: LookMoment) -> PayloadSeen {
+    pub(super) fn checked_payload(&self, w: u8, when: CheckMoment) -> PayloadSeen {
         let there = tag_of(&self.state.bucket, ObjectName::Payload);
         let own = self.writer(w).leftover.filter(|leftover| leftover.own);
         let is_first = own.is_some_and(|own| there == Some(own.tag));
-        if is_first && matches!(when, LookMoment::BeforeComplete | LookMoment::BeforeCompleteAgain)
+        if is_first
+            && matches!(when, CheckMoment::BeforeComplete | CheckMoment::BeforeCompleteAgain)
         {
             return PayloadSeen::Leftover;
         }
-        self.look_at_payload(w)
+        self.check_payload(w)
     }
 
-    /// `look`: decides by HEAD of the payload and of the seal.
-    pub(super) fn looked(&mut self, w: u8, when: LookMoment, seen: PayloadSeen) {
+    /// `check`: decides by HEAD of the payload and of the seal.
+    pub(super) fn checked(&mut self, w: u8, when: CheckMoment, seen: PayloadSeen) {
         if self.state.is_sealed() {
             return self.fail(w, WriterResult::AlreadySealed);
         }
         match (when, seen) {
             (
-                LookMoment::BeforeComplete | LookMoment::BeforeCompleteAgain,
+                CheckMoment::BeforeComplete | CheckMoment::BeforeCompleteAgain,
                 PayloadSeen::Absent | PayloadSeen::Leftover,
             ) => {
                 self.go(w, ProtocolStep::SendComplete);
             }
-            (LookMoment::BeforeComplete, PayloadSeen::Another(tag))
+            (CheckMoment::BeforeComplete, PayloadSeen::Another(tag))
                 if self.configuration.leftovers == OnLeftover::Replaced =>
             {
                 self.take_over(w, tag);
             }
-            (LookMoment::InDoubt | LookMoment::UploadGone, PayloadSeen::Mine) => {
+            (CheckMoment::InDoubt | CheckMoment::UploadGone, PayloadSeen::Mine) => {
                 self.payload_there(w);
             }
-            (LookMoment::InDoubt, PayloadSeen::Absent | PayloadSeen::Leftover) => {
+            (CheckMoment::InDoubt, PayloadSeen::Absent | PayloadSeen::Leftover) => {
                 let single = self.writer(w).stage == PayloadProgress::Single;
                 self.go(w, if single { ProtocolStep::Put } else { ProtocolStep::ListOwn });
             }
@@ -101,17 +102,17 @@ impl NextState<'_> {
     fn take_over(&mut self, w: u8, tag: SmallTag) {
         self.writer_mut(w).leftover = Some(ReplacedPayload { tag, own: false });
         if self.configuration.variant == Variant::TakesOverAtOnce {
-            return self.go(w, ProtocolStep::LookAtPayload(LookMoment::BeforeCompleteAgain));
+            return self.go(w, ProtocolStep::CheckPayload(CheckMoment::BeforeCompleteAgain));
         }
         self.grace_begins(w);
-        self.wait_for_grace(w, LookMoment::BeforeCompleteAgain);
+        self.wait_for_grace(w, CheckMoment::BeforeCompleteAgain);
     }
 
     /// `send_again_or_yield`: sends Complete again only if the own upload is still listed.
     pub(super) fn own_listed(&mut self, w: u8) {
         let own = self.writer(w).upload.expect("it completes it");
         let listed = self.state.listed().contains(&own);
-        let gone = ProtocolStep::LookAtPayload(LookMoment::UploadGone);
+        let gone = ProtocolStep::CheckPayload(CheckMoment::UploadGone);
         self.go(w, if listed { ProtocolStep::Complete } else { gone });
     }
 
@@ -125,22 +126,22 @@ impl NextState<'_> {
     /// Sends the payload request for the first time. Without step 5, the deadline of the seal counts from
     /// here.
     pub(super) fn payload_sent(&mut self, w: u8) {
-        if self.may_skip_look(w) {
-            self.look_sent(w);
+        if self.may_skip_check(w) {
+            self.check_sent(w);
         }
     }
 
     /// The own payload exists: continues with the seal, by step 5 where that is needed.
     fn payload_there(&mut self, w: u8) {
         self.writer_mut(w).payload_in_doubt = false;
-        if self.configuration.variant == Variant::WithoutLookOnceMore {
-            self.look_sent(w);
+        if self.configuration.variant == Variant::WithoutLastCheck {
+            self.check_sent(w);
         }
-        self.send_seal(w, LookReason::BeforeSeal);
+        self.send_seal(w, CheckReason::BeforeSeal);
     }
 
-    /// `may_skip_look`: returns whether the server refuses a second payload and this attempt replaces none.
-    fn may_skip_look(&self, w: u8) -> bool {
+    /// `may_skip_check`: returns whether the server refuses a second payload and this attempt replaces none.
+    fn may_skip_check(&self, w: u8) -> bool {
         self.configuration.knows_enforced() && self.writer(w).leftover.is_none()
     }
 }

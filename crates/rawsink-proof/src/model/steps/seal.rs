@@ -6,20 +6,20 @@ use crate::model::{
     variant::Variant,
     words::{ObjectName, token_of},
     world::NextState,
-    writer::{LookReason, ProtocolStep, WriterResult},
+    writer::{CheckReason, ProtocolStep, WriterResult},
 };
 
 impl NextState<'_> {
-    /// `until_sealed`: sends the seal while the look is young, otherwise looks again.
-    pub(in crate::model) fn send_seal(&mut self, w: u8, reason: LookReason) {
+    /// `until_sealed`: sends the seal while the check is young, otherwise checks again.
+    pub(in crate::model) fn send_seal(&mut self, w: u8, reason: CheckReason) {
         let young = match self.configuration.variant {
-            Variant::WithoutDeadline => self.writer(w).look.is_some(),
+            Variant::WithoutDeadline => self.writer(w).check.is_some(),
             _ => self.is_in_time(w),
         };
         if young {
             self.go(w, ProtocolStep::Seal);
         } else {
-            self.look_once_more(w, reason);
+            self.last_check(w, reason);
         }
     }
 
@@ -42,31 +42,31 @@ impl NextState<'_> {
         self.go(w, ProtocolStep::ReadSeal);
     }
 
-    /// `look_at_seal`: handles the answer to GET of the seal.
-    pub(super) fn look_at_seal(&mut self, w: u8) {
+    /// `check_seal`: handles the answer to GET of the seal.
+    pub(super) fn check_seal(&mut self, w: u8) {
         let found = self.state.bucket.objects.get(&ObjectName::Seal).map(token_of);
         match found {
             Some(token) if token == self.writer(w).token => self.evidence(w),
             Some(_) => self.over(w, WriterResult::AlreadySealed),
-            None => self.send_seal(w, LookReason::SealInDoubt),
+            None => self.send_seal(w, CheckReason::SealInDoubt),
         }
     }
 
-    /// `evidence`: accepts the own seal within the grace; later it looks once more.
+    /// `evidence`: accepts the own seal within the grace; later it checks once more.
     fn evidence(&mut self, w: u8) {
-        let skips = self.configuration.variant == Variant::WithoutLookAfterLateEvidence;
+        let skips = self.configuration.variant == Variant::WithoutCheckAfterLateEvidence;
         if skips || self.is_in_time(w) {
             self.over(w, WriterResult::Sealed);
         } else {
-            self.look_once_more(w, LookReason::LateEvidence);
+            self.last_check(w, CheckReason::LateEvidence);
         }
     }
 
-    /// Looks again, because the deadline passed before the seal was sent.
+    /// Checks again, because the deadline passed before the seal was sent.
     pub(in crate::model) fn too_late_to_seal(&mut self, w: u8) {
         self.clock = ClockReading::Late;
         let in_doubt = self.writer(w).seal_in_doubt;
-        let reason = if in_doubt { LookReason::SealInDoubt } else { LookReason::BeforeSeal };
-        self.look_once_more(w, reason);
+        let reason = if in_doubt { CheckReason::SealInDoubt } else { CheckReason::BeforeSeal };
+        self.last_check(w, reason);
     }
 }

@@ -19,7 +19,7 @@ use crate::simulation::{
 };
 
 /// Observes runs several times.
-pub(super) async fn keep_looking(world: SharedWorld, number: usize, observer: PlannedObserver) {
+pub(super) async fn keep_observing(world: SharedWorld, number: usize, observer: PlannedObserver) {
     wait(&world, observer.start).await;
     for time in 0..observer.times {
         let (process, run) = {
@@ -37,7 +37,7 @@ pub(super) async fn keep_looking(world: SharedWorld, number: usize, observer: Pl
         };
         let job = async move {
             match observer.role {
-                ObserverRole::Reader => look(&here, &run).await,
+                ObserverRole::Reader => observe(&here, &run).await,
                 ObserverRole::Validator => judge(&here, &run).await,
                 ObserverRole::Consumer => consume(&here, &run).await,
             }
@@ -68,7 +68,7 @@ pub(super) async fn read_alone(world: &SharedWorld, run: usize) {
 }
 
 /// Lists the runs, or reads one.
-async fn look(here: &ProcessHandle, run: &PlannedRun) -> &'static str {
+async fn observe(here: &ProcessHandle, run: &PlannedRun) -> &'static str {
     let lists = here.world.lock().random.happens(200);
     if lists { list(here, run).await } else { read(here, run).await }
 }

@@ -239,7 +239,7 @@ impl Auditor {
         }
     }
 
-    /// Looks for uploads that their writers should have aborted (G08), at the end.
+    /// Searches for uploads that their writers should have aborted (G08), at the end.
     pub(in crate::simulation) fn look_for_leaks(&mut self, server: &SimBucket) {
         let mut leaks = Vec::new();
         for (upload, open) in server.open_uploads() {

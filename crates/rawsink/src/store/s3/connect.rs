@@ -15,15 +15,21 @@ use std::{error::Error as StdError, io, time::Duration};
 use aws_sdk_s3::{
     Client as SdkClient,
     config::{
-        BehaviorVersion, Builder, Config, IdentityCache, Region, RequestChecksumCalculation,
-        ResponseChecksumValidation, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
+        BehaviorVersion, Builder, Config, ConfigBag, IdentityCache, Intercept, Region,
+        RequestChecksumCalculation, ResponseChecksumValidation, RuntimeComponents,
+        SharedHttpClient,
+        interceptors::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef},
+        retry::RetryConfig,
+        timeout::TimeoutConfig,
     },
+    error::BoxError,
 };
 use aws_smithy_http_client::{
     pool::{self, ConnectionPool},
     proxy::ProxyConfig,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
 use super::{Addressing, Proxy, S3Config, credentials::Credentials};
 use crate::{
@@ -61,8 +67,57 @@ pub(super) fn sdk_client(
         .retry_config(RetryConfig::disabled())
         .disable_clock_skew_correction(true)
         .timeout_config(timeouts)
+        .interceptor(LogRequests)
         .http_client(http);
     Ok(SdkClient::from_conf(change(sdk).build()))
+}
+
+/// Logs every request at level `trace`, with the status of its reply.
+///
+/// Signatures and keys are in headers, which are not logged.
+#[derive(Debug)]
+struct LogRequests;
+
+/// The method and the URI of the request in flight.
+#[derive(Debug)]
+struct RequestLine(String);
+
+impl Storable for RequestLine {
+    type Storer = StoreReplace<Self>;
+}
+
+impl Intercept for LogRequests {
+    fn name(&self) -> &'static str {
+        "LogRequests"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if tracing::enabled!(tracing::Level::TRACE) {
+            let request = context.request();
+            let line = format!("{} {}", request.method(), request.uri());
+            bag.interceptor_state().store_put(RequestLine(line));
+        }
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // The transport has consumed the request.
+        if let Some(RequestLine(line)) = bag.load::<RequestLine>() {
+            let status = context.response().map(|response| response.status().as_u16());
+            tracing::trace!(status, "{line}");
+        }
+        Ok(())
+    }
 }
 
 /// Returns a transport with the configured CA and proxy.

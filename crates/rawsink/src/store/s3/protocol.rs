@@ -12,18 +12,18 @@
 //! | 2 | `open_upload` | create an upload if one is needed; the newest wins, earlier ones are aborted |
 //! | 3 | `grace` | give a slower writer the time to seal, to yield or to give up |
 //! | 4 | `payload` | send parts; PUT or Complete, create-only; if the outcome is unclear, HEAD decides |
-//! | 5 | `look_once_more` | check that no other upload is open and that the payload is mine |
+//! | 5 | `last_check` | check that no other upload is open and that the payload is mine |
 //! | 6 | `seal` | PUT of the seal, create-only, within its deadline; confirm it, or return `Unknown` |
 //! | | `end` | abort the attempt's own upload after a failure, if that is safe |
 //!
-//! A payload is **mine** if HEAD shows my token and my size (`look`). The model explores the same
+//! A payload is **mine** if HEAD shows my token and my size (`check`). The model explores the same
 //! steps under the same names. Must not know HTTP: [`Requests`] sends the requests.
 
 mod begin;
+mod check;
 mod end;
 mod grace;
-mod look;
-mod look_once_more;
+mod last_check;
 mod open_upload;
 mod payload;
 mod seal;
@@ -43,7 +43,7 @@ use crate::{
     store::{LeftoverPolicy, Object, WriterToken},
 };
 
-use self::look::{Replaced, Seen};
+use self::check::{Replaced, Seen};
 pub(super) use self::payload::Part;
 
 /// The shared context of all attempts in one bucket.

@@ -25,9 +25,9 @@ async fn g05_a_check_older_than_the_seal_deadline_is_repeated() {
         }));
         let rows = size.rows("mine");
         let sealed = write(&server.sink(), &rows).await.unwrap();
-        let looks = if size == Size::Small { 2 } else { 3 };
-        assert_eq!(server.count(Op::Uploads), looks, "{size:?}");
-        assert_sealed(&server, &sealed, &rows, "looked twice").await;
+        let checks = if size == Size::Small { 2 } else { 3 };
+        assert_eq!(server.count(Op::Uploads), checks, "{size:?}");
+        assert_sealed(&server, &sealed, &rows, "checked twice").await;
     }
 }
 
@@ -125,4 +125,23 @@ async fn the_reasons_for_a_retry_and_for_the_grace_are_reported_once() {
     let told = log.take_notes();
     assert_eq!(told.len(), 1, "a short hiccup is not worth a word: {told:?}");
     assert!(told[0].contains("an earlier writer of this run"), "{told:?}");
+}
+
+#[tokio::test]
+async fn every_request_is_logged_at_the_highest_level() {
+    let (server, log) = (S3Server::default(), Log::default());
+    let guard = log.listen();
+    server.habit(Habit::once(Op::Put, Effect::Refused(Answer::Error(503, "SlowDown"))));
+    write(&server.sink(), &Size::Small.rows("mine")).await.unwrap();
+    drop(guard);
+    let text = log.text();
+    let prefix = "TRACE rawsink::store::s3::connect ";
+    let requests: Vec<_> = text.lines().filter_map(|line| line.strip_prefix(prefix)).collect();
+    let puts = |status: &str| {
+        let is_put = |line: &&&str| line.contains("PUT ") && line.contains("/payload.jsonl");
+        requests.iter().filter(is_put).filter(|line| line.contains(status)).count()
+    };
+    assert_eq!((puts("status=503"), puts("status=200")), (1, 1), "{text}");
+    assert!(requests.len() >= 4, "{text}");
+    assert!(!text.to_lowercase().contains("signature="), "{text}");
 }

@@ -139,7 +139,7 @@ async fn g07_a_complete_applied_during_the_check_is_seen() {
         .habit(Habit::once(Op::Head, Effect::Refused(Answer::Error(404, "NoSuchKey"))).skipping(2));
     let rows = Size::Large.rows("mine");
     let sealed = write(&server.sink(), &rows).await.unwrap();
-    assert_eq!(server.count(Op::Complete), 1, "the upload is gone, and the payload is looked at");
+    assert_eq!(server.count(Op::Complete), 1, "the upload is gone, and the payload is checked");
     assert_sealed(&server, &sealed, &rows, "applied late").await;
 }
 

@@ -39,7 +39,7 @@ async fn assert_one_truth(server: &S3Server, ended: &[Ended], context: &str) {
     let open = |outcome: &Result<Sealed>| {
         outcome.as_ref().is_err_and(|error| open_ends.contains(&error.kind()))
     };
-    let there = server.sink().look(&key(), &run(1)).await.unwrap();
+    let there = server.sink().inspect(&key(), &run(1)).await.unwrap();
     if there.seal.is_none() {
         assert!(told.is_empty(), "told sealed, and no seal is there: {context}");
         return assert_free(server, context).await;
@@ -157,7 +157,7 @@ async fn g09_after_a_crash_anywhere_the_next_writer_seals_the_run_or_finds_it_se
                 writer.abort();
                 let _ = writer.await;
                 let context = format!("{conditions:?} {size:?} {requests}");
-                let sealed = server.sink().look(&key(), &run(1)).await.unwrap().seal.is_some();
+                let sealed = server.sink().inspect(&key(), &run(1)).await.unwrap().seal.is_some();
                 if sealed {
                     let there = read(&server.sink(), &key(), &run(1)).await.unwrap();
                     assert!(there == size.rows("dead"), "{context}");

@@ -131,8 +131,8 @@ async fn clock_skew_is_reported_with_the_difference() {
         server.habit(Habit::always(op, Effect::Refused(skewed)));
     }
     let listed = write(&server.sink(), &[]).await.unwrap_err();
-    let looked = server.sink().look(&sample::key(), &sample::run(1)).await.unwrap_err();
-    for error in [listed, looked] {
+    let inspected = server.sink().inspect(&sample::key(), &sample::run(1)).await.unwrap_err();
+    for error in [listed, inspected] {
         assert_eq!(error.kind(), ErrorKind::Denied);
         assert!(error.message().contains("(the clocks differ by 3599 s: set this"), "{error}");
     }

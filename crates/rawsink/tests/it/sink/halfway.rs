@@ -60,7 +60,7 @@ async fn assert_ended(mut writer: PartitionWriter, sink: &RawSink) {
     assert_eq!(closed.kind(), ErrorKind::Closed, "{closed}");
     let closed = writer.finalize(Metadata::default()).await.unwrap_err();
     assert_eq!(closed.kind(), ErrorKind::Closed, "{closed}");
-    let there = sink.look(&key(), &run(1)).await.unwrap();
+    let there = sink.inspect(&key(), &run(1)).await.unwrap();
     assert_eq!((there.payload, there.seal), (None, None));
     seal(sink, &key(), &run(1), &rows("again", 2)).await.unwrap();
 }

@@ -45,7 +45,7 @@ async fn a_contradiction_keeps_an_older_payload(backend: &dyn Backend) {
     backend.tamper(&place, Object::Payload, Some(b"older")).await;
     let writer = start(&open(backend)).await;
     writer.finalize(parse(r#"{"record_count":1}"#)).await.unwrap_err();
-    let there = open(backend).look(&key(), &run(1)).await.unwrap();
+    let there = open(backend).inspect(&key(), &run(1)).await.unwrap();
     assert_eq!(there.payload.map(|info| info.bytes), Some(5));
 }
 

@@ -9,6 +9,7 @@ use super::{now, passed};
 use rawsink_testkit::{
     databases::{ALL_TEXT, Database, Postgres},
     sample::{customer, key},
+    states::StateBackend,
 };
 
 #[tokio::test]

@@ -24,6 +24,7 @@ use super::{now, passed};
 use rawsink_testkit::{
     databases::{Database, Postgres, changed},
     sample::{customer, eventually, key},
+    states::StateBackend,
 };
 
 /// Returns a server's socket and settings for it: no network is needed.

@@ -12,6 +12,7 @@ use super::{now, passed};
 use rawsink_testkit::{
     databases::{Database, Postgres, certificates, changed, server},
     sample::key,
+    states::StateBackend,
 };
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use super::{now, passed};
 use rawsink_testkit::{
     databases::{Database, Postgres, foreign_tables},
     sample::{customer, eventually, key, run},
+    states::StateBackend,
 };
 
 /// A custom status type, a deferred key constraint, a language's collation.

@@ -1,14 +1,24 @@
 //! Tables and records created by other software.
 
+use futures_util::StreamExt;
 use jiff::Timestamp;
 use rawsink::{
     ErrorKind,
-    state::{Filter, Status},
+    partition::Selection,
+    runtime::FixedClock,
+    state::{Filter, Status, execute, plan_backfill, plan_retry},
 };
 
-use super::{failed, now, passed};
+use super::{
+    failed,
+    list::found,
+    now,
+    operator::{LATER, days, on, series},
+    passed,
+    racing::race,
+};
 use rawsink_testkit::{
-    databases::{Database, WITHOUT_A_KEY, foreign_tables, on_every_database},
+    databases::{ALL_TEXT, Database, WITHOUT_A_KEY, foreign_tables, on_every_database},
     sample::{customer, run},
 };
 
@@ -19,11 +29,14 @@ on_every_database!(
     a_malformed_record_is_corrupt_and_named_and_hides_no_other,
     a_record_with_an_invalid_key_is_named_and_hides_no_other,
     a_text_too_long_for_its_column_is_refused,
+    records_of_given_partitions_are_found_for_any_column_types,
+    a_malformed_record_blocks_no_other,
+    g14_without_a_primary_key_no_update_is_lost,
 );
 
 /// Inserts a record: the values of the columns after the key's.
 async fn add(database: &dyn Database, id: &str, values: &str) {
-    let columns = super::COLUMNS.replace(' ', ", ");
+    let columns = super::tables::COLUMNS.replace(' ', ", ");
     let insert = format!(
         "INSERT INTO partition_state ({columns}) \
          VALUES ('google_ads', '{id}', 'campaign', '2024-06-01', {values})"
@@ -62,7 +75,7 @@ async fn a_foreign_table_is_updated_without_a_schema_change(database: &dyn Datab
 }
 
 async fn iso_dates_and_time_stamps_as_text_are_read(database: &dyn Database) {
-    database.execute(rawsink_testkit::databases::ALL_TEXT).await;
+    database.execute(ALL_TEXT).await;
     for (n, (stored, expected)) in [
         ("'2024-06-02 04:05:06.789+00:00'", Some("2024-06-02T04:05:06.789Z")),
         ("'2024-06-02 06:05:06+02:00'", Some("2024-06-02T04:05:06Z")),
@@ -109,7 +122,7 @@ async fn other_software_can_read_written_records(database: &dyn Database) {
 }
 
 async fn a_malformed_record_is_corrupt_and_named_and_hides_no_other(database: &dyn Database) {
-    database.execute(rawsink_testkit::databases::ALL_TEXT).await;
+    database.execute(ALL_TEXT).await;
     let bad = [
         ("'done', 'r1', 'v1', '1', NULL, NULL, '1'", "has an invalid status: \"done\""),
         ("'SUCCESS', 'r1', 'v1', '1', NULL, NULL, '1'", "has an invalid status: \"SUCCESS\""),
@@ -149,7 +162,7 @@ async fn a_malformed_record_is_corrupt_and_named_and_hides_no_other(database: &d
 }
 
 async fn a_record_with_an_invalid_key_is_named_and_hides_no_other(database: &dyn Database) {
-    database.execute(rawsink_testkit::databases::ALL_TEXT).await;
+    database.execute(ALL_TEXT).await;
     add(database, "good", "'pending', NULL, NULL, NULL, NULL, NULL, '1'").await;
     for key in ["'a/b', '1', 'q', '2024-06-01'", "'ads', NULL, 'q', '2024-06-31'"] {
         let columns = "source, customer_id, query_name, logical_date, status";
@@ -177,4 +190,60 @@ async fn a_text_too_long_for_its_column_is_refused(database: &dyn Database) {
         assert!(database.state().get(&customer(&long)).await.unwrap().is_some());
     }
     assert_eq!(database.state().get(&customer(&long[..64])).await.unwrap(), None);
+}
+
+async fn records_of_given_partitions_are_found_for_any_column_types(database: &dyn Database) {
+    let wanted = ["10", "2", "3", "30"].map(customer);
+    assert_eq!(found(&*database.state(), &wanted).await, [], "there is no table");
+    for table in foreign_tables(database) {
+        database.execute("DROP TABLE IF EXISTS partition_state").await;
+        database.execute(table).await;
+        let state = database.state();
+        assert_eq!(found(&*state, &wanted).await, [], "{table}");
+        for id in ["1", "2", "3", "10"] {
+            state.judge(&customer(id), &passed(1), now()).await.unwrap();
+        }
+        let all = state.list(&Filter::default()).await.unwrap();
+        let all = all.into_iter().map(Result::unwrap);
+        let expected: Vec<_> = all.filter(|entry| wanted.contains(&entry.key)).collect();
+        assert_eq!(expected.len(), 3);
+        assert_eq!(found(&*state, &wanted).await, expected, "{table}");
+        database
+            .execute("UPDATE partition_state SET current_run_id = '' WHERE customer_id = '2'")
+            .await;
+        let faults = state.find(&wanted).await.unwrap();
+        let fault = faults.iter().find_map(|found| found.as_ref().err()).expect("a fault");
+        assert_eq!((fault.kind(), faults.len()), (ErrorKind::Corrupt, 3), "{table}");
+    }
+}
+
+async fn a_malformed_record_blocks_no_other(database: &dyn Database) {
+    let state = database.state();
+    database.execute(ALL_TEXT).await;
+    for id in ["1", "2", "3"] {
+        state.judge(&customer(id), &failed(1, "bad"), now()).await.unwrap();
+    }
+    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
+    let break_one = "UPDATE partition_state SET attempt_count = 'x' WHERE customer_id = '2'";
+    database.execute(break_one).await;
+    let clock = FixedClock(LATER.parse().unwrap());
+    let applied: Vec<_> = execute(&*state, &plan, &clock).collect().await;
+    let outcomes: Vec<_> =
+        applied.iter().map(|step| step.outcome.as_ref().map_err(rawsink::Error::kind)).collect();
+    assert_eq!(outcomes.len(), 3);
+    assert_eq!(outcomes[1], Err(ErrorKind::Corrupt));
+    assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
+
+    database.execute("UPDATE partition_state SET status = 'failed'").await;
+    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
+    assert_eq!((plan.keys.len(), plan.faults.len()), (2, 1), "{plan:?}");
+    let day = days("2024-06-01", "2024-06-02");
+    let plan = plan_backfill(&*state, &[(series("2"), day)]).await.unwrap();
+    assert_eq!(plan.keys, [on("2", "2024-06-02")], "the broken record is there all the same");
+    assert_eq!(plan.faults.len(), 1);
+}
+
+async fn g14_without_a_primary_key_no_update_is_lost(database: &dyn Database) {
+    database.execute(WITHOUT_A_KEY).await;
+    race(database).await;
 }

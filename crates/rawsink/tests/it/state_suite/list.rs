@@ -8,23 +8,23 @@ use rawsink::{
 
 use super::{failed, now, passed};
 use rawsink_testkit::{
-    databases::{Database, foreign_tables, on_every_database},
-    sample::customer,
+    sample::{customer, run},
+    states::{StateBackend, on_every_state},
 };
 
-on_every_database!(
+on_every_state!(
     a_list_is_sorted_and_filtered_by_every_field,
-    records_of_given_partitions_are_found_for_any_column_types,
+    records_of_given_partitions_are_found,
     a_lookup_of_too_many_keys_is_invalid,
 );
 
-async fn listed(database: &dyn Database, filter: &Filter) -> Vec<String> {
-    let found = database.state().list(filter).await.unwrap().into_iter();
+async fn listed(backend: &dyn StateBackend, filter: &Filter) -> Vec<String> {
+    let found = backend.state().list(filter).await.unwrap().into_iter();
     found.map(|entry| entry.unwrap().key.customer_id().to_owned()).collect()
 }
 
-async fn a_list_is_sorted_and_filtered_by_every_field(database: &dyn Database) {
-    let state = database.state();
+async fn a_list_is_sorted_and_filtered_by_every_field(backend: &dyn StateBackend) {
+    let state = backend.state();
     let key = |source: &str, id: &str, query: &str, date: &str| {
         PartitionKey::new(source, id, query, date).unwrap()
     };
@@ -74,47 +74,35 @@ async fn a_list_is_sorted_and_filtered_by_every_field(database: &dyn Database) {
         ),
     ];
     for (filter, expected) in cases {
-        assert_eq!(listed(database, &filter).await, expected, "{filter:?}");
+        assert_eq!(listed(backend, &filter).await, expected, "{filter:?}");
     }
 }
 
-async fn found(state: &dyn PartitionState, keys: &[PartitionKey]) -> Vec<Entry> {
+pub(super) async fn found(state: &dyn PartitionState, keys: &[PartitionKey]) -> Vec<Entry> {
     let mut found: Vec<_> =
         state.find(keys).await.unwrap().into_iter().map(Result::unwrap).collect();
     found.sort_by(|one, other| one.key.cmp(&other.key));
     found
 }
 
-async fn records_of_given_partitions_are_found_for_any_column_types(database: &dyn Database) {
+async fn records_of_given_partitions_are_found(backend: &dyn StateBackend) {
+    let state = backend.state();
     let wanted = ["10", "2", "3", "30"].map(customer);
-    assert_eq!(found(&*database.state(), &wanted).await, [], "there is no table");
-    for table in foreign_tables(database) {
-        database.execute("DROP TABLE IF EXISTS partition_state").await;
-        database.execute(table).await;
-        let state = database.state();
-        assert_eq!(found(&*state, &wanted).await, [], "{table}");
-        for id in ["1", "2", "3", "10"] {
-            state.judge(&customer(id), &passed(1), now()).await.unwrap();
-        }
-        let all = state.list(&Filter::default()).await.unwrap();
-        let all = all.into_iter().map(Result::unwrap);
-        let expected: Vec<_> = all.filter(|entry| wanted.contains(&entry.key)).collect();
-        assert_eq!(expected.len(), 3);
-        assert_eq!(found(&*state, &wanted).await, expected, "{table}");
-        let other_day = PartitionKey::new("google_ads", "1", "campaign", "2024-06-02").unwrap();
-        assert_eq!(found(&*state, &[other_day]).await, [], "every component counts: {table}");
-        assert_eq!(found(&*state, &[]).await, []);
-        database
-            .execute("UPDATE partition_state SET current_run_id = '' WHERE customer_id = '2'")
-            .await;
-        let faults = state.find(&wanted).await.unwrap();
-        let fault = faults.iter().find_map(|found| found.as_ref().err()).expect("a fault");
-        assert_eq!((fault.kind(), faults.len()), (ErrorKind::Corrupt, 3), "{table}");
+    assert_eq!(found(&*state, &wanted).await, []);
+    for id in ["1", "2", "3", "10"] {
+        state.judge(&customer(id), &passed(1), now()).await.unwrap();
     }
+    let entries = found(&*state, &wanted).await;
+    let keys: Vec<_> = entries.iter().map(|entry| entry.key.clone()).collect();
+    assert_eq!(keys, ["10", "2", "3"].map(customer));
+    assert!(entries.iter().all(|entry| entry.record.current_run_id == Some(run(1))));
+    let other_day = PartitionKey::new("google_ads", "1", "campaign", "2024-06-02").unwrap();
+    assert_eq!(found(&*state, &[other_day]).await, [], "every component counts");
+    assert_eq!(found(&*state, &[]).await, []);
 }
 
-async fn a_lookup_of_too_many_keys_is_invalid(database: &dyn Database) {
-    let state = database.state();
+async fn a_lookup_of_too_many_keys_is_invalid(backend: &dyn StateBackend) {
+    let state = backend.state();
     state.judge(&customer("7"), &passed(1), now()).await.unwrap();
     let mut keys: Vec<_> = (0..FIND_AT_ONCE).map(|id| customer(&id.to_string())).collect();
     assert_eq!(found(&*state, &keys).await.len(), 1);

@@ -12,19 +12,17 @@ use rawsink::{
 
 use super::{failed, now, passed};
 use rawsink_testkit::{
-    databases::{Database, on_every_database},
     sample::{customer, run},
+    states::{StateBackend, on_every_state},
 };
 
-on_every_database!(
+on_every_state!(
     a_retry_resets_failures_to_pending_and_keeps_the_rest,
     g13_a_verdict_between_plan_and_execution_is_not_undone,
     a_backfill_creates_missing_records_and_changes_no_others,
-    a_malformed_record_blocks_no_other,
-    a_plan_stopped_by_an_error_leaves_the_rest_for_the_next_one,
 );
 
-const LATER: &str = "2024-06-05T00:00:00Z";
+pub(super) const LATER: &str = "2024-06-05T00:00:00Z";
 
 /// Executes a plan and returns the changed keys.
 async fn done(state: &dyn PartitionState, plan: &Plan) -> Vec<PartitionKey> {
@@ -34,21 +32,21 @@ async fn done(state: &dyn PartitionState, plan: &Plan) -> Vec<PartitionKey> {
     changed.map(|step| step.key.clone()).collect()
 }
 
-fn series(id: &str) -> Series {
+pub(super) fn series(id: &str) -> Series {
     let text = |text: &str| text.to_owned();
     Series { source: text("google_ads"), customer_id: text(id), query_name: text("campaign") }
 }
 
-fn days(since: &str, until: &str) -> Days {
+pub(super) fn days(since: &str, until: &str) -> Days {
     Days { since: since.parse().unwrap(), until: until.parse().unwrap() }
 }
 
-fn on(id: &str, day: &str) -> PartitionKey {
+pub(super) fn on(id: &str, day: &str) -> PartitionKey {
     PartitionKey::new("google_ads", id, "campaign", day).unwrap()
 }
 
-async fn a_retry_resets_failures_to_pending_and_keeps_the_rest(database: &dyn Database) {
-    let state = database.state();
+async fn a_retry_resets_failures_to_pending_and_keeps_the_rest(backend: &dyn StateBackend) {
+    let state = backend.state();
     state.judge(&customer("1"), &passed(1), now()).await.unwrap();
     let before = state.judge(&customer("1"), &failed(1, "bad"), now()).await.unwrap();
     state.judge(&customer("2"), &failed(1, "bad"), now()).await.unwrap();
@@ -73,25 +71,22 @@ async fn a_retry_resets_failures_to_pending_and_keeps_the_rest(database: &dyn Da
     assert!(again.keys.is_empty(), "{again:?}");
 }
 
-async fn g13_a_verdict_between_plan_and_execution_is_not_undone(database: &dyn Database) {
-    let state = database.state();
+async fn g13_a_verdict_between_plan_and_execution_is_not_undone(backend: &dyn StateBackend) {
+    let state = backend.state();
     state.judge(&customer("1"), &failed(1, "bad"), now()).await.unwrap();
     state.judge(&customer("2"), &failed(1, "bad"), now()).await.unwrap();
     let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
-    let passed = database.state().judge(&customer("1"), &passed(2), now()).await.unwrap();
+    let passed = backend.state().judge(&customer("1"), &passed(2), now()).await.unwrap();
     assert_eq!(done(&*state, &plan).await, [customer("2")]);
     assert_eq!(state.get(&customer("1")).await.unwrap(), Some(passed));
 }
 
-async fn a_backfill_creates_missing_records_and_changes_no_others(database: &dyn Database) {
-    let state = database.state();
+async fn a_backfill_creates_missing_records_and_changes_no_others(backend: &dyn StateBackend) {
+    let state = backend.state();
     let (first, last) = ("2024-02-27", "2024-03-01");
     let both = ["1", "2", "1"].map(|id| (series(id), days(first, last)));
-    // Without a table there are no records.
     let plan = plan_backfill(&*state, &both).await.unwrap();
     assert_eq!((plan.keys.len(), plan.kept), (8, 0));
-    assert_eq!(database.columns().await, Vec::<String>::new(), "a plan makes no table");
-
     let there = state.judge(&on("1", "2024-02-29"), &failed(1, "bad"), now()).await.unwrap();
     let outside = on("1", "2024-03-02");
     state.judge(&outside, &failed(1, "bad"), now()).await.unwrap();
@@ -120,47 +115,4 @@ async fn a_backfill_creates_missing_records_and_changes_no_others(database: &dyn
         assert_eq!(refused.kind(), ErrorKind::Invalid);
         assert!(refused.message().contains(says), "{refused}");
     }
-}
-
-async fn a_malformed_record_blocks_no_other(database: &dyn Database) {
-    let state = database.state();
-    database.execute(rawsink_testkit::databases::ALL_TEXT).await;
-    for id in ["1", "2", "3"] {
-        state.judge(&customer(id), &failed(1, "bad"), now()).await.unwrap();
-    }
-    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
-    let break_one = "UPDATE partition_state SET attempt_count = 'x' WHERE customer_id = '2'";
-    database.execute(break_one).await;
-    let clock = FixedClock(LATER.parse().unwrap());
-    let applied: Vec<_> = execute(&*state, &plan, &clock).collect().await;
-    let outcomes: Vec<_> =
-        applied.iter().map(|step| step.outcome.as_ref().map_err(rawsink::Error::kind)).collect();
-    assert_eq!(outcomes.len(), 3);
-    assert_eq!(outcomes[1], Err(ErrorKind::Corrupt));
-    assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
-
-    database.execute("UPDATE partition_state SET status = 'failed'").await;
-    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
-    assert_eq!((plan.keys.len(), plan.faults.len()), (2, 1), "{plan:?}");
-    let day = days("2024-06-01", "2024-06-02");
-    let plan = plan_backfill(&*state, &[(series("2"), day)]).await.unwrap();
-    assert_eq!(plan.keys, [on("2", "2024-06-02")], "the broken record is there all the same");
-    assert_eq!(plan.faults.len(), 1);
-}
-
-async fn a_plan_stopped_by_an_error_leaves_the_rest_for_the_next_one(database: &dyn Database) {
-    let state = database.state();
-    for id in ["1", "2"] {
-        state.judge(&customer(id), &failed(1, "bad"), now()).await.unwrap();
-    }
-    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
-    let mut other = database.connect().await;
-    other.execute(database.close_table()).await;
-    let clock = FixedClock(LATER.parse().unwrap());
-    let applied: Vec<_> = execute(&*state, &plan, &clock).collect().await;
-    assert_eq!(applied.len(), 1, "it goes on where the database is busy");
-    let kind = applied[0].outcome.as_ref().unwrap_err().kind();
-    assert_eq!(kind, ErrorKind::Unavailable);
-    other.execute("ROLLBACK").await;
-    assert_eq!(plan_retry(&*state, &Selection::default()).await.unwrap().keys, plan.keys);
 }

@@ -139,7 +139,7 @@ async fn a_refused_leftover_is_reported_with_size_and_age(backend: &dyn Backend)
     let refuse = StartOptions { leftover: LeftoverPolicy::Refuse, ..attempt(1) };
     store.start(&run, refuse.clone()).await.unwrap().abort().await;
     backend.tamper(&run, Object::Payload, Some(b"left")).await;
-    let modified = store.look(&run).await.unwrap().payload.unwrap().modified;
+    let modified = store.inspect(&run).await.unwrap().payload.unwrap().modified;
     let refuse = StartOptions { now: later(modified, 90), ..refuse };
     let refused = store.start(&run, refuse).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);

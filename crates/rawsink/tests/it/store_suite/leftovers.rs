@@ -55,7 +55,7 @@ async fn only_unsealed_payloads_are_leftovers(backend: &dyn Backend) {
     assert_eq!(shown(&left(&store, "q/c").await), [payload("q/c", 3)]);
     assert_eq!(left(&store, "").await.len(), 3);
     assert_eq!(left(&store, "p/sealed").await, []);
-    let modified = store.look(&store_path("q/c")).await.unwrap().payload.unwrap().modified;
+    let modified = store.inspect(&store_path("q/c")).await.unwrap().payload.unwrap().modified;
     assert_eq!(only_left(&store, "q").await.modified, modified);
 }
 
@@ -184,7 +184,7 @@ async fn g03_discarding_an_invented_leftover_deletes_nothing_else() {
     let leftover = only_left(&store, "p/unsealed").await;
     for name in ["payload.jsonl", "metadata.json", "../sealed/payload.jsonl"] {
         for prefix in ["", ".payload.jsonl./../"] {
-            let info = store.look(&sealed).await.unwrap();
+            let info = store.inspect(&sealed).await.unwrap();
             let info = if name.starts_with("meta") { info.seal } else { info.payload }.unwrap();
             let (run, name) = (sealed.clone(), format!("{prefix}{name}"));
             let (bytes, modified) = (info.bytes, info.modified);

@@ -11,7 +11,7 @@ use rawsink_testkit::{
 on_every_store!(
     a_walk_is_sorted_by_full_path,
     a_walk_stays_below_its_directory,
-    a_walk_and_look_report_the_same_length_and_age,
+    a_walk_and_inspect_report_the_same_length_and_age,
     children_are_names_with_an_object_at_any_depth,
     names_that_start_with_a_dot_are_hidden_at_any_level,
     an_active_attempt_is_not_listed,
@@ -66,17 +66,17 @@ async fn a_walk_stays_below_its_directory(backend: &dyn Backend) {
     }
 }
 
-async fn a_walk_and_look_report_the_same_length_and_age(backend: &dyn Backend) {
+async fn a_walk_and_inspect_report_the_same_length_and_age(backend: &dyn Backend) {
     use futures_util::TryStreamExt;
     fill(backend).await;
     let store = backend.store();
     let found: Vec<_> = store.walk(&StorePath::root()).try_collect().await.unwrap();
     assert_eq!(found.len(), 2 * RUNS.len());
     for stored in found {
-        let looked = store.look(&stored.dir).await.unwrap();
+        let inspected = store.inspect(&stored.dir).await.unwrap();
         let info = match stored.object {
-            Object::Payload => looked.payload,
-            Object::Seal => looked.seal,
+            Object::Payload => inspected.payload,
+            Object::Seal => inspected.seal,
         };
         assert_eq!(Some(stored.info), info);
         assert_eq!(stored.info.bytes, stored.dir.as_str().len() as u64);

@@ -87,7 +87,7 @@ fn kind(request: &Request) -> &'static str {
             "POST" if request.target.contains("uploads") => "create",
             "POST" => "complete",
             "GET" => "list",
-            _ => "look",
+            _ => "check",
         },
     }
 }
@@ -96,8 +96,8 @@ fn kind(request: &Request) -> &'static str {
 #[ignore = "parity: needs an object storage server"]
 fn g07_a_writer_with_cut_connections_still_seals() {
     for (mib, kinds) in [
-        (1, &["list", "payload", "look", "seal"][..]),
-        (40, &["list", "create", "part", "complete", "look", "seal"]),
+        (1, &["list", "payload", "check", "seal"][..]),
+        (40, &["list", "create", "part", "complete", "check", "seal"]),
     ] {
         for fate in [Fate::Cut, Fate::AnswerCut] {
             // The first request of each kind, and the sixth part.

@@ -9,7 +9,7 @@ async fn crash(before: Before, event: usize, seen: (Step, Moment)) -> bool {
     let script = Script::new(Some(StepFault { event, errno: Errno::IO, dies: true }));
     let outcome = write(&world.probed(script.clone()), 1).await;
     assert_eq!(script.events().last(), Some(&seen), "{context}");
-    let there = world.fresh().look(&run()).await.unwrap();
+    let there = world.fresh().inspect(&run()).await.unwrap();
     if there.seal.is_some() {
         world.assert_sealed_by(1, &context).await;
         let refused = write(&world.fresh(), 2).await.unwrap_err();

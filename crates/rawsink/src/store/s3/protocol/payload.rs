@@ -67,11 +67,11 @@ impl S3Attempt {
     /// grace. Its writer has to seal within that time, or sees this upload and yields.
     pub(in crate::store::s3) async fn complete(&mut self, parts: &[Part], size: u64) -> Result<()> {
         self.size = size;
-        let mut seen = self.look_after_grace().await?;
+        let mut seen = self.check_after_grace().await?;
         if let (Seen::Another(head), LeftoverPolicy::Replace) = (&seen, self.policy) {
             self.replaced = Some(Replaced::of(head, false));
             self.quiet_since = self.monotonic();
-            seen = self.look_after_grace().await?;
+            seen = self.check_after_grace().await?;
         }
         match seen {
             Seen::Absent | Seen::Leftover => {}
@@ -93,9 +93,9 @@ impl S3Attempt {
         .await
     }
 
-    async fn look_after_grace(&self) -> Result<Seen> {
+    async fn check_after_grace(&self) -> Result<Seen> {
         self.wait_for_grace().await;
-        self.look().await
+        self.check_objects().await
     }
 
     /// Sends the payload request until the payload exists or cannot appear any more.
@@ -140,7 +140,7 @@ impl S3Attempt {
         }
         *in_doubt |= fault.is_none_or(S3Fault::may_have_been_applied);
         let upload_gone = fault.is_some_and(S3Fault::is_no_such_upload);
-        match self.look().await? {
+        match self.check_objects().await? {
             Seen::Mine(_) => Ok(Next::Done),
             Seen::Absent | Seen::Leftover if upload_gone => {
                 Err(superseded("its upload was aborted"))
@@ -158,7 +158,7 @@ impl S3Attempt {
             return Ok(Next::SendAgain);
         }
         // It was aborted, or completed since the check.
-        match self.look().await? {
+        match self.check_objects().await? {
             Seen::Mine(_) => Ok(Next::Done),
             _ => Err(superseded("its upload was aborted")),
         }

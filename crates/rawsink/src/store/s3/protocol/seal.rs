@@ -43,18 +43,18 @@ impl S3Attempt {
 
     async fn until_sealed(&mut self, document: &SealDocument<'_>) -> Result<WriterToken> {
         let mut tries = self.context.retrier.tries_until(self.context.timing.complete_deadline);
-        let mut looked = self.payload_sent.filter(|_| self.may_skip_look());
+        let mut checked = self.payload_sent.filter(|_| self.may_skip_check());
         // The bytes of a seal that may be in flight. No other bytes are sent after it.
         let mut in_doubt: Option<Bytes> = None;
         loop {
             if tries.are_over() {
                 return Err(out_of_time(&tries, in_doubt.is_some()));
             }
-            let since = match looked.filter(|since| self.is_fresh(*since)) {
+            let since = match checked.filter(|since| self.is_fresh(*since)) {
                 Some(since) => since,
-                None => self.look_before_seal(in_doubt.is_some()).await?,
+                None => self.check_before_seal(in_doubt.is_some()).await?,
             };
-            looked = Some(since);
+            checked = Some(since);
             let bytes = in_doubt.clone().unwrap_or_else(|| document(&self.token));
             // A check that took too long is out of date.
             if !self.is_fresh(since) {
@@ -78,7 +78,7 @@ impl S3Attempt {
                 Err(fault) => fault,
             };
             in_doubt = Some(bytes.clone());
-            match self.look_at_seal(&bytes, &tries).await? {
+            match self.check_seal(&bytes, &tries).await? {
                 SealSeen::Mine => return self.evidence(since).await,
                 SealSeen::Another(writer) => return Err(sealed_by(writer)),
                 SealSeen::Absent => {
@@ -90,15 +90,15 @@ impl S3Attempt {
 
     /// Returns whether step 5 is unnecessary: the server refuses a second payload, and this attempt
     /// replaced none.
-    fn may_skip_look(&self) -> bool {
+    fn may_skip_check(&self) -> bool {
         self.enforces_conditions() && self.replaced.is_none()
     }
 
-    async fn look_before_seal(&mut self, in_doubt: bool) -> Result<Duration> {
+    async fn check_before_seal(&mut self, in_doubt: bool) -> Result<Duration> {
         if !in_doubt {
-            return self.look_once_more().await;
+            return self.last_check().await;
         }
-        match self.look_again().await {
+        match self.check_again().await {
             Ok((since, true, Seen::Mine(_))) => Ok(since),
             Ok((_, alone, seen)) => Err(unknown(&doubt(alone, &seen))),
             Err(error) => Err(unknown(error.message())),
@@ -107,10 +107,10 @@ impl S3Attempt {
 
     /// Repeats the checks of step 5. Returns the time of the listing, whether no rival has an
     /// upload open, and the payload.
-    async fn look_again(&self) -> Result<(Duration, bool, Seen)> {
+    async fn check_again(&self) -> Result<(Duration, bool, Seen)> {
         let listed = self.list_uploads().await?;
         let alone = !self.has_rival_upload(&listed.value);
-        Ok((listed.sent, alone, self.look_at_payload().await?))
+        Ok((listed.sent, alone, self.check_payload().await?))
     }
 
     /// Confirms my existing seal. After the grace another writer may have started to replace the
@@ -119,7 +119,7 @@ impl S3Attempt {
         if self.elapsed().saturating_sub(since) <= self.context.timing.leftover_grace {
             return Ok(self.token.clone());
         }
-        match self.look_again().await {
+        match self.check_again().await {
             Ok((_, true, Seen::Mine(_))) => Ok(self.token.clone()),
             Ok((_, _, Seen::Absent | Seen::Leftover | Seen::Another(_))) => {
                 Err(Error::corrupt("the run is sealed, but its payload was replaced meanwhile"))
@@ -130,7 +130,7 @@ impl S3Attempt {
     }
 
     /// Reads the seal, with retries until the sealing deadline.
-    async fn look_at_seal(&self, mine: &Bytes, sealing: &Tries) -> Result<SealSeen> {
+    async fn check_seal(&self, mine: &Bytes, sealing: &Tries) -> Result<SealSeen> {
         let left = self.context.timing.complete_deadline.saturating_sub(sealing.elapsed());
         let mut tries = self.context.retrier.tries_until(left);
         loop {

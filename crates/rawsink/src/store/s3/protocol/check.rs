@@ -46,8 +46,8 @@ pub(super) enum Seen {
 
 impl S3Attempt {
     /// Checks the payload, then the seal. Fails if a seal exists.
-    pub(super) async fn look(&self) -> Result<Seen> {
-        let seen = self.look_at_payload().await?;
+    pub(super) async fn check_objects(&self) -> Result<Seen> {
+        let seen = self.check_payload().await?;
         self.refuse_sealed().await?;
         Ok(seen)
     }
@@ -58,7 +58,7 @@ impl S3Attempt {
         if seal.is_some() { Err(store::already_sealed()) } else { Ok(()) }
     }
 
-    pub(super) async fn look_at_payload(&self) -> Result<Seen> {
+    pub(super) async fn check_payload(&self) -> Result<Seen> {
         let Some(head) = self.answer(|requests| requests.head(&self.payload_key)).await?.value
         else {
             return Ok(Seen::Absent);

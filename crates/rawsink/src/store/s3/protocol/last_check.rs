@@ -15,11 +15,11 @@ impl S3Attempt {
     ///
     /// Returns the time of the upload listing, on the clock of the deadlines. If a rival has an
     /// upload open, a payload from a single PUT is sent again by an upload, with a new token.
-    pub(super) async fn look_once_more(&mut self) -> Result<Duration> {
+    pub(super) async fn last_check(&mut self) -> Result<Duration> {
         loop {
             let listed = self.list_uploads().await?;
             let has_rival = self.has_rival_upload(&listed.value);
-            let Seen::Mine(head) = self.look_at_payload().await? else {
+            let Seen::Mine(head) = self.check_payload().await? else {
                 return Err(superseded("another payload exists"));
             };
             match &self.phase {
