@@ -32,7 +32,7 @@ pub(crate) enum Failure {
         outcome: &'static str,
         stage: Stage,
     },
-    /// Errors were reported before this one, which has their gravest kind.
+    /// Errors were reported before this one, which has their most severe kind.
     Summary(ErrorKind, String),
     /// A check of the program failed.
     CheckFailed {
@@ -88,11 +88,11 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// The errors of a command that continues after each and ends with the gravest.
+/// The errors of a command that continues after each and ends with the most severe.
 #[derive(Debug, Default)]
 pub(crate) struct Errors {
     count: u64,
-    gravest: Option<ErrorKind>,
+    most_severe: Option<ErrorKind>,
     last_hint: Option<String>,
 }
 
@@ -108,13 +108,13 @@ impl Errors {
         output.error(&report);
         self.last_hint = hint;
         self.count += 1;
-        let kinds = self.gravest.into_iter().chain([error.kind()]);
-        self.gravest = kinds.max_by_key(|kind| gravity(*kind));
+        let kinds = self.most_severe.into_iter().chain([error.kind()]);
+        self.most_severe = kinds.max_by_key(|kind| severity(*kind));
     }
 
-    /// Ends the command: as `exit` says without errors, else with the gravest kind and their number.
+    /// Ends the command: with `exit` if there were no errors, else with the most severe kind and their number.
     pub(crate) fn finish(self, what: &str, exit: Exit) -> Result<Exit, Failure> {
-        let Some(kind) = self.gravest else { return Ok(exit) };
+        let Some(kind) = self.most_severe else { return Ok(exit) };
         let errors = crate::progress::count(self.count, "error");
         Err(Failure::Summary(kind, format!("{what}: {errors}, see above")))
     }
@@ -174,7 +174,7 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
 }
 
 /// Ranks damaged data first, then errors that need a change, then temporary ones.
-fn gravity(kind: ErrorKind) -> u8 {
+fn severity(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Corrupt => 7,
         ErrorKind::Denied | ErrorKind::Unsupported => 5,
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_that_continues_after_errors_ends_with_the_gravest() {
+    fn a_command_that_continues_after_errors_ends_with_the_most_severe() {
         use ErrorKind::{Corrupt, Denied, Internal, Invalid, NotSealed, Unavailable};
         let output = Output::new(false, 0);
         let order = [NotSealed, Unavailable, Invalid, Denied, Internal, Corrupt];

@@ -72,8 +72,8 @@ fn of_setting(field: &str) -> Option<String> {
     let variable = variable_of(field)?;
     Some(match field {
         "max_row_bytes" => format!("set {variable} to allow longer rows"),
-        "leftover" => format!("{variable}=replace replaces the leftover"),
-        "ca_file" => format!("{variable} names the certificates of a private authority"),
+        "leftover" => format!("set {variable}=replace to replace the leftover"),
+        "ca_file" => format!("set {variable} to the CA certificates (PEM) of a private authority"),
         "part_bytes" => format!("raise {variable}"),
         _ => format!("check {variable}"),
     })
@@ -112,9 +112,9 @@ mod tests {
     fn a_known_setting_is_named_by_its_variable() {
         let long = |field| Error::invalid("no").by_setting(field);
         assert_eq!(of(&long("max_row_bytes")), "set RAW_SINK_MAX_ROW_BYTES to allow longer rows");
-        assert_eq!(of(&long("leftover")), "RAW_SINK_LEFTOVER=replace replaces the leftover");
+        assert_eq!(of(&long("leftover")), "set RAW_SINK_LEFTOVER=replace to replace the leftover");
         assert_eq!(of(&long("part_bytes")), "raise RAW_SINK_PART_BYTES");
-        let authority = "RAW_SINK_CA_FILE names the certificates of a private authority";
+        let authority = "set RAW_SINK_CA_FILE to the CA certificates (PEM) of a private authority";
         assert_eq!(of(&long("ca_file")), authority);
         assert_eq!(of(&long("region")), "check RAW_SINK_REGION");
     }

@@ -79,7 +79,7 @@ impl FailureStreak {
     fn error(&self) -> Option<Error> {
         let kind = self.last.filter(|_| self.is_outage())?;
         let message = format!(
-            "stopped after {MAX_FAILURES_IN_A_ROW} consecutive runs failed; rerun to resume"
+            "stopped after errors in {MAX_FAILURES_IN_A_ROW} consecutive runs; rerun to resume"
         );
         Some(Error::new(kind, message))
     }

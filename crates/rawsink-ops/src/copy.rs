@@ -51,7 +51,7 @@ pub type Progress = Arc<dyn Fn(u64) -> ControlFlow<()> + Send + Sync>;
 /// Compares a sealed run with the destination: `Missing` or `AlreadyThere`.
 ///
 /// # Errors
-/// `Corrupt` if the destination holds another run of this name, or one of the two is damaged;
+/// `Corrupt` if the destination has a different run with the same id, or one of the two is damaged;
 /// `NotFound` and `NotSealed` if the source has no sealed run; the errors of the stores.
 pub async fn compare_run(
     from: &RawSink,
@@ -65,7 +65,8 @@ pub async fn compare_run(
         return Ok(CopyOutcome::Missing);
     }
     let differs = |what: &str| {
-        let message = format!("the destination holds another run of this name: {what} differs");
+        let message =
+            format!("the destination has a different run with the same id: {what} differs");
         Error::corrupt(message).at(Place::of_run(key, run))
     };
     if to.document(key, run).await? != document {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`doctor`] | tests a store and reports which guarantees it supports |
 //! | [`coverage`] | reports existing and missing partitions, and where state and storage disagree |
-//! | [`validate`] | validates every pending run |
+//! | [`validate`] | validates every due run |
 //! | [`verify`] | compares stored bytes with their seal |
 //! | [`clean`] | lists and removes leftovers of crashed writers |
 //! | [`copy`] | copies sealed runs to another sink, byte for byte |

@@ -1,4 +1,4 @@
-//! Validates all pending runs, as a stream: compares storage and state.
+//! Validates all due runs, as a stream: compares storage and state.
 //!
 //! Partitions come from one listing, in batches; one query finds the records of a batch. Memory holds
 //! one batch. Each record is read again right before its partition is validated, so that concurrent
@@ -46,7 +46,7 @@ pub enum Event {
     Validated(Box<ValidatedRun>),
 }
 
-/// The result of one pending run.
+/// The result of one due run.
 #[derive(Debug)]
 pub struct ValidatedRun {
     /// The logical partition.
@@ -54,18 +54,18 @@ pub struct ValidatedRun {
     /// The run.
     pub run: RunId,
     /// The verdict, or an error. After an error nothing was recorded (except perhaps for `Unknown`),
-    /// and the newer runs of the partition stay pending.
+    /// and the newer runs of the partition stay due.
     pub outcome: Result<Validation>,
 }
 
-/// Validates every pending sealed run ([`due`]) of a selection, and records the verdicts.
+/// Validates every due run ([`due`]) of a selection, and records the verdicts.
 ///
 /// A run that cannot be validated does not block the others; the next call tries it again. An error
 /// of the stream itself (the listing, the state, 20 consecutive failures) ends it. Dropping the
-/// stream aborts validations in progress; their runs stay pending.
+/// stream aborts validations in progress; their runs stay due.
 ///
 /// Must be called in a tokio runtime, whose tasks validate the runs.
-pub fn pending(
+pub fn all(
     sink: &RawSink,
     state: &Arc<dyn PartitionState>,
     work: &Work,
@@ -125,11 +125,11 @@ async fn compare(
     // A malformed record is read again, and reported, when its partition is validated.
     let records: BTreeMap<PartitionKey, Record> =
         records.into_iter().flatten().map(|entry| (entry.key, entry.record)).collect();
-    let pending = partitions
+    let with_due = partitions
         .into_iter()
         .filter(|(key, sealed): &(_, Vec<RunId>)| !due(records.get(key), sealed).is_empty());
     let mut steps = vec![Comparison::Emit(Ok(Event::Compared(keys.len())))];
-    steps.extend(pending.map(|(key, sealed)| Comparison::Validate(key, sealed)));
+    steps.extend(with_due.map(|(key, sealed)| Comparison::Validate(key, sealed)));
     steps.extend(fault.map(|error| Comparison::Emit(Err(error))));
     steps
 }
@@ -153,7 +153,7 @@ impl Validator {
         }
     }
 
-    /// Validates the pending runs of a partition, oldest first, by its current record.
+    /// Validates the due runs of a partition, oldest first, by its current record.
     async fn partition(&self, key: &PartitionKey, sealed: &[RunId]) -> Vec<Result<Event>> {
         let mut events = Vec::new();
         let mut emit = |run: &RunId, outcome| {

@@ -20,6 +20,8 @@ use rawsink::{
     },
 };
 
+use crate::log;
+
 pub use fake_s3::{
     AbortDuringComplete, AbortOfMissing, AbortedUpload, Behaviour, CreateCondition,
     DeleteCondition, ObjectListing, ObjectVersioning, PartLimits, UploadListing, UploadTimes,
@@ -56,6 +58,7 @@ impl Default for S3Server {
 impl S3Server {
     /// Starts a server that treats conditions on Complete as its clients are configured to expect.
     pub fn new(conditions: CompleteConditions) -> Self {
+        log::prepare();
         let access = Access { bucket: BUCKET, key_id: ACCESS_KEY, secret: SECRET_KEY };
         let server = FakeServer::new(access, behaviour(conditions));
         Self { server, config: config(conditions), provider: None }

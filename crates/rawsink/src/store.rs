@@ -292,7 +292,8 @@ pub trait Upload: Internal + fmt::Debug + Send {
     /// appear. After any other kind it does not (G06).
     async fn seal(self: Box<Self>, document: &SealDocument<'_>) -> Result<WriterToken>;
 
-    /// Aborts the attempt and deletes its visible objects (G08). Does not report faults.
+    /// Aborts the attempt (G08): a directory deletes its files; in a bucket an unsealed payload may
+    /// stay. Does not report faults.
     async fn abort(self: Box<Self>);
 }
 
@@ -313,7 +314,7 @@ fn leftover_refused(left: ObjectInfo, now: Timestamp) -> Error {
         ErrorKind::Conflict,
         format!(
             "an earlier attempt left a payload of {bytes} bytes, last modified {minutes} min ago, \
-             and leftovers are refused: use a new run id, or allow replacing it"
+             and the settings refuse to replace it: use a new run id, or change that setting"
         ),
     )
     .by_setting("leftover")

@@ -2,7 +2,7 @@
 //!
 //! A run is read once, as a stream. It passes when its metadata agrees with its key, its run and
 //! its rows, every line is a JSON object, and length, SHA-256 and count agree with the seal.
-//! Missing contract fields are warnings, or faults under strict rules.
+//! Missing recommended fields are warnings, or faults under strict rules.
 
 use serde::Serialize;
 
@@ -20,13 +20,13 @@ const MAX_NAMED: usize = 10;
 /// The rules of a validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rules {
-    /// How to treat missing contract fields of the metadata.
+    /// How to treat missing recommended fields of the metadata.
     pub gaps: Gaps,
     /// How to treat a run that does not exist or is not sealed.
     pub missing: Missing,
 }
 
-/// How to treat missing contract fields of the metadata.
+/// How to treat missing recommended fields of the metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Gaps {
     /// A warning.

@@ -25,7 +25,7 @@ use crate::{
 /// writer has locked. In a bucket it only lists payloads without a seal: write the run again to replace
 /// one.
 ///
-/// After an error the command continues with the next leftover and exits with the gravest code.
+/// After an error the command continues with the next leftover and exits with the code of the most severe error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

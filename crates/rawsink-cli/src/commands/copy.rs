@@ -34,10 +34,10 @@ const INTERRUPTED: &str = "interrupted by a signal; run the same command to resu
 /// Copy sealed runs byte for byte to another sink
 ///
 /// The payload and metadata.json with its seal do not change. The command compares the bytes with the
-/// seal while it copies. It skips a run that already exists with the same bytes, and exits with code 5
-/// if the bytes differ. Rerun the command to resume an interrupted copy.
+/// seal while it copies. It skips a run that already exists with the same
+/// metadata.json and payload length, and exits with code 5 if they differ; `verify` checks every byte. Rerun the command to resume an interrupted copy.
 ///
-/// After an error the command continues with the next run and exits with the gravest code.
+/// After an error the command continues with the next run and exits with the code of the most severe error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

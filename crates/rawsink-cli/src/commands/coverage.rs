@@ -94,7 +94,7 @@ fn print_summary(coverage: &Coverage, tally: &Tally, context: &Context<'_>) {
     if lost + unknown > 0 {
         let (lost, unknown) = (count(lost, "run"), count(unknown, "sealed run"));
         output::note(format!(
-            "{lost} with authority missing in the storage, {unknown} without a record in the state"
+            "{lost} with authority missing in the storage, {unknown} without a verdict"
         ));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 
 /// Test the store and report which guarantees it supports
 ///
-/// The command works below `_doctor/` in the root or prefix and cleans up afterwards. It takes a few
+/// The command works below `_doctor/` in the prefix, or in `_doctor-...` in the root, and cleans up. It takes a few
 /// seconds and sends a few hundred small requests. Exit code 1 means that a guarantee is not supported
 /// or could not be tested; the last line names the setting that helps. `docs/doctor.md` explains every
 /// finding.
@@ -48,7 +48,7 @@ async fn examine(doctor: &Doctor, signals: &mut Signals) -> Result<Diagnosis, Fa
             diagnosis = &mut examination => break diagnosis,
             signal = signals.next() => {
                 if stopped_by.replace(signal).is_some() {
-                    let left = "interrupted by a second signal; test objects may remain below _doctor/";
+                    let left = "interrupted by a second signal; test objects may remain in _doctor*";
                     return Err(Failure::signal(signal, left));
                 }
                 output::note("stopping and cleaning up; a second signal stops immediately");
@@ -93,7 +93,7 @@ fn conclusion(diagnosis: &Diagnosis) -> String {
     match set {
         Some(set) => lines.push(format!("{:9}set {set}", "")),
         None if broken.is_empty() => {}
-        None => lines.push(format!("{:9}no setting changes that", "")),
+        None => lines.push(format!("{:9}no setting fixes this", "")),
     }
     lines.join("\n")
 }

@@ -21,7 +21,9 @@ use crate::{
 Examples:
   P=google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01
   rawsink read $P --current > rows.jsonl
-  rawsink read $P --latest | jq .campaign.name")]
+  rawsink read $P --latest | jq .campaign.name
+
+If the reader of a pipe closes it early, the command exits with 0 and has not checked the rest.")]
 pub(crate) struct Args {
     #[command(flatten)]
     run: RunArgs,

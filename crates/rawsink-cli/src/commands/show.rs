@@ -72,7 +72,7 @@ fn damage(found: &RunObjects, seal: Option<&Seal>) -> Option<String> {
         return found.seal.map(|_| "the run is sealed, but its payload is missing".to_owned());
     };
     let sealed = seal.filter(|seal| seal.payload_bytes != payload.bytes)?;
-    Some(format!("the payload has {} bytes, the seal says {}", payload.bytes, sealed.payload_bytes))
+    Some(format!("the payload has {} bytes, the seal has {}", payload.bytes, sealed.payload_bytes))
 }
 
 fn shown(info: ObjectInfo) -> ShownObject {

@@ -29,7 +29,7 @@ use crate::{
 /// code 1 means that the run failed and that the failure is recorded. Exit code 3 means that the run
 /// does not exist or is not sealed; the state does not change.
 ///
-/// With --all the command validates every pending run below PATH, oldest first: all sealed runs of
+/// With --all the command validates every due run below PATH, oldest first: all sealed runs of
 /// pending partitions, and runs newer than the last validated one. A run that cannot be validated does
 /// not block the others; the next call tries it again. Rerun the command to resume after an
 /// interruption.
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// Validate all pending runs
+    /// Validate all due runs
     #[arg(long, conflicts_with_all = ["current", "latest"])]
     all: bool,
 

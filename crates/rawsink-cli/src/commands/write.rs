@@ -40,7 +40,10 @@ Examples:
   rawsink write $P rows.jsonl --set api_version=v21
   extract | rawsink write $P --expect-records 42
 
-In a pipe, a crashed extractor looks like end of file. Use `-- COMMAND`, or add --expect-records.")]
+In a pipe, a crashed extractor looks like end of file. Use `-- COMMAND`, or add --expect-records.
+
+SIGINT and SIGTERM stop COMMAND and abort the attempt; nothing is sealed (exit code 130 or 143). While
+the seal is written, the first signal is ignored, and a second one exits at once: the run may be sealed.")]
 pub(crate) struct Args {
     /// Canonical path of a partition or run, as in the storage
     partition: String,

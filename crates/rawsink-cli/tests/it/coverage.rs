@@ -42,7 +42,7 @@ fn a_row_shows_the_status_of_each_day_and_the_exit_code_shows_gaps() {
     assert_eq!(answer.stdout, expected);
     answer.says(&[
         "1 row of 4 days, 2024-06-01 to 2024-06-04: 1 validated, 1 sealed only, 1 unsealed, 1 failed, 0 missing",
-        "0 runs with authority missing in the storage, 1 sealed run without a record in the state",
+        "0 runs with authority missing in the storage, 1 sealed run without a verdict",
     ]);
     let answer = landing.rawsink(["coverage", "--until", "2024-06-06"]).exits(1);
     assert!(answer.stdout.ends_with(", missing 2024-06-05..2024-06-06\n"), "{answer:#?}");

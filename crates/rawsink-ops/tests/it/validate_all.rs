@@ -1,4 +1,4 @@
-//! Validation of every pending run: concurrent, interrupted, within a request budget.
+//! Validation of every due run: concurrent, interrupted, within a request budget.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,7 @@ fn now() -> Timestamp {
 }
 
 on_every_database!(
-    every_pending_run_is_validated_once_oldest_first,
+    every_due_run_is_validated_once_oldest_first,
     the_next_call_validates_only_the_interrupted_rest,
     g14_concurrent_hosts_lose_no_update_with_or_without_shards,
     a_run_validated_by_another_host_is_not_validated_again,
@@ -69,7 +69,7 @@ impl Told {
 
 async fn judge(sink: &RawSink, state: &Arc<dyn PartitionState>, work: &Work) -> Told {
     let mut told = Told::default();
-    let mut events = validate::pending(sink, state, work);
+    let mut events = validate::all(sink, state, work);
     while let Some(event) = events.next().await {
         assert!(told.end.is_none(), "an error ends the stream");
         match event {
@@ -102,7 +102,7 @@ async fn records(state: &dyn PartitionState) -> Vec<(String, Record)> {
         .collect()
 }
 
-async fn every_pending_run_is_validated_once_oldest_first(database: &dyn Database) {
+async fn every_due_run_is_validated_once_oldest_first(database: &dyn Database) {
     let (backend, state) = (Memory::default(), state_of(database));
     let sink = RawSink::new(backend.store());
     for (id, good, bad) in [
@@ -148,7 +148,7 @@ async fn every_pending_run_is_validated_once_oldest_first(database: &dyn Databas
     let again = judge(&sink, &state, &work()).await;
     assert_eq!((again.compared, again.judged.len()), (5, 0), "nothing waits");
     assert_eq!(records(&*state).await, first, "no attempt is counted for nothing");
-    // A newer run is pending, and one that an operator reset.
+    // A newer run is due, and one that an operator reset.
     seal(&sink, &customer("all-bad"), &run(4), &rows("b", 1)).await.unwrap();
     put_bad(&backend, &customer("late"), &run(1)).await;
     judge(&sink, &state, &work()).await;
@@ -169,7 +169,7 @@ async fn land(sink: &RawSink, customers: u32) {
 async fn the_next_call_validates_only_the_interrupted_rest(database: &dyn Database) {
     let (sink, state) = (RawSink::new(MemoryStore::new()), state_of(database));
     land(&sink, 30).await;
-    let mut events = validate::pending(&sink, &state, &work());
+    let mut events = validate::all(&sink, &state, &work());
     let mut told_before = BTreeSet::new();
     for _ in 0..6 {
         if let Event::Validated(judged) = events.next().await.unwrap().unwrap() {
@@ -220,7 +220,7 @@ async fn g14_concurrent_hosts_lose_no_update_with_or_without_shards(database: &d
 async fn a_run_validated_by_another_host_is_not_validated_again(database: &dyn Database) {
     let (sink, slow) = (RawSink::new(MemoryStore::new()), state_of(database));
     land(&sink, 40).await;
-    let mut events = validate::pending(&sink, &slow, &work());
+    let mut events = validate::all(&sink, &slow, &work());
     let compared = events.next().await.unwrap().unwrap();
     assert!(matches!(compared, Event::Compared(40)), "{compared:?}");
     let told = judge(&sink, &state_of(database), &work()).await;
@@ -319,9 +319,9 @@ fn put_bad_on(server: &S3Server, id: &str) {
     server.tamper(&path(&customer(id), &run(1)), Object::Seal, Some(b"{\"customer_id\":\"x\"}"));
 }
 
-/// The budget: one listing in total, and the seal and rows of each pending run.
+/// The budget: one listing in total, and the seal and rows of each due run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_partitions_cost_one_listing_and_reads_of_pending_runs() {
+async fn a_thousand_partitions_cost_one_listing_and_reads_of_due_runs() {
     const WAITING: usize = 50;
     let (server, folder) = (S3Server::default(), TempDir::new().unwrap());
     let state = sqlite(&folder);

@@ -1,22 +1,25 @@
 //! What the library logs for a user, on the thread of a simulation.
 
-use std::{cell::RefCell, fmt};
+use std::{cell::RefCell, fmt, sync::Once};
 
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
     span,
-    subscriber::DefaultGuard,
+    subscriber::set_global_default,
 };
 
 thread_local! {
     static NOTICES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Collects the notices of this thread until the guard is dropped.
-pub(super) fn listen() -> DefaultGuard {
+/// Collects the notices of each thread from now on, and forgets those of this thread.
+pub(super) fn listen() {
+    // Once for all threads: `tracing` can miss an event that another thread reaches for the first
+    // time while a subscriber is added.
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| set_global_default(Listener).expect("no other subscriber is set"));
     take();
-    tracing::subscriber::set_default(Listener)
 }
 
 /// Returns the notices since the last call.

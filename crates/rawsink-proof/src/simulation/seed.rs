@@ -26,7 +26,7 @@ pub struct SeedResult {
 /// # Panics
 /// When the simulation itself has a bug.
 pub fn simulate(seed: u64, options: Options) -> SeedResult {
-    let _listening = notices::listen();
+    notices::listen();
     let world = SharedWorld::new(SimWorld::new(seed, options));
     let turns = world.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -155,13 +155,13 @@ pub const VARIABLES: [Variable; 24] = [
         ..required("RAW_SINK_ACCESS_KEY_ID", "access_key_id")
     },
     Variable {
-        meaning: "Secret access key. `_FILE` likewise.",
+        meaning: "Secret access key. With `_FILE`, a file that holds it.",
         values: "secret",
         shown: of_bucket!(bucket => bucket.access_key.secret.shown()),
         ..required("RAW_SINK_SECRET_ACCESS_KEY", "secret_access_key")
     },
     Variable {
-        meaning: "Session token of a temporary key. `_FILE` likewise.",
+        meaning: "Session token of a temporary key. With `_FILE`, a file that holds it.",
         values: "secret",
         default: Fallback::Value("none"),
         shown: of_bucket!(bucket => {
@@ -218,8 +218,8 @@ pub const VARIABLES: [Variable; 24] = [
         ..required("RAW_SINK_COMPLETE_CONDITIONS", "complete_conditions")
     },
     Variable {
-        meaning: "Seconds to wait after finding a leftover or aborting another upload, before the \
-                  payload appears. At least the seal deadline plus 1.5 times the seal timeout.",
+        meaning: "Seconds to wait before the payload appears, after finding a leftover, or after \
+                  aborting another upload where conditions on Complete are ignored. At least the seal deadline plus 1.5 times the seal timeout.",
         values: "seconds, 1 to 86400",
         default: Fallback::Value("90"),
         shown: of_bucket!(bucket => seconds(bucket.timing.leftover_grace)),
@@ -259,8 +259,8 @@ pub const VARIABLES: [Variable; 24] = [
     Variable {
         name: "RAW_SINK_MAX_ROW_BYTES",
         used_by: UsedBy::Both,
-        meaning: "Longest row, in bytes without its line feed. Writers and readers of rows end with \
-                  `Invalid` at a longer one.",
+        meaning: "Longest row, in bytes without its line feed. `write`, `validate` and the library's \
+                  row readers return `Invalid` for a longer one.",
         values: "from 2 bytes to 1 GiB: a number, or with `KiB`, `MiB`, `GiB`",
         default: Fallback::Value("16 MiB"),
         field: "max_row_bytes",
@@ -289,7 +289,7 @@ pub const VARIABLES: [Variable; 24] = [
     Variable {
         name: "RAW_SINK_STATE_PASSWORD",
         used_by: UsedBy::Postgres,
-        meaning: "Password of the database, unless the URL carries one. With `_FILE` appended to the \
+        meaning: "Password of the database, unless the URL contains it. With `_FILE` appended to the \
                   name: a file that holds it, read at each connection.",
         values: "secret",
         default: Fallback::Value("none"),

@@ -152,7 +152,7 @@ impl Metadata {
                 .filter(|_| self.text(name).as_deref() != Some(expected))
             {
                 found.push(format!(
-                    "metadata says {name} {}, the partition has {expected:?}",
+                    "metadata has {name} {}, the partition has {expected:?}",
                     excerpt(raw)
                 ));
             }
@@ -162,7 +162,7 @@ impl Metadata {
             self.raw("record_count").filter(is_present).filter(|_| counted != Some(record_count))
         {
             found.push(format!(
-                "metadata says record_count {}, the payload has {record_count} rows",
+                "metadata has record_count {}, the payload has {record_count} rows",
                 excerpt(raw)
             ));
         }

@@ -279,7 +279,7 @@ impl PartitionReader {
         match expected_rows.filter(|rows| *rows != found.record_count) {
             None => Ok(()),
             Some(rows) => Err(Error::corrupt(format!(
-                "the payload has {} rows, metadata.json says record_count {rows}",
+                "the payload has {} rows, metadata.json has record_count {rows}",
                 found.record_count
             ))),
         }

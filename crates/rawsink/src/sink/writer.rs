@@ -22,8 +22,8 @@ const SOFTWARE: &str = concat!("rawsink ", env!("CARGO_PKG_VERSION"));
 /// Writes the rows of one partition and seals it.
 ///
 /// Nothing is visible before [`finalize`](Self::finalize). Any error ends the writer: its attempt
-/// is aborted and every later call returns `Closed`. So a sealed partition never lacks a refused
-/// row. Dropping a writer, or a future of its methods, seals nothing (G08). The exception is a
+/// is aborted and every later call returns `Closed`. So a run with a refused row is never
+/// sealed. Dropping a writer, or a future of its methods, seals nothing (G08). The exception is a
 /// dropped future of `finalize`: its seal may still appear.
 pub struct PartitionWriter {
     upload: Option<Box<dyn Upload>>,
@@ -191,7 +191,7 @@ impl PartitionWriter {
         Ok(Sealed { writer, payload })
     }
 
-    /// Aborts the attempt. Nothing of it stays visible (G08).
+    /// Aborts the attempt. Readers never see its rows; in a bucket an unsealed payload may stay (G08).
     pub async fn abort(mut self) {
         if let Some(upload) = self.upload.take() {
             upload.abort().await;

@@ -5,7 +5,7 @@ use crate::partition::RunId;
 
 /// Returns the runs of `sealed`, sorted by run id, that need a verdict, oldest first.
 ///
-/// | record | pending runs |
+/// | record | due runs |
 /// |---|---|
 /// | none, or pending | every sealed run |
 /// | success or failed | every sealed run newer than both the run that the record names and the run in its `error_message` |

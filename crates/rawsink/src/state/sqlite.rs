@@ -216,7 +216,7 @@ impl SqliteState {
             // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_IOERR and errors without a code
             _ => ErrorKind::Unavailable,
         };
-        Error::new(kind, format!("the state database refused: {cause}"))
+        Error::new(kind, format!("the state database returned an error: {cause}"))
             .on_path(self.path.display())
             .because(cause)
     }

@@ -105,7 +105,7 @@ async fn each_fault_of_a_run_is_named_and_recorded(backend: &dyn Backend) {
         (
             "{}\n",
             r#"{"record_count":2}"#,
-            "the payload has 1 rows, metadata.json says record_count 2",
+            "the payload has 1 rows, metadata.json has record_count 2",
             1,
         ),
         ("{}\n", r#"{"record_count":"1"}"#, "record_count \"1\"", 1),

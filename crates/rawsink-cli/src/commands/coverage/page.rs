@@ -33,7 +33,7 @@ pub(super) fn check(path: &Path, context: &Context<'_>) -> Result<()> {
         _ => None,
     };
     if root.is_some_and(|root| dir.starts_with(root)) {
-        let message = "the page would be among the partitions; choose a path outside the root";
+        let message = "the page must not be below the sink's root; choose another path";
         return Err(Error::invalid(message).on_path(path.display()));
     }
     Ok(())

@@ -26,7 +26,7 @@ pub(super) async fn run(args: &Args, prefix: &str, context: &Context<'_>) -> Res
     let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
     let steps = Steps::new("validating");
     let (mut tally, mut errors) = (Tally::default(), Errors::default());
-    let mut events = validate::pending(&context.sink, &context.state, &work);
+    let mut events = validate::all(&context.sink, &context.state, &work);
     loop {
         let event = tokio::select! {
             biased;

@@ -208,7 +208,7 @@ fn answer(cells: Vec<Value>, rows: usize, days: &[String]) -> Expected {
     );
     if lost + unknown > 0 {
         let drift = format!(
-            "{lost} run{} with authority missing in the storage, {unknown} sealed run{} without a record in the state\n",
+            "{lost} run{} with authority missing in the storage, {unknown} sealed run{} without a verdict\n",
             s(lost),
             s(unknown),
         );

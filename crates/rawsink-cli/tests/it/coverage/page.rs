@@ -28,7 +28,7 @@ fn a_page_is_never_put_among_the_partitions() {
     std::os::unix::fs::symlink("raw", landing.dir().join("data/link")).unwrap();
     for place in ["data/raw/page.html", "data/link/page.html", "./data/raw/google_ads/page.html"] {
         let answer = landing.rawsink(["coverage", "--html", place]).exits(2);
-        assert!(answer.one_error("Invalid").contains("among the partitions"), "{answer:#?}");
+        assert!(answer.one_error("Invalid").contains("below the sink's root"), "{answer:#?}");
     }
     for place in ["nowhere/page.html", "data", "data/.."] {
         landing.rawsink(["coverage", "--html", place]).exits(2).one_error("Invalid");

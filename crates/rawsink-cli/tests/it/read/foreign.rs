@@ -48,7 +48,7 @@ fn a_wrong_row_count_in_foreign_metadata_is_corrupt() {
         assert!(
             answer
                 .one_error("Corrupt")
-                .contains("the payload has 2 rows, metadata.json says record_count 3"),
+                .contains("the payload has 2 rows, metadata.json has record_count 3"),
             "{answer:#?}"
         );
     }

@@ -107,7 +107,8 @@ impl From<PgFault> for Error {
                 let kind = code.map_or_else(|| kind_of(&cause), |code| kind_of_code(&code));
                 let reason = cause.as_database_error().map(DatabaseError::message);
                 let reason = reason.map_or_else(|| cause.to_string(), str::to_owned);
-                Self::new(kind, format!("the state database refused: {reason}")).because(cause)
+                Self::new(kind, format!("the state database returned an error: {reason}"))
+                    .because(cause)
             }
         }
     }

@@ -83,7 +83,7 @@ impl LockedRun {
             let error = Error::invalid("the target of a symbolic link does not exist");
             return Err(FsError::Refused(error.on_path(link.display())));
         }
-        let message = "the run's directory was deleted before it could be locked, many times";
+        let message = "the run's directory was repeatedly deleted before it could be locked";
         Err(FsError::Refused(Error::new(ErrorKind::Unavailable, message).on_path(path.display())))
     }
 

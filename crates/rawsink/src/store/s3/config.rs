@@ -87,8 +87,8 @@ pub struct S3Config {
 /// The waits of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// How long a writer waits before its payload appears, after it found a leftover or aborted
-    /// another upload. At least [`Timing::least_grace`].
+    /// How long a writer waits before its payload appears, after it found a leftover, or aborted
+    /// another upload where conditions on Complete are ignored. At least [`Timing::least_grace`].
     pub leftover_grace: Duration,
     /// How long after its last check a writer may still send the seal.
     pub seal_deadline: Duration,

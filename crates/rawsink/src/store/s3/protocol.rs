@@ -158,8 +158,7 @@ fn superseded(how: &str) -> Error {
     Error::new(
         ErrorKind::Conflict,
         format!(
-            "another writer of this run was active: {how} (a lifecycle rule that aborts uploads looks \
-             the same)"
+            "another writer of this run was active: {how} (or a lifecycle rule aborted the upload)"
         ),
     )
 }

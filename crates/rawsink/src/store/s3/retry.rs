@@ -17,8 +17,8 @@ const LOGGED_TRY: u32 = 3;
 
 /// How failed requests are retried.
 ///
-/// A request is retried after a timeout, a lost connection and the statuses 408, 429, 500, 502, 503
-/// and 504, if that is safe. The protocol then checks the objects and does not rely on the status
+/// A request is retried after a timeout, a lost connection, an unusable reply, the statuses 408, 429,
+/// 500, 502, 503 and 504, and error codes that ask for it (such as `SlowDown`), if that is safe. The protocol then checks the objects and does not rely on the status
 /// of a retry alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

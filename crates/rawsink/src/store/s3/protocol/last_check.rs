@@ -29,7 +29,7 @@ impl S3Attempt {
                     self.send_by_upload(&head, payload).await?;
                 }
                 Phase::Rows | Phase::CompleteSent => {
-                    return Err(superseded("a newer upload of it is open"));
+                    return Err(superseded("a newer upload of this run is open"));
                 }
             }
         }

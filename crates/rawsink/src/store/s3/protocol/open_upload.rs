@@ -52,7 +52,7 @@ impl S3Attempt {
             }
             tries -= 1;
             if tries == 0 {
-                return Err(superseded("a newer upload of it is open"));
+                return Err(superseded("a newer upload of this run is open"));
             }
             self.upload = None;
             self.abort_uploads(&[id]).await?;
