@@ -1,7 +1,6 @@
 //! The databases under test, with operations for tests only.
 //!
-//! To add a database to every suite, write one `impl Database` and one line in `on_every_database`
-//! and `on_every_state`.
+//! To add a database to every suite, write one `impl Database` and one line in each macro of `suites`.
 //! PostgreSQL needs a server: `scripts/with-postgres` starts one.
 
 #[cfg(feature = "postgres")]
@@ -17,17 +16,6 @@ use crate::states::StateBackend;
 pub use self::postgres::{Postgres, certificates, changed, server};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::Sqlite;
-
-/// Creates one test of each case for every database of this build.
-#[macro_export]
-macro_rules! on_every_database {
-    ($($case:ident),+ $(,)?) => {
-        $crate::on_sqlite!($($case),+);
-        $crate::on_postgres!($($case),+);
-    };
-}
-
-pub use on_every_database;
 
 /// An empty database.
 #[async_trait]

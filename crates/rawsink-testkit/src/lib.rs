@@ -16,3 +16,4 @@ pub mod log; // the log as text
 pub mod s3_server; // an in-process S3 server with configurable bad habits
 pub mod sample; // sample partitions, runs, rows and metadata
 pub mod states; // the states under test
+pub mod suites; // creates the tests of a suite

@@ -20,9 +20,10 @@ use tempfile::TempDir;
 
 use rawsink_testkit::{
     backend::{Backend, Memory},
-    databases::{Database, on_every_database},
+    databases::Database,
     s3_server::{Answer, Effect, Habit, Op, S3Server},
     sample::{customer, key, path, rows, run, seal},
+    suites::on_every_database,
 };
 
 fn now() -> Timestamp {

@@ -1,7 +1,7 @@
 //! Tests of the library's public behaviour: one binary, one module per subject.
 //!
 //! Every store runs the cases of a store (`backend::on_every_store`), every database those of a
-//! state (`states::on_every_state`). A test of a guarantee has its
+//! state (`suites::on_every_state`). A test of a guarantee has its
 //! number in its name (`g03_...`); other names state the behaviour.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first unexpected answer")]

@@ -13,7 +13,8 @@ use rawsink::state::{Change, Filter, Outcome, Record, Status, Verdict};
 
 use rawsink_testkit::{
     sample::{customer, key, run},
-    states::{StateBackend, on_every_state},
+    states::StateBackend,
+    suites::on_every_state,
 };
 
 on_every_state!(

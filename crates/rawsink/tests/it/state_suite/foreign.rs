@@ -18,8 +18,9 @@ use super::{
     racing::race,
 };
 use rawsink_testkit::{
-    databases::{ALL_TEXT, Database, WITHOUT_A_KEY, foreign_tables, on_every_database},
+    databases::{ALL_TEXT, Database, WITHOUT_A_KEY, foreign_tables},
     sample::{customer, run},
+    suites::on_every_database,
 };
 
 on_every_database!(

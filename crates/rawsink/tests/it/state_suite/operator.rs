@@ -13,7 +13,8 @@ use rawsink::{
 use super::{failed, now, passed};
 use rawsink_testkit::{
     sample::{customer, run},
-    states::{StateBackend, on_every_state},
+    states::StateBackend,
+    suites::on_every_state,
 };
 
 on_every_state!(

@@ -6,7 +6,8 @@ use tokio::task::JoinSet;
 use super::{failed, now, passed};
 use rawsink_testkit::{
     sample::{customer, key, run},
-    states::{StateBackend, on_every_state},
+    states::StateBackend,
+    suites::on_every_state,
 };
 
 on_every_state!(

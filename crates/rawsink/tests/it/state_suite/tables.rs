@@ -17,8 +17,9 @@ use super::{
     passed,
 };
 use rawsink_testkit::{
-    databases::{Database, on_every_database},
+    databases::Database,
     sample::{customer, key, run},
+    suites::on_every_database,
 };
 
 on_every_database!(
