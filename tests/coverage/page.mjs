@@ -279,15 +279,19 @@ const tests = {
   async "malformed records and an empty page are reported"() {
     const hostile = readFileSync(path.join(dir, "hostile.html"), "utf8");
     assert.equal(hostile.split('"faults":0').length, 2);
-    writeFileSync(path.join(dir, "faults.html"), hostile.replace('"faults":0', '"faults":2'));
+    writeFileSync(path.join(dir, "faults.html"), hostile.replace('"faults":0', '"faults":2')
+      .replace('"odd":[]', '"odd":[["1970-01-01","1970-01-01",1],["9999-12-30","9999-12-31",3]]'));
     const { page, close } = await open("faults.html");
     assert.ok((await text(page, "#faults")).startsWith("2 state records are malformed."));
+    assert.equal(await text(page, "#odd"),
+      "Not shown, far from all other days: 1970-01-01 (1 partition), 9999-12-30 to 9999-12-31 (3 partitions).");
     await page.screenshot({ path: path.join(dir, "one-cell.png") });
     await close();
     const empty = await open("empty.html");
     assert.equal(await text(empty.page, "#empty"), "No partition exists, and none is expected.");
     assert.equal(await text(empty.page, "#share"), "–");
     assert.ok(await empty.page.locator("#faults").isHidden());
+    assert.ok(await empty.page.locator("#odd").isHidden());
     await empty.page.focus("#grid");
     await empty.page.keyboard.press("n");
     await empty.page.screenshot({ path: path.join(dir, "empty.png") });

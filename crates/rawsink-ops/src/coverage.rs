@@ -36,7 +36,8 @@ use rawsink::{
 /// The expected partitions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// Source, customer, query and days. The default days are the first and the last found.
+    /// Source, customer, query and days. The default days are the first and the last found, without
+    /// [odd ones](Coverage::odd_days).
     pub selection: Selection,
     /// The expected customers, excluding all others; empty for those found.
     pub customers: BTreeSet<String>,
@@ -52,6 +53,18 @@ pub struct Coverage {
     runs: Interned<RunId>,
     reasons: Interned<String>,
     faults: Vec<Error>,
+    odd_days: Vec<OddDays>,
+}
+
+/// Days with data that are far from all others, such as 1970-01-01. They are not in the grid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OddDays {
+    /// The first day.
+    pub since: LogicalDate,
+    /// The last day.
+    pub until: LogicalDate,
+    /// Number of logical partitions with a record or a run on these days.
+    pub partitions: usize,
 }
 
 /// One logical partition.
@@ -169,6 +182,12 @@ impl Coverage {
     /// Returns one error for each malformed record of the state. Such records are not in the grid.
     pub fn faults(&self) -> &[Error] {
         &self.faults
+    }
+
+    /// Returns the days with data that are not in the grid, because the range from the first to the
+    /// last day would be too long. A scope that names both days has none.
+    pub fn odd_days(&self) -> &[OddDays] {
+        &self.odd_days
     }
 
     fn cell(&self, day: LogicalDate, evidence: Option<&Evidence>) -> Cell<'_> {

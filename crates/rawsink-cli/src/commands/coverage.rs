@@ -8,7 +8,7 @@ mod table;
 use std::path::PathBuf;
 
 use rawsink::{Clock, SystemClock};
-use rawsink_ops::coverage::{Coverage, PageFacts, Tally, coverage};
+use rawsink_ops::coverage::{Coverage, OddDays, PageFacts, Tally, coverage};
 
 use self::expected::ExpectedArgs;
 use super::state::MALFORMED;
@@ -71,10 +71,21 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     }
     let tally = coverage.tally();
     print_summary(&coverage, &tally, context);
+    coverage.odd_days().iter().for_each(warn_of_odd_days);
     let mut errors = Errors::default();
     coverage.faults().iter().for_each(|fault| errors.report(fault, context.output));
     let exit = if tally.is_complete() { Exit::Success } else { Exit::CheckFailed };
     errors.finish(MALFORMED, exit)
+}
+
+/// Warns of partitions that are not in the grid.
+fn warn_of_odd_days(odd: &OddDays) {
+    let OddDays { since, until, partitions } = odd;
+    let partitions = progress::count(*partitions as u64, "partition");
+    let days = if since == until { since.to_string() } else { format!("{since} to {until}") };
+    output::warning(format!(
+        "{partitions} of {days} left out, far from all other days; --since and --until select them"
+    ));
 }
 
 /// Prints the totals for a person.

@@ -56,6 +56,20 @@ fn a_row_shows_the_status_of_each_day_and_the_exit_code_shows_gaps() {
 }
 
 #[test]
+fn one_odd_date_is_a_warning_and_hides_nothing() {
+    let landing = Landing::new();
+    for day in ["1970-01-01", "2024-06-01"] {
+        let path = format!("{SERIES}/logical_date={day}");
+        landing.feed(["write", &path, "--run-id", RUN], "{}\n").exits(0);
+    }
+    let answer = landing.rawsink(["coverage"]).exits(0);
+    assert_eq!(answer.stdout, format!("{SERIES}\tsealed 2024-06-01\n"));
+    answer.says(&["warning: 1 partition of 1970-01-01 left out, far from all other days"]);
+    let answer = landing.rawsink(["coverage", "--until", "1970-01-01"]).exits(0);
+    assert_eq!(answer.stdout, format!("{SERIES}\tsealed 1970-01-01\n"));
+}
+
+#[test]
 fn a_lost_authoritative_run_is_reported() {
     let landing = landing();
     std::fs::remove_dir_all(landing.run_dir(RUN)).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Coverage, Scope,
+    Coverage, OddDays, Scope,
     evidence::{Evidence, Interned, SealStatus},
 };
 use rawsink::{
@@ -13,6 +13,9 @@ use rawsink::{
     sink::{LandedPartition, Run},
     state::{Days, Entry, Series},
 };
+
+/// The longest gap, in days, between days of one range if the range would otherwise be too long.
+const LONGEST_GAP: usize = 366;
 
 /// The evidence collected so far. All records come before the first run.
 pub(super) struct Gathering<'scope> {
@@ -76,6 +79,7 @@ impl<'scope> Gathering<'scope> {
 
     /// Combines the evidence with the expected rows and days.
     pub(super) fn finish(mut self) -> Result<Coverage> {
+        let odd_days = self.remove_odd_days();
         let days = self.days()?;
         let mut rows = Vec::new();
         for series in self.expected()? {
@@ -84,7 +88,7 @@ impl<'scope> Gathering<'scope> {
             rows.push((series, seen));
         }
         let Self { runs, reasons, faults, .. } = self;
-        Ok(Coverage { days, rows, runs, reasons, faults })
+        Ok(Coverage { days, rows, runs, reasons, faults, odd_days })
     }
 
     /// Returns whether a partition of the selection belongs to the expected customers and queries.
@@ -93,13 +97,55 @@ impl<'scope> Gathering<'scope> {
             && (self.queries.is_empty() || self.queries.contains(key.query_name()))
     }
 
+    /// Removes the evidence of odd days, and returns these days.
+    ///
+    /// If the range of all days is too long, the days are divided where a gap is longer than
+    /// [`LONGEST_GAP`]. The part with the most partitions stays, the latest of several.
+    fn remove_odd_days(&mut self) -> Vec<OddDays> {
+        let mut found: BTreeMap<LogicalDate, usize> = BTreeMap::new();
+        for evidence in self.seen.values().flatten() {
+            *found.entry(evidence.day).or_default() += 1;
+        }
+        let Selection { since, until, .. } = self.selection;
+        let first = since.or_else(|| found.keys().next().copied());
+        let last = until.or_else(|| found.keys().next_back().copied());
+        let (Some(first), Some(last)) = (first, last) else { return Vec::new() };
+        if (since.is_some() && until.is_some()) || distance(first, last).is_some() {
+            return Vec::new();
+        }
+        let mut parts: Vec<OddDays> = Vec::new();
+        for (day, partitions) in found {
+            match parts.last_mut() {
+                Some(part) if distance(part.until, day).is_some_and(|gap| gap <= LONGEST_GAP) => {
+                    part.until = day;
+                    part.partitions += partitions;
+                }
+                _ => parts.push(OddDays { since: day, until: day, partitions }),
+            }
+        }
+        let Some(kept) = parts.iter().max_by_key(|part| (part.partitions, part.until)).cloned()
+        else {
+            return Vec::new();
+        };
+        self.seen.retain(|_, row| {
+            row.retain(|evidence| (kept.since..=kept.until).contains(&evidence.day));
+            !row.is_empty()
+        });
+        parts.retain(|part| *part != kept);
+        parts
+    }
+
     fn days(&self) -> Result<Vec<LogicalDate>> {
         let seen = || self.seen.values().flatten().map(|evidence| evidence.day);
         let Selection { since, until, .. } = self.selection;
         let first = since.or_else(|| seen().min());
         let last = until.or_else(|| seen().max());
         match (first.or(last), last.or(first)) {
-            (Some(since), Some(until)) => Days { since, until }.all(),
+            (Some(since), Some(until)) => Days { since, until }.all().map_err(|error| {
+                let named = self.selection.since.is_some() && self.selection.until.is_some();
+                let next = if named { "" } else { "; name the first and the last day" };
+                Error::invalid(format!("{}{next}", error.message()))
+            }),
             _ if self.customers.is_empty() || self.queries.is_empty() => Ok(Vec::new()),
             _ => Err(Error::invalid(
                 "cannot derive the expected days: no partition exists; name the first and the last day",
@@ -150,6 +196,11 @@ impl<'scope> Gathering<'scope> {
             _ => Ok(expected),
         }
     }
+}
+
+/// Returns the number of days between two days; `None` if a range of them is too long.
+fn distance(since: LogicalDate, until: LogicalDate) -> Option<usize> {
+    Days { since, until }.all().ok().map(|days| days.len() - 1)
 }
 
 /// Returns the names that a scope expects, from its set and its filter.

@@ -12,7 +12,7 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Cell, Coverage, Drift, Evidence, Standing, evidence::Index};
+use super::{Cell, Coverage, Drift, Evidence, OddDays, Standing, evidence::Index};
 use rawsink::{partition::RunId, state::Series};
 
 const FRAME: &str = include_str!("page/page.html");
@@ -40,6 +40,8 @@ struct Data<'a> {
     place: &'a str,
     /// Number of malformed records of the state.
     faults: usize,
+    /// Days with data that are not in the grid: first, last, number of partitions.
+    odd: Vec<(String, String, usize)>,
     days: Vec<String>,
     runs: &'a [RunId],
     reasons: &'a [String],
@@ -80,6 +82,7 @@ impl Coverage {
             made: facts.made,
             place: &facts.place,
             faults: self.faults.len(),
+            odd: self.odd_days.iter().map(odd).collect(),
             days: self.days.iter().map(ToString::to_string).collect(),
             runs: self.runs.values(),
             reasons: self.reasons.values(),
@@ -120,6 +123,10 @@ impl Coverage {
         };
         counts.into_iter().map(|counts| most(counts).and_then(|(run, _)| run)).collect()
     }
+}
+
+fn odd(days: &OddDays) -> (String, String, usize) {
+    (days.since.to_string(), days.until.to_string(), days.partitions)
 }
 
 /// Returns the letter of a cell: upper case if state and storage contradict each other. A sealed run

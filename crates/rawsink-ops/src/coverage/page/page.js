@@ -23,6 +23,9 @@ function describe() {
   element("faults").hidden = data.faults === 0;
   element("faults").textContent = `${plural(data.faults, "state record is", "state records are")} malformed. ` +
     "The affected cells show storage only.";
+  element("odd").hidden = data.odd.length === 0;
+  element("odd").textContent = "Not shown, far from all other days: " + data.odd.map(([first, last, partitions]) =>
+    `${first === last ? first : `${first} to ${last}`} (${plural(partitions, "partition", "partitions")})`).join(", ") + ".";
   // Rounded down, so that only full coverage shows 100 %.
   const share = total.all === 0 ? "–" : `${Math.floor((total.v / total.all) * 1000) / 10} %`;
   element("share").textContent = share;

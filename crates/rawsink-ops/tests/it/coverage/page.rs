@@ -115,7 +115,10 @@ async fn a_page_names_only_runs_of_its_cells_and_counts_malformed_records() {
     };
     let sql = database.contract().to_owned() + &record("2024-06-01") + &record("2024-06-31");
     database.execute(&sql).await;
+    let odd = PartitionKey::new("ads", "1", "q", "1970-01-01").unwrap();
+    backend.tamper(&path(&odd, &run(5)), Object::Seal, Some(b"{}")).await;
     let data = carried(&written(&cover(&backend, &database, &Scope::default()).await));
     assert_eq!(data["runs"], serde_json::json!([run(2), run(5)]));
     assert_eq!(data["faults"], 1);
+    assert_eq!(data["odd"], serde_json::json!([["1970-01-01", "1970-01-01", 1]]));
 }

@@ -1,7 +1,7 @@
 //! Expected partitions and next steps.
 
 use rawsink::{ErrorKind, PartitionKey, RawSink, partition::Selection, store::Object};
-use rawsink_ops::coverage::{Action, Scope, coverage};
+use rawsink_ops::coverage::{Action, OddDays, Scope, coverage};
 
 use super::{cell_texts, cover};
 use rawsink_testkit::{
@@ -142,6 +142,57 @@ async fn an_impossible_expectation_is_refused() {
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(error.to_string().contains(says), "{error}");
     }
+}
+
+#[tokio::test]
+async fn odd_days_are_named_and_left_out() {
+    let (backend, database) = (Memory::default(), Sqlite::new());
+    for (customer, day) in [
+        ("1", "2024-06-01"),
+        ("1", "2024-06-03"),
+        ("1", "1970-01-01"),
+        ("odd", "1970-01-02"),
+        ("2", "9999-12-31"),
+    ] {
+        land(&backend, 1, ["ads", customer, "q", day], Object::Seal).await;
+    }
+    let covered = cover(&backend, &database, &Scope::default()).await;
+    let odd = |since: &str, until: &str, partitions| OddDays {
+        since: since.parse().unwrap(),
+        until: until.parse().unwrap(),
+        partitions,
+    };
+    assert_eq!(
+        covered.odd_days(),
+        [odd("1970-01-01", "1970-01-02", 2), odd("9999-12-31", "9999-12-31", 1)]
+    );
+    let cells = standings(&backend, &database, &Scope::default()).await;
+    assert_eq!(cells, ["ads/1/q/06-01 sealed", "ads/1/q/06-02 missing", "ads/1/q/06-03 sealed"]);
+
+    // One named day keeps its end of the range; two named days leave out nothing.
+    let scope = |since, until| Scope { selection: select(None, since, until), ..Scope::default() };
+    let until = scope(None, Some("2024-06-04"));
+    let covered = cover(&backend, &database, &until).await;
+    assert_eq!(covered.odd_days(), [odd("1970-01-01", "1970-01-02", 2)]);
+    assert_eq!(covered.days().len(), 4);
+    let both = scope(Some("1970-01-01"), Some("1970-01-02"));
+    let covered = cover(&backend, &database, &both).await;
+    assert_eq!((covered.odd_days().len(), covered.days().len(), covered.tally().sealed), (0, 2, 2));
+}
+
+#[tokio::test]
+async fn days_without_a_long_gap_are_never_odd() {
+    let (backend, database) = (Memory::default(), Sqlite::new());
+    for year in 2010..2024 {
+        land(&backend, 1, ["ads", "1", "q", &format!("{year}-06-01")], Object::Seal).await;
+    }
+    let (sink, scope) = (RawSink::new(backend.store()), Scope::default());
+    let error = coverage(&sink, &*database.state(), &scope).await.unwrap_err();
+    assert!(error.message().contains("3660 days; name the first and the last day"), "{error}");
+    land(&backend, 1, ["bing", "1", "q", "2015-01-01"], Object::Seal).await;
+    let few = Scope { selection: select(None, Some("2015-01-01"), None), ..Scope::default() };
+    let covered = cover(&backend, &database, &few).await;
+    assert!(covered.odd_days().is_empty() && covered.days().len() > 3000);
 }
 
 #[tokio::test]
