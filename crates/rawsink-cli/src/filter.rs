@@ -1,16 +1,16 @@
-//! How a command line selects many logical partitions: a path prefix and options.
+//! How a command line selects many logical partitions: a path and options.
 
 use clap::Args;
 use rawsink::{Error, LogicalDate, layout::Place, partition::Selection};
 
 use crate::{context::Context, exit::Failure, partition};
 
-/// Selects logical partitions by path prefix and options.
+/// Selects logical partitions by path and options.
 #[derive(Debug, Args)]
 pub(crate) struct FilterArgs {
-    /// Path prefix at any level; empty selects everything
+    /// Canonical path at any level; empty selects everything
     #[arg(default_value = "", hide_default_value = true)]
-    prefix: String,
+    path: String,
 
     #[command(flatten)]
     components: ComponentArgs,
@@ -41,7 +41,7 @@ impl FilterArgs {
     ///
     /// `Invalid` if path and options name the same level, or the path names a run.
     pub(crate) fn selection(&self, context: &Context<'_>) -> Result<Selection, Failure> {
-        self.components.selection(&self.prefix, context)
+        self.components.selection(&self.path, context)
     }
 
     /// Returns the place that the path names, possibly a run, and the selection.
@@ -51,7 +51,7 @@ impl FilterArgs {
         &self,
         context: &Context<'_>,
     ) -> Result<(Place, Selection), Failure> {
-        let place = partition::parse(&self.prefix, context)?;
+        let place = partition::parse(&self.path, context)?;
         let selection = self.components.below(&place)?;
         Ok((place, selection))
     }

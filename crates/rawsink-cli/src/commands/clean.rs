@@ -33,9 +33,9 @@ Examples:
   rawsink clean google_ads/customer_id=123 --older-than 7d --apply
   rawsink clean --apply --json")]
 pub(crate) struct Args {
-    /// Path prefix at any level; empty selects everything
+    /// Canonical path at any level; empty selects everything
     #[arg(default_value = "", hide_default_value = true)]
-    prefix: String,
+    path: String,
 
     /// Keep anything modified within this age (90m, 24h, 7d); at least 1h in a bucket
     #[arg(long, value_name = "AGE", default_value = "24h", value_parser = age)]
@@ -76,7 +76,7 @@ struct Totals {
 }
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
-    let place = partition::parse(&args.prefix, context)?;
+    let place = partition::parse(&args.path, context)?;
     let payloads = if args.payloads_too { Payloads::Everywhere } else { Payloads::UnderLock };
     let rules = CleanPolicy { older_than: args.older_than, payloads };
     let mut planned = plan(&context.sink, &place, rules)?;

@@ -21,11 +21,11 @@ Examples:
   rawsink list ads/customer_id=123
   rawsink list ads --runs --json")]
 pub(crate) struct Args {
-    /// Path prefix at any level; empty lists the sources
+    /// Canonical path at any level; empty lists the sources
     #[arg(default_value = "", hide_default_value = true)]
-    prefix: String,
+    path: String,
 
-    /// List all runs below PREFIX
+    /// List all runs below PATH
     #[arg(long)]
     runs: bool,
 }
@@ -48,7 +48,7 @@ struct ListedRun<'a> {
 }
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
-    let place = partition::parse(&args.prefix, context)?;
+    let place = partition::parse(&args.path, context)?;
     let mut found = 0_u64;
     match place.partition() {
         _ if args.runs => {
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     }
     if found == 0 {
         let below =
-            if args.prefix.is_empty() { String::new() } else { format!(" below {}", args.prefix) };
+            if args.path.is_empty() { String::new() } else { format!(" below {}", args.path) };
         output::note(format!("no runs exist{below}; {}", context.place()));
     }
     Ok(Exit::Success)
