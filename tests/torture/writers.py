@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import signal
 import time
 from dataclasses import dataclass, field
@@ -131,11 +130,11 @@ def outcome(code, stdout, stderr):
     if code in (0, -signal.SIGKILL) and stdout.endswith("}\n"):
         # Killed after its result, it still got it.
         return told | {"outcome": "sealed", "token": json.loads(stdout)["writer"]}
-    errors = [line for line in stderr.splitlines() if line.startswith("error")]
-    text = errors[0] if errors else stderr[-2000:]
-    kind = re.match(r"error\[(\w+)\]", text)
+    # With --json an error is one JSON object; notes and log lines are text.
+    errors = [json.loads(line) for line in stderr.splitlines() if line.startswith('{"kind":')]
+    kind, text = (errors[0]["kind"], errors[0]["message"]) if errors else (None, stderr[-2000:])
     if code in (-signal.SIGKILL, -signal.SIGTERM):
         return told | {"outcome": "killed"}
     if code == 128 + signal.SIGTERM and "nothing was sealed" in text:
         return told | {"outcome": "terminated"}
-    return told | {"outcome": kind.group(1) if kind and code > 0 else "unexpected end", "error": text}
+    return told | {"outcome": kind if kind and code > 0 else "unexpected end", "error": text}
