@@ -20,7 +20,7 @@ fn a_private_authority_is_trusted_only_if_its_file_is_configured() {
         let refused = landing.feed(["write", PARTITION, "--run-id", RUN], "{}\n").exits(2);
         let error = refused.one_error("Invalid");
         assert!(error.contains("certificate"), "{error}");
-        refused.says(&["hint: RAW_SINK_CA_FILE"]);
+        refused.says(&["hint: set RAW_SINK_CA_FILE"]);
     }
 }
 
