@@ -29,6 +29,7 @@ use aws_smithy_http_client::{
     proxy::ProxyConfig,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
 use super::{Addressing, Proxy, S3Config, credentials::Credentials};
@@ -86,6 +87,7 @@ impl Storable for RequestLine {
     type Storer = StoreReplace<Self>;
 }
 
+#[dyn_dispatch_hint]
 impl Intercept for LogRequests {
     fn name(&self) -> &'static str {
         "LogRequests"

@@ -107,7 +107,7 @@ async fn a_plan_stopped_by_an_error_leaves_the_rest_for_the_next_one(database: &
     other.execute(database.close_table()).await;
     let clock = FixedClock(LATER.parse().unwrap());
     let applied: Vec<_> = execute(&*state, &plan, &clock).collect().await;
-    assert_eq!(applied.len(), 1, "it goes on where the database is busy");
+    assert_eq!(applied.len(), 1, "execution continued although the database was busy");
     let kind = applied[0].outcome.as_ref().unwrap_err().kind();
     assert_eq!(kind, ErrorKind::Unavailable);
     other.execute("ROLLBACK").await;
