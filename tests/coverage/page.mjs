@@ -92,7 +92,7 @@ const tests = {
     assert.equal(await shown(page), "42 rows");
     assert.equal(await text(page, "#share"), "84.6 %", "2,701 of 3,192, and no more");
     const letters = await page.evaluate(() => model.rows.map(({ letters }) => letters).join(""));
-    for (const letter of "vsufm") {
+    for (const letter of "vsufmlw") {
       const count = letters.toLowerCase().split(letter).length - 1;
       assert.equal(await text(page, `#standings [data-letter="${letter}"] b`), count.toLocaleString("en"), letter);
     }
@@ -125,8 +125,8 @@ const tests = {
     for (const [letter, name, more] of [
       ["v", "Validated", "T23:05:06.789Z"], ["s", "Sealed only", "not validated yet"],
       ["u", "Unsealed", "without a seal"], ["f", "Failed", "line 17 is not a JSON object"],
-      ["m", "Missing", "No run exists"], ["M", "Missing", "has authority but cannot be read"],
-      ["V", "Validated", "-again is sealed but has no verdict"],
+      ["m", "Missing", "No run exists"], ["l", "Lost", "has authority and cannot be read"],
+      ["V", "Validated", "-again is sealed and needs a verdict"],
     ]) {
       const cell = await find(page, letter);
       await page.mouse.move(cell.x, cell.y);

@@ -1,7 +1,8 @@
 //! How a command line selects many logical partitions: a path and options.
 
 use clap::Args;
-use rawsink::{Error, LogicalDate, layout::Place, partition::Selection};
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use rawsink::{Clock, Error, LogicalDate, SystemClock, layout::Place, partition::Selection};
 
 use crate::{context::Context, exit::Failure, partition};
 
@@ -27,13 +28,30 @@ pub(crate) struct ComponentArgs {
     #[arg(long, value_name = "NAME")]
     query: Option<String>,
 
-    /// Only this reporting day and later ones
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    /// Only this reporting day and later ones: YYYY-MM-DD, `today`, `yesterday` or `-7d` (UTC)
+    #[arg(long, value_name = "DAY", allow_hyphen_values = true, value_parser = parse_day)]
     since: Option<LogicalDate>,
 
     /// Only this reporting day and earlier ones
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "DAY", allow_hyphen_values = true, value_parser = parse_day)]
     until: Option<LogicalDate>,
+}
+
+/// Parses a day, which may be relative to today in UTC.
+pub(crate) fn parse_day(text: &str) -> rawsink::Result<LogicalDate> {
+    day_at(text, SystemClock.now())
+}
+
+/// Returns the day that a text names at a time.
+pub(crate) fn day_at(text: &str, now: Timestamp) -> rawsink::Result<LogicalDate> {
+    let ago = match text {
+        "today" => Some(0),
+        "yesterday" => Some(1),
+        _ => text.strip_prefix('-').and_then(|rest| rest.strip_suffix('d')?.parse::<u32>().ok()),
+    };
+    let Some(ago) = ago else { return text.parse() };
+    let today = TimeZone::UTC.to_datetime(now).date();
+    today.saturating_sub(i64::from(ago).days()).to_string().parse()
 }
 
 impl FilterArgs {
@@ -96,4 +114,26 @@ fn either<T>(named: Option<T>, option: Option<T>, name: &str) -> Result<Option<T
         return Err(Error::invalid(message).into());
     }
     Ok(named.or(option))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::day_at;
+
+    #[test]
+    fn a_day_may_be_relative_to_today() {
+        let now = "2024-03-01T00:30:00Z".parse().unwrap();
+        for (text, day) in [
+            ("2024-02-03", "2024-02-03"),
+            ("today", "2024-03-01"),
+            ("yesterday", "2024-02-29"),
+            ("-7d", "2024-02-23"),
+            ("-0d", "2024-03-01"),
+        ] {
+            assert_eq!(day_at(text, now).unwrap().to_string(), day, "{text}");
+        }
+        for text in ["-7", "7d", "-d", "--7d", "Today", ""] {
+            assert!(day_at(text, now).is_err(), "{text:?}");
+        }
+    }
 }

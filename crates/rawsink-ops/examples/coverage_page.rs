@@ -126,6 +126,17 @@ impl Landing {
                 key.logical_date(),
                 run(&key)
             );
+            if fate == Fate::Failed {
+                let _ = write!(
+                    sql,
+                    "INSERT INTO run_verdict (source, customer_id, query_name, logical_date, run_id, \
+                     verdict, reason, attempt, judged_at) VALUES ('{source}', '{customer}', \
+                     '{query}', '{}', '{}', 'failed', 'line 17 is not a JSON object', 1, \
+                     '2024-07-16T00:00:00Z');",
+                    key.logical_date(),
+                    run(&key)
+                );
+            }
             if sql.len() > 1 << 20 {
                 sqlx::raw_sql(AssertSqlSafe(std::mem::take(&mut sql)))
                     .execute(&mut database)
@@ -178,7 +189,7 @@ impl Store for Landing {
         Err(made_up())
     }
 
-    async fn sync(&self, _run: &StorePath) -> Result<()> {
+    async fn sync(&self, _runs: &[StorePath]) -> Result<()> {
         Err(made_up())
     }
 

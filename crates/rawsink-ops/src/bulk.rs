@@ -90,7 +90,7 @@ fn locked(streak: &Mutex<FailureStreak>) -> std::sync::MutexGuard<'_, FailureStr
 }
 
 /// Returns whether the error concerns one run, not the store or the state as a whole.
-fn is_limited_to_run(kind: ErrorKind) -> bool {
+pub(crate) fn is_limited_to_run(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::NotFound

@@ -2,15 +2,17 @@
 //!
 //! Reads the state first, then the storage in one listing. A run that is validated in between then
 //! appears without a verdict; in the other order it would appear lost. Memory grows with the shown
-//! partitions, about fifty bytes each, and with the distinct runs and reasons that they name, but not
-//! with older runs.
+//! partitions, less than a hundred bytes each, and with the distinct runs and reasons that they name, but
+//! not with older runs.
 //!
-//! Reads only names from storage, and changes nothing.
+//! Reads only names and lengths from storage, and changes nothing. A run whose files are gone, or do not
+//! have the lengths that were validated, is lost (G20).
 
 mod backfill;
 mod evidence;
 mod gathering;
 mod page;
+mod runs;
 
 use std::{collections::BTreeSet, fmt};
 
@@ -19,7 +21,7 @@ use serde::Serialize;
 
 pub use self::{
     backfill::{Action, PlanStep},
-    evidence::{SealStatus, Standing},
+    evidence::Standing,
     page::PageFacts,
 };
 use self::{
@@ -30,7 +32,7 @@ use rawsink::{
     error::{Error, Result},
     partition::{LogicalDate, RunId, Selection},
     sink::RawSink,
-    state::{self, Filter, PartitionState, Series, Status},
+    state::{Filter, PartitionState, Series, Status},
 };
 
 /// The expected partitions.
@@ -78,10 +80,14 @@ pub struct Cell<'a> {
     pub status: Option<Status>,
     /// The run that the record names.
     pub current: Option<&'a RunId>,
-    /// The newest sealed run in the storage.
+    /// The newest sealed run in the storage that is not withdrawn.
     pub sealed: Option<&'a RunId>,
-    /// The newest run in the storage that has a payload and no seal.
+    /// The newest sealed run that needs a verdict.
+    pub due: Option<&'a RunId>,
+    /// The newest run in the storage that has a payload and no seal, and is not withdrawn.
     pub unsealed: Option<&'a RunId>,
+    /// Whether state or verdict log name the unsealed run: it must not be written again.
+    pub unsealed_is_named: bool,
     /// The run that the standing is about; `None` if no run exists.
     pub run: Option<&'a RunId>,
     /// Contradictions between state and storage.
@@ -95,18 +101,19 @@ pub struct Cell<'a> {
 /// Contradictions between state and storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Drift {
-    /// The run that has authority does not exist or is not sealed: consumers cannot read it.
+    /// The run that has authority does not exist, is not sealed, or is not the one that was validated:
+    /// consumers cannot read it.
     pub lost: bool,
-    /// The newest sealed run has no verdict in the record, and is newer than the run that has.
+    /// A sealed run needs a verdict.
     pub unknown: bool,
 }
 
 /// Number of cells of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Tally {
-    /// Sealed, and the run has authority.
+    /// The run that has authority is as it was validated.
     pub validated: usize,
-    /// Sealed, without a verdict that applies.
+    /// Sealed, and needs a verdict.
     pub sealed: usize,
     /// A payload without a seal.
     pub unsealed: usize,
@@ -114,9 +121,11 @@ pub struct Tally {
     pub failed: usize,
     /// No run.
     pub missing: usize,
-    /// Of all these: the run that has authority is not in the storage.
+    /// The run that has authority is not in the storage as it was validated.
     pub lost: usize,
-    /// Of all these: the newest sealed run is unknown to the state.
+    /// An operator withdrew every run.
+    pub withdrawn: usize,
+    /// Of all these: a sealed run needs a verdict.
     pub unknown: usize,
 }
 
@@ -138,6 +147,9 @@ pub async fn coverage(
     let mut gathering = Gathering::new(scope)?;
     let filter = Filter::from(scope.selection.clone());
     state.scan(&filter, &mut |found| gathering.record(found)).await?;
+    if state.scan_log(&scope.selection, &mut |found| gathering.logged(found)).await? {
+        gathering.has_log();
+    }
     let mut landed = sink.landed(&scope.selection);
     while let Some(partition) = landed.try_next().await? {
         gathering.landed(&partition);
@@ -195,25 +207,20 @@ impl Coverage {
         let evidence = evidence.unwrap_or(&nothing);
         let current = self.runs.get(evidence.current);
         let sealed = self.runs.get(evidence.sealed);
-        let reason = self.reasons.get(evidence.reason).map(String::as_str);
-        let known = |run: &RunId| {
-            current.is_some_and(|current| current >= run)
-                || reason.is_some_and(|reason| state::is_reason_of(reason, run))
-        };
+        let standing = evidence.standing();
         Cell {
             day,
-            standing: evidence.standing(),
+            standing,
             status: evidence.status,
             current,
             sealed,
+            due: self.runs.get(evidence.due),
             unsealed: self.runs.get(evidence.unsealed),
+            unsealed_is_named: evidence.is_unsealed_named,
             run: self.runs.get(evidence.run()),
-            drift: Drift {
-                lost: evidence.is_lost(),
-                unknown: sealed.is_some_and(|run| !known(run)),
-            },
+            drift: Drift { lost: standing == Standing::Lost, unknown: evidence.due.is_some() },
             record_count: evidence.record_count(),
-            reason,
+            reason: self.reasons.get(evidence.reason).map(String::as_str),
         }
     }
 }
@@ -226,14 +233,10 @@ impl Tally {
             Standing::Unsealed => &mut self.unsealed,
             Standing::Failed => &mut self.failed,
             Standing::Missing => &mut self.missing,
+            Standing::Lost => &mut self.lost,
+            Standing::Withdrawn => &mut self.withdrawn,
         } += 1;
-        self.lost += usize::from(cell.drift.lost);
         self.unknown += usize::from(cell.drift.unknown);
-    }
-
-    /// Returns whether no cell is missing and no run that has authority is lost.
-    pub fn is_complete(&self) -> bool {
-        self.missing == 0 && self.lost == 0
     }
 }
 

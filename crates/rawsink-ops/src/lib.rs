@@ -9,6 +9,7 @@
 //! | [`clean`] | lists and removes leftovers of crashed writers |
 //! | [`copy`] | copies sealed runs to another sink, byte for byte |
 //! | [`manifest`] | lists the URIs of the payloads that have authority |
+//! | [`withdraw`] | finds the runs that an operator may withdraw |
 //!
 //! The tools use the public operations of the core, and raw requests only in [`doctor`].
 
@@ -20,3 +21,4 @@ pub mod doctor;
 pub mod manifest;
 pub mod validate;
 pub mod verify;
+pub mod withdraw;

@@ -151,8 +151,8 @@ impl Store for AnyStore {
         self.0.read(run, object, offset).await
     }
 
-    async fn sync(&self, run: &StorePath) -> Result<()> {
-        self.0.sync(run).await
+    async fn sync(&self, runs: &[StorePath]) -> Result<()> {
+        self.0.sync(runs).await
     }
 
     async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {

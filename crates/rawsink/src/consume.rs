@@ -1,40 +1,109 @@
 //! Reading as a consumer: look up the run that has authority in the state, then read only that run.
+//!
+//! Authority is bound to bytes (G19): before the first byte, `metadata.json` is compared with the one
+//! that was validated, and while the payload streams it is compared with its seal, or with the
+//! validated payload if it has none. So a run that was sealed again with other rows is never read.
 
 use crate::{
     error::{Error, ErrorKind, Result},
     layout::Place,
     partition::{PartitionKey, RunId},
-    sink::{PartitionReader, RawSink},
-    state::{PartitionState, Status},
+    sink::{self, Expected, PartitionReader, RawSink},
+    state::{History, LogEntry, PartitionState, Record, Status},
 };
+
+/// The run that has authority, and what is known of its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// The run.
+    pub run: RunId,
+    /// Number of its rows in the state; `None` if other software did not record it.
+    pub record_count: Option<u64>,
+    /// The newest log entry that says that this run passed; `None` if other software gave it authority,
+    /// or the database has no log.
+    pub passed: Option<LogEntry>,
+}
+
+impl Authority {
+    /// Returns the run that has authority.
+    ///
+    /// # Errors
+    /// `NotFound` if the status is not success; `Corrupt` if the state names a run that an operator
+    /// withdrew.
+    pub fn of(key: &PartitionKey, history: &History) -> Result<Self> {
+        let record = history.record();
+        let Some(run) = record.and_then(Record::authoritative_run) else {
+            let status = record.map_or(Status::Pending, |record| record.status);
+            let message = format!("no run has authority: the status is {status}");
+            return Err(Error::new(ErrorKind::NotFound, message).at(Place::of_partition(key)));
+        };
+        if history.withdrawal(run).is_some() {
+            let message = "the run that has authority in the state was withdrawn by an operator";
+            return Err(Error::corrupt(message).at(Place::of_run(key, run)));
+        }
+        Ok(Self {
+            run: run.clone(),
+            record_count: record.and_then(|record| record.record_count),
+            passed: history.passed(run).cloned(),
+        })
+    }
+
+    /// Checks that `metadata.json` is the one that was validated.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is not.
+    pub fn check(&self, key: &PartitionKey, document: &[u8]) -> Result<()> {
+        let validated = self.passed.as_ref().and_then(|entry| entry.evidence.seal_sha256.as_ref());
+        let Some(validated) = validated else { return Ok(()) };
+        let found = sink::sha256(document);
+        if found == *validated {
+            return Ok(());
+        }
+        let message = format!(
+            "metadata.json is not the one that was validated: its SHA-256 is {found}, not {validated}"
+        );
+        Err(Error::corrupt(message).at(Place::of_run(key, &self.run)))
+    }
+
+    /// Returns what the payload must be.
+    fn expected(&self) -> Expected {
+        let entry = self.passed.as_ref();
+        Expected {
+            payload_sha256: entry.and_then(|entry| entry.evidence.payload_sha256.clone()),
+            record_count: self.record_count,
+        }
+    }
+}
 
 /// Returns the run that has authority.
 ///
 /// # Errors
-/// `NotFound` if the status is not success.
+/// As [`Authority::of`], and those of the state.
 pub async fn current_run(state: &dyn PartitionState, key: &PartitionKey) -> Result<RunId> {
-    let found = state.get(key).await;
-    let record = found.map_err(|error| error.at(Place::of_partition(key)))?;
-    if let Some(run) = record.as_ref().and_then(|record| record.authoritative_run()) {
-        return Ok(run.clone());
-    }
-    let status = record.map_or(Status::Pending, |record| record.status);
-    let message = format!("no run has authority: the status is {status}");
-    Err(Error::new(ErrorKind::NotFound, message).at(Place::of_partition(key)))
+    Ok(authority(state, key).await?.run)
 }
 
-/// Opens the run that has authority (G15). Writes nothing and lists nothing.
+/// Opens the run that has authority (G15), if it is still the one that was validated (G19). Writes
+/// nothing and lists nothing.
 ///
 /// # Errors
-/// `NotFound` if the status is not success; `Corrupt` if the run that has authority does not exist
-/// or is not sealed; as [`RawSink::open_partition`].
+/// `NotFound` if the status is not success; `Corrupt` if the run that has authority does not exist, is
+/// not sealed, was withdrawn, or is not the one that was validated; as [`RawSink::open_partition`].
 pub async fn open_current(
     sink: &RawSink,
     state: &dyn PartitionState,
     key: &PartitionKey,
 ) -> Result<PartitionReader> {
-    let run = current_run(state, key).await?;
-    sink.open_partition(key, &run).await.map_err(|error| missing(error, key, &run))
+    let authority = authority(state, key).await?;
+    let opened = sink.open_partition(key, &authority.run).await;
+    let reader = opened.map_err(|error| missing(error, key, &authority.run))?;
+    authority.check(key, reader.document())?;
+    Ok(reader.expect(authority.expected()))
+}
+
+async fn authority(state: &dyn PartitionState, key: &PartitionKey) -> Result<Authority> {
+    let history = state.history(key).await;
+    Authority::of(key, &history.map_err(|error| error.at(Place::of_partition(key)))?)
 }
 
 /// Turns `NotFound` and `NotSealed` into `Corrupt`, for a run that has authority in the state.

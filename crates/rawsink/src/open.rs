@@ -22,7 +22,7 @@ use crate::{
     partition::row::LEGAL_MAX_ROW_BYTES,
     runtime::Runtime,
     sink::{RawSink, SinkOptions},
-    state::{self, PartitionState, StateConfig},
+    state::{self, Origin, PartitionState, StateConfig},
     store::fs::{FsConfig, FsStore},
 };
 
@@ -126,7 +126,10 @@ impl Config {
             let message = "this configuration has no state";
             Error::new(crate::ErrorKind::Unsupported, message)
         };
-        self.state.as_ref().map(state::open).ok_or_else(missing)
+        let config = self.state.as_ref().ok_or_else(missing)?;
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let origin = Origin { sink_uri: self.backend.uri().ok(), judged_by: Some(host) };
+        Ok(state::open(config, origin))
     }
 }
 

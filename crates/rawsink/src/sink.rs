@@ -26,6 +26,7 @@ pub use self::{
     reader::{PartitionReader, Rows},
     writer::{PartitionWriter, Sealed},
 };
+pub(crate) use self::{digest::sha256, reader::Expected};
 use crate::{
     error::Result,
     layout,
@@ -175,7 +176,18 @@ impl RawSink {
     /// The store's.
     pub async fn sync(&self, key: &PartitionKey, run: &RunId) -> Result<()> {
         let path = self.run_path(key, run)?;
-        self.store.sync(&path).await.map_err(|error| error.at(&path))
+        let synced = self.store.sync(std::slice::from_ref(&path)).await;
+        synced.map_err(|error| error.at(&path))
+    }
+
+    /// Makes runs durable together, regardless of their writer. This costs less than one call for each.
+    ///
+    /// # Errors
+    /// The store's. Some of the runs may be durable then.
+    pub async fn sync_many(&self, runs: &[(PartitionKey, RunId)]) -> Result<()> {
+        let paths = runs.iter().map(|(key, run)| self.run_path(key, run));
+        let paths = paths.collect::<Result<Vec<_>>>()?;
+        self.store.sync(&paths).await
     }
 
     /// Returns the sink's clock and tokens.

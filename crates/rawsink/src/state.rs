@@ -1,11 +1,14 @@
 //! `PartitionState`: which run of a logical partition has authority.
 //!
-//! Owns the record; the pure functions in `change` and `transition` decide how it changes. Backends
-//! only make that change atomic. Must not know sinks or stores: only the validator, and an
-//! operator's explicit command, change a state (G12).
+//! Owns the record and the verdict log; the pure functions in `change`, `transition` and `verdict`
+//! decide how they change and which runs are due. Backends only make a change atomic. Must not know
+//! sinks or stores: only the validator, and an operator's explicit command, change a state (G12).
 
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "test-util"))]
+mod batch;
 mod change;
-mod due;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod log;
 #[cfg(feature = "test-util")]
 mod memory;
 mod plan;
@@ -18,8 +21,9 @@ mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod transition;
+mod verdict;
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -34,10 +38,10 @@ pub use self::postgres::{PostgresConfig, PostgresState, TlsMode};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteState;
 pub use self::{
-    change::Change,
-    due::due,
-    plan::{Applied, Days, Plan, Series, execute, plan_backfill, plan_retry},
+    change::{Change, Effect, replay},
+    plan::{Applied, Days, Marked, Plan, Series, execute, plan_backfill, plan_retry},
     transition::{Outcome, Verdict, is_reason_of, transition},
+    verdict::{Event, Evidence, History, LogEntry},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -145,7 +149,7 @@ pub enum Table {
     Found,
 }
 
-/// Maximum number of records to find in one call: a statement's parameters are limited.
+/// Maximum number of records to find or change in one call: a statement's parameters are limited.
 pub const FIND_AT_ONCE: usize = 1_000;
 
 /// The authority: one record per logical partition.
@@ -185,33 +189,105 @@ pub trait PartitionState: Internal + fmt::Debug + Send + Sync {
         take: &mut (dyn FnMut(Result<Entry>) + Send),
     ) -> Result<()>;
 
-    /// Reads the record, applies a change and writes, as one atomic step across all processes and
-    /// hosts (G14). Returns the new record; `None` if nothing changed.
+    /// Returns record and verdict log of at most [`FIND_AT_ONCE`] partitions, in the order of `keys`. A
+    /// malformed record or log is an item with a `Corrupt` error that names it.
     ///
     /// # Errors
-    /// `Unknown` if the connection to the database was lost during the commit: the change may have
-    /// happened. After any other error it has not.
+    /// `Invalid` for more partitions; `Denied` if a log exists and this role may not read it.
+    async fn histories(&self, keys: &[PartitionKey]) -> Result<Vec<Result<History>>>;
+
+    /// Returns record and verdict log of one partition.
+    ///
+    /// # Errors
+    /// As [`histories`](Self::histories); `Corrupt` for a malformed record or log.
+    async fn history(&self, key: &PartitionKey) -> Result<History> {
+        let found = self.histories(std::slice::from_ref(key)).await?.pop();
+        found.unwrap_or_else(|| Ok(History::default()))
+    }
+
+    /// Passes the log entries of a selection to `take`, in the order in which they were added, so that
+    /// memory does not grow with the log. Entries have only run, event and lengths. Returns whether the
+    /// database keeps a log, or can keep one. A malformed entry is an item with a `Corrupt` error.
+    ///
+    /// # Errors
+    /// `Denied` if a log exists and this role may not read it.
+    async fn scan_log(
+        &self,
+        partitions: &Selection,
+        take: &mut (dyn FnMut(Result<(PartitionKey, LogEntry)>) + Send),
+    ) -> Result<bool>;
+
+    /// Reads the records and logs, applies the changes in their order and writes, as one atomic step
+    /// across all processes and hosts (G14). Returns the record after each change; `None` if it changed
+    /// nothing. A malformed record is an item with a `Corrupt` error, and the others are changed.
+    ///
+    /// # Errors
+    /// `Invalid` for more than [`FIND_AT_ONCE`] changes. `Unsupported` for a withdrawal or a restore in
+    /// a database that keeps no log. `Unknown` if the connection to the database was lost during the
+    /// commit: the changes may have happened. After any other error none has.
+    async fn change_many(
+        &self,
+        changes: &[(PartitionKey, Change)],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Option<Record>>>>;
+
+    /// Makes one change, see [`change_many`](Self::change_many).
+    ///
+    /// # Errors
+    /// As [`change_many`](Self::change_many); `Corrupt` for a malformed record.
     async fn change(
         &self,
         key: &PartitionKey,
         change: &Change,
         now: Timestamp,
-    ) -> Result<Option<Record>>;
+    ) -> Result<Option<Record>> {
+        let changed = self.change_many(&[(key.clone(), change.clone())], now).await?.pop();
+        changed.unwrap_or(Ok(None))
+    }
 
-    /// Records a verdict: a [`change`](Self::change) that always changes the record.
+    /// Records a verdict.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change); `Invalid` if the run is withdrawn.
     async fn judge(&self, key: &PartitionKey, verdict: &Verdict, now: Timestamp) -> Result<Record> {
         let changed = self.change(key, &Change::Verdict(verdict.clone()), now).await?;
-        changed.ok_or_else(|| Error::new(ErrorKind::Internal, "a verdict changed no record"))
+        changed.ok_or_else(|| run_withdrawn(None))
+    }
+}
+
+/// The error of a run that an operator withdrew.
+pub fn run_withdrawn(withdrawal: Option<&LogEntry>) -> Error {
+    let reason = withdrawal.and_then(|entry| entry.reason.as_ref());
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    Error::invalid(format!("an operator withdrew this run{reason}"))
+}
+
+/// Who changes a state, for the verdict log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// URI of the sink whose runs are validated.
+    pub sink_uri: Option<String>,
+    /// The host.
+    pub judged_by: Option<String>,
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "test-util"))]
+impl Origin {
+    /// Adds the origin to a new entry.
+    fn sign(&self, entry: LogEntry) -> LogEntry {
+        let Self { sink_uri, judged_by } = self.clone();
+        LogEntry { sink_uri, judged_by, ..entry }
     }
 }
 
 /// Refuses more keys than one call may find.
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "test-util"))]
-fn check_count(keys: &[PartitionKey]) -> Result<()> {
+fn check_count<T>(keys: &[T]) -> Result<()> {
     if keys.len() <= FIND_AT_ONCE {
         return Ok(());
     }
-    let message = format!("cannot find {} records in one call: limit {FIND_AT_ONCE}", keys.len());
+    let message =
+        format!("cannot find or change {} records in one call: limit {FIND_AT_ONCE}", keys.len());
     Err(Error::invalid(message))
 }
 
@@ -220,6 +296,41 @@ fn check_count(keys: &[PartitionKey]) -> Result<()> {
 fn key_parameters(keys: &[PartitionKey]) -> Result<Vec<Option<String>>> {
     check_count(keys)?;
     Ok(keys.iter().flat_map(row::key_values).map(Some).collect())
+}
+
+/// Adds an entry to the log that is being read, unless an earlier one is malformed.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn add_entry(log: &mut Result<Vec<LogEntry>>, entry: Result<LogEntry>) {
+    match (&mut *log, entry) {
+        (Ok(entries), Ok(entry)) => entries.push(entry),
+        (Ok(_), Err(error)) => *log = Err(error),
+        (Err(_), _) => {}
+    }
+}
+
+/// Combines records and logs; `logs` is `None` if the database keeps no log.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn combined(
+    keys: &[PartitionKey],
+    mut records: BTreeMap<PartitionKey, Result<Record>>,
+    mut logs: Option<BTreeMap<PartitionKey, Result<Vec<LogEntry>>>>,
+) -> BTreeMap<PartitionKey, Result<History>> {
+    let mut history = |key: &PartitionKey| {
+        let record = records.remove(key).transpose()?;
+        let log = logs.as_mut().map(|logs| logs.remove(key).unwrap_or(Ok(Vec::new())));
+        Ok(History::new(record, log.transpose()?))
+    };
+    keys.iter().map(|key| (key.clone(), history(key))).collect()
+}
+
+/// Returns the histories in the order of `keys`.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn in_order(
+    keys: &[PartitionKey],
+    histories: &mut BTreeMap<PartitionKey, Result<History>>,
+) -> Vec<Result<History>> {
+    let missing = || Err(Error::new(ErrorKind::Internal, "a partition was asked for twice"));
+    keys.iter().map(|key| histories.remove(key).unwrap_or_else(missing)).collect()
 }
 
 /// Where the state is stored. `Display` is its URL without a password.
@@ -262,12 +373,18 @@ impl fmt::Display for StateConfig {
     }
 }
 
-/// Opens the state of a configuration, without connecting yet.
-pub fn open(config: &StateConfig) -> Arc<dyn PartitionState> {
+/// Opens the state of a configuration, without connecting yet. The verdict log names the origin.
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(unused_variables, reason = "no state exists")
+)]
+pub fn open(config: &StateConfig, origin: Origin) -> Arc<dyn PartitionState> {
     match *config {
         #[cfg(feature = "sqlite")]
-        StateConfig::Sqlite(ref path) => Arc::new(SqliteState::new(path)),
+        StateConfig::Sqlite(ref path) => Arc::new(SqliteState::new(path).origin(origin)),
         #[cfg(feature = "postgres")]
-        StateConfig::Postgres(ref postgres) => Arc::new(PostgresState::new(postgres)),
+        StateConfig::Postgres(ref postgres) => {
+            Arc::new(PostgresState::new(postgres).origin(origin))
+        }
     }
 }

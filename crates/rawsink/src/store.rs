@@ -188,8 +188,9 @@ pub trait Store: Internal + fmt::Debug + Send + Sync + 'static {
     /// `NotFound` if it does not exist.
     async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading>;
 
-    /// Makes the objects of a run durable, regardless of their writer.
-    async fn sync(&self, run: &StorePath) -> Result<()>;
+    /// Makes the objects of runs durable, regardless of their writer. A run that does not exist has
+    /// none.
+    async fn sync(&self, runs: &[StorePath]) -> Result<()>;
 
     /// Returns the names directly below `dir` that hold a payload or a seal at any level, sorted
     /// byte by byte.
@@ -235,8 +236,8 @@ impl Store for std::sync::Arc<dyn Store> {
         (**self).read(run, object, offset).await
     }
 
-    async fn sync(&self, run: &StorePath) -> Result<()> {
-        (**self).sync(run).await
+    async fn sync(&self, runs: &[StorePath]) -> Result<()> {
+        (**self).sync(runs).await
     }
 
     async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {

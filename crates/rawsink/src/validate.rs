@@ -11,7 +11,7 @@ use crate::{
     layout::Place,
     partition::{PartitionKey, RunId, row},
     sink::{PartitionReader, RawSink},
-    state::{Outcome, PartitionState, Record, Verdict},
+    state::{self, Evidence, Outcome, PartitionState, Record, Verdict},
 };
 
 /// Maximum number of faults that a verdict names; the rest is counted.
@@ -66,11 +66,40 @@ impl Validation {
     }
 }
 
+/// What a validation found, before it is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The faults found, or the first ten and the number of the others; empty if the run passed.
+    pub faults: Vec<String>,
+    /// Contract fields that the metadata lacks.
+    pub warnings: Vec<String>,
+    /// Number of rows read.
+    pub rows: u64,
+}
+
+impl Judgement {
+    /// Returns whether the run passed.
+    pub fn passed(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Adds the record after the verdict.
+    pub fn recorded(self, state: Record) -> Validation {
+        let Self { faults, warnings, rows, .. } = self;
+        Validation { faults, warnings, rows, state }
+    }
+}
+
 /// Validates a run and records the verdict.
+///
+/// A failure of the run that has authority is recorded only after a second reading.
 ///
 /// # Errors
 /// `NotFound` and `NotSealed` unless the rules record them, `Unsupported` if newer software sealed
-/// the run, and the errors of the store and the state. After an error nothing is recorded.
+/// the run, `Invalid` if an operator withdrew it, and the errors of the store and the state. After an
+/// error nothing is recorded.
 pub async fn run(
     sink: &RawSink,
     state: &dyn PartitionState,
@@ -78,21 +107,45 @@ pub async fn run(
     run: &RunId,
     rules: Rules,
 ) -> Result<Validation> {
-    let Findings { faults, warnings, rows, schema_version } =
-        examine(sink, key, run, rules).await?;
-    let faults = faults.into_summary();
-    let outcome = if faults.is_empty() {
+    let here = |error: Error| error.at(Place::of_run(key, run));
+    let history = state.history(key).await.map_err(here)?;
+    if let Some(withdrawal) = history.withdrawal(run) {
+        return Err(here(state::run_withdrawn(Some(withdrawal))));
+    }
+    let mut judgement = judge(sink, key, run, rules).await?;
+    let has_authority = history.record().and_then(Record::authoritative_run) == Some(run);
+    if has_authority && !judgement.passed() {
+        judgement = judge(sink, key, run, rules).await?;
+    }
+    if judgement.passed() {
         // Another writer's run may not be durable yet; authority requires that it survives a power
         // failure.
         sink.sync(key, run).await?;
+    }
+    let recorded = state.judge(key, &judgement.verdict, sink.runtime().clock.now()).await;
+    Ok(judgement.recorded(recorded.map_err(here)?))
+}
+
+/// Reads a run once and decides whether it passes. Records nothing, and does not make the run durable.
+///
+/// # Errors
+/// As [`run`], except those of the state.
+pub async fn judge(
+    sink: &RawSink,
+    key: &PartitionKey,
+    run: &RunId,
+    rules: Rules,
+) -> Result<Judgement> {
+    let Findings { faults, warnings, rows, schema_version, evidence } =
+        examine(sink, key, run, rules).await?;
+    let faults = faults.into_summary();
+    let outcome = if faults.is_empty() {
         Outcome::Passed { schema_version, record_count: rows }
     } else {
         Outcome::Failed(faults.join("; "))
     };
-    let verdict = Verdict { run_id: run.clone(), outcome };
-    let judged = state.judge(key, &verdict, sink.runtime().clock.now()).await;
-    let state = judged.map_err(|error| error.at(Place::of_run(key, run)))?;
-    Ok(Validation { faults, warnings, rows, state })
+    let verdict = Verdict::new(run.clone(), outcome).evidence(evidence);
+    Ok(Judgement { verdict, faults, warnings, rows })
 }
 
 #[derive(Default)]
@@ -101,6 +154,7 @@ struct Findings {
     warnings: Vec<String>,
     rows: u64,
     schema_version: Option<String>,
+    evidence: Evidence,
 }
 
 /// The first faults, and the number of all.
@@ -149,6 +203,7 @@ async fn examine(
         let fault = as_data_fault(error, rules.missing)?;
         findings.faults.add(|| fault);
     }
+    findings.evidence = evidence(&reader);
     // After a read error the row count is unknown, and that fault is already named.
     let counted = reader.summary().map(|summary| summary.record_count);
     let stated = || reader.metadata().integer("record_count").unwrap_or(findings.rows);
@@ -162,6 +217,19 @@ async fn examine(
         }
     }
     Ok(findings)
+}
+
+/// Returns SHA-256 and length of `metadata.json` and, if it was read to the end and matches the seal, of
+/// the payload.
+fn evidence(reader: &PartitionReader) -> Evidence {
+    let summary = reader.summary();
+    Evidence {
+        seal_sha256: Some(reader.document_sha256()),
+        seal_bytes: Some(reader.document().len() as u64),
+        seal_writer: reader.seal().map(|seal| seal.writer.clone()),
+        payload_sha256: summary.map(|summary| summary.payload_sha256.clone()),
+        payload_bytes: summary.map(|summary| summary.payload_bytes),
+    }
 }
 
 async fn examine_rows(

@@ -162,7 +162,7 @@ fn selected(
     let (place, selection) = args.filter.place_and_selection(context)?;
     if let (Some(key), Some(run_id)) = (place.partition(), place.run()) {
         // A run named by its path must exist and be sealed; copying it reports an error otherwise.
-        let run = Run { key, run_id, payload_bytes: None, sealed: true };
+        let run = Run { key, run_id, payload_bytes: None, seal_bytes: None, sealed: true };
         let runs = selection.contains(&run.key).then_some(Ok(run));
         return Ok(stream::iter(runs).boxed());
     }

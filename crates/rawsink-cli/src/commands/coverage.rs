@@ -8,32 +8,36 @@ mod table;
 use std::path::PathBuf;
 
 use rawsink::{Clock, SystemClock};
-use rawsink_ops::coverage::{Coverage, OddDays, PageFacts, Tally, coverage};
+use rawsink_ops::coverage::{Coverage, OddDays, PageFacts, Standing, Tally, coverage};
 
 use self::expected::ExpectedArgs;
 use super::state::MALFORMED;
 use crate::{
     context::Context,
     exit::{Errors, Exit, Failure},
-    filter::FilterArgs,
+    filter::{FilterArgs, day_at},
     output, progress,
 };
 
 /// Show existing and missing partitions
 ///
 /// The command compares the state with the storage. For each customer, query and day it prints
-/// validated, sealed, unsealed, failed or missing, and where state and storage disagree. By default it
-/// expects every customer with every query of its source on every day between the first and the last
-/// day with data. It reads no payload and changes nothing.
+/// validated, sealed, unsealed, failed, missing, lost or withdrawn, and whether a run needs a verdict.
+/// Lost means that the run with authority is gone, or that its files do not have the lengths that were
+/// validated. By default it expects every customer with every query of its source on every day between
+/// the first and the last day with data. It reads no payload and changes nothing.
 ///
-/// Exit code 1 means that a partition is missing, or that a run with authority is not in the storage.
+/// Exit code 1 means that an expected partition is neither validated nor withdrawn, or that the last day
+/// is before yesterday (UTC) without --until. --fail-on limits the exit code to some of these.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   rawsink coverage google_ads --since 2024-06-01 --until 2024-06-30
   rawsink coverage google_ads --customers-file ids.txt --queries campaign,ad
   rawsink coverage --json | jq -r 'select(.standing == \"missing\").path'
+  rawsink coverage --since -7d --until yesterday --fail-on lost,failed
   rawsink coverage --plan > backfill.sh
+  rawsink coverage --plan --command 'extract {customer_id} {logical_date}'
   rawsink coverage --html coverage.html")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -42,13 +46,59 @@ pub(crate) struct Args {
     #[command(flatten)]
     expected: ExpectedArgs,
 
-    /// Print the commands that fill the gaps; extractions are comments
+    /// Print the commands that fill the gaps; extractions are comments unless --command is given
     #[arg(long)]
     plan: bool,
+
+    /// With --plan: the command that prints the rows of a partition; replaces `{source}`,
+    /// `{customer_id}`, `{query_name}` and `{logical_date}`
+    #[arg(long, value_name = "COMMAND", requires = "plan")]
+    command: Option<String>,
+
+    /// Exit with 1 only for these
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_values_t = Fault::ALL)]
+    fail_on: Vec<Fault>,
 
     /// Write an HTML page that shows the grid and works offline
     #[arg(long, value_name = "FILE", conflicts_with = "plan")]
     html: Option<PathBuf>,
+}
+
+/// What makes the command exit with 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Fault {
+    /// No run exists
+    Missing,
+    /// The last verdict that applies is a failure
+    Failed,
+    /// The run with authority cannot be read
+    Lost,
+    /// A run is sealed and needs a verdict, or is not sealed
+    Sealed,
+    /// Without --until: the last day is before yesterday
+    Stale,
+}
+
+impl Fault {
+    const ALL: [Self; 5] = [Self::Missing, Self::Failed, Self::Lost, Self::Sealed, Self::Stale];
+
+    /// Returns whether a coverage has this fault.
+    fn is_in(self, tally: &Tally, is_stale: bool) -> bool {
+        match self {
+            Self::Missing => tally.missing > 0,
+            Self::Failed => tally.failed > 0,
+            Self::Lost => tally.lost > 0,
+            Self::Sealed => tally.sealed + tally.unsealed > 0,
+            Self::Stale => is_stale,
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = clap::ValueEnum::to_possible_value(self);
+        f.write_str(named.as_ref().map_or("", |named| named.get_name()))
+    }
 }
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
@@ -63,7 +113,7 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
         page::write(&coverage, &facts, path)?;
     }
     if args.plan {
-        plan::print(&coverage, context)?;
+        plan::print(&coverage, args.command.as_deref(), made, context)?;
     } else if context.output.is_json() {
         table::print_cells(&coverage)?;
     } else if args.html.is_none() {
@@ -71,10 +121,17 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     }
     let tally = coverage.tally();
     print_summary(&coverage, &tally, context);
+    let last = coverage.days().last().copied();
+    let yesterday = day_at("yesterday", made)?;
+    let stale = last.filter(|last| scope.selection.until.is_none() && *last < yesterday);
+    if let Some(last) = stale {
+        output::note(format!("stale: the last day is {last}, and later days are not expected"));
+    }
     coverage.odd_days().iter().for_each(warn_of_odd_days);
     let mut errors = Errors::default();
     coverage.faults().iter().for_each(|fault| errors.report(fault, context.output));
-    let exit = if tally.is_complete() { Exit::Success } else { Exit::CheckFailed };
+    let is_faulty = args.fail_on.iter().any(|fault| fault.is_in(&tally, stale.is_some()));
+    let exit = if is_faulty { Exit::CheckFailed } else { Exit::Success };
     errors.finish(MALFORMED, exit)
 }
 
@@ -95,17 +152,34 @@ fn print_summary(coverage: &Coverage, tally: &Tally, context: &Context<'_>) {
         output::note(format!("no partitions exist and none are expected; {}", context.place()));
         return;
     };
-    let Tally { validated, sealed, unsealed, failed, missing, lost, unknown } = *tally;
+    let Tally { validated, sealed, unsealed, failed, missing, lost, withdrawn, unknown } = *tally;
     let count = |number: usize, thing| progress::count(number as u64, thing);
     let (rows, days) = (count(rows, "row"), count(days.len(), "day"));
     output::note(format!(
         "{rows} of {days}, {since} to {until}: {validated} validated, {sealed} sealed only, \
-         {unsealed} unsealed, {failed} failed, {missing} missing"
+         {unsealed} unsealed, {failed} failed, {missing} missing, {lost} lost, {withdrawn} withdrawn"
     ));
-    if lost + unknown > 0 {
-        let (lost, unknown) = (count(lost, "run"), count(unknown, "sealed run"));
-        output::note(format!(
-            "{lost} with authority missing in the storage, {unknown} without a verdict"
-        ));
+    if unknown > 0 {
+        let unknown = count(unknown, "sealed run");
+        output::note(format!("{unknown} without a verdict"));
     }
+    if let Some(worst) = worst_day(coverage) {
+        output::note(worst);
+    }
+}
+
+/// Names the day with the most cells that need work, if there are several days.
+fn worst_day(coverage: &Coverage) -> Option<String> {
+    let (rows, days) = (coverage.rows().len(), coverage.days());
+    let mut open = vec![0_usize; days.len()];
+    for (_, cells) in coverage.cells() {
+        for (open, cell) in open.iter_mut().zip(cells) {
+            let is_fine = matches!(cell.standing, Standing::Validated | Standing::Withdrawn);
+            *open += usize::from(!is_fine);
+        }
+    }
+    // The latest of several.
+    let (day, open) = days.iter().zip(open).max_by_key(|(_, open)| *open)?;
+    let is_of_interest = days.len() > 1 && open > 0;
+    is_of_interest.then(|| format!("worst day {day}: {} of {rows} validated", rows - open))
 }

@@ -2,10 +2,13 @@
 
 mod backfill;
 mod changes;
+mod history;
 mod init;
 mod list;
+mod restore;
 mod retry;
 mod show;
+mod withdraw;
 
 use rawsink::{layout::Place, partition::RunId, state::Entry};
 use serde::Serialize;
@@ -17,8 +20,8 @@ use crate::{
 
 /// Show and change the records of partitions
 ///
-/// Only `rawsink validate` records results. An operator can mark failed partitions for another try and
-/// missing partitions as pending. These commands never change raw data.
+/// Only `rawsink validate` records results. An operator can mark failed partitions for another try,
+/// missing partitions as pending, and runs as withdrawn. These commands never change raw data.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -30,8 +33,11 @@ enum StateCommand {
     Init(init::Args),
     Show(show::Args),
     List(list::Args),
+    History(history::Args),
     Retry(retry::Args),
     Backfill(backfill::Args),
+    Withdraw(withdraw::Args),
+    Restore(restore::Args),
 }
 
 /// The summary of a command that met malformed records.
@@ -56,6 +62,9 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
         StateCommand::List(args) => list::run(args, context).await,
         StateCommand::Retry(args) => retry::run(args, context).await,
         StateCommand::Backfill(args) => backfill::run(args, context).await,
+        StateCommand::History(args) => history::run(args, context).await,
+        StateCommand::Withdraw(args) => withdraw::run(args, context).await,
+        StateCommand::Restore(args) => restore::run(args, context).await,
     }
 }
 

@@ -29,10 +29,10 @@ use crate::{
 /// code 1 means that the run failed and that the failure is recorded. Exit code 3 means that the run
 /// does not exist or is not sealed; the state does not change.
 ///
-/// With --all the command validates every due run below PATH, oldest first: all sealed runs of
-/// pending partitions, and runs newer than the last validated one. A run that cannot be validated does
-/// not block the others; the next call tries it again. Rerun the command to resume after an
-/// interruption.
+/// With --all the command validates every due run below PATH, oldest first: sealed runs without a
+/// verdict, if their partition is pending or they are newer than the run that has authority. A run that
+/// cannot be validated does not block the others; the next call tries it again. Rerun the command to
+/// resume after an interruption.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -35,20 +35,29 @@ fn of_day(day: &str) -> String {
 #[test]
 fn a_row_shows_the_status_of_each_day_and_the_exit_code_shows_gaps() {
     let landing = landing();
-    let answer = landing.rawsink(["coverage"]).exits(0);
+    let answer = landing.rawsink(["coverage"]).exits(1);
     let expected = format!(
         "{SERIES}\tvalidated 2024-06-01, failed 2024-06-02, sealed 2024-06-03, unsealed 2024-06-04\n"
     );
     assert_eq!(answer.stdout, expected);
     answer.says(&[
-        "1 row of 4 days, 2024-06-01 to 2024-06-04: 1 validated, 1 sealed only, 1 unsealed, 1 failed, 0 missing",
-        "0 runs with authority missing in the storage, 1 sealed run without a verdict",
+        "1 row of 4 days, 2024-06-01 to 2024-06-04: 1 validated, 1 sealed only, 1 unsealed, 1 failed, 0 missing, 0 lost, 0 withdrawn",
+        "1 sealed run without a verdict",
+        "worst day 2024-06-04: 0 of 1 validated",
+        "stale: the last day is 2024-06-04",
     ]);
     let answer = landing.rawsink(["coverage", "--until", "2024-06-06"]).exits(1);
     assert!(answer.stdout.ends_with(", missing 2024-06-05..2024-06-06\n"), "{answer:#?}");
     let answer = landing.rawsink(["coverage", "--queries", "campaign,keyword"]).exits(1);
     assert!(answer.stdout.contains("keyword\tmissing 2024-06-01..2024-06-04\n"), "{answer:#?}");
-    landing.rawsink(["coverage", &of_day("03")]).exits(0);
+    landing.rawsink(["coverage", &of_day("03")]).exits(1);
+    landing.rawsink(["coverage", &of_day("01")]).exits(0);
+    landing.rawsink(["coverage", "--fail-on", "missing,lost"]).exits(0);
+    for fault in ["failed", "sealed", "stale"] {
+        landing.rawsink(["coverage", "--fail-on", fault]).exits(1);
+    }
+    let stale = ["coverage", "--fail-on", "stale", "--until", "2024-06-04"];
+    landing.rawsink(stale).exits(0);
     let landing = Landing::new();
     landing.rawsink(["coverage"]).exits(0).says(&["no partitions exist and none are expected"]);
     let named = ["coverage", "google_ads", "--customers", "123", "--since", "2024-06-01"];
@@ -62,10 +71,10 @@ fn one_odd_date_is_a_warning_and_hides_nothing() {
         let path = format!("{SERIES}/logical_date={day}");
         landing.feed(["write", &path, "--run-id", RUN], "{}\n").exits(0);
     }
-    let answer = landing.rawsink(["coverage"]).exits(0);
+    let answer = landing.rawsink(["coverage"]).exits(1);
     assert_eq!(answer.stdout, format!("{SERIES}\tsealed 2024-06-01\n"));
     answer.says(&["warning: 1 partition of 1970-01-01 left out, far from all other days"]);
-    let answer = landing.rawsink(["coverage", "--until", "1970-01-01"]).exits(0);
+    let answer = landing.rawsink(["coverage", "--until", "1970-01-01"]).exits(1);
     assert_eq!(answer.stdout, format!("{SERIES}\tsealed 1970-01-01\n"));
 }
 
@@ -74,14 +83,14 @@ fn a_lost_authoritative_run_is_reported() {
     let landing = landing();
     std::fs::remove_dir_all(landing.run_dir(RUN)).unwrap();
     let answer = landing.rawsink(["coverage"]).exits(1);
-    assert!(answer.stdout.contains("\tmissing 2024-06-01 (lost), "), "{answer:#?}");
-    answer.says(&["1 run with authority missing in the storage"]);
+    assert!(answer.stdout.contains("\tlost 2024-06-01, "), "{answer:#?}");
+    answer.says(&["1 lost"]);
 }
 
 #[test]
 fn a_json_cell_shows_state_and_storage() {
     let landing = landing();
-    let cells = landing.rawsink(["coverage", "--json"]).exits(0).json();
+    let cells = landing.rawsink(["coverage", "--json"]).exits(1).json();
     assert_eq!(cells.len(), 4);
     let message = cells[1]["error_message"].as_str().unwrap();
     assert!(message.starts_with(&format!("run {RUN}: ")), "{message}");
@@ -91,7 +100,7 @@ fn a_json_cell_shows_state_and_storage() {
             "query_name": "campaign", "logical_date": format!("2024-06-{day}"),
             "standing": "unsealed", "run_id": RUN, "status": null, "current_run_id": null,
             "record_count": null, "error_message": null, "sealed_run_id": null,
-            "unsealed_run_id": RUN, "lost": false, "unknown": false
+            "due_run_id": null, "unsealed_run_id": RUN, "lost": false, "unknown": false
         })
     };
     assert_eq!(cells[3], cell("04"));
@@ -119,7 +128,7 @@ fn customers_from_a_file_are_expected_even_if_never_seen() {
     let customers: Vec<&str> =
         answer.stdout.lines().map(|line| line.split('/').nth(1).unwrap()).collect();
     assert_eq!(customers, ["customer_id=123", "customer_id=456"]);
-    landing.feed(["coverage", "--customers-file", "-"], "123\n").exits(0);
+    landing.feed(["coverage", "--customers-file", "-"], "123\n").exits(1);
     landing.feed(["coverage", "--customers-file", "-"], "\n").exits(2).one_error("Invalid");
     let missing = landing.rawsink(["coverage", "--customers-file", "nothing.txt"]).exits(2);
     assert!(missing.one_error("Invalid").contains("nothing.txt"));
@@ -144,7 +153,7 @@ fn coverage_changes_nothing() {
     let landing = landing();
     let before = landing.snapshot();
     for args in [&["coverage"][..], &["coverage", "--json"], &["coverage", "--plan"]] {
-        landing.rawsink(args).exits(0);
+        landing.rawsink(args).exits(1);
     }
     assert!(landing.snapshot() == before, "{:?}", landing.files());
 }

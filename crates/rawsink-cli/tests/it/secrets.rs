@@ -21,6 +21,9 @@ const FILES: [&str; 3] = [
     "RAW_SINK_SECRET_ACCESS_KEY_FILE",
     "RAW_SINK_SESSION_TOKEN_FILE",
 ];
+/// The run that `write` lands.
+const RUN_PATH: &str = "google_ads/customer_id=123/query_name=campaign/logical_date=2024-06-01/run_id=2024-06-02T00:00:00.000Z";
+
 /// Part of every secret of these tests.
 const CANARY: &str = "canary";
 
@@ -31,9 +34,12 @@ fn arguments(command: &str) -> Vec<&'static str> {
         "write" => vec![PARTITION, "--run-id", RUN, "--then-validate", "--", "echo", "{}"],
         "read" | "show" | "verify" | "validate" => vec![PARTITION, "--latest"],
         "list" => vec!["--runs"],
-        "state show" | "state backfill" => vec![PARTITION],
-        "state init" | "state list" | "state retry" | "manifest" | "coverage" | "clean"
-        | "config" | "demo" | "doctor" => vec![],
+        "state show" | "state backfill" | "state history" => vec![PARTITION],
+        "state withdraw" => vec!["google_ads", "--erased", "--reason", "a test"],
+        "state restore" => vec![RUN_PATH],
+        "coverage" => vec!["--fail-on", "missing"],
+        "state init" | "state list" | "state retry" | "manifest" | "clean" | "config" | "demo"
+        | "doctor" => vec![],
         "copy" => vec!["--to-root", "elsewhere"],
         "completions" => vec!["bash"],
         _ => panic!("how is `rawsink {command}` called?"),
@@ -130,7 +136,8 @@ fn asks_the_server(call: &[String]) -> bool {
         "write", "read", "list", "show", "verify", "validate", "coverage", "clean", "copy",
         "doctor",
     ];
-    asking.contains(&call[0].as_str())
+    let is_withdrawal = call[0] == "state" && ["withdraw", "restore"].contains(&call[1].as_str());
+    is_withdrawal || asking.contains(&call[0].as_str())
 }
 
 fn canaries() -> [String; 1] {

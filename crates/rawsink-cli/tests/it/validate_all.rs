@@ -115,8 +115,8 @@ fn a_call_with_too_few_or_too_many_arguments_changes_nothing() {
     assert_eq!(states(&landing), [] as [Value; 0]);
 }
 
-/// Lets eight processes validate sixty partitions in parallel, one shard each; then sixteen all of
-/// them. The attempt counts have to be exact.
+/// Lets eight processes validate sixty partitions in parallel, one shard each; then all of them. Each run
+/// gets one verdict.
 pub(crate) fn processes(landing: &Landing) {
     for customer in 0..20 {
         for day in 1..=3 {
@@ -146,9 +146,8 @@ pub(crate) fn processes(landing: &Landing) {
         }
     }
     let told = together(false);
-    assert!(told.len() >= 60, "{}", told.len());
-    let all = attempts(landing);
-    assert_eq!((all.len(), all.iter().sum::<u64>()), (120, 60 + told.len() as u64));
+    assert_eq!(told.len(), 60, "each verdict is printed by the process that recorded it");
+    assert_eq!(attempts(landing), [1; 120]);
 }
 
 #[test]
@@ -160,8 +159,8 @@ fn g14_processes_that_validate_all_in_parallel_lose_no_update() {
 fn a_signal_leaves_the_rest_for_the_next_call() {
     for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
         let landing = Landing::new();
-        for customer in 0..30 {
-            for day in 1..=4 {
+        for customer in 0..1_000 {
+            for day in 1..=2 {
                 put(&landing, &customer.to_string(), day, "{}\n");
             }
         }
@@ -171,12 +170,11 @@ fn a_signal_leaves_the_rest_for_the_next_call() {
         stdout.read_line(&mut first).unwrap();
         running.signal(signal);
         let told = 1 + stdout.lines().count();
-        running.end().exits(code).says(&["interrupted by a signal; 120 partitions compared"]);
-        assert!(told < 120, "it was over before the signal");
-        let recorded = states(&landing).len();
-        assert!((told..=told + 4).contains(&recorded), "{told} told, {recorded} recorded");
+        running.end().exits(code).says(&["interrupted by a signal; ", "partitions compared"]);
+        assert!(told < 2_000, "it was over before the signal");
+        assert_eq!(states(&landing).len(), told, "everything that is recorded is printed");
         let next = landing.rawsink(["validate", "--all"]).exits(0);
-        assert_eq!(next.stdout.lines().count(), 120 - recorded);
-        assert_eq!(attempts(&landing), [1; 120]);
+        assert_eq!(next.stdout.lines().count(), 2_000 - told);
+        assert_eq!(attempts(&landing), [1; 2_000]);
     }
 }

@@ -3,16 +3,16 @@
 use super::{Cell, Coverage, Standing};
 use rawsink::{
     partition::{LogicalDate, RunId},
-    state::{Days, Series},
+    state::Series,
 };
 
-/// One action for a range of days.
+/// One action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanStep<'a> {
     /// The customer's query.
     pub series: &'a Series,
-    /// The days.
-    pub days: Days,
+    /// The reporting day.
+    pub day: LogicalDate,
     /// The action.
     pub action: Action<'a>,
 }
@@ -20,52 +20,55 @@ pub struct PlanStep<'a> {
 /// The action for a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action<'a> {
-    /// Extract and land a new run: no existing run can get authority. For one day.
+    /// Extract and land a new run: no existing run can get authority.
     Land,
-    /// Extract and land this run again: it was started and never sealed. For one day.
+    /// Extract and land this run again: it was started and never sealed.
     Restart(&'a RunId),
-    /// Validate this run: it is sealed and has no verdict. For one day.
+    /// Validate this run: it is sealed and needs a verdict.
     Validate(&'a RunId),
-    /// Set failed records to pending, so that they are validated again. For consecutive days.
-    Retry,
+    /// Withdraw this run: it has authority, is lost, and its id is later than now, so that no new run
+    /// could get authority. Then [`Land`](Self::Land).
+    Withdraw(&'a RunId),
 }
 
 impl Coverage {
-    /// Returns the actions, by row and day.
-    pub fn steps(&self) -> impl Iterator<Item = PlanStep<'_>> {
-        self.cells().flat_map(|(series, cells)| {
-            let mut steps: Vec<PlanStep<'_>> = Vec::new();
-            for cell in cells {
-                let Some(action) = action(&cell) else { continue };
-                match steps.last_mut() {
-                    Some(last) if joins(last, action, cell.day) => last.days.until = cell.day,
-                    _ => {
-                        let days = Days { since: cell.day, until: cell.day };
-                        steps.push(PlanStep { series, days, action });
-                    }
-                }
-            }
-            steps
+    /// Returns the actions, by row and day. A run whose id is later than `newest`, the id that a new run
+    /// would get now, cannot be superseded.
+    ///
+    /// A run that state or verdict log name is never written again: its bytes would differ from those
+    /// that were validated. A partition that an operator withdrew needs no action.
+    pub fn steps<'a>(&'a self, newest: &'a RunId) -> impl Iterator<Item = PlanStep<'a>> {
+        self.cells().flat_map(move |(series, cells)| {
+            cells.flat_map(move |cell| {
+                let day = cell.day;
+                actions(&cell, newest).into_iter().map(move |action| PlanStep {
+                    series,
+                    day,
+                    action,
+                })
+            })
         })
     }
 }
 
-fn joins(step: &PlanStep<'_>, action: Action<'_>, day: LogicalDate) -> bool {
-    let retries = step.action == Action::Retry && action == Action::Retry;
-    retries && step.days.until.next_day() == Some(day)
-}
-
-fn action<'a>(cell: &Cell<'a>) -> Option<Action<'a>> {
-    let lost = cell.drift.lost;
-    match (cell.standing, cell.sealed, cell.unsealed) {
-        (_, Some(run), _) if cell.drift.unknown => Some(Action::Validate(run)),
-        (Standing::Missing, ..) => Some(Action::Land),
-        // The run is older than the lost one, or has failed: it cannot get authority.
-        (Standing::Sealed, ..) if lost => Some(Action::Land),
-        (Standing::Unsealed, ..) if lost && cell.run < cell.current => Some(Action::Land),
-        (Standing::Sealed, Some(run), _) => Some(Action::Validate(run)),
-        (Standing::Unsealed, _, Some(run)) => Some(Action::Restart(run)),
-        (Standing::Failed, ..) => Some(Action::Retry),
-        (Standing::Validated | Standing::Sealed | Standing::Unsealed, ..) => None,
+fn actions<'a>(cell: &Cell<'a>, newest: &RunId) -> Vec<Action<'a>> {
+    let land = vec![Action::Land];
+    let validate = cell.due.map(|run| vec![Action::Validate(run)]);
+    match cell.standing {
+        Standing::Validated => validate.unwrap_or_default(),
+        Standing::Withdrawn => Vec::new(),
+        Standing::Sealed | Standing::Failed => validate.unwrap_or(land),
+        Standing::Lost => match (validate, cell.current) {
+            (Some(validate), _) => validate,
+            (None, Some(current)) if current >= newest => {
+                vec![Action::Withdraw(current), Action::Land]
+            }
+            (None, _) => land,
+        },
+        Standing::Unsealed => match cell.unsealed {
+            Some(run) if !cell.unsealed_is_named => vec![Action::Restart(run)],
+            _ => land,
+        },
+        Standing::Missing => land,
     }
 }

@@ -10,22 +10,34 @@ use rawsink::{partition::LogicalDate, state::Status};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
-    /// The run that has authority is sealed.
+    /// The run that has authority is sealed, and its files have the lengths that were validated.
     Validated,
-    /// A run is sealed and has no verdict that applies.
+    /// A run is sealed and needs a verdict.
     Sealed,
     /// A run has a payload, and no run is sealed.
     Unsealed,
     /// A run is sealed, and the last verdict that applies is a failure.
     Failed,
-    /// Storage has no run; the state does not matter.
+    /// No run exists.
     Missing,
+    /// The run that has authority does not exist, is not sealed, or is not the one that was validated:
+    /// consumers cannot read it.
+    Lost,
+    /// An operator withdrew every run.
+    Withdrawn,
 }
 
 impl Standing {
-    /// Every standing, from the best to the worst.
-    pub const ALL: [Self; 5] =
-        [Self::Validated, Self::Sealed, Self::Unsealed, Self::Failed, Self::Missing];
+    /// Every standing.
+    pub const ALL: [Self; 7] = [
+        Self::Validated,
+        Self::Sealed,
+        Self::Unsealed,
+        Self::Failed,
+        Self::Missing,
+        Self::Lost,
+        Self::Withdrawn,
+    ];
 
     /// Returns the name of the standing in JSON.
     pub fn as_str(self) -> &'static str {
@@ -35,32 +47,10 @@ impl Standing {
             Self::Unsealed => "unsealed",
             Self::Failed => "failed",
             Self::Missing => "missing",
+            Self::Lost => "lost",
+            Self::Withdrawn => "withdrawn",
         }
     }
-
-    /// Returns the standing for the record's status, the seal status of the run that the record names,
-    /// and the highest seal status of any run.
-    pub fn of(status: Option<Status>, current: SealStatus, most: SealStatus) -> Self {
-        match (status, current, most) {
-            (Some(Status::Success), SealStatus::Sealed, _) => Self::Validated,
-            (Some(Status::Failed), _, SealStatus::Sealed) => Self::Failed,
-            (_, _, SealStatus::Sealed) => Self::Sealed,
-            (_, _, SealStatus::Unsealed) => Self::Unsealed,
-            (_, _, SealStatus::Nothing) => Self::Missing,
-        }
-    }
-}
-
-/// Whether storage has a run, and whether it is sealed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum SealStatus {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// A payload without a seal.
-    Unsealed,
-    /// A seal.
-    Sealed,
 }
 
 /// An index into a table of values that many cells share; `None` for no value.
@@ -71,15 +61,25 @@ pub(super) type Index = Option<NonZeroU32>;
 pub(super) struct Evidence {
     pub(super) day: LogicalDate,
     pub(super) status: Option<Status>,
+    /// Whether storage has the run that the record names, as it was validated.
+    pub(super) is_intact: bool,
+    /// Whether an operator withdrew a run.
+    pub(super) has_withdrawn: bool,
+    /// Whether state or log name the newest run without a seal.
+    pub(super) is_unsealed_named: bool,
+    /// Length in bytes of the `metadata.json` that was validated; 0 if unknown.
+    pub(super) seal_bytes: u32,
     /// The run that the record names.
     pub(super) current: Index,
-    /// The seal status of that run.
-    pub(super) current_status: SealStatus,
-    /// The newest sealed run.
+    /// The newest sealed run that is not withdrawn.
     pub(super) sealed: Index,
-    /// The newest run without a seal.
+    /// The newest sealed run that needs a verdict.
+    pub(super) due: Index,
+    /// The newest run without a seal that is not withdrawn.
     pub(super) unsealed: Index,
     pub(super) reason: Index,
+    /// Length in bytes of the payload that was validated plus one; 0 if unknown.
+    payload_bytes: u64,
     /// Number of rows plus one; 0 if unknown.
     rows: u64,
 }
@@ -89,48 +89,72 @@ impl Evidence {
         Self {
             day,
             status: None,
+            is_intact: false,
+            has_withdrawn: false,
+            is_unsealed_named: false,
+            seal_bytes: 0,
             current: None,
-            current_status: SealStatus::Nothing,
             sealed: None,
+            due: None,
             unsealed: None,
             reason: None,
+            payload_bytes: 0,
             rows: 0,
         }
     }
 
     pub(super) fn set_record_count(&mut self, count: Option<u64>) {
-        self.rows = count.map_or(0, |count| count.saturating_add(1));
+        self.rows = plus_one(count);
     }
 
     pub(super) fn record_count(&self) -> Option<u64> {
         self.rows.checked_sub(1)
     }
 
-    pub(super) fn standing(&self) -> Standing {
-        let most = match (self.sealed, self.unsealed) {
-            (Some(_), _) => SealStatus::Sealed,
-            (None, Some(_)) => SealStatus::Unsealed,
-            (None, None) => SealStatus::Nothing,
+    /// Sets the lengths of the files that were validated.
+    pub(super) fn set_lengths(&mut self, seal_bytes: Option<u64>, payload_bytes: Option<u64>) {
+        self.seal_bytes = seal_bytes.and_then(|bytes| bytes.try_into().ok()).unwrap_or(0);
+        self.payload_bytes = plus_one(payload_bytes);
+    }
+
+    /// Returns whether a sealed run has the lengths that were validated, as far as they are known.
+    pub(super) fn has_lengths(&self, seal_bytes: u64, payload_bytes: Option<u64>) -> bool {
+        let is_seal = self.seal_bytes == 0 || u64::from(self.seal_bytes) == seal_bytes;
+        let is_payload = match self.payload_bytes.checked_sub(1) {
+            Some(validated) => payload_bytes == Some(validated),
+            None => payload_bytes.is_some(),
         };
-        Standing::of(self.status, self.current_status, most)
+        is_seal && is_payload
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        match (self.status, self.current) {
+            (Some(Status::Success), Some(_)) if self.is_intact => Standing::Validated,
+            (Some(Status::Success), Some(_)) => Standing::Lost,
+            (Some(Status::Failed), _) if self.sealed.is_some() => Standing::Failed,
+            _ if self.due.is_some() => Standing::Sealed,
+            // Every sealed run has a verdict, and none of them passed.
+            _ if self.sealed.is_some() => Standing::Failed,
+            _ if self.unsealed.is_some() => Standing::Unsealed,
+            _ if self.has_withdrawn => Standing::Withdrawn,
+            _ => Standing::Missing,
+        }
     }
 
     /// Returns the run that the standing is about; `None` if no run exists.
     pub(super) fn run(&self) -> Index {
         match self.standing() {
-            Standing::Validated => self.current,
-            Standing::Sealed | Standing::Failed => self.sealed,
+            Standing::Validated | Standing::Lost => self.current,
+            Standing::Sealed => self.due,
+            Standing::Failed => self.sealed,
             Standing::Unsealed => self.unsealed,
-            Standing::Missing => None,
+            Standing::Missing | Standing::Withdrawn => None,
         }
     }
+}
 
-    /// Returns whether the run that has authority cannot be read.
-    pub(super) fn is_lost(&self) -> bool {
-        self.status == Some(Status::Success)
-            && self.current.is_some()
-            && self.current_status < SealStatus::Sealed
-    }
+fn plus_one(number: Option<u64>) -> u64 {
+    number.map_or(0, |number| number.saturating_add(1))
 }
 
 /// A table of the distinct values that many cells share.
@@ -164,6 +188,15 @@ impl<T: Clone + Eq + Hash> Interned<T> {
         index
     }
 
+    /// Returns the index of a value that was added before.
+    pub(super) fn known<Q>(&self, value: &Q) -> Index
+    where
+        T: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.known.get(value).copied()
+    }
+
     pub(super) fn get(&self, index: Index) -> Option<&T> {
         self.values.get(index?.get() as usize - 1)
     }
@@ -179,36 +212,61 @@ mod tests {
 
     #[test]
     fn standing_for_every_state_and_storage() {
-        use {SealStatus::*, Standing as S, Status::*};
-        // The record's status; the seal status of its run; the highest one of any run.
-        for (status, current, most, expected) in [
-            (None, Nothing, Nothing, S::Missing),
-            (None, Nothing, Unsealed, S::Unsealed),
-            (None, Nothing, Sealed, S::Sealed),
-            (Some(Pending), Nothing, Nothing, S::Missing),
-            (Some(Pending), Nothing, Unsealed, S::Unsealed),
-            (Some(Pending), Nothing, Sealed, S::Sealed),
-            // After a retry the record still names the run that had authority.
-            (Some(Pending), Sealed, Sealed, S::Sealed),
-            (Some(Failed), Nothing, Nothing, S::Missing),
-            (Some(Failed), Nothing, Unsealed, S::Unsealed),
-            (Some(Failed), Nothing, Sealed, S::Failed),
-            (Some(Failed), Unsealed, Unsealed, S::Unsealed),
-            (Some(Failed), Sealed, Sealed, S::Failed),
-            (Some(Success), Sealed, Sealed, S::Validated),
-            (Some(Success), Nothing, Sealed, S::Sealed),
-            (Some(Success), Unsealed, Sealed, S::Sealed),
-            (Some(Success), Nothing, Unsealed, S::Unsealed),
-            (Some(Success), Unsealed, Unsealed, S::Unsealed),
-            (Some(Success), Nothing, Nothing, S::Missing),
+        use {Standing as S, Status::*};
+        let index = NonZeroU32::new(1);
+        // The record's status; whether it names a run; whether that run is intact; then which runs exist:
+        // sealed, due, unsealed, withdrawn.
+        for (status, named, intact, [sealed, due, unsealed, withdrawn], expected) in [
+            (None, false, false, [0, 0, 0, 0], S::Missing),
+            (None, false, false, [0, 0, 1, 0], S::Unsealed),
+            (None, false, false, [1, 1, 1, 0], S::Sealed),
+            (None, false, false, [0, 0, 0, 1], S::Withdrawn),
+            (None, false, false, [0, 0, 1, 1], S::Unsealed),
+            (Some(Pending), true, true, [1, 1, 0, 0], S::Sealed),
+            (Some(Pending), false, false, [1, 0, 1, 1], S::Failed),
+            (Some(Pending), false, false, [0, 0, 0, 1], S::Withdrawn),
+            (Some(Failed), false, false, [0, 0, 0, 0], S::Missing),
+            (Some(Failed), true, false, [0, 0, 1, 0], S::Unsealed),
+            (Some(Failed), true, true, [1, 0, 0, 0], S::Failed),
+            (Some(Failed), true, true, [1, 1, 0, 0], S::Failed),
+            (Some(Failed), true, false, [0, 0, 0, 1], S::Withdrawn),
+            (Some(Success), true, true, [1, 0, 0, 0], S::Validated),
+            (Some(Success), true, true, [1, 1, 1, 1], S::Validated),
+            (Some(Success), true, false, [0, 0, 0, 0], S::Lost),
+            (Some(Success), true, false, [1, 1, 0, 0], S::Lost),
+            (Some(Success), true, false, [0, 0, 1, 1], S::Lost),
+            // Other software recorded a success without a run.
+            (Some(Success), false, false, [0, 0, 0, 0], S::Missing),
+            (Some(Success), false, false, [1, 1, 0, 0], S::Sealed),
         ] {
-            let standing = Standing::of(status, current, most);
-            assert_eq!(standing, expected, "{status:?} {current:?} {most:?}");
+            let some = |is: u8| index.filter(|_| is == 1);
+            let evidence = Evidence {
+                status,
+                current: index.filter(|_| named),
+                is_intact: intact,
+                sealed: some(sealed),
+                due: some(due),
+                unsealed: some(unsealed),
+                has_withdrawn: withdrawn == 1,
+                ..Evidence::new("2024-06-01".parse().unwrap())
+            };
+            assert_eq!(evidence.standing(), expected, "{evidence:?}");
         }
     }
 
     #[test]
+    fn lengths_are_compared_as_far_as_they_are_known() {
+        let mut evidence = Evidence::new("2024-06-01".parse().unwrap());
+        assert!(evidence.has_lengths(1, Some(0)));
+        assert!(!evidence.has_lengths(1, None), "a sealed run without a payload is lost");
+        evidence.set_lengths(Some(10), Some(0));
+        assert!(evidence.has_lengths(10, Some(0)));
+        assert!(!evidence.has_lengths(11, Some(0)));
+        assert!(!evidence.has_lengths(10, Some(1)));
+    }
+
+    #[test]
     fn evidence_is_small() {
-        assert!(size_of::<Evidence>() <= 40, "{}", size_of::<Evidence>());
+        assert!(size_of::<Evidence>() <= 56, "{}", size_of::<Evidence>());
     }
 }

@@ -4,20 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Coverage, OddDays, Scope,
-    evidence::{Evidence, Interned, SealStatus},
+    evidence::{Evidence, Interned},
+    runs::UnusualRuns,
 };
 use rawsink::{
     error::{Error, Result},
     layout::Level,
     partition::{LogicalDate, PartitionKey, RunId, Selection},
     sink::{LandedPartition, Run},
-    state::{Days, Entry, Series},
+    state::{Days, Entry, Event, LogEntry, Series, Status, is_reason_of},
 };
 
 /// The longest gap, in days, between days of one range if the range would otherwise be too long.
 const LONGEST_GAP: usize = 366;
 
-/// The evidence collected so far. All records come before the first run.
+/// The evidence collected so far. All records come before the log, and the log before the first run.
 pub(super) struct Gathering<'scope> {
     selection: &'scope Selection,
     customers: BTreeSet<String>,
@@ -25,6 +26,9 @@ pub(super) struct Gathering<'scope> {
     seen: BTreeMap<Series, Vec<Evidence>>,
     runs: Interned<RunId>,
     reasons: Interned<String>,
+    /// The runs of a partition of which the log says more than that they passed once.
+    unusual: BTreeMap<PartitionKey, UnusualRuns>,
+    has_log: bool,
     faults: Vec<Error>,
 }
 
@@ -38,6 +42,8 @@ impl<'scope> Gathering<'scope> {
             seen: BTreeMap::new(),
             runs: Interned::default(),
             reasons: Interned::default(),
+            unusual: BTreeMap::new(),
+            has_log: false,
             faults: Vec::new(),
         })
     }
@@ -59,22 +65,86 @@ impl<'scope> Gathering<'scope> {
         evidence.set_record_count(record.record_count);
     }
 
+    /// Adds an entry of the log. The entries of a partition come in their order.
+    pub(super) fn logged(&mut self, found: Result<(PartitionKey, LogEntry)>) {
+        let (key, entry) = match found {
+            Ok(found) => found,
+            Err(fault) => return self.faults.push(fault),
+        };
+        if !self.is_in_scope(&key) {
+            return;
+        }
+        let evidence = evidence(&mut self.seen, &key);
+        let current = self.runs.get(evidence.current);
+        let is_current = entry.run_id.is_some() && entry.run_id.as_ref() == current;
+        if is_current && entry.event == Event::Passed {
+            evidence.set_lengths(entry.evidence.seal_bytes, entry.evidence.payload_bytes);
+        }
+        // A run that passed and was superseded since needs no memory.
+        let has_success = evidence.status == Some(Status::Success);
+        let is_superseded = has_success && entry.run_id.as_ref() <= current;
+        let is_usual = entry.event == Event::Passed && is_superseded;
+        if !is_usual || self.unusual.contains_key(&key) {
+            let unusual = self.unusual.entry(key).or_default();
+            unusual.add(&entry, &mut self.runs);
+            evidence.has_withdrawn = unusual.has_withdrawn();
+        }
+    }
+
+    /// Says that the database keeps a log.
+    pub(super) fn has_log(&mut self) {
+        self.has_log = true;
+    }
+
     pub(super) fn landed(&mut self, partition: &LandedPartition) {
         if !self.is_in_scope(&partition.key) {
             return;
         }
+        let none = UnusualRuns::default();
+        let unusual = self.unusual.get(&partition.key).unwrap_or(&none);
         let evidence = evidence(&mut self.seen, &partition.key);
+        let current = self.runs.get(evidence.current).cloned();
+        let reason = self.reasons.get(evidence.reason).cloned();
+        let is_pending = matches!(evidence.status, None | Some(Status::Pending));
         // Runs are sorted, the oldest first. Only the runs that a cell names are kept.
-        let newest = |sealed| partition.runs.iter().rfind(|run| run.sealed == sealed);
-        let mut index = |run: &Run| self.runs.index(&run.run_id);
-        evidence.sealed = newest(true).and_then(&mut index);
-        evidence.unsealed = newest(false).and_then(&mut index);
-        if let Some(current) = self.runs.get(evidence.current)
-            && let Some(run) = partition.runs.iter().find(|run| run.run_id == *current)
-        {
-            evidence.current_status =
-                if run.sealed { SealStatus::Sealed } else { SealStatus::Unsealed };
+        let (mut sealed, mut due, mut unsealed) = (None, None, None);
+        for run in &partition.runs {
+            let known = unusual.of(self.runs.known(&run.run_id));
+            if known.is_withdrawn() {
+                continue;
+            }
+            if !run.sealed {
+                unsealed = Some(run);
+                let is_current = current.as_ref() == Some(&run.run_id);
+                evidence.is_unsealed_named = is_current || known.is_named;
+                continue;
+            }
+            sealed = Some(run);
+            let is_named = !is_pending
+                && reason.as_ref().is_some_and(|reason| is_reason_of(reason, &run.run_id));
+            let has_verdict = if self.has_log {
+                known.has_verdict && !(is_pending && unusual.ends_with_verdict())
+            } else {
+                is_named
+            };
+            let is_newer = current.as_ref().is_none_or(|current| run.run_id > *current);
+            if !has_verdict && (is_pending || known.is_restored() || is_newer) {
+                due = Some(run);
+            } else if !self.has_log && is_named {
+                // Without a log, runs up to the one that the record names count as validated.
+                due = None;
+            }
         }
+        if let Some(current) = &current
+            && let Some(run) = partition.runs.iter().find(|run| run.run_id == *current)
+            && let Some(seal_bytes) = run.seal_bytes
+        {
+            evidence.is_intact = evidence.has_lengths(seal_bytes, run.payload_bytes);
+        }
+        let mut index = |run: Option<&Run>| run.and_then(|run| self.runs.index(&run.run_id));
+        evidence.sealed = index(sealed);
+        evidence.due = index(due);
+        evidence.unsealed = index(unsealed);
     }
 
     /// Combines the evidence with the expected rows and days.

@@ -50,8 +50,8 @@ struct Data<'a> {
     rows: Vec<Row<'a>>,
 }
 
-/// Source, customer, query, one letter for each day, and the unusual cells: day (from 0), run, lost
-/// run, unknown run, reason; 0 for none, without trailing zeros.
+/// Source, customer, query, one letter for each day, and the unusual cells: day (from 0), run, unknown
+/// run, reason; 0 for none, without trailing zeros.
 #[derive(Serialize)]
 struct Row<'a>(&'a str, &'a str, &'a str, String, Vec<Vec<u32>>);
 
@@ -98,9 +98,7 @@ impl Coverage {
             let Ok(day) = self.days.binary_search(&evidence.day) else { continue };
             let Cell { standing, drift, .. } = self.cell(evidence.day, Some(evidence));
             letters[day] = letter(standing, drift);
-            let lost = evidence.current.filter(|_| drift.lost);
-            let unknown = evidence.sealed.filter(|_| drift.unknown);
-            let facts = [evidence.run(), lost, unknown, evidence.reason];
+            let facts = [evidence.run(), evidence.due, evidence.reason];
             if facts != as_usual(standing, usual[day]) {
                 unusual.push(numbers(day, facts));
             }
@@ -129,8 +127,7 @@ fn odd(days: &OddDays) -> (String, String, usize) {
     (days.since.to_string(), days.until.to_string(), days.partitions)
 }
 
-/// Returns the letter of a cell: upper case if state and storage contradict each other. A sealed run
-/// without a verdict is not a contradiction.
+/// Returns the letter of a cell: upper case if another run needs a verdict.
 fn letter(standing: Standing, drift: Drift) -> char {
     let letter = match standing {
         Standing::Validated => 'v',
@@ -138,21 +135,23 @@ fn letter(standing: Standing, drift: Drift) -> char {
         Standing::Unsealed => 'u',
         Standing::Failed => 'f',
         Standing::Missing => 'm',
+        Standing::Lost => 'l',
+        Standing::Withdrawn => 'w',
     };
-    let marked = drift.lost || (drift.unknown && standing != Standing::Sealed);
+    let marked = drift.unknown && standing != Standing::Sealed;
     if marked { letter.to_ascii_uppercase() } else { letter }
 }
 
-/// Returns the run, lost run, unknown run and reason of a usual cell.
-fn as_usual(standing: Standing, usual: Index) -> [Index; 4] {
+/// Returns the run, unknown run and reason of a usual cell.
+fn as_usual(standing: Standing, usual: Index) -> [Index; 3] {
     match standing {
-        Standing::Missing => [None; 4],
-        Standing::Sealed => [usual, None, usual, None],
-        _ => [usual, None, None, None],
+        Standing::Missing | Standing::Withdrawn => [None; 3],
+        Standing::Sealed => [usual, usual, None],
+        _ => [usual, None, None],
     }
 }
 
-fn numbers(day: usize, facts: [Index; 4]) -> Vec<u32> {
+fn numbers(day: usize, facts: [Index; 3]) -> Vec<u32> {
     let mut numbers = vec![u32::try_from(day).unwrap_or(u32::MAX)];
     numbers.extend(facts.map(number));
     while numbers.len() > 1 && numbers.last() == Some(&0) {

@@ -37,6 +37,7 @@ fn cell_texts(coverage: &Coverage) -> BTreeMap<String, String> {
                 run(cell.current),
                 run(cell.sealed),
                 run(cell.unsealed),
+                run(cell.due),
                 format!("lost={} unknown={}", cell.drift.lost, cell.drift.unknown),
                 cell.reason.unwrap_or("-").to_owned(),
                 format!("{:?}", cell.record_count),

@@ -20,7 +20,7 @@ async fn a_manifest_shows_seals_and_disagreements_with_the_state(backend: &dyn B
     let sink = RawSink::new(backend.store());
     let passed = |record_count| {
         let outcome = Outcome::Passed { schema_version: None, record_count };
-        Verdict { run_id: run(1), outcome }
+        Verdict::new(run(1), outcome)
     };
     let sealed = seal(&sink, &customer("1"), &run(1), &rows("a", 2)).await.unwrap();
     seal(&sink, &customer("2"), &run(1), &rows("a", 2)).await.unwrap();

@@ -1,11 +1,12 @@
-//! The state in memory: the transition of the library, atomic unless the options say otherwise.
+//! The state in memory: the changes of the library, atomic unless the options say otherwise.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rawsink::{
     Error, ErrorKind, PartitionKey, Result,
     layout::Place,
-    state::{Change, Entry, Filter, PartitionState, Record, Table, transition},
+    partition::Selection,
+    state::{Change, Entry, Filter, History, LogEntry, PartitionState, Record, Table},
 };
 
 use super::{auditor::StateChange, handle::ProcessHandle, options::Lie, plan::PREFIX};
@@ -29,9 +30,46 @@ impl MemoryState {
         if busy { Err(Error::new(ErrorKind::Unavailable, "the state is busy")) } else { Ok(()) }
     }
 
-    fn record(&self, key: &PartitionKey) -> Option<Record> {
+    fn read(&self, key: &PartitionKey) -> History {
         let world = self.0.world.lock();
-        world.records.get(&Place::of_partition(key).to_string()).cloned()
+        let known = world.histories.get(&Place::of_partition(key).to_string()).cloned();
+        known.unwrap_or_else(|| History::new(None, Some(Vec::new())))
+    }
+
+    /// Makes one change.
+    async fn make(
+        &self,
+        key: &PartitionKey,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Option<Record>> {
+        let (Change::Verdict(verdict) | Change::VerdictIfDue(verdict)) = change else {
+            return Err(Error::new(ErrorKind::Unsupported, "the simulation has no operator"));
+        };
+        self.turn().await?;
+        let mut history = self.read(key);
+        let lies = self.0.world.lock().lies(Lie::StateIsNotAtomic);
+        if lies {
+            self.turn().await?;
+        }
+        let Some(effect) = change.apply(&history, now) else { return Ok(None) };
+        history.set_record(effect.record.clone());
+        effect.entries.into_iter().for_each(|entry| history.append(entry));
+        let partition = Place::of_partition(key).to_string();
+        let prefix = format!("{PREFIX}/{}/", Place::of_run(key, &verdict.run_id));
+        {
+            let mut world = self.0.world.lock();
+            let before = world.histories.insert(partition.clone(), history);
+            let before = before.as_ref().and_then(History::record);
+            let judged = StateChange { before, verdict, after: &effect.record };
+            world.auditor.judged(&partition, &prefix, &judged);
+        }
+        self.0.trace(|| {
+            format!("records {:?} of {}: {:?}", verdict.outcome, verdict.run_id, effect.record)
+        });
+        // The verdict is recorded also if the caller gets an error.
+        let _ = self.turn().await;
+        Ok(Some(effect.record))
     }
 }
 
@@ -44,10 +82,7 @@ impl PartitionState for MemoryState {
     }
 
     async fn get(&self, key: &PartitionKey) -> Result<Option<Record>> {
-        self.turn().await?;
-        let record = self.record(key);
-        self.turn().await?;
-        Ok(record)
+        Ok(self.histories(std::slice::from_ref(key)).await?.remove(0)?.record().cloned())
     }
 
     async fn find(&self, _keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>> {
@@ -62,33 +97,30 @@ impl PartitionState for MemoryState {
         Err(Error::new(ErrorKind::Unsupported, "the simulation scans nothing"))
     }
 
-    async fn change(
-        &self,
-        key: &PartitionKey,
-        change: &Change,
-        now: Timestamp,
-    ) -> Result<Option<Record>> {
-        let Change::Verdict(verdict) = change else {
-            return Err(Error::new(ErrorKind::Unsupported, "the simulation has no operator"));
-        };
+    async fn histories(&self, keys: &[PartitionKey]) -> Result<Vec<Result<History>>> {
         self.turn().await?;
-        let read = self.record(key);
-        let lies = self.0.world.lock().lies(Lie::StateIsNotAtomic);
-        if lies {
-            self.turn().await?;
+        let histories = keys.iter().map(|key| Ok(self.read(key))).collect();
+        self.turn().await?;
+        Ok(histories)
+    }
+
+    async fn scan_log(
+        &self,
+        _partitions: &Selection,
+        _take: &mut (dyn FnMut(Result<(PartitionKey, LogEntry)>) + Send),
+    ) -> Result<bool> {
+        Err(Error::new(ErrorKind::Unsupported, "the simulation scans nothing"))
+    }
+
+    async fn change_many(
+        &self,
+        changes: &[(PartitionKey, Change)],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Option<Record>>>> {
+        let mut outcomes = Vec::new();
+        for (key, change) in changes {
+            outcomes.push(self.make(key, change, now).await);
         }
-        let after = transition(read.as_ref(), verdict, now);
-        let partition = Place::of_partition(key).to_string();
-        let prefix = format!("{PREFIX}/{}/", Place::of_run(key, &verdict.run_id));
-        {
-            let mut world = self.0.world.lock();
-            let before = world.records.insert(partition.clone(), after.clone());
-            let judged = StateChange { before: before.as_ref(), verdict, after: &after };
-            world.auditor.judged(&partition, &prefix, &judged);
-        }
-        self.0.trace(|| format!("records {:?} of {}: {after:?}", verdict.outcome, verdict.run_id));
-        // The verdict is recorded also if the caller gets an error.
-        let _ = self.turn().await;
-        Ok(Some(after))
+        Ok(outcomes)
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use fake_s3::{FakeBucket, Stamp};
-use rawsink::state::Record;
+use rawsink::state::History;
 use tokio::sync::oneshot;
 
 use super::{
@@ -93,7 +93,7 @@ pub(super) struct SimWorld {
     pub(super) processes: Vec<Process>,
     pub(super) messages: BTreeMap<u64, Message>,
     pub(super) timers: BTreeMap<u64, Timer>,
-    pub(super) records: BTreeMap<String, Record>,
+    pub(super) histories: BTreeMap<String, History>,
     pub(super) auditor: Auditor,
     pub(super) encounters: Encounters,
     /// Whether all avoidable trouble is over.
@@ -127,7 +127,7 @@ impl SimWorld {
             processes: Vec::new(),
             messages: BTreeMap::new(),
             timers: BTreeMap::new(),
-            records: BTreeMap::new(),
+            histories: BTreeMap::new(),
             encounters: Encounters::default(),
             fair: false,
             finished: false,

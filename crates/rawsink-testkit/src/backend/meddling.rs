@@ -77,8 +77,8 @@ impl Store for Meddling {
         self.inner.read(run, object, offset).await.map(|reading| (self.reading)(object, reading))
     }
 
-    async fn sync(&self, run: &StorePath) -> Result<()> {
-        self.inner.sync(run).await
+    async fn sync(&self, runs: &[StorePath]) -> Result<()> {
+        self.inner.sync(runs).await
     }
 
     async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {

@@ -33,12 +33,22 @@ impl PayloadDigest {
     }
 
     pub(super) fn finish(self, record_count: u64) -> PayloadSummary {
-        let mut payload_sha256 = String::with_capacity(64);
-        for byte in self.sha256.finalize() {
-            write!(payload_sha256, "{byte:02x}").expect("a string takes any text");
-        }
+        let payload_sha256 = hex(&self.sha256.finalize());
         PayloadSummary { payload_bytes: self.bytes, payload_sha256, record_count }
     }
+}
+
+/// Returns the SHA-256 of bytes, 64 lower-case hex digits.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("a string takes any text");
+    }
+    text
 }
 
 /// Number of rows in the bytes so far, for callers that do not handle rows one by one.

@@ -24,6 +24,8 @@ pub struct Run {
     pub run_id: RunId,
     /// Length of the payload in bytes; `None` if only the seal exists.
     pub payload_bytes: Option<u64>,
+    /// Length of the seal in bytes; `None` without a seal.
+    pub seal_bytes: Option<u64>,
     /// Whether the seal exists (G01).
     pub sealed: bool,
 }
@@ -109,7 +111,7 @@ impl Run {
     fn add(&mut self, stored: &Stored) {
         match stored.object {
             Object::Payload => self.payload_bytes = Some(stored.info.bytes),
-            Object::Seal => self.sealed = true,
+            Object::Seal => (self.sealed, self.seal_bytes) = (true, Some(stored.info.bytes)),
         }
     }
 }
@@ -117,7 +119,7 @@ impl Run {
 /// Returns the run that an object belongs to; `None` for one outside the layout.
 fn run_of(stored: &Stored) -> Option<Run> {
     let (key, run_id) = run_at(&stored.dir)?;
-    let mut run = Run { key, run_id, payload_bytes: None, sealed: false };
+    let mut run = Run { key, run_id, payload_bytes: None, seal_bytes: None, sealed: false };
     run.add(stored);
     Some(run)
 }

@@ -12,7 +12,7 @@ use tokio_util::io::StreamReader;
 
 use super::{
     PayloadSummary,
-    digest::{PayloadDigest, RowCount},
+    digest::{PayloadDigest, RowCount, sha256},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -27,13 +27,15 @@ use crate::{
 ///
 /// At the end, length, rows and SHA-256 are compared with the seal: a difference returns `Corrupt`
 /// instead of the end (G10). A partition sealed by other software is compared with the
-/// `record_count` of its metadata, if that is an integer.
+/// `record_count` of its metadata, if that is an integer, and with what was validated if it is read
+/// because of its authority (G19).
 #[derive(Debug)]
 pub struct PartitionReader {
     path: StorePath,
     document: Bytes,
     metadata: Metadata,
     seal: Option<Seal>,
+    expected: Expected,
     max_row_bytes: usize,
     payload: Reading,
     state: State,
@@ -43,6 +45,35 @@ pub struct PartitionReader {
     pending: Bytes,
     /// The batch that `next_row` returns row by row.
     batch: Rows,
+}
+
+/// What the payload must be, beyond its seal.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Expected {
+    /// SHA-256 of the payload that was validated, 64 lower-case hex digits.
+    pub(crate) payload_sha256: Option<String>,
+    /// Number of rows in the state.
+    pub(crate) record_count: Option<u64>,
+}
+
+impl Expected {
+    fn check(&self, found: &PayloadSummary) -> Result<()> {
+        if let Some(validated) =
+            self.payload_sha256.as_ref().filter(|validated| **validated != found.payload_sha256)
+        {
+            return Err(Error::corrupt(format!(
+                "the payload has SHA-256 {}, the validated one had {validated}",
+                found.payload_sha256
+            )));
+        }
+        match self.record_count.filter(|rows| *rows != found.record_count) {
+            None => Ok(()),
+            Some(rows) => Err(Error::corrupt(format!(
+                "the payload has {} rows, the state has record_count {rows}",
+                found.record_count
+            ))),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -78,6 +109,7 @@ impl PartitionReader {
             document,
             metadata,
             seal,
+            expected: Expected::default(),
             max_row_bytes,
             payload,
             state,
@@ -108,6 +140,17 @@ impl PartitionReader {
     /// Returns the seal block; `None` for a partition sealed by other software.
     pub fn seal(&self) -> Option<&Seal> {
         self.seal.as_ref()
+    }
+
+    /// Returns the SHA-256 of `metadata.json`, 64 lower-case hex digits.
+    pub fn document_sha256(&self) -> String {
+        sha256(&self.document)
+    }
+
+    /// Sets what the payload must be.
+    pub(crate) fn expect(mut self, expected: Expected) -> Self {
+        self.expected = expected;
+        self
     }
 
     /// Returns the length of the stored payload in bytes.
@@ -276,13 +319,13 @@ impl PartitionReader {
                 found.payload_sha256, seal.payload_sha256
             )));
         }
-        match expected_rows.filter(|rows| *rows != found.record_count) {
-            None => Ok(()),
-            Some(rows) => Err(Error::corrupt(format!(
+        if let Some(rows) = expected_rows.filter(|rows| *rows != found.record_count) {
+            return Err(Error::corrupt(format!(
                 "the payload has {} rows, metadata.json has record_count {rows}",
                 found.record_count
-            ))),
+            )));
         }
+        self.expected.check(found)
     }
 
     fn keep_open(&mut self, more: &[u8]) -> Result<()> {

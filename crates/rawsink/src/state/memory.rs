@@ -8,13 +8,19 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Change, Entry, Filter, PartitionState, Record, Table};
-use crate::{error::Result, partition::PartitionKey};
+use super::{
+    Change, Entry, Filter, History, LogEntry, Origin, PartitionState, Record, Table, batch::Batch,
+};
+use crate::{
+    error::Result,
+    partition::{PartitionKey, Selection},
+};
 
 /// The state in memory, dropped with its last clone. Clones share the records.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryState {
-    records: Arc<Mutex<BTreeMap<PartitionKey, Record>>>,
+    histories: Arc<Mutex<BTreeMap<PartitionKey, History>>>,
+    origin: Origin,
 }
 
 impl MemoryState {
@@ -23,8 +29,18 @@ impl MemoryState {
         Self::default()
     }
 
-    fn records(&self) -> MutexGuard<'_, BTreeMap<PartitionKey, Record>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sets a record, as other software does: the log does not change.
+    pub fn set_record(&self, key: &PartitionKey, record: Record) {
+        let empty = History::new(None, Some(Vec::new()));
+        self.histories().entry(key.clone()).or_insert(empty).set_record(record);
+    }
+
+    fn histories(&self) -> MutexGuard<'_, BTreeMap<PartitionKey, History>> {
+        self.histories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entry(key: &PartitionKey, history: &History) -> Option<Entry> {
+        Some(Entry { key: key.clone(), record: history.record()?.clone() })
     }
 }
 
@@ -37,17 +53,14 @@ impl PartitionState for MemoryState {
     }
 
     async fn get(&self, key: &PartitionKey) -> Result<Option<Record>> {
-        Ok(self.records().get(key).cloned())
+        Ok(self.histories().get(key).and_then(History::record).cloned())
     }
 
     async fn find(&self, keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>> {
         super::check_count(keys)?;
-        let records = self.records();
-        let found = keys.iter().filter_map(|key| {
-            let record = records.get(key)?.clone();
-            Some(Ok(Entry { key: key.clone(), record }))
-        });
-        Ok(found.collect())
+        let histories = self.histories();
+        let found = keys.iter().filter_map(|key| Self::entry(key, histories.get(key)?));
+        Ok(found.map(Ok).collect())
     }
 
     async fn scan(
@@ -56,25 +69,55 @@ impl PartitionState for MemoryState {
         take: &mut (dyn FnMut(Result<Entry>) + Send),
     ) -> Result<()> {
         let Filter { partitions, status } = filter;
-        let records = self.records().clone();
-        let passing = records.into_iter().filter(|(key, record)| {
+        let entries: Vec<Entry> = self
+            .histories()
+            .iter()
+            .filter_map(|(key, history)| Self::entry(key, history))
+            .collect();
+        let passing = entries.into_iter().filter(|Entry { key, record }| {
             partitions.contains(key) && status.is_none_or(|status| status == record.status)
         });
-        passing.for_each(|(key, record)| take(Ok(Entry { key, record })));
+        passing.for_each(|entry| take(Ok(entry)));
         Ok(())
     }
 
-    async fn change(
+    async fn histories(&self, keys: &[PartitionKey]) -> Result<Vec<Result<History>>> {
+        super::check_count(keys)?;
+        let histories = self.histories();
+        let empty = History::new(None, Some(Vec::new()));
+        Ok(keys.iter().map(|key| Ok(histories.get(key).unwrap_or(&empty).clone())).collect())
+    }
+
+    async fn scan_log(
         &self,
-        key: &PartitionKey,
-        change: &Change,
-        now: Timestamp,
-    ) -> Result<Option<Record>> {
-        let mut records = self.records();
-        let next = change.apply(records.get(key), now);
-        if let Some(next) = &next {
-            records.insert(key.clone(), next.clone());
+        partitions: &Selection,
+        take: &mut (dyn FnMut(Result<(PartitionKey, LogEntry)>) + Send),
+    ) -> Result<bool> {
+        let histories = self.histories().clone();
+        for (key, history) in histories.iter().filter(|(key, _)| partitions.contains(key)) {
+            history.entries().iter().for_each(|entry| take(Ok((key.clone(), entry.clone()))));
         }
-        Ok(next)
+        Ok(true)
+    }
+
+    async fn change_many(
+        &self,
+        changes: &[(PartitionKey, Change)],
+        now: Timestamp,
+    ) -> Result<Vec<Result<Option<Record>>>> {
+        super::check_count(changes)?;
+        let mut histories = self.histories();
+        let empty = History::new(None, Some(Vec::new()));
+        let before = changes
+            .iter()
+            .map(|(key, _)| (key.clone(), Ok(histories.get(key).unwrap_or(&empty).clone())));
+        let batch = Batch::apply(before.collect(), changes, now);
+        for (key, (record, _)) in batch.records {
+            histories.entry(key).or_insert(empty.clone()).set_record(record);
+        }
+        for (key, entry) in batch.entries {
+            histories.entry(key).or_insert(empty.clone()).append(self.origin.sign(entry));
+        }
+        Ok(batch.outcomes)
     }
 }

@@ -24,7 +24,7 @@ pub struct Plan {
     pub change: Change,
     /// The logical partitions whose records would change, sorted.
     pub keys: Vec<PartitionKey>,
-    /// Number of existing records that a backfill keeps.
+    /// Number of records that the command keeps: existing ones (backfill), or marked ones (retry).
     pub kept: usize,
     /// One error for each malformed record, which is kept.
     pub faults: Vec<Error>,
@@ -70,21 +70,37 @@ impl Days {
     }
 }
 
+/// What to do with failed records that other software [marked](Record::mark).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Marked {
+    /// Keep them.
+    #[default]
+    Keep,
+    /// Set them back to pending too.
+    Retry,
+}
+
 /// Plans to set the failed records of a selection back to pending.
 ///
 /// # Errors
 /// As [`PartitionState::list`].
-pub async fn plan_retry(state: &dyn PartitionState, partitions: &Selection) -> Result<Plan> {
+pub async fn plan_retry(
+    state: &dyn PartitionState,
+    partitions: &Selection,
+    marked: Marked,
+) -> Result<Plan> {
     let failed = Filter { partitions: partitions.clone(), status: Some(Status::Failed) };
-    let (mut keys, mut faults) = (Vec::new(), Vec::new());
+    let (mut keys, mut kept, mut faults) = (Vec::new(), 0, Vec::new());
     for found in state.list(&failed).await? {
         match found {
+            Ok(entry) if marked == Marked::Keep && entry.record.mark().is_some() => kept += 1,
             Ok(entry) => keys.push(entry.key),
             Err(error) => faults.push(error),
         }
     }
     keys.dedup();
-    Ok(Plan { change: Change::Retry, keys, kept: 0, faults })
+    let change = if marked == Marked::Keep { Change::Retry } else { Change::RetryMarked };
+    Ok(Plan { change, keys, kept, faults })
 }
 
 /// Plans to create the missing records of series and days as pending.

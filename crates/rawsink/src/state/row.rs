@@ -66,7 +66,7 @@ pub(super) fn values(
     ])
 }
 
-fn integer(number: u64) -> Result<String> {
+pub(super) fn integer(number: u64) -> Result<String> {
     i64::try_from(number)
         .map(|number| number.to_string())
         .map_err(|_| Error::invalid(format!("{number} exceeds the integer column of the state")))
@@ -77,15 +77,24 @@ fn integer(number: u64) -> Result<String> {
 /// # Errors
 /// `Corrupt`, naming the row, if it is malformed.
 pub(super) fn entry(text: impl Fn(usize) -> Option<String>) -> Result<Entry> {
-    let shown = |column: usize| text(column).unwrap_or_else(|| "NULL".to_owned());
     let bad = |fault: String| {
-        let named = (0..KEY_COLUMNS).map(shown).collect::<Vec<_>>().join(", ");
-        Error::corrupt(format!("the state record of ({named}) {fault}"))
+        Error::corrupt(format!("the state record of ({}) {fault}", shown_key(&text)))
     };
-    let part = |column: usize| text(column).unwrap_or_default();
-    let key = PartitionKey::new(&part(0), &part(1), &part(2), &part(3))
-        .map_err(|error| bad(format!("has an invalid key: {}", error.message())))?;
+    let key = key(&text).map_err(bad)?;
     Ok(Entry { key, record: record(&text).map_err(bad)? })
+}
+
+/// Parses the key of a row.
+pub(super) fn key(text: &impl Fn(usize) -> Option<String>) -> Result<PartitionKey, String> {
+    let part = |column: usize| text(column).unwrap_or_default();
+    PartitionKey::new(&part(0), &part(1), &part(2), &part(3))
+        .map_err(|error| format!("has an invalid key: {}", error.message()))
+}
+
+/// Returns the key of a row for a message, also an invalid one.
+pub(super) fn shown_key(text: &impl Fn(usize) -> Option<String>) -> String {
+    let shown = |column: usize| text(column).unwrap_or_else(|| "NULL".to_owned());
+    (0..KEY_COLUMNS).map(shown).collect::<Vec<_>>().join(", ")
 }
 
 fn record(text: &impl Fn(usize) -> Option<String>) -> Result<Record, String> {
@@ -106,7 +115,7 @@ fn record(text: &impl Fn(usize) -> Option<String>) -> Result<Record, String> {
 }
 
 /// Parses a time stamp; without an offset it is UTC.
-fn timestamp(text: &str) -> Option<Timestamp> {
+pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| {
         let civil: DateTime = text.parse().ok()?;
         Some(civil.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp())

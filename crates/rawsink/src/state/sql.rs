@@ -1,14 +1,21 @@
-//! The statements on the table `partition_state`, common to all databases.
+//! The statements on the tables `partition_state` and `run_verdict`, common to all databases.
 
 use super::{
     Filter, Status,
     row::{COLUMNS, KEY_COLUMNS},
 };
+use crate::partition::Selection;
 
-/// The parts of a statement that differ between databases.
+/// A table in a database: what differs in a statement.
 pub(super) trait Dialect {
     /// Suffix of an expression that makes it compare text byte by byte.
     const BYTEWISE: &'static str;
+
+    /// The columns; those of the key come first.
+    const COLUMNS: &'static [&'static str];
+
+    /// Returns the name of the table.
+    fn table(&self) -> &str;
 
     /// Returns the expression that reads a column as text.
     fn read(&self, column: &str) -> String;
@@ -29,15 +36,15 @@ fn key_columns() -> String {
     COLUMNS[..KEY_COLUMNS].join(", ")
 }
 
-/// Reads all columns, in the order of [`COLUMNS`].
-fn select(dialect: &impl Dialect) -> String {
-    let columns = COLUMNS.map(|column| dialect.read(column));
-    format!("SELECT {} FROM partition_state", columns.join(", "))
+/// Reads all columns, in their order.
+fn select<D: Dialect>(dialect: &D) -> String {
+    let columns = D::COLUMNS.iter().map(|column| dialect.read(column)).collect::<Vec<_>>();
+    format!("SELECT {} FROM {}", columns.join(", "), dialect.table())
 }
 
-/// Restricts a statement to one record; parameters: the key's columns.
+/// Restricts a statement to one key; parameters: the key's columns.
 fn of_key(dialect: &impl Dialect) -> String {
-    let same = numbered(0..KEY_COLUMNS)
+    let same = numbered(&COLUMNS[..KEY_COLUMNS])
         .map(|(column, number)| format!("{column} = {}", dialect.value(column, number)));
     format!(" WHERE {}", same.collect::<Vec<_>>().join(" AND "))
 }
@@ -47,49 +54,99 @@ pub(super) fn select_one(dialect: &impl Dialect) -> String {
     select(dialect) + &of_key(dialect)
 }
 
-/// Reads the records of several keys; parameters: the columns of each key in turn.
+/// Reads the rows of several keys; parameters: the columns of each key in turn.
 pub(super) fn select_many(dialect: &impl Dialect, keys: usize) -> String {
-    let key = |index: usize| {
-        let values = numbered(0..KEY_COLUMNS)
-            .map(|(column, number)| dialect.value(column, index * KEY_COLUMNS + number));
+    let wanted = tuples(dialect, &COLUMNS[..KEY_COLUMNS], keys);
+    format!("{} WHERE ({}) IN (VALUES {wanted})", select(dialect), key_columns())
+}
+
+/// As [`select_many`], sorted by key, and locks the rows in this order.
+#[cfg(feature = "postgres")]
+pub(super) fn select_many_locked(dialect: &impl Dialect, keys: usize) -> String {
+    format!("{} ORDER BY {} FOR UPDATE", select_many(dialect, keys), order(dialect))
+}
+
+/// As [`select_many`], in the order in which the rows of the log were added.
+pub(super) fn select_log(dialect: &impl Dialect, keys: usize) -> String {
+    // The sum keeps the index of the key in use.
+    select_many(dialect, keys) + " ORDER BY seq + 0"
+}
+
+/// Reads run, event and lengths of the log entries of a selection, in the order in which they were
+/// added; returned with its parameters.
+pub(super) fn select_log_filtered<D: Dialect>(
+    dialect: &D,
+    partitions: &Selection,
+) -> (String, Vec<String>) {
+    let (conditions, parameters) = selected(dialect, partitions);
+    let is_read = |column: &str| {
+        COLUMNS[..KEY_COLUMNS].contains(&column)
+            || matches!(column, "run_id" | "verdict" | "seal_bytes" | "payload_bytes")
+    };
+    let columns = D::COLUMNS
+        .iter()
+        .map(|column| if is_read(column) { dialect.read(column) } else { "NULL".to_owned() });
+    let columns = columns.collect::<Vec<_>>().join(", ");
+    let sql =
+        format!("SELECT {columns} FROM {}{} ORDER BY seq", dialect.table(), when(&conditions));
+    (sql, parameters)
+}
+
+/// Creates records unless their keys exist, and returns the keys of those created, as text;
+/// parameters: all columns of each record in turn. Names the key columns, so that a table without
+/// that key is an error.
+#[cfg(feature = "postgres")]
+pub(super) fn insert_unless_exists(dialect: &impl Dialect, rows: usize) -> String {
+    let created = COLUMNS[..KEY_COLUMNS].iter().map(|column| dialect.read(column));
+    let created = created.collect::<Vec<_>>().join(", ");
+    let insert = insert(dialect, rows);
+    format!("{insert} ON CONFLICT ({}) DO NOTHING RETURNING {created}", key_columns())
+}
+
+/// Creates rows; parameters: all columns of each row in turn.
+pub(super) fn insert<D: Dialect>(dialect: &D, rows: usize) -> String {
+    let values = tuples(dialect, D::COLUMNS, rows);
+    format!("INSERT INTO {} ({}) VALUES {values}", dialect.table(), D::COLUMNS.join(", "))
+}
+
+/// Returns the parameters of several tuples of these columns, in brackets.
+fn tuples(dialect: &impl Dialect, columns: &'static [&'static str], count: usize) -> String {
+    let tuple = |index: usize| {
+        let values = numbered(columns)
+            .map(|(column, number)| dialect.value(column, index * columns.len() + number));
         format!("({})", values.collect::<Vec<_>>().join(", "))
     };
-    let wanted = (0..keys).map(key).collect::<Vec<_>>().join(", ");
-    let columns = key_columns();
-    format!("{} WHERE ({columns}) IN (VALUES {wanted})", select(dialect))
-}
-
-/// Creates one record unless its key exists; parameters: all columns. Names the key columns, so that
-/// a table without that key is an error.
-#[cfg(feature = "postgres")]
-pub(super) fn insert_unless_exists(dialect: &impl Dialect) -> String {
-    format!("{} ON CONFLICT ({}) DO NOTHING", insert(dialect), key_columns())
-}
-
-/// Creates one record; parameters: all columns.
-pub(super) fn insert(dialect: &impl Dialect) -> String {
-    let values = numbered(0..COLUMNS.len()).map(|(column, number)| dialect.value(column, number));
-    let values = values.collect::<Vec<_>>().join(", ");
-    format!("INSERT INTO partition_state ({}) VALUES ({values})", COLUMNS.join(", "))
+    (0..count).map(tuple).collect::<Vec<_>>().join(", ")
 }
 
 /// Changes one record; parameters: all columns.
 pub(super) fn update(dialect: &impl Dialect) -> String {
-    let set = numbered(KEY_COLUMNS..COLUMNS.len())
+    let set = numbered(&COLUMNS)
+        .skip(KEY_COLUMNS)
         .map(|(column, number)| format!("{column} = {}", dialect.value(column, number)));
     let set = set.collect::<Vec<_>>().join(", ");
-    format!("UPDATE partition_state SET {set}{}", of_key(dialect))
+    format!("UPDATE {} SET {set}{}", dialect.table(), of_key(dialect))
 }
 
 /// Reads the records that pass a filter, sorted by key; returned with its parameters.
 pub(super) fn select_filtered(dialect: &impl Dialect, filter: &Filter) -> (String, Vec<String>) {
-    let (mut conditions, mut parameters) = (Vec::new(), Vec::new());
     let Filter { partitions, status } = filter;
+    let (mut conditions, mut parameters) = selected(dialect, partitions);
+    if let Some(status) = status.map(Status::as_str) {
+        parameters.push(status.to_owned());
+        conditions.push(format!("status = {}", dialect.value("status", parameters.len())));
+    }
+    let sql = format!("{}{}", select(dialect), when(&conditions));
+    (format!("{sql} ORDER BY {}", order(dialect)), parameters)
+}
+
+/// Returns the conditions of a selection and their parameters.
+fn selected(dialect: &impl Dialect, partitions: &Selection) -> (Vec<String>, Vec<String>) {
+    let (mut conditions, mut parameters) = (Vec::new(), Vec::new());
     for (column, value) in [
         ("source", partitions.source.as_deref()),
         ("customer_id", partitions.customer_id.as_deref()),
         ("query_name", partitions.query_name.as_deref()),
-        ("status", status.map(Status::as_str)),
     ] {
         if let Some(value) = value {
             parameters.push(value.to_owned());
@@ -104,18 +161,28 @@ pub(super) fn select_filtered(dialect: &impl Dialect, filter: &Filter) -> (Strin
             conditions.push(format!("{day} {comparison} {}", dialect.parameter(parameters.len())));
         }
     }
-    let mut sql = select(dialect);
-    if !conditions.is_empty() {
-        sql = format!("{sql} WHERE {}", conditions.join(" AND "));
+    (conditions, parameters)
+}
+
+fn when(conditions: &[String]) -> String {
+    if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
     }
-    let order = numbered(0..KEY_COLUMNS).map(|(column, _)| bytewise(dialect, column));
-    (format!("{sql} ORDER BY {}", order.collect::<Vec<_>>().join(", ")), parameters)
+}
+
+/// Returns the order of keys, byte by byte.
+fn order(dialect: &impl Dialect) -> String {
+    let columns = COLUMNS[..KEY_COLUMNS].iter().map(|column| bytewise(dialect, column));
+    columns.collect::<Vec<_>>().join(", ")
 }
 
 fn bytewise<D: Dialect>(dialect: &D, column: &str) -> String {
     dialect.read(column) + D::BYTEWISE
 }
 
-fn numbered(range: std::ops::Range<usize>) -> impl Iterator<Item = (&'static str, usize)> {
-    range.map(|column| (COLUMNS[column], column + 1))
+/// Returns columns with the numbers of their parameters, from 1.
+fn numbered(columns: &'static [&'static str]) -> impl Iterator<Item = (&'static str, usize)> {
+    columns.iter().zip(1..).map(|(column, number)| (*column, number))
 }

@@ -6,6 +6,7 @@
 //! process. A change is one `BEGIN IMMEDIATE` transaction, so that no process's update is lost (G14).
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -21,17 +22,19 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, Row, Sqlite, SqliteConnection, Transaction,
     error::DatabaseError,
     query::Query,
-    sqlite::{SqliteConnectOptions, SqliteRow},
+    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow},
 };
 
 use super::{
-    Change, Entry, Filter, PartitionState, Record, Table,
-    row::{self, KEY_COLUMNS, is_count},
+    Change, Entry, Filter, History, LogEntry, Origin, PartitionState, Record, Table,
+    batch::Batch,
+    log,
+    row::{self, COLUMNS, KEY_COLUMNS},
     sql::{self, Dialect},
 };
 use crate::{
     error::{Error, ErrorKind, Result, system_text},
-    partition::PartitionKey,
+    partition::{PartitionKey, Selection},
 };
 
 /// Default time to wait for a busy database.
@@ -52,14 +55,24 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS partition_state (
     PRIMARY KEY (source, customer_id, query_name, logical_date)
 )";
 
-struct Sql;
+/// The table of the records.
+struct Records;
 
-impl Dialect for Sql {
+/// The table of the verdict log.
+struct Log;
+
+impl Dialect for Records {
     /// Overrides the collation that other software may have declared.
     const BYTEWISE: &'static str = " COLLATE BINARY";
 
+    const COLUMNS: &'static [&'static str] = &COLUMNS;
+
+    fn table(&self) -> &'static str {
+        "partition_state"
+    }
+
     fn read(&self, column: &str) -> String {
-        if is_count(column) {
+        if row::is_count(column) {
             let whole = format!("CAST({column} AS INTEGER)");
             format!(
                 "CAST(CASE typeof({column}) WHEN 'real' THEN {whole} ELSE {column} END AS TEXT)"
@@ -75,7 +88,30 @@ impl Dialect for Sql {
 
     /// The affinity of the column converts text. A column without affinity needs an integer.
     fn typed(&self, column: &str, parameter: String) -> String {
-        if is_count(column) { format!("CAST({parameter} AS INTEGER)") } else { parameter }
+        if row::is_count(column) { format!("CAST({parameter} AS INTEGER)") } else { parameter }
+    }
+}
+
+impl Dialect for Log {
+    const BYTEWISE: &'static str = "";
+
+    const COLUMNS: &'static [&'static str] = &log::COLUMNS;
+
+    fn table(&self) -> &'static str {
+        "run_verdict"
+    }
+
+    fn read(&self, column: &str) -> String {
+        format!("CAST({column} AS TEXT)")
+    }
+
+    fn parameter(&self, number: usize) -> String {
+        format!("?{number}")
+    }
+
+    /// The affinity of the column converts text.
+    fn typed(&self, _column: &str, parameter: String) -> String {
+        parameter
     }
 }
 
@@ -84,12 +120,21 @@ impl Dialect for Sql {
 pub struct SqliteState {
     path: PathBuf,
     busy_timeout: Duration,
+    origin: Origin,
 }
 
 impl SqliteState {
     /// Creates a state that is stored in the file `path`. The first change creates a missing file.
     pub fn new(path: impl AsRef<Path>) -> Self {
-        Self { path: path.as_ref().to_owned(), busy_timeout: BUSY_TIMEOUT }
+        let (path, origin) = (path.as_ref().to_owned(), Origin::default());
+        Self { path, busy_timeout: BUSY_TIMEOUT, origin }
+    }
+
+    /// Sets the origin of changes, for the verdict log.
+    #[must_use]
+    pub fn origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
     }
 
     /// Sets the time to wait for a busy database before `Unavailable`. Default: 30 s.
@@ -99,8 +144,15 @@ impl SqliteState {
         self
     }
 
-    /// Opens for reading; `None` if the database or the table does not exist.
+    /// Opens for reading; `None` if the database or the table of the records does not exist.
     async fn reader(&self) -> Result<Option<SqliteConnection>> {
+        let Some(mut connection) = self.file_reader().await? else { return Ok(None) };
+        let has_table = has_table(&mut connection, &Records).await;
+        Ok(has_table.map_err(|cause| self.error(cause))?.then_some(connection))
+    }
+
+    /// Opens for reading; `None` if the database does not exist.
+    async fn file_reader(&self) -> Result<Option<SqliteConnection>> {
         if !self.path.try_exists().map_err(|cause| unavailable(&cause, &self.path))? {
             return Ok(None);
         }
@@ -108,20 +160,22 @@ impl SqliteState {
             Err(cause) if needs_recovery(&cause) => self.connect_for_reading(self.options()).await,
             found => found,
         };
-        found.map_err(|cause| self.error(cause))
+        found.map(Some).map_err(|cause| self.error(cause))
     }
 
-    /// Connects and begins a read transaction; `None` if the table does not exist.
+    /// Connects and begins a read transaction.
     ///
     /// Until the connection is closed, the transaction prevents other processes from changing the
     /// file, and so from crashing during a change.
     async fn connect_for_reading(
         &self,
         options: SqliteConnectOptions,
-    ) -> Result<Option<SqliteConnection>, sqlx::Error> {
+    ) -> Result<SqliteConnection, sqlx::Error> {
         let mut connection = options.connect().await?;
         sqlx::query("BEGIN").execute(&mut connection).await?;
-        Ok(has_table(&mut connection).await?.then_some(connection))
+        // The transaction begins with the first statement that reads.
+        has_table(&mut connection, &Records).await?;
+        Ok(connection)
     }
 
     /// Opens for writing and creates a missing file.
@@ -148,7 +202,7 @@ impl SqliteState {
 
     /// Checks that an existing table has every column of the contract.
     async fn check_table(&self, connection: &mut SqliteConnection) -> Result<Table> {
-        let nothing = sql::select_one(&Sql) + " AND 1 = 0";
+        let nothing = sql::select_one(&Records) + " AND 1 = 0";
         self.run(connection, nothing, (0..KEY_COLUMNS).map(|_| None)).await?;
         Ok(Table::Found)
     }
@@ -177,16 +231,44 @@ impl SqliteState {
         parameters: impl IntoIterator<Item = Option<String>>,
         take: &mut (dyn FnMut(Result<Entry>) + Send),
     ) -> Result<()> {
-        let query = sqlx::query(AssertSqlSafe(sql));
-        let query = parameters.into_iter().fold(query, Query::bind);
-        let text =
-            |row: &SqliteRow, column| row.try_get::<Option<String>, _>(column).ok().flatten();
-        let mut rows = query.fetch(connection);
+        let mut rows = statement(sql, parameters).fetch(connection);
         while let Some(row) = rows.try_next().await.map_err(|cause| self.error(cause))? {
             let found = row::entry(|column| text(&row, column));
             take(found.map_err(|error| error.on_path(self.path.display())));
         }
         Ok(())
+    }
+
+    /// Reads the histories of partitions, each with its record and its log.
+    async fn read_histories(
+        &self,
+        connection: &mut SqliteConnection,
+        keys: &[PartitionKey],
+    ) -> Result<BTreeMap<PartitionKey, Result<History>>> {
+        let mut records = BTreeMap::new();
+        let mut logs: BTreeMap<PartitionKey, Result<Vec<LogEntry>>> = BTreeMap::new();
+        if has_table(connection, &Records).await.map_err(|cause| self.error(cause))? {
+            let sql = sql::select_many(&Records, keys.len());
+            let mut rows = statement(sql, super::key_parameters(keys)?).fetch(&mut *connection);
+            while let Some(row) = rows.try_next().await.map_err(|cause| self.error(cause))? {
+                let text = |column| text(&row, column);
+                if let Ok(key) = row::key(&text) {
+                    let record = row::entry(text).map(|entry| entry.record);
+                    let record = record.map_err(|error| error.on_path(self.path.display()));
+                    records.entry(key).or_insert(record);
+                }
+            }
+        }
+        if has_table(connection, &Log).await.map_err(|cause| self.error(cause))? {
+            let sql = sql::select_log(&Log, keys.len());
+            let mut rows = statement(sql, super::key_parameters(keys)?).fetch(&mut *connection);
+            while let Some(row) = rows.try_next().await.map_err(|cause| self.error(cause))? {
+                let (key, entry) = log::entry(|column| text(&row, column))?;
+                let entry = entry.map_err(|error| error.on_path(self.path.display()));
+                super::add_entry(logs.entry(key).or_insert(Ok(Vec::new())), entry);
+            }
+        }
+        Ok(super::combined(keys, records, Some(logs)))
     }
 
     async fn one(
@@ -195,7 +277,7 @@ impl SqliteState {
         key: &PartitionKey,
     ) -> Result<Option<Record>> {
         let parameters = row::key_values(key).map(Some);
-        let found = self.run(connection, sql::select_one(&Sql), parameters).await?;
+        let found = self.run(connection, sql::select_one(&Records), parameters).await?;
         Ok(found.into_iter().next().transpose()?.map(|entry| entry.record))
     }
 
@@ -242,11 +324,11 @@ impl PartitionState for SqliteState {
         let mut connection = self.writer().await?;
         let mut transaction = self.begin(&mut connection).await?;
         // Another process may have created it since.
-        if has_table(&mut transaction).await.map_err(|cause| self.error(cause))? {
+        let exists = has_table(&mut transaction, &Records).await;
+        if exists.map_err(|cause| self.error(cause))? {
             return self.check_table(&mut transaction).await;
         }
-        let created = sqlx::query(SCHEMA).execute(&mut *transaction).await;
-        created.map_err(|cause| self.error(cause))?;
+        self.create_tables(&mut transaction).await?;
         transaction.commit().await.map_err(|cause| self.error(cause))?;
         Ok(Table::Created)
     }
@@ -262,7 +344,7 @@ impl PartitionState for SqliteState {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        self.run(&mut connection, sql::select_many(&Sql, keys.len()), parameters).await
+        self.run(&mut connection, sql::select_many(&Records, keys.len()), parameters).await
     }
 
     async fn scan(
@@ -271,34 +353,132 @@ impl PartitionState for SqliteState {
         take: &mut (dyn FnMut(Result<Entry>) + Send),
     ) -> Result<()> {
         let Some(mut connection) = self.reader().await? else { return Ok(()) };
-        let (sql, parameters) = sql::select_filtered(&Sql, filter);
+        let (sql, parameters) = sql::select_filtered(&Records, filter);
         self.each(&mut connection, sql, parameters.into_iter().map(Some), take).await
     }
 
-    async fn change(
+    async fn histories(&self, keys: &[PartitionKey]) -> Result<Vec<Result<History>>> {
+        super::check_count(keys)?;
+        let mut histories = match self.file_reader().await? {
+            Some(mut connection) if !keys.is_empty() => {
+                self.read_histories(&mut connection, keys).await?
+            }
+            _ => super::combined(keys, BTreeMap::new(), Some(BTreeMap::new())),
+        };
+        Ok(super::in_order(keys, &mut histories))
+    }
+
+    async fn scan_log(
         &self,
-        key: &PartitionKey,
-        change: &Change,
+        partitions: &Selection,
+        take: &mut (dyn FnMut(Result<(PartitionKey, LogEntry)>) + Send),
+    ) -> Result<bool> {
+        let Some(mut connection) = self.file_reader().await? else { return Ok(true) };
+        if !has_table(&mut connection, &Log).await.map_err(|cause| self.error(cause))? {
+            return Ok(true);
+        }
+        let (sql, parameters) = sql::select_log_filtered(&Log, partitions);
+        let parameters = parameters.into_iter().map(Some);
+        let mut rows = statement(sql, parameters).fetch(&mut connection);
+        while let Some(row) = rows.try_next().await.map_err(|cause| self.error(cause))? {
+            let found = log::entry(|column| text(&row, column));
+            let found = found.and_then(|(key, entry)| Ok((key, entry?)));
+            take(found.map_err(|error| error.on_path(self.path.display())));
+        }
+        Ok(true)
+    }
+
+    async fn change_many(
+        &self,
+        changes: &[(PartitionKey, Change)],
         now: Timestamp,
-    ) -> Result<Option<Record>> {
+    ) -> Result<Vec<Result<Option<Record>>>> {
+        super::check_count(changes)?;
+        if changes.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut connection = self.writer().await?;
         let mut transaction = self.begin(&mut connection).await?;
-        sqlx::query(SCHEMA).execute(&mut *transaction).await.map_err(|cause| self.error(cause))?;
-        let previous = self.one(&mut transaction, key).await?;
-        let next = change.apply(previous.as_ref(), now);
-        if let Some(next) = &next {
-            let sql = if previous.is_some() { sql::update(&Sql) } else { sql::insert(&Sql) };
-            self.run(&mut transaction, sql, row::values(key, next)?).await?;
-        }
+        self.create_tables(&mut transaction).await?;
+        let keys: BTreeSet<&PartitionKey> = changes.iter().map(|(key, _)| key).collect();
+        let keys: Vec<PartitionKey> = keys.into_iter().cloned().collect();
+        let histories = self.read_histories(&mut transaction, &keys).await?;
+        let batch = Batch::apply(histories, changes, now);
+        self.write(&mut transaction, &batch).await?;
         transaction.commit().await.map_err(|cause| self.error(cause))?;
         // Closing flushes; an error does not undo the commit.
         let _ = connection.close().await;
-        Ok(next)
+        Ok(batch.outcomes)
     }
 }
 
-async fn has_table(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    let query = sqlx::query("SELECT 1 FROM sqlite_master WHERE name = 'partition_state'");
+impl SqliteState {
+    /// Creates the tables that do not exist.
+    async fn create_tables(&self, connection: &mut SqliteConnection) -> Result<()> {
+        let [table, index] = log::sqlite_schema();
+        for sql in [SCHEMA.to_owned(), table, index] {
+            let created = sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await;
+            created.map_err(|cause| self.error(cause))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the records and log entries of a batch.
+    async fn write(&self, connection: &mut SqliteConnection, batch: &Batch) -> Result<()> {
+        let (mut created, mut count) = (Vec::new(), 0);
+        for (key, (record, had_record)) in &batch.records {
+            let values = row::values(key, record)?;
+            if *had_record {
+                self.execute(connection, sql::update(&Records), values).await?;
+            } else {
+                created.extend(values);
+                count += 1;
+            }
+        }
+        if count > 0 {
+            self.execute(connection, sql::insert(&Records, count), created).await?;
+        }
+        let mut entries = Vec::new();
+        for (key, entry) in &batch.entries {
+            entries.extend(log::values(key, &self.origin.sign(entry.clone()))?);
+        }
+        if !entries.is_empty() {
+            let sql = sql::insert(&Log, batch.entries.len());
+            self.execute(connection, sql, entries).await?;
+        }
+        Ok(())
+    }
+
+    async fn execute(
+        &self,
+        connection: &mut SqliteConnection,
+        sql: String,
+        parameters: impl IntoIterator<Item = Option<String>>,
+    ) -> Result<()> {
+        let done = statement(sql, parameters).execute(connection).await;
+        done.map(|_| ()).map_err(|cause| self.error(cause))
+    }
+}
+
+/// Returns a statement with its text parameters.
+fn statement(
+    sql: String,
+    parameters: impl IntoIterator<Item = Option<String>>,
+) -> Query<'static, Sqlite, SqliteArguments> {
+    let query = sqlx::query(AssertSqlSafe(sql));
+    parameters.into_iter().fold(query, Query::bind)
+}
+
+fn text(row: &SqliteRow, column: usize) -> Option<String> {
+    row.try_get::<Option<String>, _>(column).ok().flatten()
+}
+
+async fn has_table(
+    connection: &mut SqliteConnection,
+    table: &impl Dialect,
+) -> Result<bool, sqlx::Error> {
+    let query =
+        sqlx::query("SELECT 1 FROM sqlite_master WHERE name = ?1").bind(table.table().to_owned());
     Ok(query.fetch_optional(connection).await?.is_some())
 }
 

@@ -2,16 +2,33 @@
 
 use jiff::Timestamp;
 
-use super::{Record, Status};
+use super::{Evidence, Record, Status};
 use crate::partition::RunId;
 
 /// The result of validating a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verdict {
     /// The run that was validated.
     pub run_id: RunId,
     /// Whether it passed.
     pub outcome: Outcome,
+    /// The bytes that were validated.
+    pub evidence: Evidence,
+}
+
+impl Verdict {
+    /// Creates a verdict without evidence.
+    pub fn new(run_id: RunId, outcome: Outcome) -> Self {
+        Self { run_id, outcome, evidence: Evidence::default() }
+    }
+
+    /// Sets the bytes that were validated.
+    #[must_use]
+    pub fn evidence(mut self, evidence: Evidence) -> Self {
+        self.evidence = evidence;
+        self
+    }
 }
 
 /// Whether a run passed.
@@ -38,8 +55,8 @@ pub enum Outcome {
 /// | failed, pending or none | success, that run | failed, the named run is kept |
 ///
 /// "Kept" applies to status, run, schema version and record count (G13). Every verdict adds one
-/// attempt and sets `updated_at`. It sets `error_message` to the reason of a failure, and clears it
-/// when the run passed.
+/// attempt and sets `updated_at`. It sets `error_message` to the reason of a failure, after the
+/// [mark](Record::mark) of other software if there is one, and clears it when the run passed.
 pub fn transition(previous: Option<&Record>, verdict: &Verdict, now: Timestamp) -> Record {
     let run = &verdict.run_id;
     let authority = previous.and_then(Record::authoritative_run);
@@ -55,7 +72,8 @@ pub fn transition(previous: Option<&Record>, verdict: &Verdict, now: Timestamp) 
             }
         }
         Outcome::Failed(reason) => {
-            next.error_message = Some(format!("{}{reason}", about(run)));
+            let mark = next.mark().map(|mark| format!("{mark} ")).unwrap_or_default();
+            next.error_message = Some(format!("{mark}{}{reason}", about(run)));
             if authority.is_none_or(|current| current == run) {
                 next.status = Status::Failed;
             }
@@ -68,11 +86,19 @@ pub fn transition(previous: Option<&Record>, verdict: &Verdict, now: Timestamp) 
 
 /// Returns whether a record's `error_message` is about this run.
 pub fn is_reason_of(message: &str, run: &RunId) -> bool {
-    message.starts_with(&about(run))
+    let reason = mark(message).map_or(message, |mark| message[mark.len()..].trim_start());
+    reason.starts_with(&about(run))
+}
+
+/// Returns the word in brackets at the start of a message, with its brackets.
+pub(super) fn mark(message: &str) -> Option<&str> {
+    let (word, _) = message.strip_prefix('[')?.split_once(']')?;
+    let is_word = |one: char| one.is_ascii_alphanumeric() || matches!(one, '_' | '-');
+    (!word.is_empty() && word.chars().all(is_word)).then(|| &message[..word.len() + 2])
 }
 
 /// Returns the prefix of the reason of a failure, which names the run.
-pub(super) fn about(run: &RunId) -> String {
+fn about(run: &RunId) -> String {
     format!("run {run}: ")
 }
 
@@ -118,7 +144,7 @@ mod tests {
             Outcome::Failed("bad".into())
         };
         let now = "2024-06-04T00:00:00Z".parse().unwrap();
-        let verdict = Verdict { run_id: MID.parse().unwrap(), outcome };
+        let verdict = Verdict::new(MID.parse().unwrap(), outcome);
         let next = transition(previous, &verdict, now);
         assert_eq!(next.updated_at, Some(now));
         assert_eq!(next.attempt_count, previous.map_or(0, |record| record.attempt_count) + 1);

@@ -218,10 +218,10 @@ impl<S: Store> Store for FaultyStore<S> {
         Ok(Reading { bytes, chunks: chunks.boxed() })
     }
 
-    async fn sync(&self, run: &StorePath) -> Result<()> {
+    async fn sync(&self, runs: &[StorePath]) -> Result<()> {
         let (before, after) = self.plan.call(Operation::Sync);
         before?;
-        let synced = self.inner.sync(run).await;
+        let synced = self.inner.sync(runs).await;
         after.and(synced)
     }
 

@@ -114,10 +114,11 @@ impl Store for FsStore {
         }
     }
 
-    async fn sync(&self, run: &StorePath) -> Result<()> {
+    async fn sync(&self, runs: &[StorePath]) -> Result<()> {
         let (root, ancestors_synced) = (self.root.clone(), self.ancestors_synced.clone());
-        let (dir, probe) = (self.dir(run), self.probe.clone());
-        let sync = move || attempt::sync_run(&root, &ancestors_synced, &dir, &probe);
+        let dirs: Vec<PathBuf> = runs.iter().map(|run| self.dir(run)).collect();
+        let probe = self.probe.clone();
+        let sync = move || attempt::sync_runs(&root, &ancestors_synced, &dirs, &probe);
         Ok(joined(spawn_blocking(sync).await)?)
     }
 

@@ -116,7 +116,7 @@ impl Store for MemoryStore {
         Ok(Reading { bytes, chunks: chunks.boxed() })
     }
 
-    async fn sync(&self, _run: &StorePath) -> Result<()> {
+    async fn sync(&self, _runs: &[StorePath]) -> Result<()> {
         Ok(())
     }
 

@@ -172,7 +172,7 @@ impl Store for S3Store {
         .await
     }
 
-    async fn sync(&self, _run: &StorePath) -> Result<()> {
+    async fn sync(&self, _runs: &[StorePath]) -> Result<()> {
         // Objects are durable once the PUT is answered.
         Ok(())
     }

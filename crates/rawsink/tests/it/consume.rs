@@ -3,7 +3,7 @@
 use rawsink::{
     ErrorKind, RawSink,
     consume::{current_run, open_current},
-    state::{MemoryState, Outcome, PartitionState, Verdict},
+    state::{Change, MemoryState, Outcome, PartitionState, Record, Status, Verdict},
     store::{Object, Operation, Store},
     validate::{self, Rules},
 };
@@ -17,6 +17,10 @@ on_every_store!(
     g15_a_consumer_sees_only_the_authoritative_run,
     a_consumer_without_authority_gets_the_status,
     an_unreadable_authoritative_run_is_corrupt,
+    g19_a_run_sealed_again_after_its_validation_is_corrupt,
+    g19_a_run_of_other_software_is_bound_to_its_validated_payload,
+    g19_without_a_log_the_number_of_rows_is_compared,
+    g19_a_withdrawn_run_is_not_read_even_if_the_record_names_it,
     g12_a_consumer_writes_nothing,
 );
 
@@ -53,7 +57,7 @@ async fn a_consumer_without_authority_gets_the_status(backend: &dyn Backend) {
     let refused = open_current(&sink, &state, &key()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound);
     assert!(refused.message().contains("pending"), "{refused}");
-    let failed = Verdict { run_id: run(1), outcome: Outcome::Failed("bad".into()) };
+    let failed = Verdict::new(run(1), Outcome::Failed("bad".into()));
     state.judge(&key(), &failed, "2024-06-04T00:00:00Z".parse().unwrap()).await.unwrap();
     let refused = open_current(&sink, &state, &key()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound);
@@ -77,6 +81,67 @@ async fn an_unreadable_authoritative_run_is_corrupt(backend: &dyn Backend) {
         assert_eq!(refused.place(), Some(place.as_str()));
         backend.tamper(&place, Object::Payload, None).await;
     }
+}
+
+async fn g19_a_run_sealed_again_after_its_validation_is_corrupt(backend: &dyn Backend) {
+    let state = MemoryState::new();
+    let sink = RawSink::new(backend.store());
+    let place = path(&key(), &run(1));
+    seal(&sink, &key(), &run(1), &rows("validated", 2)).await.unwrap();
+    assert!(judge(&sink, &state, 1).await);
+    assert_eq!(consumed(&sink, &state).await, Ok(rows("validated", 2)));
+    // The seal is lost, and the same run is written again with other rows.
+    backend.tamper(&place, Object::Seal, None).await;
+    seal(&sink, &key(), &run(1), &rows("not validated", 2)).await.unwrap();
+    let refused = open_current(&sink, &state, &key()).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.place()), (ErrorKind::Corrupt, Some(place.as_str())));
+    assert!(refused.message().contains("not the one that was validated"), "{refused}");
+    // A person may validate the new bytes.
+    assert!(judge(&sink, &state, 1).await);
+    assert_eq!(consumed(&sink, &state).await, Ok(rows("not validated", 2)));
+}
+
+async fn g19_a_run_of_other_software_is_bound_to_its_validated_payload(backend: &dyn Backend) {
+    let state = MemoryState::new();
+    let sink = RawSink::new(backend.store());
+    let place = path(&key(), &run(1));
+    backend.tamper(&place, Object::Payload, Some(b"{\"a\":1}\n")).await;
+    backend.tamper(&place, Object::Seal, Some(b"{}")).await;
+    assert!(judge(&sink, &state, 1).await);
+    assert_eq!(consumed(&sink, &state).await, Ok(vec!["{\"a\":1}".to_owned()]));
+    backend.tamper(&place, Object::Payload, Some(b"{\"a\":2}\n")).await;
+    assert_eq!(consumed(&sink, &state).await, Err(ErrorKind::Corrupt));
+}
+
+async fn g19_without_a_log_the_number_of_rows_is_compared(backend: &dyn Backend) {
+    let state = MemoryState::new();
+    let sink = RawSink::new(backend.store());
+    seal(&sink, &key(), &run(1), &rows("a", 2)).await.unwrap();
+    for (count, expected) in [(2, Ok(rows("a", 2))), (3, Err(ErrorKind::Corrupt))] {
+        let success = Record {
+            status: Status::Success,
+            current_run_id: Some(run(1)),
+            record_count: Some(count),
+            ..Record::pending()
+        };
+        state.set_record(&key(), success);
+        assert_eq!(consumed(&sink, &state).await, expected, "the state has {count} rows");
+    }
+}
+
+async fn g19_a_withdrawn_run_is_not_read_even_if_the_record_names_it(backend: &dyn Backend) {
+    let state = MemoryState::new();
+    let sink = RawSink::new(backend.store());
+    seal(&sink, &key(), &run(1), &rows("a", 2)).await.unwrap();
+    assert!(judge(&sink, &state, 1).await);
+    let success = state.get(&key()).await.unwrap().unwrap();
+    let withdraw = Change::Withdraw { run_id: run(1), reason: "wrong".into() };
+    let now = "2024-06-04T00:00:00Z".parse().unwrap();
+    state.change(&key(), &withdraw, now).await.unwrap();
+    assert_eq!(consumed(&sink, &state).await, Err(ErrorKind::NotFound));
+    // An old program, or other software, records a success all the same.
+    state.set_record(&key(), success);
+    assert_eq!(consumed(&sink, &state).await, Err(ErrorKind::Corrupt));
 }
 
 async fn g12_a_consumer_writes_nothing(backend: &dyn Backend) {

@@ -19,7 +19,7 @@ fn now() -> Timestamp {
 
 fn verdict(run_id: RunId) -> Verdict {
     let outcome = Outcome::Passed { schema_version: Some("v1".into()), record_count: 3 };
-    Verdict { run_id, outcome }
+    Verdict::new(run_id, outcome)
 }
 
 fn passed(n: u16) -> Verdict {

@@ -36,7 +36,7 @@ fn now() -> Timestamp {
 
 fn passed(n: u16) -> Verdict {
     let outcome = Outcome::Passed { schema_version: Some("v1".into()), record_count: 3 };
-    Verdict { run_id: run(n), outcome }
+    Verdict::new(run(n), outcome)
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn a_database_without_permission_is_denied_and_unchanged() {
     database.state().judge(&key(), &passed(1), now()).await.unwrap();
     fs::set_permissions(database.path(), fs::Permissions::from_mode(0o400)).unwrap();
     let may_write = fs::OpenOptions::new().append(true).open(database.path()).is_ok();
-    let failed = Verdict { run_id: run(1), outcome: Outcome::Failed("bad".into()) };
+    let failed = Verdict::new(run(1), Outcome::Failed("bad".into()));
     let judged = database.state().judge(&key(), &failed, now()).await;
     let record = database.state().get(&key()).await.unwrap().unwrap();
     if may_write {
@@ -178,7 +178,7 @@ async fn a_state_error_names_the_validated_run() {
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert_eq!(error.place(), Some(path(&key(), &run(1)).as_str()));
     assert!(error.path().unwrap().ends_with("state.db"));
-    let verdict = Verdict { run_id: run(1), outcome: Outcome::Failed("x".into()) };
+    let verdict = Verdict::new(run(1), Outcome::Failed("x".into()));
     let now = "2024-06-04T00:00:00Z".parse().unwrap();
     assert!(state.judge(&key(), &verdict, now).await.is_err());
 }
@@ -213,7 +213,7 @@ async fn g14_concurrent_validators_lose_no_update() {
             for time in 0..TIMES {
                 let judged = validate::run(&sink, &state, &key(), &run(n), Rules::default()).await;
                 assert!(judged.unwrap().passed());
-                let other = Verdict { run_id: run(n), outcome: Outcome::Failed("no".into()) };
+                let other = Verdict::new(run(n), Outcome::Failed("no".into()));
                 let other_key = customer(&format!("{}", time % 3));
                 state
                     .judge(&other_key, &other, "2024-06-03T00:00:00Z".parse().unwrap())

@@ -3,6 +3,7 @@
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod foreign; // tables and records created by other software
 mod list; // listing, its order, and lookups
+pub(crate) mod log; // the verdict log, withdrawals and batches
 mod operator; // retry and backfill: plans and their changes
 mod racing; // concurrent changes of the same records
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -32,11 +33,11 @@ pub(crate) fn now() -> Timestamp {
 
 fn passed(n: u16) -> Verdict {
     let outcome = Outcome::Passed { schema_version: Some("v1".into()), record_count: 3 };
-    Verdict { run_id: run(n), outcome }
+    Verdict::new(run(n), outcome)
 }
 
 fn failed(n: u16, reason: &str) -> Verdict {
-    Verdict { run_id: run(n), outcome: Outcome::Failed(reason.into()) }
+    Verdict::new(run(n), Outcome::Failed(reason.into()))
 }
 
 async fn an_empty_state_has_no_records(backend: &dyn StateBackend) {

@@ -1,34 +1,46 @@
 //! The steps that fill the gaps, as lines of shell.
 
-use rawsink::{RunId, layout::Place, state::Days};
+use jiff::Timestamp;
+use rawsink::{PartitionKey, RunId, layout::Place};
 use rawsink_ops::coverage::{Action, Coverage, PlanStep};
 use serde::Serialize;
 
 use super::table::place;
-use crate::{context::Context, exit::Failure, shell::path_argument};
+use crate::{context::Context, exit::Failure, shell};
 
 /// A step, as JSON.
 #[derive(Serialize)]
 struct Row<'a> {
     path: &'a str,
     action: &'static str,
-    since: String,
-    until: String,
+    logical_date: &'a str,
+    /// The same day, as programs of the first version expect it.
+    since: &'a str,
+    until: &'a str,
     command: &'a str,
 }
 
-/// Prints each step.
-pub(super) fn print(coverage: &Coverage, context: &Context<'_>) -> Result<(), Failure> {
-    for step in coverage.steps() {
-        let PlanStep { series, days, action } = &step;
-        let one_day = (days.since == days.until).then_some(days.since);
-        let (place, path) = (place(series, one_day), place(series, one_day).to_string());
-        let (name, command) = command(&place, *days, *action);
+/// Prints each step. All new runs share the run id of `now`.
+pub(super) fn print(
+    coverage: &Coverage,
+    extract: Option<&str>,
+    now: Timestamp,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
+    let run = RunId::at(now);
+    for PlanStep { series, day, action } in coverage.steps(&run) {
+        let place = place(series, Some(day));
+        let Some(key) = place.partition() else { continue };
+        let extract = Extract { command: extract, run: &run };
+        let (name, command) = extract.command(&key, action);
+        let path = place.to_string();
+        let day = &day.to_string();
         let row = Row {
             path: &path,
             action: name,
-            since: days.since.to_string(),
-            until: days.until.to_string(),
+            logical_date: day,
+            since: day,
+            until: day,
             command: &command,
         };
         context.output.data(&row, &command)?;
@@ -36,26 +48,46 @@ pub(super) fn print(coverage: &Coverage, context: &Context<'_>) -> Result<(), Fa
     Ok(())
 }
 
-/// Returns a step's name and its command. Commands that a person must complete are comments.
-fn command(place: &Place, days: Days, action: Action<'_>) -> (&'static str, String) {
-    let path = path_argument(place);
-    let run_path = |run: &RunId| {
-        let key = place.partition();
-        key.map_or_else(|| path.clone(), |key| path_argument(&Place::of_run(&key, run)))
-    };
-    match action {
-        Action::Land => ("land", format!("# rawsink write {path} -- EXTRACT")),
-        Action::Restart(run) => {
-            ("restart", format!("# rawsink write {} -- EXTRACT", run_path(run)))
+/// How rows are extracted.
+struct Extract<'a> {
+    /// The command of a person, with names in braces.
+    command: Option<&'a str>,
+    /// The run of all new extracts.
+    run: &'a RunId,
+}
+
+impl Extract<'_> {
+    /// Returns a step's name and its command. Commands that a person must complete are comments.
+    fn command(&self, key: &PartitionKey, action: Action<'_>) -> (&'static str, String) {
+        let path = |run: &RunId| shell::path_argument(&Place::of_run(key, run));
+        match action {
+            Action::Land => ("land", self.write(key, None)),
+            Action::Restart(run) => ("restart", self.write(key, Some(run))),
+            Action::Validate(run) => ("validate", format!("rawsink validate {}", path(run))),
+            Action::Withdraw(run) => {
+                let reason = "--reason 'lost, and its id is in the future'";
+                ("withdraw", format!("rawsink state withdraw {} {reason}", path(run)))
+            }
         }
-        Action::Validate(run) => ("validate", format!("rawsink validate {}", run_path(run))),
-        Action::Retry if place.partition().is_some() => {
-            ("retry", format!("rawsink state retry {path}"))
+    }
+
+    /// Returns the command that writes a run; `None` for a new one.
+    fn write(&self, key: &PartitionKey, run: Option<&RunId>) -> String {
+        let Some(command) = self.command else {
+            let place = run.map_or_else(|| Place::of_partition(key), |run| Place::of_run(key, run));
+            return format!("# rawsink write {} -- EXTRACT", shell::path_argument(&place));
+        };
+        let run_path = shell::path_argument(&Place::of_run(key, run.unwrap_or(self.run)));
+        let date = key.logical_date().to_string();
+        let mut command = command.to_owned();
+        for (name, value) in [
+            ("{source}", key.source()),
+            ("{customer_id}", key.customer_id()),
+            ("{query_name}", key.query_name()),
+            ("{logical_date}", &date),
+        ] {
+            command = command.replace(name, &shell::quoted(value));
         }
-        Action::Retry => {
-            let Days { since, until } = days;
-            let range = format!("--since {since} --until {until}");
-            ("retry", format!("rawsink state retry {path} {range} --yes"))
-        }
+        format!("rawsink write {run_path} -- {command}")
     }
 }

@@ -29,8 +29,10 @@ struct Row<'a> {
     current_run_id: Option<&'a RunId>,
     record_count: Option<u64>,
     error_message: Option<&'a str>,
-    /// The newest sealed run in the storage.
+    /// The newest sealed run in the storage that is not withdrawn.
     sealed_run_id: Option<&'a RunId>,
+    /// The newest sealed run that needs a verdict.
+    due_run_id: Option<&'a RunId>,
     /// The newest run in the storage without a seal.
     unsealed_run_id: Option<&'a RunId>,
     #[serde(flatten)]
@@ -54,6 +56,7 @@ pub(super) fn print_cells(coverage: &Coverage) -> Result<(), Failure> {
                 record_count: cell.record_count,
                 error_message: cell.reason,
                 sealed_run_id: cell.sealed,
+                due_run_id: cell.due,
                 unsealed_run_id: cell.unsealed,
                 drift: cell.drift,
             };
@@ -117,10 +120,7 @@ impl fmt::Display for Span {
         if first != last {
             write!(f, "..{last}")?;
         }
-        if drift.lost {
-            f.write_str(" (lost)")?;
-        }
-        // A run that is only sealed is always unknown to the state.
+        // A run that is only sealed always needs a verdict.
         if drift.unknown && *standing != Standing::Sealed {
             f.write_str(" (unknown run)")?;
         }

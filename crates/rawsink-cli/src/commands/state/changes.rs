@@ -76,7 +76,7 @@ fn print(
     done: Done,
     context: &Context<'_>,
 ) -> Result<(), Failure> {
-    let from = (plan.change == Change::Retry).then_some(Status::Failed);
+    let from = is_retry(plan).then_some(Status::Failed);
     let (path, to) = (Place::of_partition(key).to_string(), Status::Pending);
     let text = format!("{path}\t{} -> {to}", from.map_or("none", Status::as_str));
     let row = Row { path: &path, from, to, done: done == Done::Yes };
@@ -84,8 +84,12 @@ fn print(
     Ok(context.output.data_if_read(&row, text)?)
 }
 
+fn is_retry(plan: &Plan) -> bool {
+    matches!(plan.change, Change::Retry | Change::RetryMarked)
+}
+
 fn verb(plan: &Plan) -> &'static str {
-    if plan.change == Change::Retry { "set back to pending" } else { "marked as pending" }
+    if is_retry(plan) { "set back to pending" } else { "marked as pending" }
 }
 
 fn kept(plan: &Plan) -> String {

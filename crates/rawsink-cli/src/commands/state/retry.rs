@@ -1,6 +1,9 @@
 //! `rawsink state retry`
 
-use rawsink::{Error, state::plan_retry};
+use rawsink::{
+    Error,
+    state::{Marked, plan_retry},
+};
 
 use super::changes;
 use crate::{
@@ -16,7 +19,8 @@ const MAX_UNCONFIRMED: usize = 20;
 /// Set failed partitions back to pending
 ///
 /// Pending partitions are written or validated again. The command prints each change and keeps the run,
-/// the reason and the number of attempts. Records that are no longer failed are skipped.
+/// the reason and the number of attempts. Records that are no longer failed are skipped. Records whose
+/// message starts with a mark of other software, such as `[terminal]`, are kept unless --marked is given.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -31,13 +35,18 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
 
+    /// Also change records that other software marked
+    #[arg(long)]
+    marked: bool,
+
     /// Change more than 20 partitions without asking
     #[arg(long)]
     yes: bool,
 }
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
-    let plan = plan_retry(&*context.state, &args.filter.selection(context)?).await?;
+    let marked = if args.marked { Marked::Retry } else { Marked::Keep };
+    let plan = plan_retry(&*context.state, &args.filter.selection(context)?, marked).await?;
     if args.dry_run {
         return changes::show(&plan, context);
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use futures_util::StreamExt;
 use indicatif::HumanCount;
 use rawsink::layout::Place;
-use rawsink_ops::validate::{self, Event, ValidatedRun, Work};
+use rawsink_ops::validate::{self, Event, Stop, ValidatedRun, Work};
 
 use super::Args;
 use crate::{
@@ -22,17 +22,23 @@ pub(super) async fn run(args: &Args, prefix: &str, context: &Context<'_>) -> Res
         shard: args.shard.unwrap_or_default(),
         rules: args.rules(),
         jobs: args.jobs,
+        stop: Stop::default(),
     };
     let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
     let steps = Steps::new("validating");
     let (mut tally, mut errors) = (Tally::default(), Errors::default());
     let mut events = validate::all(&context.sink, &context.state, &work);
+    let mut signal = None;
     loop {
         let event = tokio::select! {
             biased;
-            signal = signals.next() => {
-                let message = format!("interrupted by a signal; {tally}; run the same command to resume");
-                return Err(Failure::signal(signal, message));
+            number = signals.next() => {
+                // What was reached is still recorded and printed. A second signal ends that too.
+                work.stop.stop();
+                if signal.replace(number).is_some() {
+                    break;
+                }
+                continue;
             }
             event = events.next() => event,
         };
@@ -48,6 +54,10 @@ pub(super) async fn run(args: &Args, prefix: &str, context: &Context<'_>) -> Res
         steps.show(tally.to_string());
     }
     drop(steps);
+    if let Some(signal) = signal {
+        let message = format!("interrupted by a signal; {tally}; run the same command to resume");
+        return Err(Failure::signal(signal, message));
+    }
     output::note(&tally);
     let exit = if tally.failed == 0 { Exit::Success } else { Exit::CheckFailed };
     errors.finish("not all runs were validated", exit)

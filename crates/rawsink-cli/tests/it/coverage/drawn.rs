@@ -86,7 +86,7 @@ fn mishap(landing: &Landing, random: &mut Random, key: &Key) {
     let row = format!(
         "source = '{source}' AND customer_id = '{customer}' AND query_name = '{query}' AND logical_date = '{day}'"
     );
-    match random.below(9) {
+    match random.below(10) {
         // Deletes all runs, one run, or its seal.
         0 if dir.exists() => fs::remove_dir_all(dir).unwrap(),
         1 | 2 => {
@@ -101,6 +101,13 @@ fn mishap(landing: &Landing, random: &mut Random, key: &Key) {
         4 => execute(landing, &format!("DELETE FROM partition_state WHERE {row}")),
         5 => drop(landing.rawsink(["state", "backfill", &path(key)])),
         6 => drop(landing.rawsink(["state", "retry", &path(key)])),
+        7 => {
+            let run = format!("{}/run_id={}", path(key), RUNS[below(random, 3)]);
+            landing.rawsink(["state", "withdraw", &run, "--reason", "wrong"]);
+            if random.below(2) == 0 {
+                landing.rawsink(["state", "restore", &run]);
+            }
+        }
         _ => {}
     }
 }
@@ -187,6 +194,6 @@ fn cells_match_directory_and_table_and_plans_complete_the_landing() {
         follow_plans(&landing, &whole);
         check(&landing, &whole);
         let answer = landing.rawsink(args(&whole)).exits(0);
-        answer.says(&["20 validated, 0 sealed only, 0 unsealed, 0 failed, 0 missing"]);
+        answer.says(&["20 validated, 0 sealed only, 0 unsealed, 0 failed, 0 missing, 0 lost"]);
     }
 }

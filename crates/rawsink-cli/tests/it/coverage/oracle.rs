@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write,
     fs,
     path::Path,
 };
@@ -43,6 +44,9 @@ struct Record {
 /// Runs of a partition and whether they are sealed.
 type Runs = BTreeMap<String, bool>;
 
+/// The log of a partition: run and verdict, oldest first.
+type Log = Vec<(Option<String>, String)>;
+
 /// Runs statements on the landing's database.
 pub(super) fn execute(landing: &Landing, sql: &str) {
     on_database(landing, async |database| {
@@ -80,6 +84,21 @@ fn records(landing: &Landing) -> BTreeMap<Key, Record> {
     rows.into_iter().map(record).collect()
 }
 
+/// Returns the log of every partition. No table is an empty log.
+fn logs(landing: &Landing) -> BTreeMap<Key, Log> {
+    type Row = (String, String, String, String, Option<String>, String);
+    let rows: Vec<Row> = on_database(landing, async |database| {
+        let sql = "SELECT source, customer_id, query_name, logical_date, run_id, verdict \
+                   FROM run_verdict ORDER BY seq";
+        sqlx::query_as(sql).fetch_all(database).await.unwrap_or_default()
+    });
+    let mut logs = BTreeMap::<Key, Log>::new();
+    for (source, customer, query, day, run, verdict) in rows {
+        logs.entry([source, customer, query, day]).or_default().push((run, verdict));
+    }
+    logs
+}
+
 /// Returns every run of the tree.
 fn tree(landing: &Landing) -> BTreeMap<Key, Runs> {
     let mut found = BTreeMap::<Key, Runs>::new();
@@ -112,7 +131,7 @@ fn tree(landing: &Landing) -> BTreeMap<Key, Runs> {
 
 /// Returns the expected coverage of a landing.
 pub(super) fn expected(landing: &Landing, asked: &Asked) -> Expected {
-    let (records, tree) = (records(landing), tree(landing));
+    let (records, logs, tree) = (records(landing), logs(landing), tree(landing));
     let is_asked = |[source, customer, query, day]: &&Key| {
         asked.source.as_ref().is_none_or(|asked| asked == source)
             && (asked.customers.is_empty() || asked.customers.contains(customer))
@@ -148,54 +167,80 @@ pub(super) fn expected(landing: &Landing, asked: &Asked) -> Expected {
     for [source, customer, query] in &series {
         for day in &days {
             let key = [source, customer, query, day].map(Clone::clone);
-            cells.push(cell(&key, records.get(&key), tree.get(&key)));
+            cells.push(cell(&key, records.get(&key), logs.get(&key), tree.get(&key)));
         }
     }
-    answer(cells, series.len(), &days)
+    let is_stale = asked.until.is_none();
+    answer(cells, series.len(), &days, is_stale)
 }
 
 /// Returns the cell of a partition as the manual specifies it.
-fn cell(key: &Key, record: Option<&Record>, runs: Option<&Runs>) -> Value {
+fn cell(key: &Key, record: Option<&Record>, log: Option<&Log>, runs: Option<&Runs>) -> Value {
+    let log = log.map(Vec::as_slice).unwrap_or_default();
+    // The last of these entries about a run.
+    let newest_entry = |run: &str, kinds: &[&str]| {
+        let mut entries = log.iter().rev();
+        let of_run = entries.find(|(named, what)| {
+            named.as_deref() == Some(run) && (kinds.is_empty() || kinds.contains(&what.as_str()))
+        });
+        of_run.map(|(_, what)| what.clone()).unwrap_or_default()
+    };
+    let is_withdrawn = |run: &str| newest_entry(run, &["withdrawn", "restored"]) == "withdrawn";
     let newest = |kind| {
         let of_kind = runs.into_iter().flatten().filter(|(_, sealed)| **sealed == kind);
-        of_kind.map(|(run, _)| run.clone()).max()
+        of_kind.map(|(run, _)| run.clone()).filter(|run| !is_withdrawn(run)).max()
     };
     let (sealed, unsealed) = (newest(true), newest(false));
     let record = record.cloned();
     let status = record.as_ref().map(|record| record.status.clone());
     let Record { current, count, error, .. } = record.unwrap_or_default();
+    let is_pending = matches!(status.as_deref(), None | Some("pending"));
+    let is_verdict = |what: &str| what == "passed" || what == "failed";
+    let is_due = |run: &String| {
+        let since = log.iter().rposition(|(named, what)| {
+            what == "requeued" || (named.as_ref() == Some(run) && what == "restored")
+        });
+        let rest = &log[since.map_or(0, |at| at + 1)..];
+        let is_judged =
+            rest.iter().any(|(named, what)| named.as_ref() == Some(run) && is_verdict(what))
+                && !(is_pending && log.last().is_some_and(|(_, what)| is_verdict(what)));
+        let is_restored = newest_entry(run, &[]) == "restored";
+        let is_newer = current.as_ref().is_none_or(|current| current < run);
+        !is_withdrawn(run) && !is_judged && (is_pending || is_restored || is_newer)
+    };
+    let sealed_runs = runs.into_iter().flatten().filter(|(_, sealed)| **sealed);
+    let due = sealed_runs.map(|(run, _)| run.clone()).filter(is_due).max();
     let is_readable =
         current.as_ref().is_some_and(|run| runs.is_some_and(|runs| runs.get(run) == Some(&true)));
+    let is_erased = log.iter().any(|(run, _)| run.as_ref().is_some_and(|run| is_withdrawn(run)));
     let (standing, run) = match status.as_deref() {
         Some("success") if is_readable => ("validated", current.clone()),
+        Some("success") if current.is_some() => ("lost", current.clone()),
         Some("failed") if sealed.is_some() => ("failed", sealed.clone()),
-        _ if sealed.is_some() => ("sealed", sealed.clone()),
+        _ if due.is_some() => ("sealed", due.clone()),
+        _ if sealed.is_some() => ("failed", sealed.clone()),
         _ if unsealed.is_some() => ("unsealed", unsealed.clone()),
+        _ if is_erased => ("withdrawn", None),
         _ => ("missing", None),
     };
-    let lost = status.as_deref() == Some("success") && current.is_some() && !is_readable;
-    let unknown = sealed.as_ref().is_some_and(|sealed| {
-        let told =
-            error.as_ref().is_some_and(|error| error.starts_with(&format!("run {sealed}: ")));
-        !told && current.as_ref().is_none_or(|current| current < sealed)
-    });
+    let (lost, unknown) = (standing == "lost", due.is_some());
     let [source, customer, query, day] = key;
     json!({
         "path": format!("{source}/customer_id={customer}/query_name={query}/logical_date={day}"),
         "source": source, "customer_id": customer, "query_name": query, "logical_date": day,
         "standing": standing, "run_id": run, "status": status, "current_run_id": current,
         "record_count": count, "error_message": error, "sealed_run_id": sealed,
-        "unsealed_run_id": unsealed, "lost": lost, "unknown": unknown
+        "due_run_id": due, "unsealed_run_id": unsealed, "lost": lost, "unknown": unknown
     })
 }
 
-fn answer(cells: Vec<Value>, rows: usize, days: &[String]) -> Expected {
+fn answer(cells: Vec<Value>, rows: usize, days: &[String], is_stale: bool) -> Expected {
     let standing = |name: &str| cells.iter().filter(|cell| cell["standing"] == name).count();
-    let drift = |name: &str| cells.iter().filter(|cell| cell[name] == true).count();
     let s = |count: usize| if count == 1 { "" } else { "s" };
-    let (missing, lost, unknown) = (standing("missing"), drift("lost"), drift("unknown"));
+    let unknown = cells.iter().filter(|cell| cell["unknown"] == true).count();
     let mut summary = format!(
-        "{rows} row{} of {} day{}, {} to {}: {} validated, {} sealed only, {} unsealed, {} failed, {missing} missing\n",
+        "{rows} row{} of {} day{}, {} to {}: {} validated, {} sealed only, {} unsealed, {} failed, \
+         {} missing, {} lost, {} withdrawn\n",
         s(rows),
         days.len(),
         s(days.len()),
@@ -205,16 +250,28 @@ fn answer(cells: Vec<Value>, rows: usize, days: &[String]) -> Expected {
         standing("sealed"),
         standing("unsealed"),
         standing("failed"),
+        standing("missing"),
+        standing("lost"),
+        standing("withdrawn"),
     );
-    if lost + unknown > 0 {
-        let drift = format!(
-            "{lost} run{} with authority missing in the storage, {unknown} sealed run{} without a verdict\n",
-            s(lost),
-            s(unknown),
-        );
-        summary.push_str(&drift);
+    if unknown > 0 {
+        let _ = writeln!(summary, "{unknown} sealed run{} without a verdict", s(unknown));
     }
-    Expected { cells, code: i32::from(missing + lost > 0), summary }
+    let is_open =
+        |cell: &&Value| cell["standing"] != "validated" && cell["standing"] != "withdrawn";
+    let open = |day: &String| {
+        cells.iter().filter(is_open).filter(|cell| cell["logical_date"] == **day).count()
+    };
+    let worst = days.iter().max_by_key(|day| open(day)).unwrap();
+    if days.len() > 1 && open(worst) > 0 {
+        let _ = writeln!(summary, "worst day {worst}: {} of {rows} validated", rows - open(worst));
+    }
+    if is_stale {
+        let last = &days[days.len() - 1];
+        let _ = writeln!(summary, "stale: the last day is {last}, and later days are not expected");
+    }
+    let code = i32::from(is_stale || cells.iter().any(|cell| is_open(&cell)));
+    Expected { cells, code, summary }
 }
 
 fn days_from(first: &str, last: &str) -> Vec<String> {

@@ -9,14 +9,14 @@ use crate::landing::Landing;
 fn a_page_replaces_an_older_one_and_leaves_no_other_file() {
     let landing = landing();
     landing.file("out/coverage.html", "old");
-    let answer = landing.rawsink(["coverage", "--html", "out/coverage.html"]).exits(0);
+    let answer = landing.rawsink(["coverage", "--html", "out/coverage.html"]).exits(1);
     assert_eq!(answer.stdout, "", "the page is the answer");
     answer.says(&["1 validated, 1 sealed only"]);
     let page = fs::read_to_string(landing.dir().join("out/coverage.html")).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
     assert!(page.contains(r#"["google_ads","123","campaign","vfsu",["#), "{page}");
     assert_eq!(fs::read_dir(landing.dir().join("out")).unwrap().count(), 1);
-    let json = landing.rawsink(["coverage", "--json", "--html", "page.html"]).exits(0).json();
+    let json = landing.rawsink(["coverage", "--json", "--html", "page.html"]).exits(1).json();
     assert_eq!(json.len(), 4, "a program gets its cells all the same");
     assert!(landing.dir().join("page.html").exists());
 }
@@ -53,7 +53,7 @@ fn names_and_reasons_are_no_markup() {
     let customer = "\"><script>alert(1)<!--";
     let path = format!("ads/customer_id={customer}/query_name=q/logical_date=2024-06-01");
     landing.feed(["write", &path], "{}\n").exits(0);
-    landing.rawsink(["coverage", "--html", "page.html"]).exits(0);
+    landing.rawsink(["coverage", "--html", "page.html"]).exits(1);
     let page = fs::read_to_string(landing.dir().join("page.html")).unwrap();
     assert!(!page.contains("<script>alert") && !page.contains("<!--"), "{page}");
     assert!(page.contains(r#""\">\u003cscript>alert(1)\u003c!--""#), "{page}");

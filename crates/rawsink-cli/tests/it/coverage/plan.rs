@@ -1,6 +1,6 @@
 //! The plan, pasted into a shell.
 
-use super::{SERIES, land, landing, of_day};
+use super::{SERIES, landing, of_day};
 use crate::landing::{Landing, RUN};
 
 #[test]
@@ -8,7 +8,7 @@ fn a_pasted_plan_runs_and_leaves_only_extractions() {
     let landing = landing();
     let plan = landing.rawsink(["coverage", "--until", "2024-06-05", "--plan"]).exits(1).stdout;
     let expected = [
-        format!("rawsink state retry {}", of_day("02")),
+        format!("# rawsink write {} -- EXTRACT", of_day("02")),
         format!("rawsink validate {}/run_id={RUN}", of_day("03")),
         format!("# rawsink write {}/run_id={RUN} -- EXTRACT", of_day("04")),
         format!("# rawsink write {} -- EXTRACT", of_day("05")),
@@ -19,28 +19,60 @@ fn a_pasted_plan_runs_and_leaves_only_extractions() {
     let extracting: Vec<String> =
         extracting.map(|line| line.replace("EXTRACT", "echo '{}'")).collect();
     landing.shell(&format!("set -eu\n{}", extracting.join("\n"))).exits(0);
-    // Failed and newly landed runs are sealed now and pending.
-    let plan = landing.rawsink(["coverage", "--plan"]).exits(0).stdout;
+    // The newly landed runs are sealed now.
+    let plan = landing.rawsink(["coverage", "--plan"]).exits(1).stdout;
     assert_eq!(plan.lines().count(), 3, "{plan}");
     landing.shell(&format!("set -eu\n{plan}")).exits(0);
-    let covered = landing.rawsink(["coverage"]).exits(0).stdout;
+    let covered = landing.rawsink(["coverage", "--until", "2024-06-05"]).exits(0).stdout;
     assert_eq!(covered, format!("{SERIES}\tvalidated 2024-06-01..2024-06-05\n"));
-    assert_eq!(landing.rawsink(["coverage", "--plan"]).exits(0).stdout, "");
+    assert_eq!(landing.rawsink(["coverage", "--plan"]).stdout, "");
 }
 
 #[test]
-fn consecutive_failed_days_are_one_command_without_a_prompt() {
-    let landing = Landing::new();
-    for day in 1..=25 {
-        let day = format!("{day:02}");
-        land(&landing, &day);
-        landing.rawsink(["validate", &of_day(&day), "--latest", "--strict"]).exits(1);
+fn a_plan_with_a_command_runs_as_it_is_and_shares_one_run() {
+    let landing = landing();
+    let scope = ["coverage", "--until", "2024-06-05", "--plan"];
+    let command = "echo {\\\"day\\\":\\\"{logical_date}\\\",\\\"of\\\":\\\"{customer_id}\\\"}";
+    for _ in 0..2 {
+        let plan = landing.rawsink([&scope[..], &["--command", command]].concat()).exits(1).stdout;
+        assert!(!plan.contains('#'), "{plan}");
+        landing.shell(&format!("set -eu\n{plan}")).exits(0);
     }
-    let plan = landing.rawsink(["coverage", "--plan"]).exits(0).stdout;
-    let expected =
-        format!("rawsink state retry {SERIES} --since 2024-06-01 --until 2024-06-25 --yes\n");
-    assert_eq!(plan, expected);
-    landing.shell(&plan).exits(0).says(&["25 partitions set back to pending"]);
+    landing.rawsink(["coverage", "--until", "2024-06-05"]).exits(0);
+    let rows = landing.rawsink(["read", &of_day("05"), "--current"]).exits(0).stdout;
+    assert_eq!(rows, "{\"day\":\"2024-06-05\",\"of\":\"123\"}\n");
+    let runs = landing.rawsink(["list", SERIES, "--runs"]).exits(0).stdout;
+    let new: std::collections::BTreeSet<&str> = runs
+        .lines()
+        .filter_map(|line| line.split("run_id=").nth(1)?.split_whitespace().next())
+        .filter(|run| *run != RUN)
+        .collect();
+    assert_eq!(new.len(), 1, "{runs}");
+}
+
+#[test]
+fn a_lost_run_is_never_written_again_and_one_of_the_future_is_withdrawn() {
+    let landing = Landing::new();
+    for (day, run) in [("01", RUN), ("02", "2999-01-01T00:00:00.000Z")] {
+        landing.feed(["write", &of_day(day), "--run-id", run], "{}\n").exits(0);
+        landing.rawsink(["validate", &of_day(day), "--latest"]).exits(0);
+        let seal = format!("data/raw/{}/run_id={run}/metadata.json", of_day(day));
+        std::fs::remove_file(landing.dir().join(seal)).unwrap();
+    }
+    let scope = ["coverage", "--until", "2024-06-02", "--plan", "--command", "echo {}"];
+    for _ in 0..2 {
+        let plan = landing.rawsink(scope).exits(1).stdout;
+        let written = plan.lines().filter(|line| line.starts_with("rawsink write"));
+        assert!(!written.clone().any(|line| line.contains(RUN) || line.contains("2999")), "{plan}");
+        landing
+            .shell(&format!("set -eu\n{}", plan.replace("-- echo {}", "-- echo '{\"new\":1}'")))
+            .exits(0);
+    }
+    landing.rawsink(["coverage", "--until", "2024-06-02"]).exits(0);
+    for day in ["01", "02"] {
+        let rows = landing.rawsink(["read", &of_day(day), "--current"]).exits(0).stdout;
+        assert_eq!(rows, "{\"new\":1}\n");
+    }
 }
 
 #[test]
@@ -53,21 +85,22 @@ fn names_reach_the_command_unchanged() {
             format!("./{source}/customer_id={customer}/query_name=q/logical_date=2024-06-01");
         landing.feed(["write", &path], "{}\n").exits(0);
     }
-    let plan = landing.rawsink(["coverage", "--plan"]).exits(0).stdout;
+    let plan = landing.rawsink(["coverage", "--plan"]).exits(1).stdout;
     assert_eq!(plan.lines().count(), 4);
     landing.shell(&format!("set -eu\n{plan}")).exits(0);
-    let covered = landing.rawsink(["coverage"]).exits(0).stdout;
+    let covered = landing.rawsink(["coverage", "--until", "2024-06-01"]).exits(0).stdout;
     assert!(covered.lines().all(|line| line.ends_with("\tvalidated 2024-06-01")), "{covered}");
 }
 
 #[test]
 fn steps_are_available_as_json() {
-    let steps = landing().rawsink(["coverage", "--plan", "--json"]).exits(0).json();
+    let steps = landing().rawsink(["coverage", "--plan", "--json"]).exits(1).json();
     let step = |n: usize, name: &str| steps[n][name].as_str().unwrap().to_owned();
     assert_eq!(
         [step(0, "action"), step(1, "action"), step(2, "action")],
-        ["retry", "validate", "restart"]
+        ["land", "validate", "restart"]
     );
-    assert_eq!([step(0, "path"), step(0, "since")], [of_day("02"), "2024-06-02".to_owned()]);
-    assert_eq!(step(0, "command"), format!("rawsink state retry {}", of_day("02")));
+    let facts = [step(0, "path"), step(0, "logical_date"), step(0, "command")];
+    let command = format!("# rawsink write {} -- EXTRACT", of_day("02"));
+    assert_eq!(facts, [of_day("02"), "2024-06-02".to_owned(), command]);
 }

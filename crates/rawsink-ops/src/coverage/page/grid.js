@@ -20,7 +20,7 @@ function sign(ctx, letter, x, y, w, h, colours) {
   const centre = [x + w / 2, y + h / 2];
   ctx.lineWidth = line;
   ctx.lineCap = "round";
-  if (small === "v" || small === "s" || small === "f") {
+  if ("vsfl".includes(small)) {
     ctx.fillStyle = colours[small];
     box(0);
     ctx.fill();
@@ -38,8 +38,24 @@ function sign(ctx, letter, x, y, w, h, colours) {
       ctx.lineTo(centre[0] + arm, centre[1] + arm * turn);
     }
     ctx.stroke();
-  } else if (small === "u" || small === "m") {
+  } else if (small === "l") {
+    // An exclamation mark.
+    const [middle, centreY] = centre;
+    ctx.beginPath();
+    ctx.moveTo(middle, centreY - side * 0.3);
+    ctx.lineTo(middle, centreY + side * 0.06);
+    ctx.stroke();
+    ctx.beginPath();
+    ctx.arc(middle, centreY + side * 0.28, line * 0.6, 0, 2 * Math.PI);
+    ctx.fill();
+  } else if (small === "u" || small === "m" || small === "w") {
     ctx.strokeStyle = ctx.fillStyle = colours[small];
+    if (small === "w") {
+      ctx.beginPath();
+      ctx.moveTo(centre[0] - side * 0.22, centre[1]);
+      ctx.lineTo(centre[0] + side * 0.22, centre[1]);
+      ctx.stroke();
+    }
     if (small === "u") {
       ctx.save();
       box(line / 2);
@@ -76,7 +92,7 @@ function palette() {
   const named = (name) => style.getPropertyValue(`--${name}`).trim();
   return {
     v: named("validated"), s: named("sealed"), u: named("unsealed"), f: named("failed"),
-    m: named("missing"), on: named("on"), ink: named("ink"), muted: named("muted"),
+    m: named("missing"), l: named("lost"), w: named("withdrawn"), on: named("on"), ink: named("ink"), muted: named("muted"),
     line: named("line"), soft: named("soft"), panel: named("panel"), focus: named("focus"),
   };
 }

@@ -4,10 +4,12 @@
 
 const STANDINGS = {
   v: { name: "Validated", says: "Sealed, and this run has authority." },
-  s: { name: "Sealed only", says: "Sealed, without a verdict: not validated yet." },
+  s: { name: "Sealed only", says: "Sealed, and needs a verdict: not validated yet." },
   u: { name: "Unsealed", says: "A payload without a seal: its writer is active, or has crashed." },
   f: { name: "Failed", says: "Sealed, and its last validation failed." },
   m: { name: "Missing", says: "No run exists." },
+  l: { name: "Lost", says: "This run has authority and cannot be read: its files are gone or differ from those that were validated." },
+  w: { name: "Withdrawn", says: "An operator withdrew every run." },
 };
 const LETTERS = Object.keys(STANDINGS);
 const MARKED = "x";
@@ -18,7 +20,7 @@ class Model {
     this.data = data;
     this.days = data.days;
     this.rows = data.rows.map(([source, customer, query, letters, unusual]) => {
-      const counts = { v: 0, s: 0, u: 0, f: 0, m: 0, x: 0 };
+      const counts = { v: 0, s: 0, u: 0, f: 0, m: 0, l: 0, w: 0, x: 0 };
       for (let i = 0; i < letters.length; i++) {
         const letter = letters[i].toLowerCase();
         counts[letter] += 1;
@@ -34,7 +36,7 @@ class Model {
 
   // Number of cells of each kind in the shown rows.
   count() {
-    const total = { v: 0, s: 0, u: 0, f: 0, m: 0, x: 0, all: 0 };
+    const total = { v: 0, s: 0, u: 0, f: 0, m: 0, l: 0, w: 0, x: 0, all: 0 };
     for (const row of this.shown) {
       for (const letter in row.counts) total[letter] += row.counts[letter];
       total.all += row.letters.length;
@@ -53,23 +55,23 @@ class Model {
       (wanted.size === 0 || [...wanted].some((letter) => row.counts[letter] > 0)));
     this.grouped = order !== "worst";
     if (!this.grouped) {
-      this.shown.sort((a, b) => Model.open(b) - Model.open(a) || b.counts.x - a.counts.x);
+      this.shown.sort((a, b) => b.counts.l - a.counts.l || Model.open(b) - Model.open(a) || b.counts.x - a.counts.x);
     }
     this.gaps = null;
   }
 
-  // Number of cells of a row that are not validated.
+  // Number of cells of a row that need work: neither validated nor withdrawn.
   static open(row) {
-    return row.letters.length - row.counts.v;
+    return row.letters.length - row.counts.v - row.counts.w;
   }
 
-  // For each day the share of the shown rows that is not validated.
+  // For each day the share of the shown rows that needs work.
   openShares() {
     if (!this.gaps) {
       const open = new Uint32Array(this.days.length);
       for (const { letters } of this.shown) {
         for (let day = 0; day < letters.length; day++) {
-          if (letters[day] !== "v" && letters[day] !== "V") open[day] += 1;
+          if (!"vVwW".includes(letters[day])) open[day] += 1;
         }
       }
       this.gaps = Array.from(open, (count) => count / Math.max(1, this.shown.length));
@@ -92,19 +94,18 @@ class Model {
     const row = this.shown[rowNumber];
     const letter = row.letters[day].toLowerCase();
     const listed = row.unusual.find((numbers) => numbers[0] === day);
-    const usual = letter === "m" ? 0 : this.data.usual[day];
-    const [, run = 0, lost = 0, unknown = 0, reason = 0] =
-      listed ?? [day, usual, 0, letter === "s" ? usual : 0, 0];
+    const usual = letter === "m" || letter === "w" ? 0 : this.data.usual[day];
+    const [, run = 0, unknown = 0, reason = 0] = listed ?? [day, usual, letter === "s" ? usual : 0, 0];
     const named = (number) => this.data.runs[number - 1];
     const path = `${row.source}/customer_id=${row.customer}/query_name=${row.query}/logical_date=${this.days[day]}`;
     return {
       row, letter, day: this.days[day], path,
-      run: named(run), lost: named(lost), unknown: named(unknown),
+      run: named(run), unknown: named(unknown),
       reason: this.data.reasons[reason - 1],
     };
   }
 
-  // Returns the next cell, row by row, that is not validated or has drift; null if there is none.
+  // Returns the next cell, row by row, that needs work or has drift; null if there is none.
   nextOpen(rowNumber, day) {
     const rows = this.shown.length;
     for (let step = 0; step <= rows; step++) {
@@ -112,7 +113,7 @@ class Model {
       const { letters } = this.shown[at];
       const from = step === 0 ? day + 1 : 0;
       for (let next = from; next < letters.length; next++) {
-        if (letters[next] !== "v" && this.isWanted(letters[next])) return { row: at, day: next };
+        if (!"vw".includes(letters[next]) && this.isWanted(letters[next])) return { row: at, day: next };
       }
     }
     return null;

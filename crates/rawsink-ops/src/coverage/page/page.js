@@ -115,13 +115,12 @@ const written = (day) => {
   const date = new Date(`${day}T00:00:00Z`);
   return `${WEEKDAYS[date.getUTCDay()]}, ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
 };
-const isLost = (cell) => cell.lost && `${cell.lost} has authority but cannot be read`;
-const isUnknown = (cell) => cell.unknown && cell.letter !== "s" && `${cell.unknown} is sealed but has no verdict`;
+const isUnknown = (cell) => cell.unknown && cell.letter !== "s" && `${cell.unknown} is sealed and needs a verdict`;
 
 // Announces a cell to screen readers.
 function announce(cell) {
   const facts = [STANDINGS[cell.letter].name, written(cell.day), `customer ${cell.row.customer}`,
-    `query ${cell.row.query}`, cell.reason, isLost(cell), isUnknown(cell)];
+    `query ${cell.row.query}`, cell.reason, isUnknown(cell)];
   element("told").textContent = facts.filter(Boolean).join("; ");
 }
 
@@ -141,7 +140,6 @@ function describeCell(cell) {
   fact("Query", cell.row.query);
   fact("Run", cell.run, "run");
   fact("Reason", cell.reason);
-  fact("Lost", isLost(cell));
   fact("Unknown", isUnknown(cell));
   // A path may wrap after its slashes.
   const path = document.createElement("code");

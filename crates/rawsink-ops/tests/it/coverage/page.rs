@@ -44,13 +44,11 @@ pub(super) fn assert_page_matches(coverage: &Coverage, told: &BTreeMap<String, S
     assert_eq!(shown(&data), told.iter().map(|(path, text)| (path.clone(), short(text))).collect());
 }
 
-/// Returns the fields of a cell on the page: standing, run, lost, unknown, reason.
+/// Returns the fields of a cell on the page: standing, run, run without a verdict, reason.
 fn short(told: &str) -> String {
-    let part: Vec<&str> = told.splitn(8, ' ').collect();
-    let lost = if told.contains("lost=true") { part[3] } else { "-" };
-    let unknown = if told.contains("unknown=true") { part[4] } else { "-" };
-    let reason = part[7].split_once(' ').unwrap().1.rsplit_once(' ').unwrap().0;
-    format!("{} {} {lost} {unknown} {reason}", part[0], part[1])
+    let part: Vec<&str> = told.splitn(9, ' ').collect();
+    let reason = part[8].split_once(' ').unwrap().1.rsplit_once(' ').unwrap().0;
+    format!("{} {} {} {reason}", part[0], part[1], part[6])
 }
 
 fn shown(data: &Value) -> BTreeMap<String, String> {
@@ -69,23 +67,25 @@ fn shown(data: &Value) -> BTreeMap<String, String> {
                 'u' => "unsealed",
                 'f' => "failed",
                 'm' => "missing",
+                'l' => "lost",
+                'w' => "withdrawn",
                 other => panic!("{other}"),
             };
             let unusual = row[4].as_array().unwrap();
             let found = unusual.iter().find(|numbers| numbers[0].as_u64() == Some(day as u64));
-            let numbers: [u64; 4] = found.map_or(
+            let numbers: [u64; 3] = found.map_or(
                 match standing {
-                    "missing" => [0; 4],
-                    "sealed" => [usual, 0, usual, 0],
-                    _ => [usual, 0, 0, 0],
+                    "missing" | "withdrawn" => [0; 3],
+                    "sealed" => [usual, usual, 0],
+                    _ => [usual, 0, 0],
                 },
-                |found| [1, 2, 3, 4].map(|at| found[at].as_u64().unwrap_or(0)),
+                |found| [1, 2, 3].map(|at| found[at].as_u64().unwrap_or(0)),
             );
-            let [run, lost, unknown, reason] = numbers;
-            let marked = lost > 0 || (unknown > 0 && standing != "sealed");
+            let [run, unknown, reason] = numbers;
+            let marked = unknown > 0 && standing != "sealed";
             assert_eq!(letter.is_ascii_uppercase(), marked, "{row} {day}");
-            let (run, lost) = (named("runs", run), named("runs", lost));
-            let (unknown, reason) = (named("runs", unknown), named("reasons", reason));
+            let (run, unknown) = (named("runs", run), named("runs", unknown));
+            let reason = named("reasons", reason);
             let path = format!(
                 "{}/customer_id={}/query_name={}/logical_date={}",
                 name(0),
@@ -93,7 +93,7 @@ fn shown(data: &Value) -> BTreeMap<String, String> {
                 name(2),
                 data["days"][day].as_str().unwrap()
             );
-            shown.insert(path, format!("{standing} {run} {lost} {unknown} {reason}"));
+            shown.insert(path, format!("{standing} {run} {unknown} {reason}"));
         }
     }
     shown

@@ -1,19 +1,31 @@
 //! Expected partitions and next steps.
 
-use rawsink::{ErrorKind, PartitionKey, RawSink, partition::Selection, store::Object};
-use rawsink_ops::coverage::{Action, OddDays, Scope, coverage};
+use rawsink::{
+    ErrorKind, PartitionKey, RawSink, RunId,
+    partition::Selection,
+    state::{Outcome, Verdict},
+    store::Object,
+    validate::{self, Rules},
+};
+use rawsink_ops::{
+    coverage::{Action, OddDays, Scope, Standing, coverage},
+    withdraw,
+};
 
 use super::{cell_texts, cover};
 use rawsink_testkit::{
     backend::{Backend, Memory},
     databases::{Database, Sqlite},
-    sample::{path, run},
+    sample::{key, path, rows, run, seal},
     states::StateBackend,
 };
 
 async fn land(backend: &dyn Backend, n: u16, names: [&str; 4], object: Object) {
     let [source, customer, query, day] = names;
     let key = PartitionKey::new(source, customer, query, day).unwrap();
+    if object == Object::Seal {
+        backend.tamper(&path(&key, &run(n)), Object::Payload, Some(b"")).await;
+    }
     backend.tamper(&path(&key, &run(n)), object, Some(b"{}")).await;
 }
 
@@ -235,46 +247,97 @@ async fn steps_lead_from_every_standing_to_a_validated_partition() {
     }
     let coverage = cover(&backend, &database, &Scope::default()).await;
     let (one, two) = (run(1), run(2));
-    let steps: Vec<_> = coverage
-        .steps()
-        .map(|step| (step.days.since.to_string(), step.days.until.to_string(), step.action))
-        .collect();
-    let on = |first: usize, last: usize, action| {
-        (days[first - 1].clone(), days[last - 1].clone(), action)
-    };
+    let newest = run(500);
+    let steps: Vec<_> =
+        coverage.steps(&newest).map(|step| (step.day.to_string(), step.action)).collect();
+    let on = |day: usize, action| (days[day - 1].clone(), action);
     let expected = [
-        on(2, 2, Action::Validate(&two)),
-        on(3, 3, Action::Restart(&one)),
-        on(4, 4, Action::Land),
-        on(5, 6, Action::Retry),
-        on(7, 7, Action::Validate(&two)),
-        // An older run does not regain authority, and a failed one fails again.
-        on(8, 8, Action::Land),
-        on(9, 9, Action::Land),
+        on(2, Action::Validate(&two)),
+        on(3, Action::Restart(&one)),
+        on(4, Action::Land),
+        // A failure that only the record knows is judged once more.
+        on(5, Action::Validate(&one)),
+        on(6, Action::Validate(&one)),
+        on(7, Action::Validate(&two)),
+        // An older run does not regain authority.
+        on(8, Action::Land),
+        on(9, Action::Validate(&two)),
     ];
     assert_eq!(steps, expected);
     let tally = coverage.tally();
-    assert_eq!((tally.lost, tally.missing, tally.is_complete()), (2, 1, false));
+    assert_eq!((tally.lost, tally.missing), (2, 1));
 }
 
 #[tokio::test]
-async fn lost_or_missing_partitions_are_incomplete_and_pending_ones_complete() {
+async fn a_failed_run_is_followed_by_a_new_one_and_a_run_of_the_future_is_withdrawn() {
     let (backend, database) = (Memory::default(), Sqlite::new());
-    land(&backend, 1, ["ads", "1", "q", "2024-06-01"], Object::Payload).await;
-    land(&backend, 1, ["ads", "1", "q", "2024-06-02"], Object::Seal).await;
-    let complete = async |scope: &Scope| {
-        let tally = cover(&backend, &database, scope).await.tally();
-        (tally.missing, tally.lost, tally.is_complete())
+    let (state, one) = (database.state(), run(1));
+    let now = "2024-06-10T00:00:00Z".parse().unwrap();
+    let on = |day: &str| PartitionKey::new("ads", "1", "q", day).unwrap();
+    land(&backend, 1, ["ads", "1", "q", "2024-06-01"], Object::Seal).await;
+    // It fails again: only a new run helps.
+    let failed = Verdict::new(run(1), Outcome::Failed("bad".into()));
+    state.judge(&on("2024-06-01"), &failed, now).await.unwrap();
+    // The run of the second day is lost.
+    let outcome = Outcome::Passed { schema_version: None, record_count: 1 };
+    state.judge(&on("2024-06-02"), &Verdict::new(run(1), outcome), now).await.unwrap();
+    let coverage = cover(&backend, &database, &Scope::default()).await;
+    let steps = |newest: RunId| -> Vec<String> {
+        coverage.steps(&newest).map(|step| format!("{:?}", step.action)).collect()
     };
-    assert_eq!(complete(&Scope::default()).await, (0, 0, true));
-    let until = Scope { selection: select(None, None, Some("2024-06-03")), ..Scope::default() };
-    assert_eq!(complete(&until).await, (1, 0, false));
-    let lost = format!(
-        "{}; INSERT INTO partition_state VALUES ('ads', '1', 'q', '2024-06-02', 'success', '{}', \
-         'v1', 1, '2024-06-09T00:00:00Z', NULL, 1)",
-        database.contract(),
-        run(2)
+    assert_eq!(steps(run(2)), ["Land", "Land"]);
+    assert_eq!(
+        steps(run(1)),
+        ["Land".to_owned(), format!("{:?}", Action::Withdraw(&one)), "Land".to_owned()]
     );
-    database.execute(&lost).await;
-    assert_eq!(complete(&Scope::default()).await, (0, 1, false));
+}
+
+#[tokio::test]
+async fn g20_a_run_whose_files_are_gone_or_have_another_length_is_lost() {
+    for (object, content) in [
+        (Object::Seal, None),
+        (Object::Payload, None),
+        (Object::Payload, Some(&b"{}\n"[..])),
+        (Object::Seal, Some(b"{ }")),
+    ] {
+        let (backend, database) = (Memory::default(), Sqlite::new());
+        let (sink, state) = (RawSink::new(backend.store()), database.state());
+        seal(&sink, &key(), &run(1), &rows("a", 3)).await.unwrap();
+        validate::run(&sink, &*state, &key(), &run(1), Rules::default()).await.unwrap();
+        let standing = async || {
+            let covered = cover(&backend, &database, &Scope::default()).await;
+            covered.cells().flat_map(|(_, cells)| cells.map(|cell| cell.standing)).next().unwrap()
+        };
+        assert_eq!(standing().await, Standing::Validated);
+        backend.tamper(&path(&key(), &run(1)), object, content).await;
+        assert_eq!(standing().await, Standing::Lost, "{object:?} {content:?}");
+        let covered = cover(&backend, &database, &Scope::default()).await;
+        let newest = run(500);
+        let actions: Vec<_> = covered.steps(&newest).map(|step| step.action).collect();
+        assert_eq!(actions, [Action::Land], "the run is never written again");
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawn_partition_needs_no_action() {
+    let (backend, database) = (Memory::default(), Sqlite::new());
+    let (sink, state) = (RawSink::new(backend.store()), database.state());
+    for n in [1, 2] {
+        seal(&sink, &key(), &run(n), &rows("a", 3)).await.unwrap();
+    }
+    validate::run(&sink, &*state, &key(), &run(1), Rules::default()).await.unwrap();
+    let plan = withdraw::plan_all(&sink, &*state, &Selection::default(), "erased").await.unwrap();
+    assert_eq!(plan.len(), 2, "also the run without a verdict");
+    state.change_many(&plan, "2024-06-10T00:00:00Z".parse().unwrap()).await.unwrap();
+    for _ in 0..2 {
+        let covered = cover(&backend, &database, &Scope::default()).await;
+        assert_eq!(covered.tally().withdrawn, 1);
+        assert_eq!(covered.steps(&run(500)).count(), 0);
+        // The objects are deleted by a person or a lifecycle rule.
+        for (n, object) in
+            [(1, Object::Seal), (1, Object::Payload), (2, Object::Seal), (2, Object::Payload)]
+        {
+            backend.tamper(&path(&key(), &run(n)), object, None).await;
+        }
+    }
 }

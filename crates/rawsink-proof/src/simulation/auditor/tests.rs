@@ -257,7 +257,7 @@ fn verdict(run: &str, passed: bool) -> Verdict {
     } else {
         Outcome::Failed("wrong".to_owned())
     };
-    Verdict { run_id: run.parse().unwrap(), outcome }
+    Verdict::new(run.parse().unwrap(), outcome)
 }
 
 /// Applies verdicts to the state; `record` changes the last record.

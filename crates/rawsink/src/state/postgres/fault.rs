@@ -60,6 +60,11 @@ impl PgFault {
         self.code().is_some()
     }
 
+    /// Returns whether the role lacks a privilege.
+    pub(super) fn is_missing_privilege(&self) -> bool {
+        self.code() == Some("42501")
+    }
+
     /// Returns the SQLSTATE of a refusal.
     fn code(&self) -> Option<&str> {
         self.refusal().map(PgDatabaseError::code)

@@ -68,6 +68,12 @@ impl FoundTable {
 impl Dialect for FoundTable {
     const BYTEWISE: &'static str = " COLLATE \"C\"";
 
+    const COLUMNS: &'static [&'static str] = &COLUMNS;
+
+    fn table(&self) -> &'static str {
+        "partition_state"
+    }
+
     fn read(&self, column: &str) -> String {
         if is_count(column) && self.column(column).is_numeric {
             format!("CAST(trunc(CAST({column} AS numeric)) AS text)")

@@ -263,9 +263,32 @@ fn unlink(run: &LockedRun, probe: &Probe, step: Step, name: &str) -> Result<(), 
     }
 }
 
-/// Syncs the objects of a run, regardless of their writer, then the directories. Succeeds for a run
-/// that does not exist.
-pub(super) fn sync_run(
+/// From this number of runs on, one sync of the whole file system costs less than one of each run.
+const MANY_RUNS: usize = 8;
+
+/// Syncs the objects of runs, regardless of their writer, then the directories. Succeeds for a run that
+/// does not exist.
+pub(super) fn sync_runs(
+    root: &Path,
+    ancestors_synced: &AncestorsSynced,
+    runs: &[PathBuf],
+    probe: &Probe,
+) -> Result<(), FsError> {
+    let device = |path: &Path| fs::stat(path).map(|stat| stat.st_dev).ok();
+    let (home, is_many) = (device(root), runs.len() >= MANY_RUNS);
+    if is_many && home.is_some() {
+        probe.run(Step::SyncFileSystem, root, || fs::syncfs(open_directory(root)?))?;
+        sync_upwards(root, ancestors_synced, root, probe)?;
+    }
+    // Other file systems may be mounted below the root.
+    for run in runs.iter().filter(|run| !is_many || device(run) != home) {
+        sync_run(root, ancestors_synced, run, probe)?;
+    }
+    Ok(())
+}
+
+/// Syncs the objects of a run, then the directories. Succeeds for a run that does not exist.
+fn sync_run(
     root: &Path,
     ancestors_synced: &AncestorsSynced,
     run: &Path,

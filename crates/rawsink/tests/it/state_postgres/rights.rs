@@ -9,6 +9,7 @@ use rawsink::{
 };
 
 use super::{now, passed};
+use crate::state_suite::log::check_without_log;
 use rawsink_testkit::{
     databases::{Database, Postgres, certificates, changed, server},
     sample::key,
@@ -92,6 +93,55 @@ async fn each_missing_privilege_is_denied() {
     assert_eq!(state.get(&key()).await.unwrap().unwrap().attempt_count, 2);
     let denied = state.judge(&key(), &passed(1), now()).await.unwrap_err();
     assert_eq!(denied.kind(), ErrorKind::Denied, "as on a standby: {denied}");
+}
+
+#[tokio::test]
+#[ignore = "parity: needs a PostgreSQL server"]
+async fn without_the_right_to_create_the_log_verdicts_are_recorded_without_it() {
+    let database = Postgres::new().await;
+    let nobody = database.without_permissions().await;
+    let user = &nobody.user;
+    database.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
+    database.execute(database.contract()).await;
+    let grant = format!("GRANT SELECT, INSERT, UPDATE ON partition_state TO {user}");
+    database.execute(&grant).await;
+    check_without_log(&PostgresState::new(&nobody)).await;
+
+    // A role that may create it does, with the grants of the records' table.
+    database.execute("CREATE ROLE reader_of_records").await;
+    database.execute("GRANT SELECT ON partition_state TO reader_of_records").await;
+    database.state().judge(&key(), &passed(2), now()).await.unwrap();
+    let privileges = "SELECT grantee || ' ' || string_agg(privilege_type, ' ' ORDER BY privilege_type) \
+        FROM information_schema.role_table_grants WHERE table_name = 'run_verdict' \
+        AND grantee <> current_user GROUP BY grantee ORDER BY grantee";
+    let granted = database.connect().await.texts(privileges).await;
+    database.execute("DROP OWNED BY reader_of_records; DROP ROLE reader_of_records").await;
+    let granted: Vec<_> = granted.into_iter().flatten().collect();
+    assert_eq!(granted, [format!("{user} INSERT SELECT"), "reader_of_records SELECT".to_owned()]);
+    let state = PostgresState::new(&nobody);
+    state.judge(&key(), &passed(3), now()).await.unwrap();
+    let history = state.history(&key()).await.unwrap();
+    assert_eq!(history.entries().len(), 2, "{history:?}");
+}
+
+#[tokio::test]
+#[ignore = "parity: needs a PostgreSQL server"]
+async fn a_log_that_may_not_be_read_is_denied_with_the_statement() {
+    let database = Postgres::new().await;
+    let nobody = database.without_permissions().await;
+    let user = &nobody.user;
+    database.state().judge(&key(), &passed(1), now()).await.unwrap();
+    let grant = format!("GRANT SELECT, INSERT, UPDATE ON partition_state TO {user}");
+    database.execute(&grant).await;
+    let state = PostgresState::new(&nobody);
+    let expected = format!("GRANT SELECT, INSERT ON public.run_verdict TO {user}");
+    let read = state.history(&key()).await.unwrap_err();
+    let judged = state.judge(&key(), &passed(2), now()).await.unwrap_err();
+    for denied in [read, judged] {
+        assert_eq!(denied.kind(), ErrorKind::Denied, "{denied}");
+        assert!(denied.message().contains(&expected), "{denied}");
+    }
+    assert_eq!(state.get(&key()).await.unwrap().unwrap().attempt_count, 1, "nothing is recorded");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use rawsink::{
     ErrorKind,
     partition::Selection,
     runtime::FixedClock,
-    state::{Filter, Status, execute, plan_backfill, plan_retry},
+    state::{Filter, Marked, Status, execute, plan_backfill, plan_retry},
 };
 
 use super::{
@@ -224,7 +224,7 @@ async fn a_malformed_record_blocks_no_other(database: &dyn Database) {
     for id in ["1", "2", "3"] {
         state.judge(&customer(id), &failed(1, "bad"), now()).await.unwrap();
     }
-    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
+    let plan = plan_retry(&*state, &Selection::default(), Marked::Keep).await.unwrap();
     let break_one = "UPDATE partition_state SET attempt_count = 'x' WHERE customer_id = '2'";
     database.execute(break_one).await;
     let clock = FixedClock(LATER.parse().unwrap());
@@ -236,7 +236,7 @@ async fn a_malformed_record_blocks_no_other(database: &dyn Database) {
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok(), "{outcomes:?}");
 
     database.execute("UPDATE partition_state SET status = 'failed'").await;
-    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
+    let plan = plan_retry(&*state, &Selection::default(), Marked::Keep).await.unwrap();
     assert_eq!((plan.keys.len(), plan.faults.len()), (2, 1), "{plan:?}");
     let day = days("2024-06-01", "2024-06-02");
     let plan = plan_backfill(&*state, &[(series("2"), day)]).await.unwrap();

@@ -6,7 +6,8 @@ use rawsink::{
     partition::Selection,
     runtime::FixedClock,
     state::{
-        Days, PartitionState, Plan, Record, Series, Status, execute, plan_backfill, plan_retry,
+        Days, Marked, PartitionState, Plan, Record, Series, Status, execute, plan_backfill,
+        plan_retry,
     },
 };
 
@@ -54,8 +55,8 @@ async fn a_retry_resets_failures_to_pending_and_keeps_the_rest(backend: &dyn Sta
     let good = state.judge(&customer("3"), &passed(1), now()).await.unwrap();
 
     let two = Selection { customer_id: Some("2".into()), ..Selection::default() };
-    assert_eq!(plan_retry(&*state, &two).await.unwrap().keys, [customer("2")]);
-    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
+    assert_eq!(plan_retry(&*state, &two, Marked::Keep).await.unwrap().keys, [customer("2")]);
+    let plan = plan_retry(&*state, &Selection::default(), Marked::Keep).await.unwrap();
     assert_eq!(plan.keys, [customer("1"), customer("2")]);
     assert_eq!(state.get(&customer("1")).await.unwrap().as_ref(), Some(&before), "a plan changes");
 
@@ -68,7 +69,7 @@ async fn a_retry_resets_failures_to_pending_and_keeps_the_rest(backend: &dyn Sta
     assert_eq!((before.attempt_count, &before.current_run_id), (2, &Some(run(1))));
     assert_eq!(state.get(&customer("1")).await.unwrap(), Some(expected));
     assert_eq!(state.get(&customer("3")).await.unwrap(), Some(good));
-    let again = plan_retry(&*state, &Selection::default()).await.unwrap();
+    let again = plan_retry(&*state, &Selection::default(), Marked::Keep).await.unwrap();
     assert!(again.keys.is_empty(), "{again:?}");
 }
 
@@ -76,7 +77,7 @@ async fn g13_a_verdict_between_plan_and_execution_is_not_undone(backend: &dyn St
     let state = backend.state();
     state.judge(&customer("1"), &failed(1, "bad"), now()).await.unwrap();
     state.judge(&customer("2"), &failed(1, "bad"), now()).await.unwrap();
-    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
+    let plan = plan_retry(&*state, &Selection::default(), Marked::Keep).await.unwrap();
     let passed = backend.state().judge(&customer("1"), &passed(2), now()).await.unwrap();
     assert_eq!(done(&*state, &plan).await, [customer("2")]);
     assert_eq!(state.get(&customer("1")).await.unwrap(), Some(passed));

@@ -7,7 +7,7 @@ use rawsink::{
     ErrorKind,
     partition::Selection,
     runtime::FixedClock,
-    state::{Filter, Status, Table, execute, plan_backfill, plan_retry},
+    state::{Filter, Marked, Status, Table, execute, plan_backfill, plan_retry},
 };
 use tokio::{sync::Barrier, task::JoinSet};
 
@@ -39,7 +39,9 @@ async fn reading_creates_no_table(database: &dyn Database) {
     let state = database.state();
     assert_eq!(state.get(&key()).await.unwrap(), None);
     assert!(state.list(&Filter::default()).await.unwrap().is_empty());
-    assert!(plan_retry(&*state, &Selection::default()).await.unwrap().keys.is_empty());
+    assert!(
+        plan_retry(&*state, &Selection::default(), Marked::Keep).await.unwrap().keys.is_empty()
+    );
     let day = days("2024-06-01", "2024-06-01");
     assert_eq!(plan_backfill(&*state, &[(series("1"), day)]).await.unwrap().keys.len(), 1);
     assert_eq!(database.columns().await, Vec::<String>::new());
@@ -102,7 +104,7 @@ async fn a_plan_stopped_by_an_error_leaves_the_rest_for_the_next_one(database: &
     for id in ["1", "2"] {
         state.judge(&customer(id), &failed(1, "bad"), now()).await.unwrap();
     }
-    let plan = plan_retry(&*state, &Selection::default()).await.unwrap();
+    let plan = plan_retry(&*state, &Selection::default(), Marked::Keep).await.unwrap();
     let mut other = database.connect().await;
     other.execute(database.close_table()).await;
     let clock = FixedClock(LATER.parse().unwrap());
@@ -111,7 +113,10 @@ async fn a_plan_stopped_by_an_error_leaves_the_rest_for_the_next_one(database: &
     let kind = applied[0].outcome.as_ref().unwrap_err().kind();
     assert_eq!(kind, ErrorKind::Unavailable);
     other.execute("ROLLBACK").await;
-    assert_eq!(plan_retry(&*state, &Selection::default()).await.unwrap().keys, plan.keys);
+    assert_eq!(
+        plan_retry(&*state, &Selection::default(), Marked::Keep).await.unwrap().keys,
+        plan.keys
+    );
 }
 
 /// PostgreSQL's refusal depends on the progress of the first: the table, its type or

@@ -22,7 +22,7 @@ async fn reading_an_empty_store_creates_nothing() {
     let (store, run) = (backend.store(), store_path("p/run"));
     assert_eq!(content(&store, &run).await, (None, None));
     assert_eq!(walked(&store, &StorePath::root()).await, Vec::<String>::new());
-    store.sync(&run).await.unwrap();
+    store.sync(std::slice::from_ref(&run)).await.unwrap();
     assert!(!backend.root().exists());
 }
 

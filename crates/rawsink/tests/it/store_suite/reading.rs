@@ -106,11 +106,11 @@ async fn names_are_kept_byte_for_byte(backend: &dyn Backend) {
 
 async fn syncing_a_run_changes_nothing(backend: &dyn Backend) {
     let (store, run) = (backend.store(), store_path("p/run"));
-    store.sync(&run).await.unwrap();
+    store.sync(std::slice::from_ref(&run)).await.unwrap();
     assert_eq!(backend.residue(&run).await, Vec::<String>::new());
     write(&store, &run, 1, "x").await;
     let before = super::snapshot(&store, &run).await;
-    store.sync(&run).await.unwrap();
-    store.sync(&store_path("p/other")).await.unwrap();
+    store.sync(std::slice::from_ref(&run)).await.unwrap();
+    store.sync(&[store_path("p/other")]).await.unwrap();
     assert_eq!(super::snapshot(&store, &run).await, before);
 }

@@ -71,7 +71,7 @@ async fn g02_directories_above_a_root_of_another_process_are_synced_before_the_s
     drop(first);
 
     write_run(&second.clone(), &run().join("second"), 3).await.unwrap();
-    second.sync(&run()).await.unwrap();
+    second.sync(&[run()]).await.unwrap();
     assert_eq!(script.count(Step::SyncAboveRoot), before, "once by each store");
 }
 
@@ -81,8 +81,8 @@ async fn g02_syncing_a_run_syncs_the_directories_above_the_root() {
     write(&world.fresh(), 1).await.unwrap();
     let script = Script::new(None);
     let store = world.probed(script.clone());
-    store.sync(&run().join("absent")).await.unwrap();
-    store.sync(&run()).await.unwrap();
+    store.sync(&[run().join("absent")]).await.unwrap();
+    store.sync(&[run()]).await.unwrap();
     assert_eq!(script.count(Step::SyncAboveRoot), world.above());
     write_run(&store, &run().join("another"), 2).await.unwrap();
     assert_eq!(script.count(Step::SyncAboveRoot), world.above(), "once by each store");
@@ -125,14 +125,14 @@ async fn syncing_a_run_syncs_its_files_before_its_directories() {
     let world = World::new(Before::Nothing);
     write(&world.fresh(), 1).await.unwrap();
     let script = Script::new(None);
-    world.probed(script.clone()).sync(&run()).await.unwrap();
+    world.probed(script.clone()).sync(&[run()]).await.unwrap();
     let run = [Step::SyncPayload, Step::SyncSeal, Step::SyncRunDirectory];
     let above = vec![Step::SyncAboveRoot; world.above()];
     assert_eq!(script.steps(), [&run[..], &[Step::SyncAncestor; ANCESTORS], &above].concat());
 
     for event in 0..script.events().len() {
         let script = Script::new(Some(StepFault { event, errno: Errno::IO, dies: false }));
-        let refused = world.probed(script.clone()).sync(&super::run()).await.unwrap_err();
+        let refused = world.probed(script.clone()).sync(&[super::run()]).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unavailable);
         assert_eq!(script.events().len(), event + 1);
     }
