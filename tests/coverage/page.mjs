@@ -169,11 +169,11 @@ const tests = {
     assert.equal(await page.locator("#told").textContent(), "", "nothing is said of no cell");
     const reached = [];
     await page.evaluate(() => document.activeElement.blur());
-    for (let press = 0; press < 12; press++) {
+    for (let press = 0; press < 13; press++) {
       await page.keyboard.press("Tab");
       reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.dataset.letter));
     }
-    for (const id of ["v", "m", "x", "customer", "query", "order", "reset", "grid"]) assert.ok(reached.includes(id), `${id}: ${reached}`);
+    for (const id of ["v", "m", "l", "x", "customer", "query", "order", "reset", "grid"]) assert.ok(reached.includes(id), `${id}: ${reached}`);
     await close();
   },
 

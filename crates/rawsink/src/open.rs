@@ -129,7 +129,7 @@ impl Config {
         let config = self.state.as_ref().ok_or_else(missing)?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let origin = Origin { sink_uri: self.backend.uri().ok(), judged_by: Some(host) };
-        Ok(state::open(config, origin))
+        Ok(state::open(config, &origin))
     }
 }
 

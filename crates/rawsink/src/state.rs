@@ -23,7 +23,9 @@ mod sqlite;
 mod transition;
 mod verdict;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, sync::Arc};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use std::collections::BTreeMap;
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -44,7 +46,7 @@ pub use self::{
     verdict::{Event, Evidence, History, LogEntry},
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     internal::Internal,
     partition::{PartitionKey, RunId, Selection},
 };
@@ -329,7 +331,7 @@ fn in_order(
     keys: &[PartitionKey],
     histories: &mut BTreeMap<PartitionKey, Result<History>>,
 ) -> Vec<Result<History>> {
-    let missing = || Err(Error::new(ErrorKind::Internal, "a partition was asked for twice"));
+    let missing = || Err(Error::new(crate::ErrorKind::Internal, "a partition was asked for twice"));
     keys.iter().map(|key| histories.remove(key).unwrap_or_else(missing)).collect()
 }
 
@@ -378,13 +380,13 @@ impl fmt::Display for StateConfig {
     not(any(feature = "sqlite", feature = "postgres")),
     expect(unused_variables, reason = "no state exists")
 )]
-pub fn open(config: &StateConfig, origin: Origin) -> Arc<dyn PartitionState> {
+pub fn open(config: &StateConfig, origin: &Origin) -> Arc<dyn PartitionState> {
     match *config {
         #[cfg(feature = "sqlite")]
-        StateConfig::Sqlite(ref path) => Arc::new(SqliteState::new(path).origin(origin)),
+        StateConfig::Sqlite(ref path) => Arc::new(SqliteState::new(path).origin(origin.clone())),
         #[cfg(feature = "postgres")]
         StateConfig::Postgres(ref postgres) => {
-            Arc::new(PostgresState::new(postgres).origin(origin))
+            Arc::new(PostgresState::new(postgres).origin(origin.clone()))
         }
     }
 }

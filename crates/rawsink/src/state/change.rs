@@ -82,6 +82,7 @@ impl Change {
     }
 
     /// Returns whether the change needs the log: without one it cannot be remembered.
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "test-util"))]
     pub(super) fn needs_log(&self) -> bool {
         matches!(self, Self::Withdraw { .. } | Self::Restore { .. })
     }
