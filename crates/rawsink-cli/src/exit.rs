@@ -23,6 +23,8 @@ pub(crate) enum Exit {
 pub(crate) enum Failure {
     /// The library refused or failed.
     Library(Error),
+    /// The run that has authority cannot be read.
+    Consume(Error),
     /// The library refused or failed while rows were written.
     Write {
         error: Error,
@@ -141,6 +143,10 @@ pub(crate) fn report(outcome: Result<Exit, Failure>, output: &Output) -> ExitCod
         }
         Err(Failure::Library(error)) => {
             let hint = hint(&error, error.place(), Stage::NotWriting);
+            (ErrorReport::new(&error).hint(hint), code(error.kind()))
+        }
+        Err(Failure::Consume(error)) => {
+            let hint = hint(&error, error.place(), Stage::Consuming);
             (ErrorReport::new(&error).hint(hint), code(error.kind()))
         }
         Err(Failure::Write { error, place, outcome, stage }) => {

@@ -11,6 +11,8 @@ const ISSUES: &str = "https://github.com/rawsink/rawsink/issues";
 pub(crate) enum Stage {
     /// The command does not write rows.
     NotWriting,
+    /// The command reads the run that has authority.
+    Consuming,
     /// The run was not sealed, or may not be.
     BeforeSeal,
     /// The run was sealed; the validation after it failed.
@@ -49,6 +51,12 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
         }
         ErrorKind::Unsupported => {
             Some(r#"run "rawsink doctor" to see what the store supports"#.to_owned())
+        }
+        ErrorKind::Corrupt if stage == Stage::Consuming => {
+            let path = path_argument(&partition?);
+            Some(format!(
+                r#"run "rawsink state history {path}" to see what was validated, and "rawsink coverage {path} --plan" for the next step"#
+            ))
         }
         ErrorKind::Corrupt => Some(of_damage(run, partition.as_ref())?),
         ErrorKind::Unavailable => Some(again(run, stage)),

@@ -41,5 +41,5 @@ fn the_semantics_page_matches_the_proofs() {
         assert_eq!(cells[4], expected.collect::<Vec<_>>().join(", "), "{row}");
         rows += 1;
     }
-    assert_eq!(rows, 18);
+    assert_eq!(rows, 20);
 }

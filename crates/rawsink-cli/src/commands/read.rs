@@ -32,7 +32,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let (key, run) = args.run.choose(context).await?;
     let mut reader = if args.run.choice.current {
-        rawsink::consume::open_current(&context.sink, &*context.state, &key).await?
+        let opened = rawsink::consume::open_current(&context.sink, &*context.state, &key).await;
+        opened.map_err(Failure::Consume)?
     } else {
         context.sink.open_partition(&key, &run).await?
     };

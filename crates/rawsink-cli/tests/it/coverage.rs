@@ -5,6 +5,7 @@ mod oracle; // the expected coverage, computed from tree and table
 mod page; // the page: complete, in its place, and harmless
 mod plan; // the plan, pasted into a shell
 
+pub(crate) use self::oracle::execute;
 use serde_json::json;
 
 use crate::landing::{Landing, PARTITION, RUN, run_path};

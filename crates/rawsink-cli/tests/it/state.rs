@@ -1,5 +1,6 @@
 //! The state commands.
 
+mod log; // the verdict log: history, withdrawals, restores, marks
 mod operator; // an operator's commands: init, retry, backfill
 
 use std::fs;

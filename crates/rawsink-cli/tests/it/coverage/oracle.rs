@@ -48,7 +48,7 @@ type Runs = BTreeMap<String, bool>;
 type Log = Vec<(Option<String>, String)>;
 
 /// Runs statements on the landing's database.
-pub(super) fn execute(landing: &Landing, sql: &str) {
+pub(crate) fn execute(landing: &Landing, sql: &str) {
     on_database(landing, async |database| {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(database).await.unwrap();
     });
