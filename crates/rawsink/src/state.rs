@@ -14,6 +14,7 @@ mod memory;
 mod plan;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod reason;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod row;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -42,7 +43,8 @@ pub use self::sqlite::SqliteState;
 pub use self::{
     change::{Change, Effect, replay},
     plan::{Applied, Days, Marked, Plan, Series, execute, plan_backfill, plan_retry},
-    transition::{Outcome, Verdict, is_reason_of, transition},
+    reason::is_reason_of,
+    transition::{Outcome, Verdict, transition},
     verdict::{Event, Evidence, History, LogEntry},
 };
 use crate::{

@@ -2,10 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    Event, History, LogEntry, Outcome, Record, Status, Verdict,
-    transition::{self, transition},
-};
+use super::{Event, History, LogEntry, Outcome, Record, Status, Verdict, transition::transition};
 use crate::partition::RunId;
 
 /// A change of one logical partition. No other exists.
@@ -183,16 +180,6 @@ fn without(history: &History, run_id: &RunId, now: Timestamp) -> Record {
 
 fn pending_since(now: Timestamp) -> Record {
     Record { updated_at: Some(now), ..Record::pending() }
-}
-
-impl Record {
-    /// Returns the mark that other software put at the start of `error_message`: a word in brackets,
-    /// such as `[terminal]`.
-    ///
-    /// It survives a failure that we record, and a success clears it.
-    pub fn mark(&self) -> Option<&str> {
-        self.error_message.as_deref().and_then(transition::mark)
-    }
 }
 
 #[cfg(test)]

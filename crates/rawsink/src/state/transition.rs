@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Evidence, Record, Status};
+use super::{Evidence, Record, Status, reason::about};
 use crate::partition::RunId;
 
 /// The result of validating a run.
@@ -82,24 +82,6 @@ pub fn transition(previous: Option<&Record>, verdict: &Verdict, now: Timestamp) 
     next.updated_at = Some(now);
     next.attempt_count += 1;
     next
-}
-
-/// Returns whether a record's `error_message` is about this run.
-pub fn is_reason_of(message: &str, run: &RunId) -> bool {
-    let reason = mark(message).map_or(message, |mark| message[mark.len()..].trim_start());
-    reason.starts_with(&about(run))
-}
-
-/// Returns the word in brackets at the start of a message, with its brackets.
-pub(super) fn mark(message: &str) -> Option<&str> {
-    let (word, _) = message.strip_prefix('[')?.split_once(']')?;
-    let is_word = |one: char| one.is_ascii_alphanumeric() || matches!(one, '_' | '-');
-    (!word.is_empty() && word.chars().all(is_word)).then(|| &message[..word.len() + 2])
-}
-
-/// Returns the prefix of the reason of a failure, which names the run.
-fn about(run: &RunId) -> String {
-    format!("run {run}: ")
 }
 
 impl Record {

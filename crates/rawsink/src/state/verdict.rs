@@ -19,7 +19,7 @@ use std::{fmt, str::FromStr};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Record, Status, transition::is_reason_of};
+use super::{Record, Status, reason::is_reason_of};
 use crate::{
     error::{Error, Result},
     partition::RunId,
