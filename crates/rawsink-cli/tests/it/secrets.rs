@@ -136,8 +136,13 @@ fn asks_the_server(call: &[String]) -> bool {
         "write", "read", "list", "show", "verify", "validate", "coverage", "clean", "copy",
         "doctor",
     ];
-    let is_withdrawal = call[0] == "state" && ["withdraw", "restore"].contains(&call[1].as_str());
-    is_withdrawal || asking.contains(&call[0].as_str())
+    call.starts_with(&["state".to_owned(), "withdraw".to_owned()])
+        || asking.contains(&call[0].as_str())
+}
+
+/// Returns whether a command succeeds only after another one that asks the server.
+fn needs_a_withdrawn_run(call: &[String]) -> bool {
+    call.starts_with(&["state".to_owned(), "restore".to_owned()])
 }
 
 fn canaries() -> [String; 1] {
@@ -153,7 +158,8 @@ fn g17_no_successful_command_shows_a_secret() {
             }
         }
         for landing in [by_value(bucket(Landing::new())), by_file(bucket(Landing::new()))] {
-            for call in calls().into_iter().filter(|call| !asks_the_server(call)) {
+            let alone = |call: &Vec<String>| !asks_the_server(call) && !needs_a_withdrawn_run(call);
+            for call in calls().into_iter().filter(alone) {
                 ask(&landing, call, form, &canaries()).exits(0);
             }
         }
