@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline features compat parity parity-ceph torture torture-ceph model simulate bench coverage-test deploy-test docs lint lint-workflows dist ci
+.PHONY: help demo test test-offline features compat parity parity-ceph torture torture-ceph torture-state model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows dist ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +38,9 @@ torture-ceph: ## Run the same on a Ceph object gateway, with garbage collection 
 	scripts/with-ceph scripts/torture --grace 10 --seal-deadline 4 --seal-timeout 3 \
 		--before-check 'radosgw-admin gc process --include-all' $(TORTURE)
 
+torture-state: ## Kill validators at random beside operators, on SQLite and PostgreSQL; then check records and log without the library
+	scripts/torture-state $(TORTURE)
+
 model: ## Explore every interleaving of writers and write docs/proof.md; takes minutes
 	$(CARGO) run --package rawsink-proof --bin model -- --page docs/proof.md
 
@@ -49,8 +52,14 @@ simulate: ## Simulate the real code over SEEDS seeds (10,000); SEED=n replays on
 bench: ## Measure CPU, memory and requests against floors; starts a MinIO unless a server is configured
 	scripts/with-minio $(CARGO) bench --package rawsink-cli --bench throughput
 
+scale: ## Measure the operator's commands over 100,000 small partitions; SCALE="--partitions N" selects another number
+	scripts/scale $(SCALE)
+
 coverage-test: ## Test the coverage page in headless Chromium; needs Node.js, npm and chromium, takes a minute
 	scripts/coverage-test $(if $(KEEP),--keep)
+
+readers-test: ## Test that DuckDB, Polars, PyArrow and Spark open exactly the payloads of a manifest; installs them
+	scripts/with-minio scripts/readers-test $(READERS)
 
 deploy-test: ## Lint the Ansible role and run it on this machine, with real Vault, SOPS and MinIO; installs them
 	deploy/ansible/tests/run

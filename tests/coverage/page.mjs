@@ -3,6 +3,7 @@
 //   page.mjs DIR    reads small.html, large.html, hostile.html and empty.html in DIR and writes screenshots there
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -43,6 +44,11 @@ async function open(name, options = {}) {
   return { page, close };
 }
 
+// Returns the plan of a page of the example, line by line.
+const planOf = (name) => readFileSync(path.join(dir, `${name}.plan`), "utf8").trimEnd().split("\n");
+const CLIPBOARD = { permissions: ["clipboard-read", "clipboard-write"] };
+const clipboard = (page) => page.evaluate(() => navigator.clipboard.readText());
+
 const text = (page, selector) => page.locator(selector).innerText();
 const shown = (page) => text(page, "#shown");
 
@@ -62,14 +68,14 @@ const tests = {
       for (const colorScheme of ["light", "dark"]) {
         const { page, close } = await open("small.html", { viewport, colorScheme, hasTouch: screen === "narrow" });
         const failed = await find(page, "f");
-        if (screen === "desktop") await page.mouse.move(failed.x, failed.y);
+        if (screen === "desktop") await page.mouse.click(failed.x, failed.y);
         if (screen === "narrow" && colorScheme === "dark") await page.touchscreen.tap(failed.x, failed.y);
         await page.waitForTimeout(200);
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(wide <= 0, `${screen}: ${wide} pixels too wide`);
         const file = path.join(dir, `coverage-${screen}-${colorScheme}.png`);
         await page.screenshot({ path: file });
-        assert.ok(statSync(file).size < 200_000, `${file} is too large`);
+        assert.ok(statSync(file).size < 220_000, `${file} is too large`);
         await close();
       }
     }
@@ -92,8 +98,9 @@ const tests = {
     assert.equal(await shown(page), "42 rows");
     assert.equal(await text(page, "#share"), "84.6 %", "2,701 of 3,192, and no more");
     const letters = await page.evaluate(() => model.rows.map(({ letters }) => letters).join(""));
-    for (const letter of "vsufmlw") {
-      const count = letters.toLowerCase().split(letter).length - 1;
+    for (const letter of "vsufmlwo") {
+      const all = letters.toLowerCase();
+      const count = (letter === "v" ? all.replaceAll("o", "v") : all).split(letter).length - 1;
       assert.equal(await text(page, `#standings [data-letter="${letter}"] b`), count.toLocaleString("en"), letter);
     }
     assert.equal(await text(page, '#standings [data-letter="x"] b'), String(letters.replace(/[a-z]/g, "").length));
@@ -114,16 +121,148 @@ const tests = {
     await page.click('#standings [data-letter="x"]');
     assert.equal(await shown(page), `${drifting} of 42 rows`);
     await page.selectOption("#order", "worst");
-    const open_ = await page.evaluate(() => model.shown.map(({ letters }) => letters.replace(/v/gi, "").length));
-    assert.deepEqual(open_, [...open_].sort((a, b) => b - a));
+    const open_ = await page.evaluate(() => model.shown.map(({ letters }) => letters.replace(/[vow]/gi, "").length));
     assert.deepEqual(await page.evaluate(() => model.shown.map((row) => Model.open(row))), open_);
+    await page.click('#standings [data-letter="x"]');
+    await page.click('#standings [data-letter="o"]');
+    const empty = await page.evaluate(() => model.rows.filter(({ letters }) => /o/i.test(letters)).length);
+    assert.ok(empty > 0 && empty < 42);
+    assert.equal(await shown(page), `${empty} of 42 rows`);
+    await close();
+  },
+
+  async "the worst rows come first, and lost ones stand out"() {
+    const { page, close } = await open("small.html");
+    const keys = (order) => page.evaluate((order) => {
+      const rows = order === "worst" ? model.shown : model.rows;
+      return rows.map(({ letters, counts }) => [counts.l, letters.replace(/[vow]/gi, "").length, counts.x + counts.s]);
+    }, order);
+    const worst = (await keys("name")).sort((a, b) => b[0] - a[0] || b[1] - a[1] || b[2] - a[2]);
+    assert.deepEqual(await keys("worst"), worst);
+    assert.ok(worst[0][0] > 0, "the first row has lost cells");
+    const lost = worst.reduce((sum, [count]) => sum + count, 0);
+    assert.equal(await text(page, "#lost span"), `${lost} partitions are lost: consumers get an error instead of the rows that were validated.`);
+    await page.click("#lost button");
+    assert.equal(await shown(page), `${worst.filter(([count]) => count > 0).length} of 42 rows`);
+    await page.click("#lost button");
+    assert.equal(await page.locator('#standings [data-letter="l"]').getAttribute("aria-pressed"), "true", "it stays");
+    await page.click("#reset");
+    await page.waitForFunction(() => model.shown.length === 42);
+    await page.selectOption("#order", "name");
+    assert.deepEqual(await page.evaluate(() => model.shown.map(({ number }) => number)), [...Array(42).keys()]);
+    await close();
+  },
+
+  async "an empty day does not look like a full one, or like a missing one"() {
+    const { page, close } = await open("small.html");
+    const looks = (letter) => page.evaluate((letter) => {
+      // Two pixels for each of 16.
+      const { data } = signCanvas(letter, grid.colours, 16).getContext("2d").getImageData(0, 0, 32, 32);
+      const at = (x, y) => [...data.slice(4 * (64 * y + 2 * x)).slice(0, 4)].join();
+      return { middle: at(8, 8), top: at(8, 1), bottom: at(8, 13) };
+    }, letter);
+    const [full, empty, missing] = [await looks("v"), await looks("o"), await looks("m")];
+    assert.ok(full.middle === full.bottom && full.middle !== "0,0,0,0", JSON.stringify(full));
+    assert.deepEqual([empty.middle, empty.top], ["0,0,0,0", "0,0,0,0"]);
+    assert.equal(empty.bottom, full.bottom);
+    assert.notEqual(missing.top, "0,0,0,0");
+    const cell = await find(page, "o");
+    await page.mouse.move(cell.x, cell.y);
+    assert.match(await text(page, "#details"), /Validated[^]*Rows\s+0\n/);
+    await close();
+  },
+
+  async "the copy button copies the step of the plan"() {
+    const plan = planOf("small.html");
+    const { page, close } = await open("small.html", CLIPBOARD);
+    for (const letter of "lfmusV") {
+      const cell = await find(page, letter);
+      await page.mouse.click(cell.x, cell.y);
+      await page.click("#details .copy");
+      await page.waitForFunction(() => document.querySelector("#details .copy").textContent === "Copied");
+      const copied = await clipboard(page);
+      const place = `customer_id=${cell.customer}/query_name=${cell.query}/logical_date=${cell.day}`;
+      assert.ok(plan.includes(copied) && copied.includes(place), `${letter}: ${copied}`);
+      assert.equal((await text(page, "#details pre")).replace(/\s+/g, " "), copied);
+      // The pointer may leave the cell.
+      await page.mouse.move(5, 5);
+      assert.ok(await page.locator("#details").isVisible());
+      await page.mouse.click(cell.x, cell.y);
+      assert.ok(await page.locator("#details").isHidden(), "a second click closes it");
+    }
+    const full = await find(page, "v");
+    await page.mouse.click(full.x, full.y);
+    assert.equal(await text(page, "#details .copy"), "Copy path");
+    await page.click("#details .copy");
+    assert.equal(await clipboard(page), `google_ads/customer_id=${full.customer}/query_name=${full.query}/logical_date=${full.day}`);
+    await page.click("#details .close");
+    // Every step of the plan is somewhere on the page.
+    const all = await page.evaluate(() => model.shown.map((_, row) => model.commands(row)).join("\n").split("\n"));
+    assert.deepEqual(all.sort(), [...plan].sort());
+    const lost = await find(page, "l");
+    await page.mouse.click(lost.x, lost.y);
+    await page.click("#details .copy-row");
+    const row = (await clipboard(page)).split("\n");
+    assert.equal(row.length, Number((await page.evaluate(() => Model.open(model.shown[grid.cursor.row])))));
+    await page.screenshot({ path: path.join(dir, "copied.png") });
+    await close();
+  },
+
+  async "a browser without a clipboard for local files copies too"() {
+    for (const kind of ["missing", "refused", "nothing"]) {
+      const { page, close } = await open("small.html", CLIPBOARD);
+      await page.evaluate((kind) => {
+        const refused = { writeText: () => Promise.reject(new Error("refused")) };
+        Object.defineProperty(navigator, "clipboard", { value: kind === "missing" ? undefined : refused });
+        if (kind === "nothing") document.execCommand = () => false;
+      }, kind);
+      const cell = await find(page, "s");
+      await page.mouse.click(cell.x, cell.y);
+      const command = await page.evaluate(() => textOf(model.cell(grid.cursor.row, grid.cursor.day)));
+      assert.match(command, /^rawsink validate /);
+      await page.click("#details .copy");
+      if (kind === "nothing") {
+        await page.waitForFunction(() => document.querySelector("#details .copy").textContent === "Press Ctrl+C to copy");
+        assert.equal(await page.evaluate(() => String(getSelection())), command);
+        await page.keyboard.press("Control+c");
+      } else {
+        await page.waitForFunction(() => document.querySelector("#details .copy").textContent === "Copied");
+      }
+      await page.focus("#customer");
+      await page.keyboard.press("Control+v");
+      assert.equal(await page.inputValue("#customer"), command, kind);
+      await close();
+    }
+  },
+
+  async "the keyboard copies"() {
+    const { page, close } = await open("small.html", CLIPBOARD);
+    const plan = planOf("small.html");
+    await page.focus("#grid");
+    await page.keyboard.press("n");
+    await page.keyboard.press("c");
+    await page.waitForFunction(() => document.querySelector("#told").textContent === "Copied");
+    const first = await clipboard(page);
+    assert.ok(plan.includes(first), first);
+    assert.ok((await text(page, "#details")).endsWith("Copied"));
+    await page.keyboard.press("n");
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement.className), "copy");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelector("#told").textContent === "Copied");
+    const second = await clipboard(page);
+    assert.ok(second !== first && plan.includes(second), second);
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Escape");
+    assert.ok(await page.locator("#details").isHidden());
+    assert.equal(await page.evaluate(() => document.activeElement.id), "grid");
     await close();
   },
 
   async "hovering over a cell shows its details"() {
     const { page, close } = await open("small.html");
     for (const [letter, name, more] of [
-      ["v", "Validated", "T23:05:06.789Z"], ["s", "Sealed only", "not validated yet"],
+      ["v", "Validated", "T23:05:06.789Z"], ["o", "Validated", "T23:05:06.789Z"], ["s", "Sealed only", "not validated yet"],
       ["u", "Unsealed", "without a seal"], ["f", "Failed", "line 17 is not a JSON object"],
       ["m", "Missing", "No run exists"], ["l", "Lost", "has authority and cannot be read"],
       ["V", "Validated", "-again is sealed and needs a verdict"],
@@ -134,6 +273,9 @@ const tests = {
       const path = `customer_id=${cell.customer}/query_name=${cell.query}/logical_date=${cell.day}`;
       for (const part of [name, more, cell.customer, path]) assert.ok(told.includes(part), `${letter}: ${told}`);
       assert.equal(/^Run$/m.test(told), letter.toLowerCase() !== "m", told);
+      assert.equal(/^Rows$/m.test(told), "vol".includes(letter.toLowerCase()), told);
+      const { rows } = await page.evaluate(() => model.cell(grid.cursor.row, grid.cursor.day));
+      if (letter === "v") assert.ok(rows >= 200 && told.includes(rows.toLocaleString("en")), told);
     }
     await page.mouse.move(5, 5);
     assert.ok(await page.locator("#details").isHidden());
@@ -160,7 +302,7 @@ const tests = {
     await page.keyboard.press("PageDown");
     assert.equal(await page.evaluate(() => grid.cursor.row), 41, "the end is the end");
     assert.ok(await page.evaluate(() => grid.rectangle(grid.cursor).y + grid.rowHeight <= grid.view.getBoundingClientRect().bottom));
-    assert.ok((await text(page, "#details")).includes("keyword_view"));
+    assert.ok((await text(page, "#details")).includes(await page.evaluate(() => model.shown[41].query)));
     const heard = await page.locator("#told").textContent();
     const seen = await page.evaluate(() => model.cell(grid.cursor.row, grid.cursor.day));
     assert.ok(heard.endsWith(`2024; customer ${seen.row.customer}; query ${seen.row.query}`), heard);
@@ -169,7 +311,7 @@ const tests = {
     assert.equal(await page.locator("#told").textContent(), "", "nothing is said of no cell");
     const reached = [];
     await page.evaluate(() => document.activeElement.blur());
-    for (let press = 0; press < 13; press++) {
+    for (let press = 0; press < 16; press++) {
       await page.keyboard.press("Tab");
       reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.dataset.letter));
     }
@@ -205,7 +347,7 @@ const tests = {
     assert.deepEqual(await page.evaluate(() => [...new Set(model.shown.map((row) => row.customer))]), [customer]);
     const shares = await page.evaluate(() => model.openShares());
     const open_ = await page.evaluate(() => model.days.map((_, day) =>
-      model.shown.filter(({ letters }) => letters[day].toLowerCase() !== "v").length / model.shown.length));
+      model.shown.filter(({ letters }) => !"vow".includes(letters[day].toLowerCase())).length / model.shown.length));
     assert.deepEqual(shares, open_);
     await close();
   },
@@ -236,9 +378,10 @@ const tests = {
       const { x, y, day, customer } = await find(page, "f");
       await page.mouse.move(x, y);
       const told = await text(page, "#details code");
-      assert.ok(told.includes(`customer_id=${customer}/`) && told.endsWith(`=${day}`), `${width}: ${told}, not ${day}`);
+      assert.ok(told.includes(`customer_id=${customer}/`) && told.includes(`=${day}`), `${width}: ${told}, not ${day}`);
       const box = await page.locator("#details").boundingBox();
-      assert.ok(box.x >= 0 && box.y > 60 && box.x + box.width <= width && box.y + box.height <= 800, `${width}: ${JSON.stringify(box)}`);
+      assert.ok(box.x >= 0 && box.y >= 0 && box.x + box.width <= width && box.y + box.height <= 800, `${width}: ${JSON.stringify(box)}`);
+      assert.ok(y < box.y || y > box.y + box.height, `${width}: ${JSON.stringify(box)} hides its cell at ${y}`);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wide <= 0, `${width}: ${wide} pixels too wide`);
       await page.mouse.move(1, 1);
@@ -299,11 +442,16 @@ const tests = {
   },
 
   async "names and reasons are always text"() {
-    const { page, close } = await open("hostile.html");
+    const { page, close } = await open("hostile.html", CLIPBOARD);
     const cell = await find(page, "s");
     await page.mouse.move(cell.x, cell.y);
     const told = await text(page, "#details");
     assert.ok(told.includes(`"><img src=x onerror=alert(1)><!--<script>`), told);
+    await page.mouse.click(cell.x, cell.y);
+    await page.click("#details .copy");
+    const words = execFileSync("sh", ["-c", `rawsink() { printf '%s\\n' "$@"; }; ${await clipboard(page)}`], { encoding: "utf8" });
+    const { path: partition, run } = await page.evaluate(() => model.cell(grid.cursor.row, grid.cursor.day));
+    assert.equal(words, `validate\n${partition}/run_id=${run}\n`);
     assert.equal(await page.evaluate(() => document.scripts.length), 2);
     assert.equal(await page.evaluate(() => document.images.length), 0);
     await close();

@@ -11,13 +11,16 @@ pub(crate) mod list;
 pub(crate) mod man_pages;
 pub(crate) mod manifest;
 pub(crate) mod read;
+pub(crate) mod scrub;
 pub(crate) mod show;
 pub(crate) mod state;
 pub(crate) mod validate;
 pub(crate) mod verify;
 pub(crate) mod write;
 
-use clap::Subcommand;
+use std::num::NonZeroUsize;
+
+use clap::{Subcommand, builder::TypedValueParser};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -38,6 +41,13 @@ Exit codes:
   75  temporary failure, or outcome unknown; try again
   130, 143  interrupted by a signal";
 
+/// Parses a number of jobs.
+fn jobs_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
+    clap::value_parser!(u8)
+        .range(1..=64)
+        .map(|jobs| NonZeroUsize::new(usize::from(jobs)).expect("the range begins with one"))
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -47,6 +57,7 @@ pub(crate) enum Command {
     Show(show::Args),
     Verify(verify::Args),
     Validate(validate::Args),
+    Scrub(scrub::Args),
     State(state::Args),
     Manifest(manifest::Args),
     Copy(copy::Args),
@@ -64,7 +75,9 @@ impl Command {
     pub(crate) fn threads(&self) -> usize {
         match self {
             Self::Validate(args) => args.jobs() + 1,
+            Self::Scrub(args) => args.jobs() + 1,
             Self::Copy(args) => args.jobs() + 1,
+            Self::Coverage(args) => args.jobs() + 1,
             _ => 2,
         }
     }

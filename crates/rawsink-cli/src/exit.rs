@@ -25,6 +25,8 @@ pub(crate) enum Failure {
     Library(Error),
     /// The run that has authority cannot be read.
     Consume(Error),
+    /// A command that reads one run was given the path of many.
+    ManyRuns(Error),
     /// The library refused or failed while rows were written.
     Write {
         error: Error,
@@ -101,7 +103,16 @@ pub(crate) struct Errors {
 impl Errors {
     /// Reports an error; the command continues. A hint is not repeated.
     pub(crate) fn report(&mut self, error: &Error, output: &Output) {
-        let hint = hint(error, error.place(), Stage::NotWriting);
+        self.report_at(Stage::NotWriting, error, output);
+    }
+
+    /// As [`report`](Self::report), with the hint for a stage.
+    pub(crate) fn report_at(&mut self, stage: Stage, error: &Error, output: &Output) {
+        self.report_with(error, hint(error, error.place(), stage), output);
+    }
+
+    /// As [`report`](Self::report), with the command's own hint.
+    pub(crate) fn report_with(&mut self, error: &Error, hint: Option<String>, output: &Output) {
         let is_new = output.is_json() || hint != self.last_hint;
         let mut report = ErrorReport::new(error);
         if is_new {
@@ -112,6 +123,11 @@ impl Errors {
         self.count += 1;
         let kinds = self.most_severe.into_iter().chain([error.kind()]);
         self.most_severe = kinds.max_by_key(|kind| severity(*kind));
+    }
+
+    /// Returns whether no error was reported.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// Ends the command: with `exit` if there were no errors, else with the most severe kind and their number.
@@ -147,6 +163,10 @@ pub(crate) fn report(outcome: Result<Exit, Failure>, output: &Output) -> ExitCod
         }
         Err(Failure::Consume(error)) => {
             let hint = hint(&error, error.place(), Stage::Consuming);
+            (ErrorReport::new(&error).hint(hint), code(error.kind()))
+        }
+        Err(Failure::ManyRuns(error)) => {
+            let hint = hint(&error, error.place(), Stage::NamingManyRuns);
             (ErrorReport::new(&error).hint(hint), code(error.kind()))
         }
         Err(Failure::Write { error, place, outcome, stage }) => {

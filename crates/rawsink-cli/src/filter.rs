@@ -4,7 +4,12 @@ use clap::Args;
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use rawsink::{Clock, Error, LogicalDate, SystemClock, layout::Place, partition::Selection};
 
-use crate::{context::Context, exit::Failure, partition};
+use crate::{
+    context::Context,
+    exit::Failure,
+    partition,
+    shell::{path_argument, quoted},
+};
 
 /// Selects logical partitions by path and options.
 #[derive(Debug, Args)]
@@ -107,6 +112,28 @@ impl ComponentArgs {
     }
 }
 
+/// Returns the quoted arguments that select the same logical partitions on another day too.
+pub(crate) fn arguments(selection: &Selection) -> Vec<String> {
+    let place = Place::enclosing(selection);
+    let depth = place.values().count();
+    let mut words = Vec::new();
+    if depth > 0 {
+        words.push(path_argument(&place));
+    }
+    let day = |day: Option<LogicalDate>| day.map(|day| day.to_string());
+    for (level, option, value) in [
+        (1, "--customer", selection.customer_id.clone()),
+        (2, "--query", selection.query_name.clone()),
+        (3, "--since", day(selection.since)),
+        (3, "--until", day(selection.until)),
+    ] {
+        if let Some(value) = value.filter(|_| level >= depth) {
+            words.push(format!("{option}={}", quoted(&value)));
+        }
+    }
+    words
+}
+
 /// Returns the component that either the path or the option names.
 fn either<T>(named: Option<T>, option: Option<T>, name: &str) -> Result<Option<T>, Failure> {
     if named.is_some() && option.is_some() {
@@ -118,7 +145,41 @@ fn either<T>(named: Option<T>, option: Option<T>, name: &str) -> Result<Option<T
 
 #[cfg(test)]
 mod tests {
-    use super::day_at;
+    use clap::Parser;
+    use rawsink::{layout::Place, partition::Selection};
+
+    use super::{FilterArgs, arguments, day_at};
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        filter: FilterArgs,
+    }
+
+    #[test]
+    fn the_arguments_of_a_selection_select_the_same() {
+        let name = |is_given: bool, text: &str| is_given.then(|| text.to_owned());
+        let day = |is_given: bool, text: &str| is_given.then(|| text.parse().unwrap());
+        for given in 0..32_u8 {
+            let has = |bit: u8| given & (1 << bit) != 0;
+            for until in ["2024-06-01", "2024-06-02"] {
+                let selection = Selection {
+                    source: name(has(0), "ads"),
+                    customer_id: name(has(1), "-1"),
+                    query_name: name(has(2), "q"),
+                    since: day(has(3), "2024-06-01"),
+                    until: day(has(4), until),
+                };
+                let words = arguments(&selection);
+                let line =
+                    Line::try_parse_from([vec!["rawsink".to_owned()], words.clone()].concat());
+                let filter = line.unwrap().filter;
+                let place = Place::parse(&filter.path, "").unwrap();
+                assert_eq!(filter.components.below(&place).unwrap(), selection, "{words:?}");
+            }
+        }
+        assert_eq!(arguments(&Selection::default()), [""; 0]);
+    }
 
     #[test]
     fn a_day_may_be_relative_to_today() {

@@ -13,6 +13,10 @@ pub(crate) enum Stage {
     NotWriting,
     /// The command reads the run that has authority.
     Consuming,
+    /// The command reads one run, and its path names many.
+    NamingManyRuns,
+    /// The command lists runs that have authority, for other programs to read.
+    Listing,
     /// The run was not sealed, or may not be.
     BeforeSeal,
     /// The run was sealed; the validation after it failed.
@@ -25,6 +29,10 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
         return Some(hint);
     }
     let place = place.and_then(|place| Place::parse(place, "").ok());
+    if stage == Stage::NamingManyRuns && error.kind() == ErrorKind::Invalid {
+        let path = place.map(|place| format!(" {}", path_argument(&place))).unwrap_or_default();
+        return Some(format!(r#"run "rawsink scrub{path}" to verify all of its runs"#));
+    }
     let run = place.as_ref().filter(|place| place.run().is_some());
     let partition = place.as_ref().and_then(Place::partition).map(|key| Place::of_partition(&key));
     if stage == Stage::AfterSeal && error.kind() != ErrorKind::Internal {
@@ -52,10 +60,14 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
         ErrorKind::Unsupported => {
             Some(r#"run "rawsink doctor" to see what the store supports"#.to_owned())
         }
-        ErrorKind::Corrupt if stage == Stage::Consuming => {
+        ErrorKind::Invalid if stage == Stage::Listing => {
+            let path = path_argument(&partition?);
+            Some(format!(r#"run "rawsink read {path} --current" to read its rows"#))
+        }
+        ErrorKind::Corrupt if matches!(stage, Stage::Consuming | Stage::Listing) => {
             let path = path_argument(&partition?);
             Some(format!(
-                r#"run "rawsink state history {path}" to see what was validated, and "rawsink coverage {path} --plan" for the next step"#
+                r#"run "rawsink state history {path}" to see what was validated, and "rawsink copy --repair" from a backup or "rawsink coverage {path} --plan" for the next step"#
             ))
         }
         ErrorKind::Corrupt => Some(of_damage(run, partition.as_ref())?),
@@ -80,6 +92,9 @@ fn of_setting(field: &str) -> Option<String> {
     let variable = variable_of(field)?;
     Some(match field {
         "max_row_bytes" => format!("set {variable} to allow longer rows"),
+        "max_run_ahead" => {
+            format!("check --run-id and this host's clock, or set {variable} to allow it")
+        }
         "leftover" => format!("set {variable}=replace to replace the leftover"),
         "ca_file" => format!("set {variable} to the CA certificates (PEM) of a private authority"),
         "part_bytes" => format!("raise {variable}"),
@@ -93,7 +108,9 @@ fn of_damage(run: Option<&Place>, partition: Option<&Place>) -> Option<String> {
         (None, Some(partition)) => format!("rawsink verify {} --current", path_argument(partition)),
         (None, None) => return None,
     };
-    Some(format!(r#"run "{command}" to see the difference, and do not use this partition"#))
+    Some(format!(
+        r#"run "{command}" to see the difference, and do not use this partition before "rawsink copy --repair" has replaced the damage from a backup"#
+    ))
 }
 
 fn again(run: Option<&Place>, stage: Stage) -> String {
@@ -129,12 +146,21 @@ mod tests {
 
     #[test]
     fn a_damaged_run_is_named_in_the_command() {
-        let verify = format!(
-            r#"run "rawsink verify {RUN}" to see the difference, and do not use this partition"#
-        );
-        assert_eq!(of(&Error::corrupt("no").at(RUN)), verify);
+        let verify = format!(r#"run "rawsink verify {RUN}" to see the difference, and do not use"#);
+        assert!(of(&Error::corrupt("no").at(RUN)).starts_with(&verify));
         assert!(of(&Error::corrupt("no").at(PARTITION)).contains("--current"));
         assert_eq!(of(&Error::corrupt("no")), "");
+    }
+
+    #[test]
+    fn a_path_of_many_runs_is_for_scrub() {
+        let error = Error::invalid("no").at("ads/customer_id=1");
+        let scrub = r#"run "rawsink scrub ads/customer_id=1" to verify all of its runs"#;
+        let of = |error: &Error| hint(error, error.place(), Stage::NamingManyRuns);
+        assert_eq!(of(&error).unwrap(), scrub);
+        let whole = of(&Error::invalid("no")).unwrap();
+        assert_eq!(whole, r#"run "rawsink scrub" to verify all of its runs"#);
+        assert_eq!(hint(&error, error.place(), Stage::NotWriting), None);
     }
 
     #[test]

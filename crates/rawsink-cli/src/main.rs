@@ -12,12 +12,13 @@ mod log;
 mod output;
 mod partition;
 mod progress;
-mod shell;
+mod screen;
 mod signals;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use rawsink_ops::shell;
 
 use crate::{
     commands::Command,
@@ -86,6 +87,7 @@ async fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
                 Command::Show(args) => commands::show::run(&args, &context).await,
                 Command::Verify(args) => commands::verify::run(&args, &context).await,
                 Command::Validate(args) => commands::validate::run(&args, &context).await,
+                Command::Scrub(args) => commands::scrub::run(&args, &context).await,
                 Command::State(args) => commands::state::run(&args, &context).await,
                 Command::Manifest(args) => commands::manifest::run(&args, &context).await,
                 Command::Copy(args) => commands::copy::run(&args, &context).await,

@@ -160,6 +160,11 @@ pub(crate) fn warning(text: impl fmt::Display) {
     labelled(Label::Warning, "warning:", &text);
 }
 
+/// Prints the command that helps after the line before it.
+pub(crate) fn hint(text: impl fmt::Display) {
+    labelled(Label::Hint, "hint:", &text);
+}
+
 /// Prints why a run failed its validation.
 pub(crate) fn validation_fault(text: impl fmt::Display) {
     labelled(Label::Error, "fault:", &text);
@@ -207,13 +212,16 @@ impl Label {
     }
 }
 
-/// Whether labels are coloured: on a terminal, without `NO_COLOR` and with `TERM` other than `dumb`.
+/// Whether labels are coloured.
+static COLOURED: LazyLock<bool> = LazyLock::new(|| stderr_is_terminal() && allows_colours());
+
+/// Returns whether a terminal may show colours: without `NO_COLOR` and with `TERM` other than `dumb`.
 #[expect(clippy::disallowed_methods, reason = "these two variables are no settings of the library")]
-static COLOURED: LazyLock<bool> = LazyLock::new(|| {
+pub(crate) fn allows_colours() -> bool {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    stderr_is_terminal() && !no_colour && !dumb
-});
+    !no_colour && !dumb
+}
 
 fn labelled(label: Label, word: &str, text: &dyn fmt::Display) {
     if *COLOURED {

@@ -11,7 +11,7 @@ use crate::{context::Context, exit::Failure};
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Canonical path of a partition or run, as in the storage
-    partition: String,
+    pub(crate) partition: String,
 
     #[command(flatten)]
     pub(crate) choice: ChoiceArgs,
@@ -39,9 +39,29 @@ impl RunArgs {
     ) -> Result<(PartitionKey, RunId), Failure> {
         self.choice.choose(&self.partition, context).await
     }
+
+    /// Returns the logical partition if `--current` selects its run.
+    pub(crate) fn consumed(&self, context: &Context<'_>) -> Result<Option<PartitionKey>, Failure> {
+        if !self.choice.current {
+            return Ok(None);
+        }
+        let place = parse(&self.partition, context)?;
+        let key = partition_of(&place)?;
+        if place.run().is_some() { Err(names_run()) } else { Ok(Some(key)) }
+    }
+}
+
+/// The error of a path that names a run beside an option that selects one.
+fn names_run() -> Failure {
+    Error::invalid("the path already names a run; remove --current and --latest").into()
 }
 
 impl ChoiceArgs {
+    /// Reports whether no option selects a run.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.current && !self.latest
+    }
+
     /// Returns the selected run of a canonical path, like [`RunArgs::choose`].
     pub(crate) async fn choose(
         &self,
@@ -51,12 +71,7 @@ impl ChoiceArgs {
         let place = parse(path, context)?;
         let key = partition_of(&place)?;
         let run = match place.run() {
-            Some(_) if self.current || self.latest => {
-                return Err(Error::invalid(
-                    "the path already names a run; remove --current and --latest",
-                )
-                .into());
-            }
+            Some(_) if self.current || self.latest => return Err(names_run()),
             Some(run) => run,
             None if self.current => consume::current_run(&*context.state, &key).await?,
             None if self.latest => latest(context, &key).await?,

@@ -19,6 +19,11 @@ enum Counts {
     Nothing,
     Rows,
     Runs,
+    /// Runs of a known number. Without a known number of bytes, runs are the measure.
+    RunsOf {
+        runs: u64,
+        are_bytes_known: bool,
+    },
 }
 
 impl Progress {
@@ -36,6 +41,18 @@ impl Progress {
     pub(crate) fn of_runs(verb: &'static str) -> Self {
         let template = "{spinner} {prefix} {msg}  {bytes}  {bytes_per_sec}  {elapsed}";
         Self::new(None, template, verb, Counts::Runs)
+    }
+
+    /// Shows a known number of runs, their bytes if those are known, and the time left.
+    pub(crate) fn of_known_runs(verb: &'static str, runs: u64, bytes: Option<u64>) -> Self {
+        let template = match bytes {
+            Some(_) => {
+                "{prefix} {msg}  {bytes} of {total_bytes}  {bytes_per_sec}  {elapsed}  {eta} left"
+            }
+            None => "{prefix} {msg}  {per_sec}  {elapsed}  {eta} left",
+        };
+        let counts = Counts::RunsOf { runs, are_bytes_known: bytes.is_some() };
+        Self::new(Some(bytes.unwrap_or(runs)), template, verb, counts)
     }
 
     /// Shows bytes of a payload of known length.
@@ -62,9 +79,19 @@ impl Progress {
         match self.counts {
             Counts::Rows if !self.bar.is_hidden() => self.bar.set_message(rows(count)),
             Counts::Runs => self.bar.set_message(format!("{} runs", HumanCount(count))),
-            Counts::Nothing | Counts::Rows => {}
+            Counts::RunsOf { runs, .. } if !self.bar.is_hidden() => {
+                let runs = self::count(runs, "run");
+                self.bar.set_message(format!("{} of {runs}", HumanCount(count)));
+            }
+            Counts::Nothing | Counts::Rows | Counts::RunsOf { .. } => {}
         }
-        self.bar.set_position(bytes);
+        let is_by_runs = matches!(self.counts, Counts::RunsOf { are_bytes_known: false, .. });
+        self.bar.set_position(if is_by_runs { count } else { bytes });
+    }
+
+    /// Prints above the line; the text stays.
+    pub(crate) fn print_above<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
     }
 }
 
@@ -112,6 +139,11 @@ impl Drop for Steps {
 /// Returns rows and bytes for a person: `3 rows, 24 B`.
 pub(crate) fn amount(rows: u64, bytes: u64) -> String {
     format!("{}, {}", self::rows(rows), HumanBytes(bytes))
+}
+
+/// Returns a number of bytes for a person: `1.5 MiB`.
+pub(crate) fn bytes(number: u64) -> String {
+    HumanBytes(number).to_string()
 }
 
 /// Returns a number of rows for a person.

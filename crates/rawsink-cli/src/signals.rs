@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use futures_util::{StreamExt, stream::BoxStream};
+use rawsink_ops::validate::Stop;
 use rustix::process::Signal as Number;
 use signal_hook::flag;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -48,6 +50,42 @@ impl Signals {
     /// Returns the signal that has been received, even before [`next`](Self::next) returns it.
     pub(crate) fn received(&self) -> Option<i32> {
         i32::try_from(self.received.load(Ordering::SeqCst)).ok().filter(|number| *number != 0)
+    }
+}
+
+/// The events of a work that a signal ends early.
+pub(crate) struct StoppableEvents<E> {
+    events: BoxStream<'static, E>,
+    signals: Signals,
+    stop: Stop,
+    received: Option<i32>,
+}
+
+impl<E> StoppableEvents<E> {
+    pub(crate) fn new(events: BoxStream<'static, E>, signals: Signals, stop: Stop) -> Self {
+        Self { events, signals, stop, received: None }
+    }
+
+    /// Returns the next event. After a signal these are the results that were reached; a second signal
+    /// ends them too.
+    pub(crate) async fn next(&mut self) -> Option<E> {
+        loop {
+            tokio::select! {
+                biased;
+                number = self.signals.next() => {
+                    self.stop.stop();
+                    if self.received.replace(number).is_some() {
+                        return None;
+                    }
+                }
+                event = self.events.next() => return event,
+            }
+        }
+    }
+
+    /// Returns the signal that ended the work.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        self.received
     }
 }
 

@@ -4,7 +4,8 @@
 //! cargo run --package rawsink --example coverage_page -- 1000 5 90 coverage.html
 //! ```
 //!
-//! The storage is a listing without any storage behind it, the state a real SQLite file.
+//! The storage is a listing without any storage behind it, the state a real SQLite file. The plan of the
+//! page is written beside it, to `coverage.html.plan`.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it measured")]
 #![expect(clippy::disallowed_methods, reason = "an example measures time")]
@@ -29,8 +30,8 @@ use rawsink::{
     sink::SinkOptions,
     state::{PartitionState, SqliteState},
     store::{
-        Discarded, Leftover, Object, ObjectInfo, Presence, Reading, RunObjects, StartOptions,
-        Store, StorePath, Stored, Upload,
+        Discarded, Leftover, Object, ObjectInfo, Presence, Reading, Restoration, RunObjects,
+        StartOptions, Store, StorePath, Stored, Upload, WriterToken,
     },
 };
 use rawsink_ops::coverage::{PageFacts, Scope, coverage};
@@ -92,8 +93,14 @@ impl Landing {
         }
     }
 
+    /// Returns the number of rows of a partition; sometimes a customer has none.
+    fn rows([customer, query, day]: [usize; 3]) -> usize {
+        let chance = (customer * 7_919 + query * 104_729 + day * 1_299_709) % 1_000;
+        if chance < 12 { 0 } else { 200 + customer % 9 * 150 + chance }
+    }
+
     /// Returns every partition, in the order of paths.
-    fn partitions(self) -> impl Iterator<Item = (PartitionKey, Fate)> {
+    fn partitions(self) -> impl Iterator<Item = (PartitionKey, Fate, usize)> {
         let customer = |number: usize| (1_161_042_648 + number * 7_919_317).to_string();
         (0..self.customers).flat_map(move |c| {
             (0..self.queries).flat_map(move |q| {
@@ -101,7 +108,8 @@ impl Landing {
                     let day = FIRST.checked_add(i64::try_from(d).unwrap_or(0).days());
                     let day = day.expect("the years are not over").to_string();
                     let key = PartitionKey::new("google_ads", &customer(c), QUERIES[q], &day);
-                    (key.expect("the names are legal"), self.fate([c, q, d]))
+                    let at = [c, q, d];
+                    (key.expect("the names are legal"), self.fate(at), Self::rows(at))
                 })
             })
         })
@@ -110,7 +118,7 @@ impl Landing {
     async fn fill_state(self, path: &Path) -> Result<(), sqlx::Error> {
         let mut database = SqliteConnectOptions::new().filename(path).connect().await?;
         let mut sql = String::from("BEGIN;");
-        for (key, fate) in self.partitions() {
+        for (key, fate, rows) in self.partitions() {
             let (status, reason) = match fate {
                 Fate::Validated | Fate::Again | Fate::Lost => ("success", "NULL".to_owned()),
                 Fate::Failed => {
@@ -122,7 +130,7 @@ impl Landing {
             let _ = write!(
                 sql,
                 "INSERT INTO partition_state VALUES ('{source}', '{customer}', '{query}', '{}', \
-                 '{status}', '{}', 'v1', 421, '2024-07-16T00:00:00Z', {reason}, 1);",
+                 '{status}', '{}', 'v1', {rows}, '2024-07-16T00:00:00Z', {reason}, 1);",
                 key.logical_date(),
                 run(&key)
             );
@@ -153,14 +161,14 @@ fn run(key: &PartitionKey) -> RunId {
     format!("{}T23:05:06.789Z", key.logical_date()).parse().expect("the run is legal")
 }
 
-fn stored((key, fate): (PartitionKey, Fate)) -> Vec<Result<Stored>> {
+fn stored((key, fate, _): (PartitionKey, Fate, usize)) -> Vec<Result<Stored>> {
     let again = format!("{}-again", run(&key)).parse().expect("the run is legal");
     let runs = match fate {
         Fate::Missing | Fate::Lost => vec![],
         Fate::Again => vec![run(&key), again],
         _ => vec![run(&key)],
     };
-    let info = ObjectInfo { bytes: 421, modified: Timestamp::UNIX_EPOCH };
+    let info = ObjectInfo { bytes: 421, modified: Timestamp::UNIX_EPOCH, tag: None };
     let objects = if fate == Fate::Unsealed {
         vec![Object::Payload]
     } else {
@@ -193,8 +201,8 @@ impl Store for Landing {
         Err(made_up())
     }
 
-    async fn children(&self, _dir: &StorePath) -> Result<Vec<String>> {
-        Err(made_up())
+    fn children(&self, _dir: &StorePath) -> BoxStream<'static, Result<String>> {
+        stream::once(async { Err(made_up()) }).boxed()
     }
 
     fn walk(&self, _dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
@@ -214,6 +222,15 @@ impl Store for Landing {
     }
 
     async fn discard(&self, _leftover: &Leftover) -> Result<Discarded> {
+        Err(made_up())
+    }
+
+    async fn restore(
+        &self,
+        _run: &StorePath,
+        _token: WriterToken,
+        _restoration: Restoration,
+    ) -> Result<()> {
         Err(made_up())
     }
 }
@@ -259,6 +276,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = BufWriter::new(File::create(file)?);
     coverage.write_page(&facts, &mut out)?;
     out.flush()?;
+    let newest = RunId::at(facts.made);
+    let plan: String = coverage.steps(&newest).map(|step| step.command(None) + "\n").collect();
+    fs::write(format!("{file}.plan"), plan)?;
     println!(
         "{} cells: compared in {} ms, page of {} KiB in {} ms more; {before} MiB before, {} MiB at \
          the most, {} MiB after",

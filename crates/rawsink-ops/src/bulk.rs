@@ -1,10 +1,10 @@
-//! Works on many runs in parallel, and stops in an outage.
+//! Works on many runs in parallel, and stops in an outage or when the caller says so.
 //!
 //! Owns when failures of runs count as an outage. Must not know what is done with a run.
 
 use std::{
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures_util::{
@@ -13,11 +13,29 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use rawsink::error::{Error, ErrorKind, Result};
 
 /// Number of consecutive failures after which no run is started: assume an outage and stop.
 const MAX_FAILURES_IN_A_ROW: usize = 20;
+
+/// Ends the work early, from another task. Clones share the decision.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(CancellationToken);
+
+impl Stop {
+    /// Starts no more runs and aborts those being read. Verdicts that were reached are still recorded and
+    /// reported; then the stream ends.
+    pub fn stop(&self) {
+        self.0.cancel();
+    }
+
+    /// Waits for `work`, which is dropped when the caller stops.
+    pub(crate) async fn interrupt(&self, work: impl Future<Output = ()>) {
+        self.0.run_until_cancelled(work).await;
+    }
+}
 
 /// Works on items, up to `jobs` in parallel, and streams the events in any order.
 ///
@@ -34,20 +52,63 @@ where
     E: Send + 'static,
     F: Future<Output = Vec<Result<E>>> + Send + 'static,
 {
-    let streak = Arc::new(Mutex::new(FailureStreak::default()));
-    let (started, seen, end) = (streak.clone(), streak.clone(), streak);
-    items
-        .take_while(move |_| future::ready(!locked(&started).is_outage()))
-        .map(step)
-        .buffer_unordered(jobs.get())
-        .flat_map(stream::iter)
-        .inspect(move |event| {
-            if let Some(outcome) = event.as_ref().ok().and_then(&outcome) {
-                locked(&seen).add(outcome);
-            }
-        })
-        .chain(stream::once(async move { locked(&end).error().map(Err) }).filter_map(future::ready))
-        .boxed()
+    let streak = Streak::default();
+    let steps = streak.guard(items).map(step);
+    streak.watch(steps.buffer_unordered(jobs.get()).boxed(), outcome)
+}
+
+/// As [`work`], but streams the events in the order of the items.
+pub(crate) fn work_in_order<I, E, F>(
+    items: BoxStream<'static, I>,
+    jobs: NonZeroUsize,
+    step: impl Fn(I) -> F + Send + 'static,
+    outcome: impl Fn(&E) -> Option<Result<(), ErrorKind>> + Send + 'static,
+) -> BoxStream<'static, Result<E>>
+where
+    I: Send + 'static,
+    E: Send + 'static,
+    F: Future<Output = Vec<Result<E>>> + Send + 'static,
+{
+    let streak = Streak::default();
+    let steps = streak.guard(items).map(step);
+    streak.watch(steps.buffered(jobs.get()).boxed(), outcome)
+}
+
+/// The failures in a row, shared by the start and the end of the work.
+#[derive(Debug, Clone, Default)]
+struct Streak(Arc<Mutex<FailureStreak>>);
+
+impl Streak {
+    /// Ends the items in an outage.
+    fn guard<I: Send + 'static>(&self, items: BoxStream<'static, I>) -> BoxStream<'static, I> {
+        let streak = self.clone();
+        items.take_while(move |_| future::ready(!streak.locked().is_outage())).boxed()
+    }
+
+    /// Flattens the events, counts their results, and adds the error of an outage at the end.
+    fn watch<E: Send + 'static>(
+        self,
+        events: BoxStream<'static, Vec<Result<E>>>,
+        outcome: impl Fn(&E) -> Option<Result<(), ErrorKind>> + Send + 'static,
+    ) -> BoxStream<'static, Result<E>> {
+        let end = self.clone();
+        events
+            .flat_map(stream::iter)
+            .inspect(move |event| {
+                if let Some(outcome) = event.as_ref().ok().and_then(&outcome) {
+                    self.locked().add(outcome);
+                }
+            })
+            .chain(
+                stream::once(async move { end.locked().error().map(Err) })
+                    .filter_map(future::ready),
+            )
+            .boxed()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, FailureStreak> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The number of failures since the last run that did not fail.
@@ -83,10 +144,6 @@ impl FailureStreak {
         );
         Some(Error::new(kind, message))
     }
-}
-
-fn locked(streak: &Mutex<FailureStreak>) -> std::sync::MutexGuard<'_, FailureStreak> {
-    streak.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns whether the error concerns one run, not the store or the state as a whole.

@@ -5,11 +5,13 @@
 //! are below.
 //!
 //! Two runs are the same if they have the same `metadata.json` with its seal block, and payloads of
-//! the same length. Without a seal block both payloads are read and compared.
+//! the same length. Without a seal block both payloads are read and compared. A copy changes no run that
+//! is sealed; [`repair_run`] does.
 
 mod many;
+mod repair;
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{fmt, ops::ControlFlow, sync::Arc};
 
 use rawsink::{
     error::{Error, ErrorKind, Result},
@@ -20,7 +22,10 @@ use rawsink::{
 };
 use serde::Serialize;
 
-pub use self::many::{Copied, compare_runs, runs};
+pub use self::{
+    many::{Processed, compare_runs, plan_repairs, repair_runs, runs},
+    repair::{Damage, RepairOutcome, plan_repair, repair_run},
+};
 
 /// The result of copying or comparing a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -45,6 +50,38 @@ impl CopyOutcome {
     }
 }
 
+/// The cause of an error, if a further step can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFault {
+    /// Both runs have the same `metadata.json`, and the destination's payload is damaged: a repair may
+    /// replace it.
+    PayloadDiffers,
+    /// The destination has another `metadata.json`: a repair may find in the verdict log which one is
+    /// right.
+    SealDiffers,
+    /// Nothing shows whether the source or the destination is right.
+    NoEvidence,
+}
+
+impl CopyFault {
+    /// Returns the cause of an error of this module.
+    pub fn of(error: &Error) -> Option<Self> {
+        std::error::Error::source(error)?.downcast_ref().copied()
+    }
+}
+
+impl fmt::Display for CopyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PayloadDiffers => "the payload of the destination may be damaged",
+            Self::SealDiffers => "one of the two runs may have an edited metadata.json",
+            Self::NoEvidence => "no checksum shows which run is right",
+        })
+    }
+}
+
+impl std::error::Error for CopyFault {}
+
 /// A callback that gets the number of bytes copied since the last call, and decides whether to continue.
 pub type Progress = Arc<dyn Fn(u64) -> ControlFlow<()> + Send + Sync>;
 
@@ -64,38 +101,47 @@ pub async fn compare_run(
     if there.seal.is_none() {
         return Ok(CopyOutcome::Missing);
     }
-    let differs = |what: &str| {
-        let message =
-            format!("the destination has a different run with the same id: {what} differs");
-        Error::corrupt(message).at(Place::of_run(key, run))
-    };
     if to.document(key, run).await? != document {
-        return Err(differs("metadata.json"));
+        // Bytes that are not the stored ones prove nothing.
+        let ours = from.confirmed_document(key, run).await?;
+        if to.confirmed_document(key, run).await? != ours {
+            let message =
+                "the destination has a different run with the same id: metadata.json differs";
+            let error = Error::corrupt(message).because(CopyFault::SealDiffers);
+            return Err(error.at(Place::of_run(key, run)));
+        }
     }
+    let payload_differs = |what: &str| {
+        let message = format!(
+            "the destination has the same metadata.json and another payload: its {what} differs"
+        );
+        Error::corrupt(message).because(CopyFault::PayloadDiffers).at(Place::of_run(key, run))
+    };
     let Some(here) = from.inspect(key, run).await?.payload else {
         let message = "the run is sealed, but its payload is missing";
         return Err(Error::corrupt(message).at(Place::of_run(key, run)));
     };
     if there.payload.map(|there| there.bytes) != Some(here.bytes) {
-        return Err(differs("the payload's length"));
+        return Err(payload_differs("length"));
     }
     if matches!(from.metadata(key, run).await, Ok((_, Some(_)))) {
         return Ok(CopyOutcome::AlreadyThere);
     }
-    let ours = from.open_partition(key, run).await?.drain().await?;
-    let theirs = to.open_partition(key, run).await?.drain().await?;
-    if ours == theirs {
-        Ok(CopyOutcome::AlreadyThere)
-    } else {
-        Err(differs("the payload's SHA-256"))
+    let mut ours = from.open_partition(key, run).await?;
+    let mut theirs = to.open_partition(key, run).await?;
+    if ours.drain().await? == theirs.drain().await? {
+        return Ok(CopyOutcome::AlreadyThere);
     }
+    ours.confirm().await?;
+    theirs.confirm().await?;
+    Err(payload_differs("SHA-256"))
 }
 
 /// Copies a sealed run, unless the destination holds the same one already.
 ///
 /// The bytes are compared with the source's seal while they stream, and the destination is sealed
-/// only if all of them agree. A source without a seal block must have the same lengths and times
-/// before and after. An existing run is made durable. After an interruption, `Unknown` or
+/// only if all of them agree. A source without a seal block must have the same lengths, times and tags
+/// before, during and after. An existing run is made durable. After an interruption, `Unknown` or
 /// `Unavailable`, repeat the call.
 ///
 /// # Errors
@@ -137,6 +183,7 @@ async fn transfer(
         && let Some(before) = before
     {
         streamed = check_unchanged(from, key, run, before).await;
+        streamed = streamed.and_then(|()| reader.check_origin(&before));
     }
     if let Err(error) = streamed {
         writer.abort().await;
@@ -145,7 +192,7 @@ async fn transfer(
     writer.finalize(reader.document().clone()).await.map(|_| ())
 }
 
-/// Opens the source. Without a seal block, also returns the lengths and times of its objects.
+/// Opens the source. Without a seal block, also returns what is stored of its objects.
 async fn open(
     from: &RawSink,
     key: &PartitionKey,

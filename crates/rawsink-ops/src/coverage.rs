@@ -6,21 +6,25 @@
 //! not with older runs.
 //!
 //! Reads only names and lengths from storage, and changes nothing. A run whose files are gone, or do not
-//! have the lengths that were validated, is lost (G20).
+//! have the lengths that were validated, is lost (G20). [`Coverage::check_seals`] also reads the seals. A
+//! part of the storage that cannot be listed proves nothing: its cells are unreadable.
 
 mod backfill;
+mod command;
 mod evidence;
 mod gathering;
 mod page;
 mod runs;
+mod seals;
 
-use std::{collections::BTreeSet, fmt};
+use std::{cmp::Reverse, collections::BTreeSet, fmt};
 
-use futures_util::TryStreamExt;
+use futures_util::StreamExt;
 use serde::Serialize;
 
 pub use self::{
     backfill::{Action, PlanStep},
+    command::Extraction,
     evidence::Standing,
     page::PageFacts,
 };
@@ -30,8 +34,9 @@ use self::{
 };
 use rawsink::{
     error::{Error, Result},
+    layout::Place,
     partition::{LogicalDate, RunId, Selection},
-    sink::RawSink,
+    sink::{RawSink, Unlisted},
     state::{Filter, PartitionState, Series, Status},
 };
 
@@ -55,6 +60,7 @@ pub struct Coverage {
     runs: Interned<RunId>,
     reasons: Interned<String>,
     faults: Vec<Error>,
+    hidden: Vec<Place>,
     odd_days: Vec<OddDays>,
 }
 
@@ -98,6 +104,13 @@ pub struct Cell<'a> {
     pub reason: Option<&'a str>,
 }
 
+impl Cell<'_> {
+    /// Returns whether the cell is validated and has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.standing == Standing::Validated && self.record_count == Some(0)
+    }
+}
+
 /// Contradictions between state and storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Drift {
@@ -125,6 +138,8 @@ pub struct Tally {
     pub lost: usize,
     /// An operator withdrew every run.
     pub withdrawn: usize,
+    /// The storage cannot be listed there.
+    pub unreadable: usize,
     /// Of all these: a sealed run needs a verdict.
     pub unknown: usize,
 }
@@ -137,8 +152,9 @@ pub struct Tally {
 ///
 /// # Errors
 /// `Invalid` for an invalid range of days, and for a scope that names customers or queries while the
-/// source, the days or the other names cannot be derived from existing data; the errors of the sink
-/// and the state. A malformed record is not an error of the call: see [`Coverage::faults`].
+/// source, the days or the other names cannot be derived from existing data; the errors of the state,
+/// and of a listing that ended early. A malformed record, and a part of the storage that cannot be
+/// listed, is not an error of the call: see [`Coverage::faults`].
 pub async fn coverage(
     sink: &RawSink,
     state: &dyn PartitionState,
@@ -151,8 +167,12 @@ pub async fn coverage(
         gathering.has_log();
     }
     let mut landed = sink.landed(&scope.selection);
-    while let Some(partition) = landed.try_next().await? {
-        gathering.landed(&partition);
+    while let Some(partition) = landed.next().await {
+        match partition {
+            Ok(partition) => gathering.landed(&partition),
+            Err(Unlisted { place: Some(place), error }) => gathering.hidden(place, error),
+            Err(Unlisted { place: None, error }) => return Err(error),
+        }
     }
     gathering.finish()
 }
@@ -172,28 +192,56 @@ impl Coverage {
     pub fn cells(
         &self,
     ) -> impl ExactSizeIterator<Item = (&Series, impl Iterator<Item = Cell<'_>>)> {
-        self.rows.iter().map(move |(series, seen)| {
-            let mut seen = seen.iter().peekable();
-            let cells = self.days.iter().map(move |day| {
-                let evidence = seen.next_if(|evidence| evidence.day == *day);
-                self.cell(*day, evidence)
-            });
-            (series, cells)
-        })
+        (0..self.rows.len()).map(move |row| self.row(row))
+    }
+
+    /// Returns a row by its number, from 0, with its cells.
+    ///
+    /// # Panics
+    /// If no such row exists.
+    pub fn row(&self, row: usize) -> (&Series, impl Iterator<Item = Cell<'_>>) {
+        let (series, seen) = &self.rows[row];
+        let mut seen = seen.iter().peekable();
+        let cells = self.days.iter().map(move |day| {
+            let evidence = seen.next_if(|evidence| evidence.day == *day);
+            self.cell(*day, evidence)
+        });
+        (series, cells)
+    }
+
+    /// Returns the numbers of all rows, the worst first: the most lost cells, then the most cells that need
+    /// work, then the most runs that need a verdict. Equal rows are sorted by name.
+    pub fn worst_first(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.rows.len()).collect();
+        order.sort_by_cached_key(|row| {
+            let tally = self.row_tally(*row);
+            Reverse((tally.lost, tally.open(), tally.unknown))
+        });
+        order
+    }
+
+    /// Counts the cells of a row.
+    ///
+    /// # Panics
+    /// If no such row exists.
+    pub fn row_tally(&self, row: usize) -> Tally {
+        Tally::of(self.row(row).1)
     }
 
     /// Counts the cells.
     pub fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        for cell in self.cells().flat_map(|(_, cells)| cells) {
-            tally.add(&cell);
-        }
-        tally
+        Tally::of(self.cells().flat_map(|(_, cells)| cells))
     }
 
-    /// Returns one error for each malformed record of the state. Such records are not in the grid.
+    /// Returns one error for each malformed record of the state, and for each part of the storage that
+    /// cannot be listed. Malformed records are not in the grid.
     pub fn faults(&self) -> &[Error] {
         &self.faults
+    }
+
+    /// Returns the places that cannot be listed. Their cells are [`Standing::Unreadable`].
+    pub fn hidden(&self) -> &[Place] {
+        &self.hidden
     }
 
     /// Returns the days with data that are not in the grid, because the range from the first to the
@@ -225,7 +273,31 @@ impl Coverage {
     }
 }
 
+/// Returns the place of a customer's query, or of one of its days.
+pub fn place(series: &Series, day: Option<LogicalDate>) -> Place {
+    let Series { source, customer_id, query_name } = series.clone();
+    Place::enclosing(&Selection {
+        source: Some(source),
+        customer_id: Some(customer_id),
+        query_name: Some(query_name),
+        since: day,
+        until: day,
+    })
+}
+
 impl Tally {
+    fn of<'a>(cells: impl Iterator<Item = Cell<'a>>) -> Self {
+        cells.fold(Self::default(), |mut tally, cell| {
+            tally.add(&cell);
+            tally
+        })
+    }
+
+    /// Returns the number of cells that [need work](Standing::needs_work).
+    pub fn open(&self) -> usize {
+        self.sealed + self.unsealed + self.failed + self.missing + self.lost
+    }
+
     fn add(&mut self, cell: &Cell<'_>) {
         *match cell.standing {
             Standing::Validated => &mut self.validated,
@@ -235,6 +307,7 @@ impl Tally {
             Standing::Missing => &mut self.missing,
             Standing::Lost => &mut self.lost,
             Standing::Withdrawn => &mut self.withdrawn,
+            Standing::Unreadable => &mut self.unreadable,
         } += 1;
         self.unknown += usize::from(cell.drift.unknown);
     }

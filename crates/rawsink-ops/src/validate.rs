@@ -6,32 +6,30 @@
 //! Under its lock a verdict is dropped if its run is no longer due, so hosts that work at the same time
 //! never record two verdicts on one run (G14).
 
-mod recording;
-mod shard;
-
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    sync::Arc,
+};
 
 use futures_util::{
     StreamExt, future,
     stream::{self, BoxStream},
 };
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
-use self::recording::{Found, record_in_batches};
-pub use self::shard::Shard;
-use crate::bulk::{self, Task};
+pub use crate::{bulk::Stop, shard::Shard};
+use crate::{
+    bulk::{self, Task},
+    recording::{self, Reached, Recorded, record_found},
+};
 use rawsink::{
     error::{Error, ErrorKind, Result},
     layout::Place,
     partition::{PartitionKey, RunId, Selection},
-    sink::{LandedPartition, RawSink},
-    state::{FIND_AT_ONCE, History, PartitionState, Record},
+    sink::{LandedPartition, RawSink, Unlisted},
+    state::{Change, Entry, FIND_AT_ONCE, History, PartitionState, Record},
     validate::{self, Judgement, Rules, Validation},
 };
-
-/// Number of verdicts that may wait for the next batch.
-const MAX_WAITING: usize = 500;
 
 /// Which runs to validate, and how.
 #[derive(Debug, Clone)]
@@ -48,18 +46,6 @@ pub struct Work {
     pub stop: Stop,
 }
 
-/// Ends the work early, from another task. Clones share the decision.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(CancellationToken);
-
-impl Stop {
-    /// Starts no more runs and aborts those being read. Verdicts that were reached are still recorded and
-    /// reported; then the stream ends.
-    pub fn stop(&self) {
-        self.0.cancel();
-    }
-}
-
 /// An event of the stream.
 #[derive(Debug)]
 pub enum Event {
@@ -67,6 +53,22 @@ pub enum Event {
     Compared(usize),
     /// A run was validated, or could not be.
     Validated(Box<ValidatedRun>),
+    /// Runs of a partition cannot get authority.
+    Blocked(Box<Blocked>),
+    /// The storage could not be listed there, or from there on. Hidden runs stay due.
+    Unlisted(Unlisted),
+}
+
+/// A partition with sealed runs that are never due, because a run whose id is a time
+/// [in the future](RawSink::is_future) has authority.
+#[derive(Debug)]
+pub struct Blocked {
+    /// The logical partition.
+    pub key: PartitionKey,
+    /// The run that has authority.
+    pub holder: RunId,
+    /// The newest sealed run without a verdict.
+    pub newest: RunId,
 }
 
 /// The result of one due run.
@@ -82,9 +84,10 @@ pub struct ValidatedRun {
 
 /// Validates every due run ([`History::due`]) of a selection, and records the verdicts.
 ///
-/// A run that cannot be validated does not block the others; the next call tries it again. After an
-/// error of the listing or the state, or 20 consecutive failures, no run is started, the runs being
-/// read are finished, their verdicts are recorded and reported, and the error is the last item.
+/// A run that cannot be validated does not block the others, and neither does a part of the storage that
+/// cannot be listed; the next call tries them again. After an error of the state, or 20 consecutive
+/// failures, no run is started, the runs being read are finished, their verdicts are recorded and
+/// reported, and the error is the last item.
 /// Dropping the stream aborts everything; a batch may be recorded and not reported. To end early and
 /// lose nothing, use [`Work::stop`].
 ///
@@ -94,22 +97,11 @@ pub fn all(
     state: &Arc<dyn PartitionState>,
     work: &Work,
 ) -> BoxStream<'static, Result<Event>> {
-    let (sender, receiver) = mpsc::channel(MAX_WAITING);
-    let stop = work.stop.0.clone();
-    let finding = find_verdicts(sink, state, work);
-    let task = Task::spawn(async move {
-        let forwarding = async {
-            let mut finding = finding;
-            while let Some(found) = finding.next().await {
-                if sender.send(found).await.is_err() {
-                    break;
-                }
-            }
-        };
-        stop.run_until_cancelled(forwarding).await;
-    });
-    record_in_batches(sink.clone(), state.clone(), receiver, task)
+    record_found(sink, state, find_verdicts(sink, state, work), work.stop.clone())
 }
+
+/// What the readers find.
+type Found = recording::Found<Event>;
 
 /// Reads the due runs and streams their verdicts, in any order.
 fn find_verdicts(
@@ -123,13 +115,13 @@ fn find_verdicts(
         future::ready(landed.as_ref().map_or(true, |landed| shard.contains(&landed.key)))
     });
     let validator = Validator { sink: sink.clone(), rules };
-    let finder = state.clone();
+    let (finder, validator_sink) = (state.clone(), sink.clone());
     let steps =
         landed
             .chunks(FIND_AT_ONCE)
             .then(move |batch| {
                 // As a task: if nobody polled it, its read transaction would lock the recorder out.
-                let task = Task::spawn(compare(finder.clone(), batch));
+                let task = Task::spawn(compare(validator_sink.clone(), finder.clone(), batch));
                 async move {
                     task.finish().await.unwrap_or_else(|error| vec![Comparison::Emit(Err(error))])
                 }
@@ -140,17 +132,13 @@ fn find_verdicts(
 
 fn outcome(found: &Found) -> Option<Result<(), ErrorKind>> {
     match found {
-        Found::Compared(_) => None,
-        Found::Judged(judged) => Some(judged.outcome.as_ref().map(drop).map_err(Error::kind)),
+        // A part that cannot be listed is no outage.
+        Found::Event(Event::Compared(_) | Event::Blocked(_) | Event::Unlisted(_)) => None,
+        Found::Event(Event::Validated(run)) => {
+            Some(run.outcome.as_ref().map(drop).map_err(Error::kind))
+        }
+        Found::Reached(_) => Some(Ok(())),
     }
-}
-
-/// A run that was read.
-#[derive(Debug)]
-struct JudgedRun {
-    key: PartitionKey,
-    run: RunId,
-    outcome: Result<Judgement>,
 }
 
 /// One result of a comparison.
@@ -171,41 +159,96 @@ struct DueRuns {
 
 /// Compares a batch of landed partitions with the state.
 async fn compare(
+    sink: RawSink,
     state: Arc<dyn PartitionState>,
-    batch: Vec<Result<LandedPartition>>,
+    batch: Vec<Result<LandedPartition, Unlisted>>,
 ) -> Vec<Comparison> {
-    let (mut landed, mut faults) = (Vec::with_capacity(batch.len()), Vec::new());
+    let (mut landed, mut steps) = (Vec::with_capacity(batch.len()), Vec::new());
     for partition in batch {
         match partition {
             Ok(partition) => landed.push(partition),
-            Err(error) => faults.push(error),
+            Err(hidden) => steps.push(Comparison::Emit(Ok(Found::Event(Event::Unlisted(hidden))))),
         }
     }
+    let compared = Event::Compared(landed.len());
+    match unsettled(&sink, &*state, landed).await {
+        Ok(found) => {
+            steps.push(Comparison::Emit(Ok(Found::Event(compared))));
+            steps.extend(found.into_iter().flat_map(|(partition, history)| {
+                let sealed: Vec<RunId> = partition.sealed().cloned().collect();
+                match (history, sealed.last()) {
+                    (_, None) => Vec::new(),
+                    (Err(error), Some(newest)) => vec![unread(&partition.key, newest, error)],
+                    (Ok(history), _) => step(&sink, &partition.key, &history, &sealed),
+                }
+            }));
+        }
+        Err(error) => steps.push(Comparison::Emit(Err(error))),
+    }
+    steps
+}
+
+/// Returns the partitions that may have a due run, with their histories. Logs are long, so they are
+/// read only where the record leaves a question.
+async fn unsettled(
+    sink: &RawSink,
+    state: &dyn PartitionState,
+    landed: Vec<LandedPartition>,
+) -> Result<Vec<(LandedPartition, Result<History>)>> {
     let keys: Vec<PartitionKey> = landed.iter().map(|partition| partition.key.clone()).collect();
-    let histories = match state.histories(&keys).await {
-        Ok(histories) => histories,
-        Err(error) => return vec![Comparison::Emit(Err(error))],
-    };
-    let mut steps = vec![Comparison::Emit(Ok(Found::Compared(keys.len())))];
-    steps.extend(landed.iter().zip(histories).filter_map(|(partition, history)| {
-        let sealed: Vec<RunId> = partition.sealed().cloned().collect();
-        let newest = sealed.last()?;
-        let history = match history {
-            Ok(history) => history,
-            Err(error) => return Some(unread(&partition.key, newest, error)),
+    let mut settled = BTreeSet::new();
+    let newest: BTreeMap<&PartitionKey, &RunId> = landed
+        .iter()
+        .filter_map(|partition| Some((&partition.key, partition.sealed().next_back()?)))
+        .collect();
+    for entry in state.find(&keys).await?.into_iter().flatten() {
+        let Entry { key, record } = entry;
+        let is_settled = newest.get(&key).is_none_or(|newest| record.is_settled(newest));
+        if is_settled && !record.authoritative_run().is_some_and(|run| sink.is_future(run)) {
+            settled.insert(key);
+        }
+    }
+    if !settled.is_empty() {
+        let settled_keys: Vec<PartitionKey> = settled.iter().cloned().collect();
+        for key in state.with_restored(&settled_keys).await? {
+            settled.remove(&key);
+        }
+    }
+    let open: Vec<_> =
+        landed.into_iter().filter(|partition| !settled.contains(&partition.key)).collect();
+    let keys: Vec<PartitionKey> = open.iter().map(|partition| partition.key.clone()).collect();
+    let histories = state.histories(&keys).await?;
+    Ok(open.into_iter().zip(histories).collect())
+}
+
+/// Returns what to do with the sealed runs of a partition.
+fn step(
+    sink: &RawSink,
+    key: &PartitionKey,
+    history: &History,
+    sealed: &[RunId],
+) -> Vec<Comparison> {
+    let due = DueRuns::of(key, history, sealed);
+    let mut steps = Vec::new();
+    if let Some(holder) = due.authority.clone().filter(|run| sink.is_future(run)) {
+        let waits = |run: &&RunId| {
+            **run < holder && history.verdict(run).is_none() && history.withdrawal(run).is_none()
         };
-        let due = DueRuns::of(&partition.key, &history, &sealed);
-        (!due.runs.is_empty()).then_some(Comparison::Validate(due))
-    }));
-    steps.extend(faults.into_iter().map(|error| Comparison::Emit(Err(error))));
+        if let Some(newest) = sealed.iter().rev().find(waits).cloned() {
+            let blocked = Blocked { key: key.clone(), holder, newest };
+            steps.push(Comparison::Emit(Ok(Found::Event(Event::Blocked(Box::new(blocked))))));
+        }
+    }
+    if !due.runs.is_empty() {
+        steps.push(Comparison::Validate(due));
+    }
     steps
 }
 
 /// Reports a partition whose record or log is malformed.
 fn unread(key: &PartitionKey, run: &RunId, error: Error) -> Comparison {
-    let outcome = Err(error.at(Place::of_partition(key)));
-    let judged = JudgedRun { key: key.clone(), run: run.clone(), outcome };
-    Comparison::Emit(Ok(Found::Judged(Box::new(judged))))
+    let error = error.at(Place::of_partition(key));
+    Comparison::Emit(Ok(judged(key, run.clone(), Err(error))))
 }
 
 impl DueRuns {
@@ -248,12 +291,37 @@ impl Validator {
             }
             // Without a log, a verdict on a newer run would hide that this one has none.
             let is_last = outcome.is_err() && !due.has_log;
-            let judged = JudgedRun { key: due.key.clone(), run, outcome };
-            found.push(Ok(Found::Judged(Box::new(judged))));
+            found.push(Ok(judged(&due.key, run, outcome)));
             if is_last {
                 break;
             }
         }
         found
     }
+}
+
+/// Returns the verdict on a run, or why there is none.
+fn judged(key: &PartitionKey, run: RunId, outcome: Result<Judgement>) -> Found {
+    let key = key.clone();
+    let judgement = match outcome {
+        Ok(judgement) => judgement,
+        Err(error) => return Found::Event(validated(key, run, Err(error))),
+    };
+    Found::Reached(Box::new(Reached {
+        key: key.clone(),
+        verdict: judgement.verdict.clone(),
+        change: Change::VerdictIfDue,
+        report: Box::new(move |recorded| {
+            let outcome = match recorded {
+                Recorded::Now(record, holder) => Ok(judgement.recorded(record, holder)),
+                Recorded::Failed(error) => Err(error),
+                Recorded::Unchanged | Recorded::Abandoned => return None,
+            };
+            Some(validated(key, run, outcome))
+        }),
+    }))
+}
+
+fn validated(key: PartitionKey, run: RunId, outcome: Result<Validation>) -> Event {
+    Event::Validated(Box::new(ValidatedRun { key, run, outcome }))
 }

@@ -45,7 +45,8 @@ pub async fn plan_run(
 /// Plans to withdraw every run of a selection that state or storage knows, sorted by partition.
 ///
 /// # Errors
-/// `Corrupt` for a malformed record or log; the errors of sink and state.
+/// `Corrupt` for a malformed record or log; the errors of sink and state, also of a part of the storage
+/// that cannot be listed: a plan without its runs would not erase them.
 pub async fn plan_all(
     sink: &RawSink,
     state: &dyn PartitionState,

@@ -1,4 +1,4 @@
-//! The real writers, readers, validators and cleaners over a fake server, in virtual time.
+//! The real writers, readers, validators, cleaners and repairers over a fake server, in virtual time.
 //!
 //! A seed decides everything: the behaviour of the server, the settings, the processes, the mishaps and
 //! the order in which the server applies requests. After every event an auditor, which knows
@@ -16,7 +16,7 @@
 //! | `world` | everything that exists, and the agenda |
 //! | `processes`, `serving`, `trouble`, `delivery`, `world_events`, `turns` | what happens in the world |
 //! | `handle`, `client`, `state` | clock, requests and state of the library inside a process |
-//! | `actors` | writers, readers, validators, consumers, cleaners |
+//! | `actors` | writers, readers, validators, consumers, cleaners, repairers |
 //! | `seed`, `seeds` | one seed, many seeds |
 
 mod actors;

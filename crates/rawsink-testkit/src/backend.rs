@@ -18,8 +18,8 @@ use futures_util::stream::BoxStream;
 use rawsink::{
     Result,
     store::{
-        Discarded, FsStore, Leftover, MemoryStore, Object, Presence, Reading, RunObjects,
-        StartOptions, Store, StorePath, Stored, Upload, fs::FsConfig,
+        Discarded, FsStore, Leftover, MemoryStore, Object, Presence, Reading, Restoration,
+        RunObjects, StartOptions, Store, StorePath, Stored, Upload, WriterToken, fs::FsConfig,
     },
 };
 use tempfile::TempDir;
@@ -155,8 +155,8 @@ impl Store for AnyStore {
         self.0.sync(runs).await
     }
 
-    async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
-        self.0.children(dir).await
+    fn children(&self, dir: &StorePath) -> BoxStream<'static, Result<String>> {
+        self.0.children(dir)
     }
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
@@ -177,6 +177,15 @@ impl Store for AnyStore {
 
     async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
         self.0.discard(leftover).await
+    }
+
+    async fn restore(
+        &self,
+        run: &StorePath,
+        token: WriterToken,
+        restoration: Restoration,
+    ) -> Result<()> {
+        self.0.restore(run, token, restoration).await
     }
 }
 

@@ -190,7 +190,7 @@ impl RawSink {
         self.engine.block_on(self.sink.list_runs(key))
     }
 
-    /// Returns length and time of a run's payload and seal.
+    /// Returns length, time and tag of a run's payload and seal.
     ///
     /// # Errors
     /// The store's; a missing run is not an error.

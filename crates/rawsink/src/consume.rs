@@ -4,10 +4,12 @@
 //! that was validated, and while the payload streams it is compared with its seal, or with the
 //! validated payload if it has none. So a run that was sealed again with other rows is never read.
 
+use futures_util::future::join;
+
 use crate::{
     error::{Error, ErrorKind, Result},
     layout::Place,
-    partition::{PartitionKey, RunId},
+    partition::{Metadata, PartitionKey, RunId, Seal, metadata},
     sink::{self, Expected, PartitionReader, RawSink},
     state::{History, LogEntry, PartitionState, Record, Status},
 };
@@ -65,6 +67,42 @@ impl Authority {
         Err(Error::corrupt(message).at(Place::of_run(key, &self.run)))
     }
 
+    /// Checks a run by its `metadata.json` and the length of its payload, which is not read.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is not the run that was validated.
+    fn check_payload(
+        &self,
+        metadata: &Metadata,
+        seal: Option<Seal>,
+        payload_bytes: Option<u64>,
+    ) -> Result<CurrentPayload> {
+        let gone = || Error::corrupt("the run is sealed, but its payload is missing");
+        let bytes = payload_bytes.ok_or_else(gone)?;
+        let evidence = self.passed.as_ref().map(|entry| &entry.evidence);
+        let validated = evidence.and_then(|evidence| evidence.payload_bytes);
+        let sealed = seal.as_ref().map(|seal| seal.payload_bytes);
+        for (expected, which) in [(validated, "validated"), (sealed, "sealed")] {
+            if let Some(expected) = expected.filter(|expected| *expected != bytes) {
+                let message =
+                    format!("the payload has {bytes} bytes, the {which} one had {expected}");
+                return Err(Error::corrupt(message));
+            }
+        }
+        let counted = seal.as_ref().map(|seal| seal.record_count);
+        let counted = counted.or_else(|| metadata.integer("record_count"));
+        if let (Some(counted), Some(rows)) = (counted, self.record_count)
+            && counted != rows
+        {
+            let message = format!("the seal has record_count {counted}, the state {rows}");
+            return Err(Error::corrupt(message));
+        }
+        let sha256 = seal.map(|seal| seal.payload_sha256);
+        let sha256 =
+            sha256.or_else(|| evidence.and_then(|evidence| evidence.payload_sha256.clone()));
+        Ok(CurrentPayload { bytes, record_count: self.record_count.or(counted), sha256 })
+    }
+
     /// Returns what the payload must be.
     fn expected(&self) -> Expected {
         let entry = self.passed.as_ref();
@@ -73,6 +111,17 @@ impl Authority {
             record_count: self.record_count,
         }
     }
+}
+
+/// The payload of the run that has authority, as it is known without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CurrentPayload {
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Number of its rows; `None` if nobody recorded it.
+    pub record_count: Option<u64>,
+    /// The SHA-256 of the validated payload, 64 lower-case hex digits; `None` if nobody recorded it.
+    pub sha256: Option<String>,
 }
 
 /// Returns the run that has authority.
@@ -94,11 +143,45 @@ pub async fn open_current(
     state: &dyn PartitionState,
     key: &PartitionKey,
 ) -> Result<PartitionReader> {
-    let authority = authority(state, key).await?;
+    open(sink, key, &authority(state, key).await?).await
+}
+
+/// Opens a run that has authority, if it is still the one that was validated (G19).
+///
+/// # Errors
+/// As [`open_current`], except `NotFound`.
+pub async fn open(
+    sink: &RawSink,
+    key: &PartitionKey,
+    authority: &Authority,
+) -> Result<PartitionReader> {
     let opened = sink.open_partition(key, &authority.run).await;
-    let reader = opened.map_err(|error| missing(error, key, &authority.run))?;
-    authority.check(key, reader.document())?;
+    let mut reader = opened.map_err(|error| missing(error, key, &authority.run))?;
+    if let Err(other) = authority.check(key, reader.document()) {
+        return Err(reader.confirmed(other).await);
+    }
     Ok(reader.expect(authority.expected()))
+}
+
+/// Checks, without reading the payload, that the run that has authority is the one that was validated
+/// (G19): `metadata.json` is the validated one, and the payload has the validated length. Lists nothing.
+///
+/// # Errors
+/// `Corrupt` if the run is not the one that was validated, does not exist or is not sealed; as
+/// [`RawSink::metadata`].
+pub async fn inspect_current(
+    sink: &RawSink,
+    key: &PartitionKey,
+    authority: &Authority,
+) -> Result<CurrentPayload> {
+    let run = &authority.run;
+    let (document, objects) = join(sink.document(key, run), sink.inspect(key, run)).await;
+    let document = document.map_err(|error| missing(error, key, run))?;
+    authority.check(key, &document)?;
+    let payload_bytes = objects?.payload.map(|payload| payload.bytes);
+    let checked = metadata::parse_sealed(&document)
+        .and_then(|(metadata, seal)| authority.check_payload(&metadata, seal, payload_bytes));
+    checked.map_err(|error| error.at(Place::of_run(key, run)))
 }
 
 async fn authority(state: &dyn PartitionState, key: &PartitionKey) -> Result<Authority> {

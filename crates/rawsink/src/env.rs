@@ -145,6 +145,11 @@ impl Loaded {
                 parse::row_bytes,
                 options.max_row_bytes,
             ),
+            max_run_ahead: parser.take(
+                "RAW_SINK_MAX_RUN_AHEAD_S",
+                parse::ahead,
+                options.max_run_ahead,
+            ),
             ..options
         };
         let state = state(&mut parser);

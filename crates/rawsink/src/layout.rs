@@ -148,6 +148,17 @@ impl Place {
         Some(child)
     }
 
+    /// Returns whether a partition of the selection may be here, or above or below.
+    pub fn may_hold(&self, selection: &Selection) -> bool {
+        let Selection { source, customer_id, query_name, since, until } = selection;
+        let mut names = self.values.iter().zip([source, customer_id, query_name]);
+        let day = self.values.get(3).and_then(|day| day.parse::<partition::LogicalDate>().ok());
+        names.all(|(value, wanted)| wanted.as_ref().is_none_or(|wanted| wanted == value))
+            && day.is_none_or(|day| {
+                since.is_none_or(|since| since <= day) && until.is_none_or(|until| day <= until)
+            })
+    }
+
     /// Returns the level directly below. `None` below a run.
     pub fn next_level(&self) -> Option<Level> {
         Level::ALL.get(self.values.len()).copied()
@@ -289,6 +300,7 @@ mod tests {
                 "unexpected segment \"y\" below the run",
             ),
             ("_ads/customer_id=1", "starts with '_'"),
+            ("lost+found/customer_id=1", "file systems or appliances use for themselves"),
             (
                 "ads/123/campaign/2024-06-01",
                 "found \"123\", expected \"customer_id=\" as in SOURCE/customer_id=ID/",
@@ -333,6 +345,30 @@ mod tests {
         assert_eq!(around(&selection), place);
         selection.source = None;
         assert_eq!(around(&selection), "");
+    }
+
+    #[test]
+    fn a_place_may_hold_a_selection_unless_a_component_of_both_differs() {
+        let name = |text: &str| Some(text.to_owned());
+        let day = |text: &str| text.parse().ok();
+        let wanted = Selection {
+            customer_id: name("1"),
+            since: day("2024-06-02"),
+            until: day("2024-06-03"),
+            ..Selection::default()
+        };
+        for (path, expected) in [
+            ("", true),
+            ("ads", true),
+            ("ads/customer_id=1", true),
+            ("ads/customer_id=2", false),
+            ("ads/customer_id=1/query_name=q/logical_date=2024-06-01", false),
+            ("ads/customer_id=1/query_name=q/logical_date=2024-06-02", true),
+            ("ads/customer_id=1/query_name=q/logical_date=2024-06-03/run_id=r", true),
+            ("ads/customer_id=1/query_name=q/logical_date=2024-06-04/run_id=r", false),
+        ] {
+            assert_eq!(Place::parse(path, "").unwrap().may_hold(&wanted), expected, "{path}");
+        }
     }
 
     #[test]

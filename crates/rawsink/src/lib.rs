@@ -76,6 +76,7 @@ pub mod consume;
 #[cfg(feature = "env")]
 pub mod env;
 pub mod error;
+mod foreign;
 #[doc = include_str!("guarantees.md")]
 pub mod guarantees {}
 mod internal;

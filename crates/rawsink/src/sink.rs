@@ -5,33 +5,40 @@
 
 mod copying;
 mod digest;
+mod document;
 mod landed;
 mod leftovers;
 mod listing;
+mod origin;
 mod part;
 mod reader;
+mod restoring;
 mod source;
+mod unlisted;
 mod writer;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
+use self::document::Document;
+pub(crate) use self::reader::Expected;
 pub use self::{
     copying::CopyWriter,
-    digest::PayloadSummary,
+    digest::{PayloadSummary, sha256},
     landed::LandedPartition,
     leftovers::RunLeftover,
     listing::Run,
     reader::{PartitionReader, Rows},
+    restoring::ReadProgress,
+    unlisted::Unlisted,
     writer::{PartitionWriter, Sealed},
 };
-pub(crate) use self::{digest::sha256, reader::Expected};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     layout,
-    partition::{Metadata, PartitionKey, RunId, Seal, metadata, row::DEFAULT_MAX_ROW_BYTES},
-    runtime::Runtime,
+    partition::{Metadata, PartitionKey, RunId, Seal, row::DEFAULT_MAX_ROW_BYTES},
+    runtime::{Runtime, age},
     store::{LeftoverPolicy, RunObjects, StartOptions, Store, StorePath, WriterToken},
 };
 
@@ -53,11 +60,20 @@ pub struct SinkOptions {
     pub max_row_bytes: usize,
     /// What to do with an unsealed payload of an earlier attempt.
     pub leftover: LeftoverPolicy,
+    /// How far the time of a run id may be ahead of this host's clock.
+    pub max_run_ahead: Duration,
 }
+
+/// Default of [`SinkOptions::max_run_ahead`].
+const DEFAULT_MAX_RUN_AHEAD: Duration = Duration::from_hours(1);
 
 impl Default for SinkOptions {
     fn default() -> Self {
-        Self { max_row_bytes: DEFAULT_MAX_ROW_BYTES, leftover: LeftoverPolicy::default() }
+        Self {
+            max_row_bytes: DEFAULT_MAX_ROW_BYTES,
+            leftover: LeftoverPolicy::default(),
+            max_run_ahead: DEFAULT_MAX_RUN_AHEAD,
+        }
     }
 }
 
@@ -73,6 +89,13 @@ impl SinkOptions {
     #[must_use]
     pub fn leftover(mut self, policy: LeftoverPolicy) -> Self {
         self.leftover = policy;
+        self
+    }
+
+    /// Sets how far the time of a run id may be ahead of this host's clock; one hour unless set.
+    #[must_use]
+    pub fn max_run_ahead(mut self, time: Duration) -> Self {
+        self.max_run_ahead = time;
         self
     }
 }
@@ -94,13 +117,27 @@ impl RawSink {
     ///
     /// # Errors
     /// `AlreadySealed` if the run is sealed, before the caller extracts anything; `Conflict` if
-    /// another writer of the run is active; `Invalid` if prefix and key together are too long.
+    /// another writer of the run is active; `Invalid` if prefix and key together are too long, or if the
+    /// run id is a time [in the future](Self::is_future).
     pub async fn write_partition(
         &self,
         key: &PartitionKey,
         run: &RunId,
     ) -> Result<PartitionWriter> {
         let path = self.run_path(key, run)?;
+        if self.is_future(run) {
+            return Err(self.too_far_ahead(run).at(&path));
+        }
+        self.start(key, run, path).await
+    }
+
+    /// Starts an attempt, also for a run of the future.
+    async fn start(
+        &self,
+        key: &PartitionKey,
+        run: &RunId,
+        path: StorePath,
+    ) -> Result<PartitionWriter> {
         let options = StartOptions {
             token: WriterToken::new(self.runtime.tokens.next()),
             leftover: self.options.leftover,
@@ -118,7 +155,7 @@ impl RawSink {
     /// `Unsupported` for a seal of newer software.
     pub async fn open_partition(&self, key: &PartitionKey, run: &RunId) -> Result<PartitionReader> {
         let path = self.run_path(key, run)?;
-        let opened = PartitionReader::open(&*self.store, &path, self.options.max_row_bytes).await;
+        let opened = PartitionReader::open(&self.store, &path, self.options.max_row_bytes).await;
         opened.map_err(|error| error.at(&path))
     }
 
@@ -136,8 +173,9 @@ impl RawSink {
         run: &RunId,
     ) -> Result<(Metadata, Option<Seal>)> {
         let path = self.run_path(key, run)?;
-        let document = self.document(key, run).await?;
-        metadata::parse_sealed(&document).map_err(|error| error.at(&path))
+        let parsed =
+            async { Document::read(&self.store, &path).await?.parse(&self.store, &path).await };
+        parsed.await.map_err(|error| error.at(&path))
     }
 
     /// Returns the stored bytes of `metadata.json` of a sealed run. Does not read the payload.
@@ -147,8 +185,23 @@ impl RawSink {
     /// document that is too long.
     pub async fn document(&self, key: &PartitionKey, run: &RunId) -> Result<Bytes> {
         let path = self.run_path(key, run)?;
-        let read = PartitionReader::read_document(&*self.store, &path).await;
-        read.map_err(|error| error.at(&path))
+        let read = Document::read(&self.store, &path).await;
+        read.map(|document| document.bytes).map_err(|error| error.at(&path))
+    }
+
+    /// Returns the bytes of [`document`](Self::document), and checks by a HEAD that they are those of the
+    /// stored object. Nothing that was read proves damage before this check.
+    ///
+    /// # Errors
+    /// As [`document`](Self::document); `Unavailable` if they are not.
+    pub async fn confirmed_document(&self, key: &PartitionKey, run: &RunId) -> Result<Bytes> {
+        let path = self.run_path(key, run)?;
+        let read = async {
+            let document = Document::read(&self.store, &path).await?;
+            document.check(&self.store, &path).await?;
+            Ok(document.bytes)
+        };
+        read.await.map_err(|error: Error| error.at(&path))
     }
 
     /// Returns the ids of runs that have a payload or a seal, sorted byte by byte.
@@ -161,7 +214,7 @@ impl RawSink {
         Ok(self.list_runs(key).await?.into_iter().map(|run| run.run_id).collect())
     }
 
-    /// Returns length and time of a run's payload and seal. A run that does not exist has neither.
+    /// Returns length, time and tag of a run's payload and seal. A run that does not exist has neither.
     ///
     /// # Errors
     /// The store's.
@@ -188,6 +241,23 @@ impl RawSink {
         let paths = runs.iter().map(|(key, run)| self.run_path(key, run));
         let paths = paths.collect::<Result<Vec<_>>>()?;
         self.store.sync(&paths).await
+    }
+
+    /// Returns whether a run id is a time that is more than [`SinkOptions::max_run_ahead`] ahead of this
+    /// host's clock. If such a run gets authority, no run of today can supersede it.
+    pub fn is_future(&self, run: &RunId) -> bool {
+        let ahead = run.time().map(|time| age(self.runtime.clock.now(), time));
+        ahead.is_some_and(|ahead| ahead > self.options.max_run_ahead)
+    }
+
+    fn too_far_ahead(&self, run: &RunId) -> Error {
+        let (now, allowed) =
+            (RunId::at(self.runtime.clock.now()), self.options.max_run_ahead.as_secs());
+        let message = format!(
+            "run id {run} is a time in the future: this host's clock is at {now}, and {allowed} s \
+             ahead are allowed; no later run could get authority"
+        );
+        Error::invalid(message).by_setting("max_run_ahead")
     }
 
     /// Returns the sink's clock and tokens.

@@ -1,16 +1,18 @@
 //! `PartitionState`: which run of a logical partition has authority.
 //!
-//! Owns the record and the verdict log; the pure functions in `change`, `transition` and `verdict`
+//! Owns the record and the verdict log; the pure functions in `change`, `transition` and `due`
 //! decide how they change and which runs are due. Backends only make a change atomic. Must not know
 //! sinks or stores: only the validator, and an operator's explicit command, change a state (G12).
 
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "test-util"))]
 mod batch;
 mod change;
+mod due;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod log;
 #[cfg(feature = "test-util")]
 mod memory;
+mod page;
 mod plan;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -26,7 +28,7 @@ mod verdict;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use std::collections::BTreeMap;
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{collections::BTreeSet, fmt, num::NonZeroUsize, path::PathBuf, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -42,8 +44,9 @@ pub use self::postgres::{PostgresConfig, PostgresState, TlsMode};
 pub use self::sqlite::SqliteState;
 pub use self::{
     change::{Change, Effect, replay},
+    due::{Newest, RunSummary, Situation},
+    page::{Cursor, Page},
     plan::{Applied, Days, Marked, Plan, Series, execute, plan_backfill, plan_retry},
-    reason::is_reason_of,
     transition::{Outcome, Verdict, transition},
     verdict::{Event, Evidence, History, LogEntry},
 };
@@ -95,7 +98,7 @@ impl fmt::Display for Status {
 }
 
 /// The record of one logical partition; no record means pending.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Record {
     /// The status.
     pub status: Status,
@@ -193,6 +196,18 @@ pub trait PartitionState: Internal + fmt::Debug + Send + Sync {
         take: &mut (dyn FnMut(Result<Entry>) + Send),
     ) -> Result<()>;
 
+    /// Returns up to `limit` records that pass the filter, sorted by key, from a position on; `None` is
+    /// the beginning. No transaction stays open between pages: a record that appears, changes or
+    /// disappears meanwhile is found as it is when its page is read. Malformed records are items with
+    /// an error, as in [`list`](Self::list). Of several records of one partition, which only a table
+    /// without a unique key can hold, at least one is found.
+    async fn list_page(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: NonZeroUsize,
+    ) -> Result<Page>;
+
     /// Returns record and verdict log of at most [`FIND_AT_ONCE`] partitions, in the order of `keys`. A
     /// malformed record or log is an item with a `Corrupt` error that names it.
     ///
@@ -209,8 +224,23 @@ pub trait PartitionState: Internal + fmt::Debug + Send + Sync {
         found.unwrap_or_else(|| Ok(History::default()))
     }
 
+    /// Returns which of at most [`FIND_AT_ONCE`] partitions have a run that was ever restored. In most
+    /// databases none has, and this costs less than their [`histories`](Self::histories).
+    ///
+    /// # Errors
+    /// As [`histories`](Self::histories); a malformed log counts as one with a restored run.
+    async fn with_restored(&self, keys: &[PartitionKey]) -> Result<BTreeSet<PartitionKey>> {
+        let histories = self.histories(keys).await?;
+        let is_restored = |history: &Result<History>| match history {
+            Ok(history) => history.entries().iter().any(|entry| entry.event == Event::Restored),
+            Err(_) => true,
+        };
+        let found = keys.iter().zip(&histories).filter(|(_, history)| is_restored(history));
+        Ok(found.map(|(key, _)| key.clone()).collect())
+    }
+
     /// Passes the log entries of a selection to `take`, in the order in which they were added, so that
-    /// memory does not grow with the log. Entries have only run, event and lengths. Returns whether the
+    /// memory does not grow with the log. Entries have only run, event, status and lengths. Returns whether the
     /// database keeps a log, or can keep one. A malformed entry is an item with a `Corrupt` error.
     ///
     /// # Errors
@@ -299,7 +329,7 @@ fn check_count<T>(keys: &[T]) -> Result<()> {
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn key_parameters(keys: &[PartitionKey]) -> Result<Vec<Option<String>>> {
     check_count(keys)?;
-    Ok(keys.iter().flat_map(row::key_values).map(Some).collect())
+    Ok(keys.iter().flat_map(page::key_values).map(Some).collect())
 }
 
 /// Adds an entry to the log that is being read, unless an earlier one is malformed.

@@ -1,8 +1,8 @@
 //! The interface of a backend: bytes at paths, with methods that preserve the invariants.
 //!
 //! There is no `put` and no `delete(path)`. A store starts an attempt at a run, creates its
-//! complete payload, then creates its seal once, and never touches a sealed run again. Must not
-//! know partitions, metadata or state.
+//! complete payload, then creates its seal once. Only a restore touches a sealed run again: it puts
+//! back the bytes that the seal covers. Must not know partitions, metadata or state.
 //!
 //! | store | description |
 //! |---|---|
@@ -23,6 +23,7 @@ mod path;
 pub mod raw;
 #[cfg(feature = "s3")]
 pub mod s3;
+mod tag;
 #[cfg(any(feature = "s3", feature = "test-util"))]
 mod unsealed;
 
@@ -30,7 +31,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 
 #[cfg(feature = "s3")]
@@ -44,9 +45,11 @@ pub use self::{
     fs::{Blocking, FsStore},
     leftovers::{Discarded, Leftover, LeftoverKind, Presence},
     path::StorePath,
+    tag::ObjectTag,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    foreign::is_foreign,
     internal::Internal,
     runtime::age,
 };
@@ -89,6 +92,11 @@ impl WriterToken {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns whether a text has the form of a token.
+    fn is_token(text: &str) -> bool {
+        text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    }
 }
 
 impl fmt::Display for WriterToken {
@@ -118,13 +126,15 @@ pub struct StartOptions {
     pub now: Timestamp,
 }
 
-/// Length and age of an object.
+/// Length, age and tag of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectInfo {
     /// Length in bytes.
     pub bytes: u64,
     /// Time of the last change, by the store's clock.
     pub modified: Timestamp,
+    /// The tag of its current state; `None` if the server sent none.
+    pub tag: Option<ObjectTag>,
 }
 
 /// The objects of a run.
@@ -136,6 +146,16 @@ pub struct RunObjects {
     pub seal: Option<ObjectInfo>,
 }
 
+impl RunObjects {
+    /// Returns one of the objects, if it exists.
+    pub fn get(&self, object: Object) -> Option<ObjectInfo> {
+        match object {
+            Object::Payload => self.payload,
+            Object::Seal => self.seal,
+        }
+    }
+}
+
 /// One object found by [`Store::walk`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -143,7 +163,7 @@ pub struct Stored {
     pub dir: StorePath,
     /// Payload or seal.
     pub object: Object,
-    /// Its length and age.
+    /// Its length, age and tag.
     pub info: ObjectInfo,
 }
 
@@ -151,23 +171,67 @@ pub struct Stored {
 pub struct Reading {
     /// Length of the whole object in bytes, independent of the offset.
     pub bytes: u64,
+    /// The tag of the object that the bytes come from, as [`Store::inspect`] returns it; `None` if
+    /// the answer had none.
+    pub tag: Option<ObjectTag>,
     /// The chunks from the offset on. None is empty.
     pub chunks: BoxStream<'static, Result<Bytes>>,
 }
 
 impl fmt::Debug for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reading").field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("Reading")
+            .field("bytes", &self.bytes)
+            .field("tag", &self.tag)
+            .finish_non_exhaustive()
     }
 }
 
 /// A function that returns the seal's bytes for the token of the sealing attempt.
 pub type SealDocument<'a> = dyn Fn(&WriterToken) -> Bytes + Send + Sync + 'a;
 
+/// What [`Store::restore`] puts back into a sealed run.
+pub enum Restoration {
+    /// The payload.
+    Payload {
+        /// The seal that covers the payload. The run must be sealed with exactly these bytes.
+        seal: Bytes,
+        /// The payload's bytes. An error of the stream leaves the run unchanged.
+        chunks: BoxStream<'static, Result<Bytes>>,
+    },
+    /// The seal. The run must have one, with any bytes.
+    Seal(Bytes),
+}
+
+impl Restoration {
+    /// Returns the object, the bytes that the existing seal must have, and the object's bytes.
+    fn into_parts(self) -> (Object, Option<Bytes>, BoxStream<'static, Result<Bytes>>) {
+        match self {
+            Self::Payload { seal, chunks } => (Object::Payload, Some(seal), chunks),
+            Self::Seal(document) => {
+                (Object::Seal, None, stream::once(async { Ok(document) }).boxed())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Restoration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Payload { .. } => "Restoration::Payload",
+            Self::Seal(_) => "Restoration::Seal",
+        })
+    }
+}
+
 /// The storage of a sink.
 ///
-/// All methods ignore names that start with a dot, empty directories, and zero-byte objects whose
-/// name ends with a slash.
+/// All methods ignore names that start with a dot, directories that file systems and appliances
+/// create for themselves (`lost+found`), empty directories, and zero-byte objects whose name ends
+/// with a slash.
+///
+/// A listing continues after an error that hides only a part. The place of such an error is the
+/// path that it hides, with everything below. An error without a place ends the listing.
 #[async_trait]
 pub trait Store: Internal + fmt::Debug + Send + Sync + 'static {
     /// Returns the objects of a run. A run that does not exist has none.
@@ -192,9 +256,9 @@ pub trait Store: Internal + fmt::Debug + Send + Sync + 'static {
     /// none.
     async fn sync(&self, runs: &[StorePath]) -> Result<()>;
 
-    /// Returns the names directly below `dir` that hold a payload or a seal at any level, sorted
-    /// byte by byte.
-    async fn children(&self, dir: &StorePath) -> Result<Vec<String>>;
+    /// Streams the names directly below `dir` that hold a payload or a seal at any level, sorted
+    /// byte by byte. Continues after an error that hides only a part.
+    fn children(&self, dir: &StorePath) -> BoxStream<'static, Result<String>>;
 
     /// Streams every payload and seal at any level below `dir`, sorted by path byte by byte.
     /// Continues after an error that hides only a part.
@@ -218,6 +282,24 @@ pub trait Store: Internal + fmt::Debug + Send + Sync + 'static {
     /// caller has to know that no writer of the run is active. An object of a sealed run is never
     /// touched (G03).
     async fn discard(&self, leftover: &Leftover) -> Result<Discarded>;
+
+    /// Replaces one object of a sealed run, or creates it again if it is missing (G03).
+    ///
+    /// The caller knows that the new bytes are those that the seal covers, or the seal that was
+    /// validated. They are staged completely, and then replace the object in one step, so readers see
+    /// the old object or the new one. Repeating this, also concurrently, with the same bytes is safe.
+    /// `token` names the process in the store, like that of an attempt.
+    ///
+    /// # Errors
+    /// `NotSealed` if the run has no seal. `Corrupt` if its seal is not the given one. `Conflict` if
+    /// another process holds the run's lock, or aborted the upload. The error of the stream. After
+    /// `Unavailable` the object may be replaced or not.
+    async fn restore(
+        &self,
+        run: &StorePath,
+        token: WriterToken,
+        restoration: Restoration,
+    ) -> Result<()>;
 }
 
 impl Internal for std::sync::Arc<dyn Store> {}
@@ -240,8 +322,8 @@ impl Store for std::sync::Arc<dyn Store> {
         (**self).sync(runs).await
     }
 
-    async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
-        (**self).children(dir).await
+    fn children(&self, dir: &StorePath) -> BoxStream<'static, Result<String>> {
+        (**self).children(dir)
     }
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
@@ -262,6 +344,15 @@ impl Store for std::sync::Arc<dyn Store> {
 
     async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
         (**self).discard(leftover).await
+    }
+
+    async fn restore(
+        &self,
+        run: &StorePath,
+        token: WriterToken,
+        restoration: Restoration,
+    ) -> Result<()> {
+        (**self).restore(run, token, restoration).await
     }
 }
 
@@ -298,9 +389,24 @@ pub trait Upload: Internal + fmt::Debug + Send {
     async fn abort(self: Box<Self>);
 }
 
+/// Returns whether every listing skips this name, with everything below it.
+fn is_skipped(name: &str) -> bool {
+    name.starts_with('.') || is_foreign(name)
+}
+
 /// The error of every store for a run that has a seal.
 fn already_sealed() -> Error {
     Error::new(ErrorKind::AlreadySealed, "the run is already sealed")
+}
+
+/// The error of every store for a restore of a run without a seal.
+fn not_sealed() -> Error {
+    Error::new(ErrorKind::NotSealed, "the run has no seal, so nothing of it can be restored")
+}
+
+/// The error of every store for a restore below another seal.
+fn seal_differs() -> Error {
+    Error::corrupt("metadata.json is not the one that covers the payload to restore")
 }
 
 /// The error of every store for a run that another writer has locked.

@@ -57,12 +57,36 @@ pub struct Validation {
     pub rows: u64,
     /// Record of the logical partition after the verdict.
     pub state: Record,
+    /// Which run has authority after the verdict.
+    pub authority: Holder,
+}
+
+/// Which run has authority after a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holder {
+    /// The run that was validated.
+    ThisRun,
+    /// A newer run, or an older one after a failure.
+    OtherRun,
+    /// A run whose id is a time [in the future](RawSink::is_future): until it is withdrawn, no run of
+    /// today gets authority.
+    FutureRun,
+    /// A newer run that consumers cannot read: it does not exist as it was validated.
+    LostRun,
+    /// No run.
+    NoRun,
 }
 
 impl Validation {
     /// Returns whether the run passed.
     pub fn passed(&self) -> bool {
         self.faults.is_empty()
+    }
+
+    /// Returns whether the run passed, and a run that should not have authority keeps it.
+    pub fn is_blocked(&self) -> bool {
+        self.passed() && matches!(self.authority, Holder::FutureRun | Holder::LostRun)
     }
 }
 
@@ -85,21 +109,22 @@ impl Judgement {
         self.faults.is_empty()
     }
 
-    /// Adds the record after the verdict.
-    pub fn recorded(self, state: Record) -> Validation {
+    /// Adds the record after the verdict, and which run has authority.
+    pub fn recorded(self, state: Record, authority: Holder) -> Validation {
         let Self { faults, warnings, rows, .. } = self;
-        Validation { faults, warnings, rows, state }
+        Validation { faults, warnings, rows, state, authority }
     }
 }
 
 /// Validates a run and records the verdict.
 ///
-/// A failure of the run that has authority is recorded only after a second reading.
+/// A failure is recorded only if the bytes that were read are those of the stored run. A failure of the
+/// run that has authority is recorded only after a second reading.
 ///
 /// # Errors
 /// `NotFound` and `NotSealed` unless the rules record them, `Unsupported` if newer software sealed
-/// the run, `Invalid` if an operator withdrew it, and the errors of the store and the state. After an
-/// error nothing is recorded.
+/// the run, `Invalid` if an operator withdrew it, `Unavailable` if the server answered with other bytes
+/// than the stored ones, and the errors of the store and the state. After an error nothing is recorded.
 pub async fn run(
     sink: &RawSink,
     state: &dyn PartitionState,
@@ -123,7 +148,48 @@ pub async fn run(
         sink.sync(key, run).await?;
     }
     let recorded = state.judge(key, &judgement.verdict, sink.runtime().clock.now()).await;
-    Ok(judgement.recorded(recorded.map_err(here)?))
+    let record = recorded.map_err(here)?;
+    let holder = holder(sink, state, key, &judgement.verdict, &record).await;
+    Ok(judgement.recorded(record, holder))
+}
+
+/// Returns which run has authority after a verdict, with the record after it.
+///
+/// If another run keeps authority from one that passed, this costs one check of that run.
+pub async fn holder(
+    sink: &RawSink,
+    state: &dyn PartitionState,
+    key: &PartitionKey,
+    verdict: &Verdict,
+    record: &Record,
+) -> Holder {
+    let passed = matches!(verdict.outcome, Outcome::Passed { .. });
+    match record.authoritative_run() {
+        None => Holder::NoRun,
+        Some(current) if *current == verdict.run_id => Holder::ThisRun,
+        Some(current) if sink.is_future(current) => Holder::FutureRun,
+        Some(current) if passed && is_lost(sink, state, key, current).await => Holder::LostRun,
+        Some(_) => Holder::OtherRun,
+    }
+}
+
+/// Returns whether a run that has authority does not exist with the lengths that were validated. After
+/// an error nothing is known, and the verdict was recorded.
+async fn is_lost(
+    sink: &RawSink,
+    state: &dyn PartitionState,
+    key: &PartitionKey,
+    run: &RunId,
+) -> bool {
+    let (found, history) = (sink.inspect(key, run).await, state.history(key).await);
+    let (Ok(found), Ok(history)) = (found, history) else { return false };
+    let evidence = history.passed(run).map(|entry| &entry.evidence);
+    let differs = |found: Option<u64>, validated: Option<u64>| {
+        found.is_none() || (validated.is_some() && validated != found)
+    };
+    let (seal, payload) = (found.seal.map(|seal| seal.bytes), found.payload.map(|file| file.bytes));
+    differs(seal, evidence.and_then(|evidence| evidence.seal_bytes))
+        || differs(payload, evidence.and_then(|evidence| evidence.payload_bytes))
 }
 
 /// Reads a run once and decides whether it passes. Records nothing, and does not make the run durable.
@@ -215,6 +281,10 @@ async fn examine(
         for gap in std::mem::take(&mut findings.warnings) {
             findings.faults.add(|| gap);
         }
+    }
+    if findings.faults.count > 0 {
+        // The reader checks only its own errors so.
+        reader.confirm().await?;
     }
     Ok(findings)
 }

@@ -18,6 +18,7 @@ SETTINGS = {
     "RAW_SINK": "object",
     "RAW_SINK_LEFTOVER": "refuse",
     "RAW_SINK_MAX_ROW_BYTES": "1MiB",
+    "RAW_SINK_MAX_RUN_AHEAD_S": 7200,
     "RAW_SINK_LOG": "debug",
     "RAW_SINK_STATE_URL": "postgres://landing@db.example.org:5432/pipeline?sslmode=require",
     "RAW_SINK_ENDPOINT_URL": "http://storage.example.org",

@@ -17,6 +17,13 @@ pub enum Answer {
     CutShort(u16),
     /// A status, and an HTML page.
     Html(u16),
+    /// 200 and an HTML page of this length, with this `ETag`, as of a gateway before the server.
+    Page {
+        /// Length in bytes.
+        bytes: usize,
+        /// With its quotes.
+        etag: Option<&'static str>,
+    },
     /// 200 and this document.
     Document(&'static str),
 }

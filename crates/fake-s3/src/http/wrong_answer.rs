@@ -16,22 +16,35 @@ use super::{Answer, Op};
 /// An hour after the start of the virtual clock, and long ago for the SDK's signer.
 const DATE: &str = "Sun, 02 Jun 2024 05:00:00 GMT";
 
+/// The text of a page, repeated up to its length.
+const PAGE: &str = "<html>Bad gateway, try later</html>";
+
 /// Returns the HTTP response of an answer.
 pub(super) fn response(op: Op, answer: Answer) -> Result<HttpResponse, ConnectorError> {
     let (status, kind, text) = match answer {
         Answer::Closed => return Err(ConnectorError::io(closed().into())),
         Answer::CutShort(status) => (status, "application/xml", String::new()),
         Answer::Html(status) => (status, "text/html", "<html>Too many requests</html>".to_owned()),
+        Answer::Page { bytes, .. } => {
+            (200, "text/html", PAGE.chars().cycle().take(bytes).collect())
+        }
         Answer::Document(text) => (200, "application/xml", text.to_owned()),
         Answer::Error(status, code) => (status, "application/xml", error(code, "said so")),
         Answer::Said(message) => (403, "application/xml", error("AccessDenied", message)),
     };
     let status = StatusCode::try_from(status).map_err(|e| ConnectorError::other(e.into(), None))?;
+    let length = text.len().to_string();
     let body = if op == Op::Head { SdkBody::empty() } else { SdkBody::from(text) };
     let mut response = HttpResponse::new(status, body);
     response.headers_mut().insert("content-type", kind);
     response.headers_mut().insert("x-amz-request-id", "REQUEST-17");
     response.headers_mut().insert("date", DATE);
+    if let Answer::Page { etag, .. } = answer {
+        response.headers_mut().insert("content-length", length);
+        if let Some(etag) = etag {
+            response.headers_mut().insert("etag", etag);
+        }
+    }
     if matches!(answer, Answer::CutShort(_)) {
         break_off(&mut response, Bytes::from_static(b"<Error>"));
     }

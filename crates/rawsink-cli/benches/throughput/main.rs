@@ -17,6 +17,7 @@ mod checks;
 mod cpu;
 mod floor;
 mod lab;
+mod many;
 mod measure;
 mod memory;
 mod rows;
@@ -50,6 +51,8 @@ fn run() {
     let partitions = amount("RAWSINK_BENCH_PARTITIONS", 500);
     let peaks = std::env::var("RAWSINK_BENCH_PEAK_MIB").unwrap_or("64 1024 4096".to_owned());
     let peaks: Vec<u64> = peaks.split_whitespace().map(|mib| mib.parse().unwrap()).collect();
+    let many = std::env::var("RAWSINK_BENCH_MANY").unwrap_or("10000 100000".to_owned());
+    let many: Vec<u64> = many.split_whitespace().map(|count| count.parse().unwrap()).collect();
 
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let lab = Lab::new(dir.path(), rounds);
@@ -68,6 +71,7 @@ fn run() {
         small::table(&lab, partitions);
     }
     memory::table(&lab, &sinks, &peaks);
+    many::table(&lab, &many);
     starts(&lab);
     println!("\nLoad average at the end: {}", load());
 }

@@ -1,12 +1,14 @@
 //! `rawsink copy`
 
+mod repair;
+mod working;
+
 use std::{
     num::NonZeroUsize,
-    ops::ControlFlow,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -15,27 +17,31 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use rawsink::{
-    Backend, Config, RawSink, Result, env::Loaded, layout::Place, sink::Run, store::fs::FsConfig,
+    Backend, Config, Error, RawSink, Result, env::Loaded, layout::Place, sink::Run,
+    store::fs::FsConfig,
 };
-use rawsink_ops::copy::{self, Copied, CopyOutcome};
+use rawsink_ops::copy::{self, CopyFault, CopyOutcome, Processed};
 use serde::Serialize;
 
+use self::working::{Stopping, Work};
 use crate::{
     context::{self, Context},
     exit::{Errors, Exit, Failure},
     filter::FilterArgs,
     output,
-    progress::Progress,
-    signals::Signals,
+    shell::{path_argument, quoted},
 };
-
-const INTERRUPTED: &str = "interrupted by a signal; run the same command to resume";
 
 /// Copy sealed runs byte for byte to another sink
 ///
 /// The payload and metadata.json with its seal do not change. The command compares the bytes with the
 /// seal while it copies. It skips a run that already exists with the same
 /// metadata.json and payload length, and exits with code 5 if they differ; `verify` checks every byte. Rerun the command to resume an interrupted copy.
+///
+/// With --repair, the command reads every byte of the destination instead, and lists damaged runs that
+/// exist there. With --apply it replaces their damaged files: a payload if both runs have the same
+/// metadata.json, a metadata.json only if the source's is the one that the verdict log names. It reads
+/// the source first and the repaired run afterwards. Exit code 1 means that runs are damaged.
 ///
 /// After an error the command continues with the next run and exits with the code of the most severe error.
 #[derive(Debug, clap::Args)]
@@ -44,6 +50,8 @@ Examples:
   rawsink copy --to-env /etc/rawsink/store.env
   rawsink copy google_ads --since 2024-06-01 --to-root /mnt/backup --jobs 8
   rawsink copy google_ads/customer_id=123 --to-env archive.env --dry-run
+  RAW_SINK_ROOT=/mnt/backup rawsink copy --to-root /srv/raw --repair
+  RAW_SINK_ROOT=/mnt/backup rawsink copy --to-root /srv/raw --repair --apply
 
 FILE has NAME=VALUE lines, quoted as for sh or systemd. For the destination, environment variables
 are ignored.")]
@@ -61,6 +69,14 @@ pub(crate) struct Args {
     /// Print the missing runs and copy nothing
     #[arg(long)]
     dry_run: bool,
+
+    /// List damaged runs of the destination that the source can repair; copy nothing
+    #[arg(long, conflicts_with = "dry_run")]
+    repair: bool,
+
+    /// With --repair: replace the damaged files
+    #[arg(long, requires = "repair")]
+    apply: bool,
 }
 
 /// The destination of the runs.
@@ -105,50 +121,30 @@ struct Totals {
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let to = args.to.open(context)?;
+    if args.repair {
+        return repair::run(args, context, &to).await;
+    }
     let mut totals = Totals::default();
     let runs = selected(args, context, totals.unsealed.clone())?;
-    let (stop, bar) = (Arc::new(AtomicBool::new(false)), Arc::new(Progress::of_runs("copying")));
-    let (finished, bytes) = (Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
-    let mut done = if args.dry_run {
-        copy::compare_runs(&context.sink, &to, runs, args.jobs)
+    let work = Work::new("copying");
+    let (done, stopping) = if args.dry_run {
+        (copy::compare_runs(&context.sink, &to, runs, args.jobs), Stopping::AtOnce)
     } else {
-        let (stop, bar, finished) = (stop.clone(), bar.clone(), finished.clone());
-        let progress = move |more| {
-            let bytes = bytes.fetch_add(more, Ordering::Relaxed) + more;
-            bar.set(finished.load(Ordering::Relaxed), bytes);
-            let stopped = stop.load(Ordering::Relaxed);
-            if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        copy::runs(&context.sink, &to, runs, args.jobs, Arc::new(progress))
+        let copies = copy::runs(&context.sink, &to, runs, args.jobs, work.progress());
+        (copies, Stopping::Cleanly)
     };
-    let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
-    let (mut errors, mut stopped_by) = (Errors::default(), None);
-    loop {
-        let next = tokio::select! {
-            next = done.next() => next,
-            number = signals.next() => {
-                if stopped_by.is_some() || args.dry_run {
-                    return Err(Failure::signal(number, INTERRUPTED));
-                }
-                output::note("stopping: aborting the current copies; a second signal stops immediately");
-                stop.store(true, Ordering::Relaxed);
-                stopped_by = Some(number);
-                continue;
-            }
-        };
-        match next {
-            None => break,
-            Some(Err(error)) => errors.report(&error, context.output),
-            Some(Ok(done)) => {
-                finished.fetch_add(1, Ordering::Relaxed);
-                print(&done, &mut totals, &mut errors, context)?;
-            }
+    let mut errors = Errors::default();
+    let print = |done| match done {
+        Ok(done) => print(&done, args, &mut totals, &mut errors, context),
+        Err(error) => {
+            errors.report(&error, context.output);
+            Ok(())
         }
-    }
-    drop((done, bar));
+    };
+    let stopped_by = work.follow(done, stopping, print).await?;
     totals.print(context);
     match stopped_by {
-        Some(number) => Err(Failure::signal(number, INTERRUPTED)),
+        Some(number) => Err(Failure::signal(number, working::INTERRUPTED)),
         None => errors.finish("not all runs were copied", Exit::Success),
     }
 }
@@ -181,7 +177,8 @@ fn selected(
 }
 
 fn print(
-    Copied { run, outcome }: &Copied,
+    Processed { run, outcome }: &Processed<CopyOutcome>,
+    args: &Args,
     totals: &mut Totals,
     errors: &mut Errors,
     context: &Context<'_>,
@@ -199,7 +196,10 @@ fn print(
         }
         Err(error) => {
             totals.failed += 1;
-            errors.report(error, context.output);
+            match hint(error, &path, args) {
+                Some(hint) => errors.report_with(error, Some(hint), context.output),
+                None => errors.report(error, context.output),
+            }
             ("failed", Some(error.to_string()))
         }
     };
@@ -209,6 +209,26 @@ fn print(
     let line = Line { path: &path, outcome, payload_bytes, error };
     // A closed pipe does not stop the copies.
     Ok(context.output.data_if_read(&line, text)?)
+}
+
+/// Returns the next step after an error that a repair may help against.
+fn hint(error: &Error, path: &str, args: &Args) -> Option<String> {
+    let place = Place::parse(path, "").ok()?;
+    let repair =
+        || format!("rawsink copy {} {} --repair", path_argument(&place), args.to.arguments());
+    Some(match CopyFault::of(error)? {
+        CopyFault::PayloadDiffers => {
+            format!(r#"run "{}" to see whether the source can repair it"#, repair())
+        }
+        CopyFault::SealDiffers => {
+            format!(r#"run "{}" to see whether the verdict log shows which one is right"#, repair())
+        }
+        CopyFault::NoEvidence => {
+            "set RAW_SINK_STATE_URL to the state that validated this run; without one, compare both \
+             runs and delete the wrong metadata.json: then a copy lands the run again"
+                .to_owned()
+        }
+    })
 }
 
 impl Totals {
@@ -231,6 +251,15 @@ impl Totals {
 }
 
 impl Destination {
+    /// Returns the option that names this destination, for a shell.
+    fn arguments(&self) -> String {
+        let (option, path) = match (&self.env, &self.root) {
+            (Some(file), _) => ("--to-env", file.as_path()),
+            (None, root) => ("--to-root", root.as_deref().unwrap_or(Path::new(""))),
+        };
+        format!("{option} {}", quoted(&path.display().to_string()))
+    }
+
     fn open(&self, context: &Context<'_>) -> Result<RawSink, Failure> {
         let config = match (&self.env, &self.root) {
             (Some(file), _) => {

@@ -1,14 +1,17 @@
 //! `rawsink coverage`
 
 mod expected;
+mod grid;
 mod page;
 mod plan;
 mod table;
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
+use indicatif::HumanCount;
+use jiff::Timestamp;
 use rawsink::{Clock, SystemClock};
-use rawsink_ops::coverage::{Coverage, OddDays, PageFacts, Standing, Tally, coverage};
+use rawsink_ops::coverage::{Coverage, OddDays, PageFacts, Tally, coverage};
 
 use self::expected::ExpectedArgs;
 use super::state::MALFORMED;
@@ -17,18 +20,24 @@ use crate::{
     exit::{Errors, Exit, Failure},
     filter::{FilterArgs, day_at},
     output, progress,
+    screen::Screen,
 };
+
+const UNREAD: &str = "not all seals and records could be read";
 
 /// Show existing and missing partitions
 ///
 /// The command compares the state with the storage. For each customer, query and day it prints
 /// validated, sealed, unsealed, failed, missing, lost or withdrawn, and whether a run needs a verdict.
 /// Lost means that the run with authority is gone, or that its files do not have the lengths that were
-/// validated. By default it expects every customer with every query of its source on every day between
+/// validated; with --seals also that its metadata.json is not the validated one. Unreadable means that the
+/// storage cannot be listed there. A terminal shows a grid of one character a day, the worst rows first; a
+/// pipe gets one line for each row. By default it expects every customer with every query of its source on every day between
 /// the first and the last day with data. It reads no payload and changes nothing.
 ///
 /// Exit code 1 means that an expected partition is neither validated nor withdrawn, or that the last day
-/// is before yesterday (UTC) without --until. --fail-on limits the exit code to some of these.
+/// is before yesterday (UTC) without --until. --fail-on limits the exit code to some of these. Malformed
+/// records and unreadable directories are errors with their own exit code.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,6 +45,7 @@ Examples:
   rawsink coverage google_ads --customers-file ids.txt --queries campaign,ad
   rawsink coverage --json | jq -r 'select(.standing == \"missing\").path'
   rawsink coverage --since -7d --until yesterday --fail-on lost,failed
+  rawsink coverage --seals --jobs 32 --fail-on lost
   rawsink coverage --plan > backfill.sh
   rawsink coverage --plan --command 'extract {customer_id} {logical_date}'
   rawsink coverage --html coverage.html")]
@@ -59,10 +69,28 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT", value_delimiter = ',', default_values_t = Fault::ALL)]
     fail_on: Vec<Fault>,
 
+    /// Also read metadata.json of each validated run and compare its SHA-256 with the validated one
+    #[arg(long)]
+    seals: bool,
+
+    /// With --seals: read up to N seals in parallel
+    #[arg(long, value_name = "N", default_value = "16", value_parser = super::jobs_parser(), requires = "seals")]
+    jobs: NonZeroUsize,
+
     /// Write an HTML page that shows the grid and works offline
     #[arg(long, value_name = "FILE", conflicts_with = "plan")]
     html: Option<PathBuf>,
 }
+
+impl Args {
+    /// Returns the number of seals to read in parallel.
+    pub(crate) fn jobs(&self) -> usize {
+        if self.seals { self.jobs.get() } else { 1 }
+    }
+}
+
+/// The summary if a part of the storage could not be listed.
+const UNREADABLE: &str = "not everything could be compared";
 
 /// What makes the command exit with 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -107,20 +135,14 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     if let Some(path) = &args.html {
         page::check(path, context)?;
     }
-    let coverage = coverage(&context.sink, &*context.state, &scope).await?;
-    if let Some(path) = &args.html {
-        let facts = PageFacts { made, place: context.place() };
-        page::write(&coverage, &facts, path)?;
-    }
-    if args.plan {
-        plan::print(&coverage, args.command.as_deref(), made, context)?;
-    } else if context.output.is_json() {
-        table::print_cells(&coverage)?;
-    } else if args.html.is_none() {
-        table::print_rows(&coverage)?;
-    }
+    let mut coverage = coverage(&context.sink, &*context.state, &scope).await?;
+    let unread = if args.seals {
+        coverage.check_seals(&context.sink, &*context.state, args.jobs).await?
+    } else {
+        Vec::new()
+    };
     let tally = coverage.tally();
-    print_summary(&coverage, &tally, context);
+    print(&coverage, &tally, args, made, context)?;
     let last = coverage.days().last().copied();
     let yesterday = day_at("yesterday", made)?;
     let stale = last.filter(|last| scope.selection.until.is_none() && *last < yesterday);
@@ -129,10 +151,44 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     }
     coverage.odd_days().iter().for_each(warn_of_odd_days);
     let mut errors = Errors::default();
-    coverage.faults().iter().for_each(|fault| errors.report(fault, context.output));
+    let faults = unread.iter().chain(coverage.faults());
+    faults.for_each(|fault| errors.report(fault, context.output));
     let is_faulty = args.fail_on.iter().any(|fault| fault.is_in(&tally, stale.is_some()));
     let exit = if is_faulty { Exit::CheckFailed } else { Exit::Success };
-    errors.finish(MALFORMED, exit)
+    let what = match (coverage.hidden().is_empty(), unread.is_empty()) {
+        (false, _) => UNREADABLE,
+        (true, false) => UNREAD,
+        (true, true) => MALFORMED,
+    };
+    errors.finish(what, exit)
+}
+
+/// Prints the coverage and its summary. On a terminal the summary comes first.
+fn print(
+    coverage: &Coverage,
+    tally: &Tally,
+    args: &Args,
+    made: Timestamp,
+    context: &Context<'_>,
+) -> Result<(), Failure> {
+    if let Some(path) = &args.html {
+        let facts = PageFacts { made, place: context.place() };
+        page::write(coverage, &facts, path)?;
+    }
+    if args.plan {
+        plan::print(coverage, args.command.as_deref(), made, context)?;
+    } else if context.output.is_json() {
+        table::print_cells(coverage)?;
+    } else if args.html.is_none() {
+        if let Some(grid) = Screen::of_stdout().and_then(|screen| grid::draw(coverage, screen)) {
+            print_summary(coverage, tally, context);
+            output::text(grid.as_bytes())?;
+            return Ok(());
+        }
+        table::print_rows(coverage)?;
+    }
+    print_summary(coverage, tally, context);
+    Ok(())
 }
 
 /// Warns of partitions that are not in the grid.
@@ -152,15 +208,22 @@ fn print_summary(coverage: &Coverage, tally: &Tally, context: &Context<'_>) {
         output::note(format!("no partitions exist and none are expected; {}", context.place()));
         return;
     };
-    let Tally { validated, sealed, unsealed, failed, missing, lost, withdrawn, unknown } = *tally;
+    let Tally { validated, sealed, unsealed, failed, missing, lost, withdrawn, .. } = *tally;
     let count = |number: usize, thing| progress::count(number as u64, thing);
     let (rows, days) = (count(rows, "row"), count(days.len(), "day"));
+    let [validated, sealed, unsealed, failed, missing, lost, withdrawn] =
+        [validated, sealed, unsealed, failed, missing, lost, withdrawn]
+            .map(|number| HumanCount(number as u64));
     output::note(format!(
         "{rows} of {days}, {since} to {until}: {validated} validated, {sealed} sealed only, \
          {unsealed} unsealed, {failed} failed, {missing} missing, {lost} lost, {withdrawn} withdrawn"
     ));
-    if unknown > 0 {
-        let unknown = count(unknown, "sealed run");
+    if tally.unreadable > 0 {
+        let cells = count(tally.unreadable, "partition");
+        output::note(format!("{cells} unreadable: the storage cannot be listed there"));
+    }
+    if tally.unknown > 0 {
+        let unknown = count(tally.unknown, "sealed run");
         output::note(format!("{unknown} without a verdict"));
     }
     if let Some(worst) = worst_day(coverage) {
@@ -174,8 +237,7 @@ fn worst_day(coverage: &Coverage) -> Option<String> {
     let mut open = vec![0_usize; days.len()];
     for (_, cells) in coverage.cells() {
         for (open, cell) in open.iter_mut().zip(cells) {
-            let is_fine = matches!(cell.standing, Standing::Validated | Standing::Withdrawn);
-            *open += usize::from(!is_fine);
+            *open += usize::from(cell.standing.needs_work());
         }
     }
     // The latest of several.

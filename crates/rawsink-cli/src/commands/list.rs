@@ -1,12 +1,12 @@
 //! `rawsink list`
 
 use futures_util::StreamExt;
-use rawsink::{RunId, layout::Place, sink::Run};
+use rawsink::{Result, RunId, layout::Place, sink::Run};
 use serde::Serialize;
 
 use crate::{
     context::Context,
-    exit::{Exit, Failure},
+    exit::{Errors, Exit, Failure},
     output, partition,
 };
 
@@ -14,6 +14,9 @@ use crate::{
 ///
 /// These are sources, customers, queries, dates or runs. The command prints the canonical path of each
 /// one that has a payload or a seal, and whether a run is sealed.
+///
+/// After an error of a part, such as a directory without permission, the command continues with the
+/// others and exits with the code of the most severe error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -49,37 +52,61 @@ struct ListedRun<'a> {
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let place = partition::parse(&args.path, context)?;
-    let mut found = 0_u64;
-    match place.partition() {
-        _ if args.runs => {
-            let mut runs = context.sink.runs_below(&place);
-            while let Some(run) = runs.next().await {
-                print_run(&run?, context)?;
-                found += 1;
-            }
+    let mut listing = Listing { found: 0, errors: Errors::default(), context };
+    let is_run_level = place.partition().is_some();
+    if args.runs {
+        let mut runs = context.sink.runs_below(&place);
+        while let Some(run) = runs.next().await {
+            listing.take(run, print_run)?;
         }
-        Some(key) => {
-            let runs = context.sink.list_runs(&key).await?;
-            for run in
-                runs.iter().filter(|run| place.run().is_none_or(|wanted| wanted == run.run_id))
-            {
-                print_run(run, context)?;
-                found += 1;
-            }
+    } else if is_run_level {
+        let mut runs: Vec<Result<Run>> = context.sink.runs_below(&place).collect().await;
+        // Paths sort differently if one run id starts with another. Errors come last.
+        runs.sort_by_cached_key(|run| {
+            run.as_ref().map_or((1, None), |run| (0, Some(run.run_id.clone())))
+        });
+        for run in runs {
+            listing.take(run, print_run)?;
         }
-        None => {
-            for place in context.sink.list(&place).await? {
-                print_place(&place, context)?;
-                found += 1;
-            }
+    } else {
+        let mut places = context.sink.children(&place);
+        while let Some(place) = places.next().await {
+            listing.take(place, print_place)?;
         }
     }
-    if found == 0 {
+    if listing.found == 0 && listing.errors.is_empty() {
         let below =
             if args.path.is_empty() { String::new() } else { format!(" below {}", args.path) };
         output::note(format!("no runs exist{below}; {}", context.place()));
     }
-    Ok(Exit::Success)
+    listing.errors.finish("not everything could be listed", Exit::Success)
+}
+
+/// The listing so far.
+struct Listing<'a> {
+    found: u64,
+    errors: Errors,
+    context: &'a Context<'a>,
+}
+
+impl Listing<'_> {
+    /// Prints an entry, or reports an error.
+    fn take<T>(
+        &mut self,
+        entry: Result<T>,
+        print: impl FnOnce(&T, &Context<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match entry {
+            Ok(entry) => {
+                self.found += 1;
+                print(&entry, self.context)
+            }
+            Err(error) => {
+                self.errors.report(&error, self.context.output);
+                Ok(())
+            }
+        }
+    }
 }
 
 fn print_place(place: &Place, context: &Context<'_>) -> Result<(), Failure> {

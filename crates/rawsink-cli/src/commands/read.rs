@@ -2,8 +2,6 @@
 
 use std::io::Write;
 
-use rawsink::layout::Place;
-
 use crate::{
     context::Context,
     exit::{Exit, Failure},
@@ -30,19 +28,17 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
-    let (key, run) = args.run.choose(context).await?;
-    let mut reader = if args.run.choice.current {
+    let mut reader = if let Some(key) = args.run.consumed(context)? {
         let opened = rawsink::consume::open_current(&context.sink, &*context.state, &key).await;
         opened.map_err(Failure::Consume)?
     } else {
+        let (key, run) = args.run.choose(context).await?;
         context.sink.open_partition(&key, &run).await?
     };
     let mut stdout = output::unbuffered()?;
     let progress = Progress::of_bytes("reading", reader.payload_bytes());
     let mut read_bytes = 0;
-    while let Some(chunk) =
-        reader.next_chunk().await.map_err(|error| error.at(Place::of_run(&key, &run)))?
-    {
+    while let Some(chunk) = reader.next_chunk().await? {
         stdout.write_all(&chunk)?;
         read_bytes += chunk.len() as u64;
         progress.set(0, read_bytes);

@@ -4,12 +4,11 @@ mod all;
 
 use std::num::NonZeroUsize;
 
-use clap::builder::TypedValueParser;
 use rawsink::{
     Error, PartitionKey, RunId,
     layout::Place,
     state::Status,
-    validate::{self, Gaps, Rules, Validation},
+    validate::{self, Gaps, Holder, Rules, Validation},
 };
 use rawsink_ops::validate::Shard;
 use serde::Serialize;
@@ -21,12 +20,14 @@ use crate::{
     output,
     partition::ChoiceArgs,
     progress,
+    shell::path_argument,
 };
 
 /// Validate sealed runs and record the results in the state
 ///
 /// The command reads every row once. A run that passes gets authority unless a newer run has it. Exit
-/// code 1 means that the run failed and that the failure is recorded. Exit code 3 means that the run
+/// code 1 means that the run failed and that the failure is recorded, or that the run passed and a run
+/// that is lost, or whose id is a time in the future, keeps authority. Exit code 3 means that the run
 /// does not exist or is not sealed; the state does not change.
 ///
 /// With --all the command validates every due run below PATH, oldest first: sealed runs without a
@@ -53,6 +54,10 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 
+    /// Exit with code 1 if another run has authority in the end
+    #[arg(long, conflicts_with = "all")]
+    require_authority: bool,
+
     /// Validate all due runs
     #[arg(long, conflicts_with_all = ["current", "latest"])]
     all: bool,
@@ -61,7 +66,7 @@ pub(crate) struct Args {
     components: ComponentArgs,
 
     /// With --all: validate up to N partitions in parallel
-    #[arg(long, value_name = "N", default_value = "4", value_parser = jobs_parser())]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = super::jobs_parser())]
     jobs: NonZeroUsize,
 
     /// With --all: validate only shard I of N, to split the work between hosts
@@ -78,12 +83,6 @@ impl Args {
     fn rules(&self) -> Rules {
         Rules { gaps: if self.strict { Gaps::Refuse } else { Gaps::Warn }, ..Rules::default() }
     }
-}
-
-fn jobs_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
-    clap::value_parser!(u8)
-        .range(1..=64)
-        .map(|jobs| NonZeroUsize::new(usize::from(jobs)).expect("the range begins with one"))
 }
 
 /// The result, as JSON.
@@ -108,9 +107,19 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     let validation =
         validate::run(&context.sink, &*context.state, &key, &run, args.rules()).await?;
     // The notes come first, because standard output may be full.
-    print_notes(&validation);
+    print_notes(&key, &run, &validation);
     print(&key, &run, &validation, context)?;
-    Ok(if validation.passed() { Exit::Success } else { Exit::CheckFailed })
+    Ok(exit(&validation, args.require_authority))
+}
+
+/// Returns how a command ends after a validation.
+pub(crate) fn exit(validation: &Validation, require_authority: bool) -> Exit {
+    let is_missing = require_authority && validation.authority != Holder::ThisRun;
+    if validation.passed() && !validation.is_blocked() && !is_missing {
+        Exit::Success
+    } else {
+        Exit::CheckFailed
+    }
 }
 
 fn print(
@@ -126,7 +135,7 @@ fn print(
 }
 
 /// Prints what a validation found and changed, for a person.
-pub(crate) fn print_notes(validation: &Validation) {
+pub(crate) fn print_notes(key: &PartitionKey, run: &RunId, validation: &Validation) {
     for warning in &validation.warnings {
         output::warning(format!("metadata: {warning}"));
     }
@@ -140,4 +149,41 @@ pub(crate) fn print_notes(validation: &Validation) {
     };
     let rows = progress::rows(validation.rows);
     output::note(format!("read {rows}; status {}, {authority}", state.status));
+    if let Some(holder) = state.authoritative_run().filter(|_| validation.passed()) {
+        print_holder(key, run, holder, validation.authority);
+    }
+}
+
+/// Prints why a run that passed has no authority, and what to do.
+fn print_holder(key: &PartitionKey, run: &RunId, holder: &RunId, authority: Holder) {
+    match authority {
+        Holder::ThisRun | Holder::NoRun => {}
+        Holder::OtherRun => {
+            output::note(format!(
+                "run {run} passed and got no authority, because run {holder} is newer"
+            ));
+        }
+        Holder::FutureRun => {
+            output::warning(format!(
+                "run {run} passed and got no authority: run {holder} has it, and its id is a time in the \
+                 future"
+            ));
+            output::hint(withdrawal(key, holder));
+        }
+        Holder::LostRun => {
+            output::warning(format!(
+                "run {run} passed and got no authority: run {holder} has it and is lost"
+            ));
+            output::hint(format!(
+                "restore run {holder} from a backup, or {}",
+                withdrawal(key, holder)
+            ));
+        }
+    }
+}
+
+/// Returns what to do about a run that must not keep authority.
+fn withdrawal(key: &PartitionKey, holder: &RunId) -> String {
+    let path = path_argument(&Place::of_run(key, holder));
+    format!(r#"run "rawsink state withdraw {path} --reason REASON", then "rawsink validate --all""#)
 }

@@ -1,19 +1,20 @@
 //! `rawsink verify`
 
-use rawsink::layout::Place;
+use rawsink::{Error, ErrorKind, PartitionKey, RunId, layout::Place};
 use rawsink_ops::verify::{self, Covered, Verified};
 use serde::Serialize;
 
 use crate::{
     context::Context,
     exit::{Exit, Failure},
-    partition::RunArgs,
+    partition::{self, RunArgs},
     progress,
 };
 
 /// Compare the stored bytes of a run with its seal
 ///
-/// The command reads the payload once and changes nothing. Exit code 5 means that they differ.
+/// The command reads the payload once and changes nothing. Exit code 5 means that they differ. To verify
+/// many runs, use `rawsink scrub`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,7 +34,7 @@ struct Compared {
 }
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
-    let (key, run) = args.run.choose(context).await?;
+    let (key, run) = choose(args, context).await?;
     let verified = verify::run(&context.sink, &key, &run).await?;
     let path = Place::of_run(&key, &run).to_string();
     let result = match verified.covered {
@@ -47,4 +48,20 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     let text = format!("{path}\t{amount} {result}");
     context.output.data(&Compared { path, verified }, text)?;
     Ok(Exit::Success)
+}
+
+/// Returns the selected run. A path of many runs is for `rawsink scrub`, as the hint says.
+async fn choose(args: &Args, context: &Context<'_>) -> Result<(PartitionKey, RunId), Failure> {
+    let place = partition::parse(&args.run.partition, context)?;
+    if place.partition().is_none() {
+        let message = "the path names no run, and this command verifies one";
+        return Err(Failure::ManyRuns(Error::invalid(message).at(place)));
+    }
+    let names_many = place.run().is_none() && args.run.choice.is_empty();
+    args.run.choose(context).await.map_err(|failure| match failure {
+        Failure::Library(error) if names_many && error.kind() == ErrorKind::Invalid => {
+            Failure::ManyRuns(error)
+        }
+        failure => failure,
+    })
 }

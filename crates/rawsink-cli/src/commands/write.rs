@@ -294,8 +294,8 @@ impl Args {
         output::note(format!("sealed {amount}"));
         context.output.data_if_read(&record, &path)?;
         let Some(validation) = validation.transpose()? else { return Ok(Exit::Success) };
-        super::validate::print_notes(&validation);
-        Ok(if validation.passed() { Exit::Success } else { Exit::CheckFailed })
+        super::validate::print_notes(key, run, &validation);
+        Ok(super::validate::exit(&validation, false))
     }
 }
 

@@ -22,7 +22,7 @@ fn left(landing: &Landing, run: &str, name: &str, hours: u64) {
 fn landing() -> Landing {
     let landing = Landing::new();
     landing.land("sealed", "{}\n").exits(0);
-    left(&landing, "sealed", ".payload.jsonl.0", 30);
+    left(&landing, "sealed", ".payload.jsonl.00000000000000000000000000000000", 30);
     left(&landing, "old", "payload.jsonl", 48);
     left(&landing, "young", "payload.jsonl", 2);
     landing
@@ -52,10 +52,10 @@ fn g03_apply_deletes_the_listed_leftovers_and_no_sealed_object() {
     let done = landing.rawsink(["clean", "--apply", "--json"]).exits(0);
     let lines = done.json();
     assert_eq!(lines.len(), 2, "{}", done.stdout);
-    for (line, (run, kind, name)) in lines
-        .iter()
-        .zip([("old", "payload", "payload.jsonl"), ("sealed", "staging", ".payload.jsonl.0")])
-    {
+    for (line, (run, kind, name)) in lines.iter().zip([
+        ("old", "payload", "payload.jsonl"),
+        ("sealed", "staging", ".payload.jsonl.00000000000000000000000000000000"),
+    ]) {
         assert_eq!(line["path"], run_path(run));
         assert_eq!((line["kind"].as_str(), line["name"].as_str()), (Some(kind), Some(name)));
         assert_eq!((line["outcome"].as_str(), line["bytes"].as_u64()), (Some("removed"), Some(11)));

@@ -1,5 +1,7 @@
 //! Runs copied to another sink: the same tree, after any number of interruptions.
 
+mod repair; // damaged runs, repaired from a backup
+
 use std::{fs, thread, time::Duration};
 
 use nix::sys::signal::Signal;

@@ -1,6 +1,7 @@
 //! The `coverage` command.
 
 mod drawn; // random landings, compared with an oracle
+mod grid; // the grid on a terminal
 mod oracle; // the expected coverage, computed from tree and table
 mod page; // the page: complete, in its place, and harmless
 mod plan; // the plan, pasted into a shell

@@ -42,8 +42,9 @@ fn a_demo_reports_a_newer_run_with_authority() {
     let story = landing.rawsink(["demo"]).exits(0).stdout;
     let commands = try_next(&story);
     let partition = commands[1].split_whitespace().nth(2).unwrap();
-    let newer = format!("{partition} --run-id 2999-01-01T00:00:00.000Z");
-    let land = format!("echo '{{}}' | rawsink write {newer} --then-validate");
+    let newer = format!("{partition} --run-id 2099-01-01T00:00:00.000Z");
+    let allowed = "RAW_SINK_MAX_RUN_AHEAD_S=3000000000";
+    let land = format!("echo '{{}}' | {allowed} rawsink write {newer} --then-validate");
     landing.shell(&format!("{}\n{land}", commands[0])).exits(0);
     let answer = landing.rawsink(["demo"]).exits(1);
     assert!(answer.stderr.contains("a newer run has authority; use another --dir"), "{answer:?}");

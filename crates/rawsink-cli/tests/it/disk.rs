@@ -177,7 +177,10 @@ fn an_unreadable_directory_hides_no_other_from_clean_and_copy() {
     let landing = Landing::new();
     for run in ["a", "b", "c"] {
         landing.land(run, ROWS).exits(0);
-        landing.file(&format!("data/raw/{}/.payload.jsonl.0", run_path(run)), "left");
+        landing.file(
+            &format!("data/raw/{}/.payload.jsonl.00000000000000000000000000000000", run_path(run)),
+            "left",
+        );
     }
     fs::create_dir(landing.dir().join("there")).unwrap();
     let denied = Denied::below(landing.dir());
@@ -198,6 +201,116 @@ fn an_unreadable_directory_hides_no_other_from_clean_and_copy() {
         assert_eq!(fs::read_to_string(there.join("payload.jsonl")).unwrap(), ROWS);
     }
     set_mode(&landing.run_dir("b"), 0o755);
+}
+
+/// Lands a run of a customer of a source.
+fn land(landing: &Landing, source: &str, customer: &str, run: &str) -> String {
+    let key = format!("{source}/customer_id={customer}/query_name=q/logical_date=2024-06-01");
+    let path = format!("{key}/run_id={run}");
+    landing.feed(["write", &path], ROWS).exits(0);
+    path
+}
+
+/// Makes everything readable, and the state writable.
+fn open_to_all(landing: &Landing) {
+    for path in landing.snapshot().keys() {
+        set_mode(&landing.dir().join(path), 0o755);
+    }
+    set_mode(&landing.dir().join("data"), 0o777);
+    let database = landing.dir().join("data/state_store.db");
+    if database.exists() {
+        set_mode(&database, 0o666);
+    }
+}
+
+#[test]
+fn a_lost_and_found_that_nobody_may_read_hides_nothing() {
+    let landing = Landing::new();
+    let runs = ["alpha", "stripe"].map(|source| land(&landing, source, "1", "r1"));
+    fs::create_dir(landing.dir().join("there")).unwrap();
+    let denied = Denied::below(landing.dir());
+    open_to_all(&landing);
+    set_mode(&landing.dir().join("there"), 0o777);
+    for name in ["lost+found", "alpha/@eaDir"] {
+        let dir = landing.dir().join("data/raw").join(name);
+        fs::create_dir(&dir).unwrap();
+        set_mode(&dir, 0o000);
+    }
+    assert_eq!(denied.rawsink(&["list"]).exits(0).stdout, "alpha\nstripe\n");
+    assert_eq!(denied.rawsink(&["list", "--runs"]).exits(0).stdout.lines().count(), 2);
+    let validated = denied.rawsink(&["validate", "--all", "--jobs", "1"]).exits(0);
+    assert_eq!(validated.stdout, runs.map(|run| format!("{run}\tpassed\n")).concat());
+    denied.rawsink(&["coverage", "--until", "2024-06-01"]).exits(0);
+    denied.rawsink(&["clean"]).exits(0);
+    denied.rawsink(&["copy", "--to-root", "there"]).exits(0).says(&["2 copied"]);
+    assert_eq!(denied.rawsink(&["manifest"]).exits(0).stdout.lines().count(), 2);
+    let refused = landing
+        .feed(["write", "lost+found/customer_id=1/query_name=q/logical_date=2024-06-01"], ROWS);
+    let error = refused.exits(2);
+    assert!(error.one_error("Invalid").contains("file systems or appliances"), "{error:?}");
+    for name in ["lost+found", "alpha/@eaDir"] {
+        set_mode(&landing.dir().join("data/raw").join(name), 0o755);
+    }
+}
+
+#[test]
+fn g20_an_unreadable_directory_is_an_error_and_hides_no_other_partition() {
+    let landing = Landing::new();
+    let customers = ["1", "2", "3"];
+    for customer in customers {
+        land(&landing, "google_ads", customer, "r1");
+    }
+    land(&landing, "stripe", "9", "r1");
+    landing.rawsink(["validate", "--all"]).exits(0);
+    let newer = customers.map(|customer| land(&landing, "google_ads", customer, "r2"));
+    let denied = Denied::below(landing.dir());
+    open_to_all(&landing);
+    let hidden = landing.dir().join("data/raw/google_ads/customer_id=2");
+    set_mode(&hidden, 0o000);
+    let validated = denied.rawsink(&["validate", "--all", "--jobs", "1"]).exits(4);
+    let passed = [&newer[0], &newer[2]].map(|run| format!("{run}\tpassed\n")).concat();
+    assert_eq!(validated.stdout, passed);
+    validated.says(&[
+        "error[Denied]: google_ads/customer_id=2: cannot list: permission denied",
+        "3 partitions compared, 2 runs validated: 2 passed, 0 failed",
+        "not all runs were validated: 1 error, see above",
+    ]);
+    let covered = denied.rawsink(&["coverage", "--until", "2024-06-01"]).exits(4);
+    let standing =
+        |path: &str, standing: &str| format!("{path}/query_name=q\t{standing} 2024-06-01\n");
+    let expected = [
+        standing("google_ads/customer_id=1", "validated"),
+        standing("google_ads/customer_id=2", "unreadable"),
+        standing("google_ads/customer_id=3", "validated"),
+        standing("stripe/customer_id=9", "validated"),
+    ];
+    assert_eq!(covered.stdout, expected.concat());
+    covered.says(&[
+        "3 validated, 0 sealed only, 0 unsealed, 0 failed, 0 missing, 0 lost, 0 withdrawn",
+        "1 partition unreadable",
+        "not everything could be compared: 1 error, see above",
+    ]);
+    assert_eq!(denied.rawsink(&["coverage", "--plan"]).exits(4).stdout, "");
+    let listed = denied.rawsink(&["list", "google_ads"]).exits(4);
+    assert_eq!(listed.stdout, "google_ads/customer_id=1\ngoogle_ads/customer_id=3\n");
+    listed.says(&["not everything could be listed: 1 error"]);
+    let runs = denied.rawsink(&["list", "--runs"]).exits(4);
+    assert_eq!(runs.stdout.lines().count(), 5);
+    // A hidden run: the others of its partition are listed, and its partition is unreadable.
+    let run = landing.dir().join("data/raw").join(&newer[0]);
+    set_mode(&run, 0o000);
+    let partition = newer[0].strip_suffix("/run_id=r2").unwrap();
+    let listed = denied.rawsink(&["list", partition]).exits(4);
+    assert_eq!(listed.stdout, format!("{partition}/run_id=r1\tsealed\t16 bytes\n"));
+    let covered = denied.rawsink(&["coverage", "--until", "2024-06-01", "--json"]).exits(4);
+    let standings = covered.json();
+    let standings: Vec<&str> =
+        standings.iter().map(|cell| cell["standing"].as_str().unwrap()).collect();
+    assert_eq!(standings, ["unreadable", "unreadable", "validated", "validated"]);
+    set_mode(&run, 0o755);
+    set_mode(&hidden, 0o755);
+    let validated = denied.rawsink(&["validate", "--all"]).exits(0);
+    assert_eq!(validated.stdout, format!("{}\tpassed\n", newer[1]));
 }
 
 #[test]

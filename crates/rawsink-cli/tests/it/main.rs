@@ -19,6 +19,7 @@ mod demo; // the demo, and the commands that it suggests
 mod disk; // disks that are full, limited, forbidden or missing
 mod doctor; // results of an examination, and its cleanup
 mod errors; // errors with and without --json
+mod future; // run ids from the future
 mod kill; // kill -9 of a writer at any moment
 mod landing; // a working directory, and results of the program in it
 mod manifest; // payloads for consumers, and their locations
@@ -31,8 +32,10 @@ mod random; // reproducible random numbers
 mod read; // read, show, verify, validate and list, on intact and damaged runs
 mod released; // data of a released program, read by today's program
 mod running; // the running program: input, waiting, signals
+mod scrub; // damaged and lost runs: lines, hints, exit codes, samples, interruptions
 mod secrets; // no output and no process list contains a secret
 mod signals; // SIGTERM and SIGINT in the middle of a stream
 mod state; // the state commands
 mod validate_all; // validate --all: selection, concurrency, exit codes
-mod write; // landing rows: sources, refusals, metadata, names
+mod write;
+mod wrong_answers; // a gateway that answers with other bytes: `make parity` // landing rows: sources, refusals, metadata, names

@@ -1,6 +1,6 @@
 //! `manifest`: payloads for consumers, and their locations.
 
-use std::{collections::BTreeMap, env, fs, process::Command};
+use std::{collections::BTreeMap, env, process::Command};
 
 use serde_json::{Value, json};
 
@@ -51,22 +51,80 @@ fn the_manifest_lists_exactly_the_authoritative_payloads() {
 }
 
 #[test]
-fn an_unreadable_run_is_named_and_hides_no_other() {
+fn g19_a_run_that_is_not_the_validated_one_is_named_and_hides_no_other() {
     let landing = Landing::new();
-    landing.land(RUN, "{}\n");
+    landing.land(RUN, "{\"n\":1}\n");
     landing.feed(["write", &other("4"), "--run-id", RUN], "{}\n").exits(0);
     landing.rawsink(["validate", "--all"]).exits(0);
-    fs::remove_file(landing.metadata(RUN)).unwrap();
-    let answer = landing.rawsink(["manifest"]).exits(5);
-    assert_eq!(answer.json().len(), 1);
-    answer.says(&[
-        &format!("error[Corrupt]: {}: ", run_path(RUN)),
-        "error[Corrupt]: not all payloads could be listed: 1 error, see above",
-        "the run that has authority in the state cannot be read",
+    let next_step = format!("\"rawsink coverage {PARTITION} --plan\" for the next step");
+    let run = run_path(RUN);
+    for (damage, says) in [
+        ("printf '{}\\n' > {payload}", "the payload has 3 bytes, the validated one had 8"),
+        ("rm {payload}", "its payload is missing"),
+        ("echo {} > {metadata}", "metadata.json is not the one that was validated"),
+        ("rm {metadata}", "the run that has authority in the state cannot be read"),
+    ] {
+        let damage = damage
+            .replace("{payload}", &format!("'{}'", landing.payload(RUN).display()))
+            .replace("{metadata}", &format!("'{}'", landing.metadata(RUN).display()));
+        landing.shell(&damage).exits(0);
+        for format in ["json", "uri"] {
+            let answer = landing.rawsink(["manifest", "--format", format]).exits(5);
+            assert_eq!(answer.stdout.lines().count(), 1, "{answer:?}");
+            answer.says(&[
+                &format!("error[Corrupt]: {run}: "),
+                says,
+                &next_step,
+                "1 payload listed, 1 refused",
+                "error[Corrupt]: not all payloads could be listed: 1 error, see above",
+            ]);
+        }
+    }
+}
+
+#[test]
+fn empty_payloads_are_counted_and_left_out_on_request() {
+    let landing = Landing::new();
+    landing.land(RUN, "{\"n\":1}\n");
+    landing.feed(["write", &other("4"), "--run-id", RUN, "--allow-empty"], "").exits(0);
+    landing.rawsink(["validate", "--all"]).exits(0);
+    let all = landing.rawsink(["manifest"]).exits(0).says(&["2 payloads listed, 1 of them empty"]);
+    assert_eq!(all.json()[1]["bytes"], 0);
+    let some = landing.rawsink(["manifest", "--skip-empty"]).exits(0);
+    assert_eq!(some.json(), all.json()[..1]);
+    some.says(&["1 payload listed, 1 empty left out"]);
+}
+
+#[test]
+fn uris_are_written_for_a_reader_or_refused() {
+    let landing = Landing::new();
+    for customer in ["a*b", "plain"] {
+        landing.feed(["write", &other(customer), "--run-id", RUN], "{}\n").exits(0);
+    }
+    landing.rawsink(["validate", "--all"]).exits(0);
+    let root = landing.dir().canonicalize().unwrap().join("data/raw");
+    let path = |customer: &str| {
+        let run = run_path(RUN).replace("123", customer);
+        root.join(run).join("payload.jsonl").display().to_string()
+    };
+    let plain = landing.rawsink(["manifest"]).exits(0);
+    assert_eq!(uris(&plain.json())[0], format!("file://{}", path("a*b")));
+    plain.says(&["warning: 1 URI with characters that readers treat as a pattern or decode"]);
+    for format in ["json", "uri"] {
+        let args = ["manifest", "--for", "polars", "--format", format];
+        let polars = landing.rawsink(args).exits(0);
+        assert!(polars.stdout.contains(&path("a[*]b")), "{polars:?}");
+        assert!(polars.stdout.contains(&path("plain")), "{polars:?}");
+        assert!(!polars.stderr.contains("warning"), "{polars:?}");
+    }
+    let spark = landing.rawsink(["manifest", "--for", "spark", "--format", "uri"]).exits(2);
+    assert_eq!(spark.stdout, format!("file://{}\n", path("plain")));
+    let refused = run_path(RUN).replace("123", "a*b");
+    spark.says(&[
+        &format!("error[Invalid]: {refused}: Spark cannot open"),
+        &format!("hint: run \"rawsink read '{}' --current\"", other("a*b")),
+        "1 payload listed, 1 refused",
     ]);
-    // No object is read: the state alone determines the list.
-    let answer = landing.rawsink(["manifest", "--format", "uri"]).exits(0);
-    assert_eq!(answer.stdout.lines().count(), 2);
 }
 
 /// Asserts that DuckDB counts the validated rows in the payloads of the manifest.

@@ -38,8 +38,8 @@ fn arguments(command: &str) -> Vec<&'static str> {
         "state withdraw" => vec!["google_ads", "--erased", "--reason", "a test"],
         "state restore" => vec![RUN_PATH],
         "coverage" => vec!["--fail-on", "missing"],
-        "state init" | "state list" | "state retry" | "manifest" | "clean" | "config" | "demo"
-        | "doctor" => vec![],
+        "state init" | "state list" | "state retry" | "manifest" | "clean" | "scrub" | "config"
+        | "demo" | "doctor" => vec![],
         "copy" => vec!["--to-root", "elsewhere"],
         "completions" => vec!["bash"],
         _ => panic!("how is `rawsink {command}` called?"),
@@ -133,8 +133,8 @@ fn answers(landing: &Landing, form: Form, secrets: &[String]) -> Vec<Answer> {
 /// Returns whether a command uses the server of a bucket.
 fn asks_the_server(call: &[String]) -> bool {
     let asking = [
-        "write", "read", "list", "show", "verify", "validate", "coverage", "clean", "copy",
-        "doctor",
+        "write", "read", "list", "show", "verify", "validate", "scrub", "coverage", "clean",
+        "copy", "doctor",
     ];
     call.starts_with(&["state".to_owned(), "withdraw".to_owned()])
         || asking.contains(&call[0].as_str())

@@ -124,6 +124,7 @@ fn reading_and_writing_create_no_state_database() {
         &["read", &*path][..],
         &["show", &path],
         &["verify", &path],
+        &["scrub"],
         &["list", "--runs"],
         &["state", "show", PARTITION],
         &["state", "list"],

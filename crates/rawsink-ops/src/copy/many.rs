@@ -1,25 +1,30 @@
-//! Copies many runs in parallel.
+//! Copies, compares or repairs many runs in parallel.
 
-use std::{future::Future, num::NonZeroUsize};
+use std::{
+    future::{self, Future},
+    num::NonZeroUsize,
+    sync::Arc,
+};
 
 use futures_util::stream::{BoxStream, StreamExt};
 
-use super::{CopyOutcome, Progress, compare_run};
+use super::{CopyOutcome, Progress, RepairOutcome, compare_run, plan_repair, repair_run};
 use crate::bulk::{self, Task};
 use rawsink::{
     error::{Error, Result},
     layout::Place,
     partition::{PartitionKey, RunId},
     sink::{RawSink, Run},
+    state::PartitionState,
 };
 
 /// The result of one of many runs.
 #[derive(Debug)]
-pub struct Copied {
+pub struct Processed<T> {
     /// The run, as the source listed it.
     pub run: Run,
     /// Its result.
-    pub outcome: Result<CopyOutcome>,
+    pub outcome: Result<T>,
 }
 
 /// Copies up to `jobs` runs in parallel, each in its own task. Results come in any order.
@@ -34,11 +39,9 @@ pub fn runs(
     runs: BoxStream<'static, Result<Run>>,
     jobs: NonZeroUsize,
     progress: Progress,
-) -> BoxStream<'static, Result<Copied>> {
+) -> BoxStream<'static, Result<Processed<CopyOutcome>>> {
     let (from, to) = (from.clone(), to.clone());
-    let is_wanted = progress.clone();
-    let runs = runs.take_while(move |_| std::future::ready(is_wanted(0).is_continue()));
-    all(runs.boxed(), jobs, move |key, run| {
+    all(until_stopped(runs, &progress), jobs, move |key, run| {
         let (from, to, progress) = (from.clone(), to.clone(), progress.clone());
         async move { super::run(&from, &to, &key, &run, &progress).await }
     })
@@ -50,7 +53,7 @@ pub fn compare_runs(
     to: &RawSink,
     runs: BoxStream<'static, Result<Run>>,
     jobs: NonZeroUsize,
-) -> BoxStream<'static, Result<Copied>> {
+) -> BoxStream<'static, Result<Processed<CopyOutcome>>> {
     let (from, to) = (from.clone(), to.clone());
     all(runs, jobs, move |key, run| {
         let (from, to) = (from.clone(), to.clone());
@@ -58,13 +61,57 @@ pub fn compare_runs(
     })
 }
 
-fn all<F>(
+/// Repairs damaged runs of the destination, with the parallelism and the errors of [`runs()`].
+pub fn repair_runs(
+    from: &RawSink,
+    to: &RawSink,
+    state: &Arc<dyn PartitionState>,
+    runs: BoxStream<'static, Result<Run>>,
+    jobs: NonZeroUsize,
+    progress: Progress,
+) -> BoxStream<'static, Result<Processed<RepairOutcome>>> {
+    let (from, to, state) = (from.clone(), to.clone(), state.clone());
+    all(until_stopped(runs, &progress), jobs, move |key, run| {
+        let (from, to, state, progress) =
+            (from.clone(), to.clone(), state.clone(), progress.clone());
+        async move { repair_run(&from, &to, &*state, &key, &run, &progress).await }
+    })
+}
+
+/// Examines runs of the destination as [`repair_runs`] does, and changes nothing.
+pub fn plan_repairs(
+    from: &RawSink,
+    to: &RawSink,
+    state: &Arc<dyn PartitionState>,
+    runs: BoxStream<'static, Result<Run>>,
+    jobs: NonZeroUsize,
+    progress: Progress,
+) -> BoxStream<'static, Result<Processed<RepairOutcome>>> {
+    let (from, to, state) = (from.clone(), to.clone(), state.clone());
+    all(until_stopped(runs, &progress), jobs, move |key, run| {
+        let (from, to, state, progress) =
+            (from.clone(), to.clone(), state.clone(), progress.clone());
+        async move { plan_repair(&from, &to, &*state, &key, &run, &progress).await }
+    })
+}
+
+/// Ends the runs when `progress` stops.
+fn until_stopped(
+    runs: BoxStream<'static, Result<Run>>,
+    progress: &Progress,
+) -> BoxStream<'static, Result<Run>> {
+    let progress = progress.clone();
+    runs.take_while(move |_| future::ready(progress(0).is_continue())).boxed()
+}
+
+fn all<T, F>(
     runs: BoxStream<'static, Result<Run>>,
     jobs: NonZeroUsize,
     work: impl Fn(PartitionKey, RunId) -> F + Send + 'static,
-) -> BoxStream<'static, Result<Copied>>
+) -> BoxStream<'static, Result<Processed<T>>>
 where
-    F: Future<Output = Result<CopyOutcome>> + Send + 'static,
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
 {
     let step = move |run: Result<Run>| {
         let working = run.map(|run| {
@@ -76,9 +123,11 @@ where
     bulk::work(runs, jobs, step, |done| Some(done.outcome.as_ref().map(drop).map_err(Error::kind)))
 }
 
-async fn finish(working: Result<(Run, Task<Result<CopyOutcome>>)>) -> Result<Copied> {
+async fn finish<T: Send + 'static>(
+    working: Result<(Run, Task<Result<T>>)>,
+) -> Result<Processed<T>> {
     let (run, task) = working?;
     let outcome = task.finish().await.flatten();
     let outcome = outcome.map_err(|error| error.at(Place::of_run(&run.key, &run.run_id)));
-    Ok(Copied { run, outcome })
+    Ok(Processed { run, outcome })
 }

@@ -1,9 +1,9 @@
 //! Plans the actions after which every cell is validated.
 
-use super::{Cell, Coverage, Standing};
+use super::{Cell, Coverage, Standing, place};
 use rawsink::{
-    partition::{LogicalDate, RunId},
-    state::Series,
+    partition::{LogicalDate, PartitionKey, RunId},
+    state::{Series, Status},
 };
 
 /// One action.
@@ -26,9 +26,21 @@ pub enum Action<'a> {
     Restart(&'a RunId),
     /// Validate this run: it is sealed and needs a verdict.
     Validate(&'a RunId),
-    /// Withdraw this run: it has authority, is lost, and its id is later than now, so that no new run
-    /// could get authority. Then [`Land`](Self::Land).
+    /// After [`Land`](Self::Land), withdraw this run: it cannot be read, the record names it, and its id
+    /// is later than that of the new run, which would get no verdict.
     Withdraw(&'a RunId),
+}
+
+impl PlanStep<'_> {
+    /// Returns the logical partition.
+    pub fn key(&self) -> PartitionKey {
+        key(self.series, self.day)
+    }
+}
+
+/// Returns the logical partition of a cell.
+pub(super) fn key(series: &Series, day: LogicalDate) -> PartitionKey {
+    place(series, Some(day)).partition().expect("it has all four levels")
 }
 
 impl Coverage {
@@ -36,7 +48,11 @@ impl Coverage {
     /// would get now, cannot be superseded.
     ///
     /// A run that state or verdict log name is never written again: its bytes would differ from those
-    /// that were validated. A partition that an operator withdrew needs no action.
+    /// that were validated. A partition that an operator withdrew needs no action, and one that cannot be
+    /// listed allows none.
+    ///
+    /// After two plans every cell is validated. A run that fails its validation costs one plan more, and so
+    /// does a second lost run of the future, to which authority returns.
     pub fn steps<'a>(&'a self, newest: &'a RunId) -> impl Iterator<Item = PlanStep<'a>> {
         self.cells().flat_map(move |(series, cells)| {
             cells.flat_map(move |cell| {
@@ -51,24 +67,35 @@ impl Coverage {
     }
 }
 
-fn actions<'a>(cell: &Cell<'a>, newest: &RunId) -> Vec<Action<'a>> {
-    let land = vec![Action::Land];
-    let validate = cell.due.map(|run| vec![Action::Validate(run)]);
+/// Returns the actions for a cell.
+pub(super) fn actions<'a>(cell: &Cell<'a>, newest: &RunId) -> Vec<Action<'a>> {
+    // The run that the record names, even if it failed: an older run gets no verdict beside it.
+    let is_pending = matches!(cell.status, None | Some(Status::Pending));
+    let named = cell.current.filter(|_| !is_pending);
+    let would_be_due = |run: &RunId| named.is_none_or(|named| run > named);
+    let land = || match named {
+        Some(named) if !would_be_due(newest) => vec![Action::Land, Action::Withdraw(named)],
+        _ => vec![Action::Land],
+    };
     match cell.standing {
-        Standing::Validated => validate.unwrap_or_default(),
-        Standing::Withdrawn => Vec::new(),
-        Standing::Sealed | Standing::Failed => validate.unwrap_or(land),
-        Standing::Lost => match (validate, cell.current) {
-            (Some(validate), _) => validate,
-            (None, Some(current)) if current >= newest => {
-                vec![Action::Withdraw(current), Action::Land]
-            }
-            (None, _) => land,
+        // Nothing is known of an unreadable partition: a person has to make it readable.
+        Standing::Withdrawn | Standing::Unreadable => Vec::new(),
+        Standing::Validated => cell.due.map(Action::Validate).into_iter().collect(),
+        // An older run would not take authority from the lost one.
+        Standing::Lost => match cell.due.filter(|due| would_be_due(due)) {
+            Some(due) => vec![Action::Validate(due)],
+            None => land(),
+        },
+        Standing::Sealed | Standing::Failed => match cell.due {
+            Some(due) => vec![Action::Validate(due)],
+            None => land(),
         },
         Standing::Unsealed => match cell.unsealed {
-            Some(run) if !cell.unsealed_is_named => vec![Action::Restart(run)],
-            _ => land,
+            Some(run) if !cell.unsealed_is_named && would_be_due(run) && run <= newest => {
+                vec![Action::Restart(run)]
+            }
+            _ => land(),
         },
-        Standing::Missing => land,
+        Standing::Missing => land(),
     }
 }

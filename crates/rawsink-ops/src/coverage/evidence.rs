@@ -25,11 +25,13 @@ pub enum Standing {
     Lost,
     /// An operator withdrew every run.
     Withdrawn,
+    /// The storage cannot be listed there, or not completely: nothing is known.
+    Unreadable,
 }
 
 impl Standing {
     /// Every standing.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Validated,
         Self::Sealed,
         Self::Unsealed,
@@ -37,6 +39,7 @@ impl Standing {
         Self::Missing,
         Self::Lost,
         Self::Withdrawn,
+        Self::Unreadable,
     ];
 
     /// Returns the name of the standing in JSON.
@@ -49,7 +52,13 @@ impl Standing {
             Self::Missing => "missing",
             Self::Lost => "lost",
             Self::Withdrawn => "withdrawn",
+            Self::Unreadable => "unreadable",
         }
+    }
+
+    /// Returns whether something is left to do: the partition is neither validated nor withdrawn.
+    pub fn needs_work(self) -> bool {
+        !matches!(self, Self::Validated | Self::Withdrawn)
     }
 }
 
@@ -58,9 +67,12 @@ pub(super) type Index = Option<NonZeroU32>;
 
 /// The evidence about one logical partition. There may be millions, so it is small.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "a byte each, of millions of cells")]
 pub(super) struct Evidence {
     pub(super) day: LogicalDate,
     pub(super) status: Option<Status>,
+    /// Whether the storage cannot be listed there.
+    pub(super) is_hidden: bool,
     /// Whether storage has the run that the record names, as it was validated.
     pub(super) is_intact: bool,
     /// Whether an operator withdrew a run.
@@ -89,6 +101,7 @@ impl Evidence {
         Self {
             day,
             status: None,
+            is_hidden: false,
             is_intact: false,
             has_withdrawn: false,
             is_unsealed_named: false,
@@ -129,6 +142,7 @@ impl Evidence {
 
     pub(super) fn standing(&self) -> Standing {
         match (self.status, self.current) {
+            _ if self.is_hidden => Standing::Unreadable,
             (Some(Status::Success), Some(_)) if self.is_intact => Standing::Validated,
             (Some(Status::Success), Some(_)) => Standing::Lost,
             (Some(Status::Failed), _) if self.sealed.is_some() => Standing::Failed,
@@ -148,7 +162,7 @@ impl Evidence {
             Standing::Sealed => self.due,
             Standing::Failed => self.sealed,
             Standing::Unsealed => self.unsealed,
-            Standing::Missing | Standing::Withdrawn => None,
+            Standing::Missing | Standing::Withdrawn | Standing::Unreadable => None,
         }
     }
 }
@@ -251,6 +265,8 @@ mod tests {
                 ..Evidence::new("2024-06-01".parse().unwrap())
             };
             assert_eq!(evidence.standing(), expected, "{evidence:?}");
+            let hidden = Evidence { is_hidden: true, ..evidence };
+            assert_eq!((hidden.standing(), hidden.run()), (S::Unreadable, None), "{hidden:?}");
         }
     }
 

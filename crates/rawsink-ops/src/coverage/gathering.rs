@@ -9,10 +9,10 @@ use super::{
 };
 use rawsink::{
     error::{Error, Result},
-    layout::Level,
+    layout::{Level, Place},
     partition::{LogicalDate, PartitionKey, RunId, Selection},
     sink::{LandedPartition, Run},
-    state::{Days, Entry, Event, LogEntry, Series, Status, is_reason_of},
+    state::{Days, Entry, Event, LogEntry, Newest, Series, Situation, Status},
 };
 
 /// The longest gap, in days, between days of one range if the range would otherwise be too long.
@@ -30,6 +30,7 @@ pub(super) struct Gathering<'scope> {
     unusual: BTreeMap<PartitionKey, UnusualRuns>,
     has_log: bool,
     faults: Vec<Error>,
+    hidden: Vec<Place>,
 }
 
 impl<'scope> Gathering<'scope> {
@@ -45,6 +46,7 @@ impl<'scope> Gathering<'scope> {
             unusual: BTreeMap::new(),
             has_log: false,
             faults: Vec::new(),
+            hidden: Vec::new(),
         })
     }
 
@@ -104,47 +106,49 @@ impl<'scope> Gathering<'scope> {
         let unusual = self.unusual.get(&partition.key).unwrap_or(&none);
         let evidence = evidence(&mut self.seen, &partition.key);
         let current = self.runs.get(evidence.current).cloned();
-        let reason = self.reasons.get(evidence.reason).cloned();
-        let is_pending = matches!(evidence.status, None | Some(Status::Pending));
+        let summary = |run: &RunId| unusual.of(self.runs.known(run));
+        let standing = partition.runs.iter().filter(|run| !summary(&run.run_id).is_withdrawn());
         // Runs are sorted, the oldest first. Only the runs that a cell names are kept.
-        let (mut sealed, mut due, mut unsealed) = (None, None, None);
-        for run in &partition.runs {
-            let known = unusual.of(self.runs.known(&run.run_id));
-            if known.is_withdrawn() {
-                continue;
-            }
-            if !run.sealed {
-                unsealed = Some(run);
-                let is_current = current.as_ref() == Some(&run.run_id);
-                evidence.is_unsealed_named = is_current || known.is_named;
-                continue;
-            }
-            sealed = Some(run);
-            let is_named = !is_pending
-                && reason.as_ref().is_some_and(|reason| is_reason_of(reason, &run.run_id));
-            let has_verdict = if self.has_log {
-                known.has_verdict && !(is_pending && unusual.ends_with_verdict())
-            } else {
-                is_named
-            };
-            let is_newer = current.as_ref().is_none_or(|current| run.run_id > *current);
-            if !has_verdict && (is_pending || known.is_restored() || is_newer) {
-                due = Some(run);
-            } else if !self.has_log && is_named {
-                // Without a log, runs up to the one that the record names count as validated.
-                due = None;
-            }
-        }
+        let (sealed, unsealed): (Vec<&Run>, Vec<&Run>) = standing.partition(|run| run.sealed);
+        let unsealed = unsealed.last().map(|run| &run.run_id);
+        evidence.is_unsealed_named =
+            unsealed.is_some_and(|run| current.as_ref() == Some(run) || summary(run).is_named);
+        let situation = Situation {
+            status: evidence.status.unwrap_or(Status::Pending),
+            current: current.as_ref(),
+            reason: self.reasons.get(evidence.reason).map(String::as_str),
+            newest: match unusual.newest() {
+                Some(status) => Newest::Entry(status),
+                None if self.has_log => Newest::Nothing,
+                None => Newest::NoLog,
+            },
+        };
+        let due = situation.due(sealed.iter().map(|run| &run.run_id), summary);
+        let due = due.last().copied();
+        let sealed = sealed.last().map(|run| &run.run_id);
         if let Some(current) = &current
             && let Some(run) = partition.runs.iter().find(|run| run.run_id == *current)
             && let Some(seal_bytes) = run.seal_bytes
         {
             evidence.is_intact = evidence.has_lengths(seal_bytes, run.payload_bytes);
         }
-        let mut index = |run: Option<&Run>| run.and_then(|run| self.runs.index(&run.run_id));
+        let mut index = |run: Option<&RunId>| run.and_then(|run| self.runs.index(run));
         evidence.sealed = index(sealed);
         evidence.due = index(due);
         evidence.unsealed = index(unsealed);
+    }
+
+    /// Adds a part of the storage that cannot be listed. Its cells prove nothing.
+    pub(super) fn hidden(&mut self, place: Place, error: Error) {
+        let is_expected =
+            [&self.customers, &self.queries].into_iter().zip(1..).all(|(expected, level)| {
+                let name = place.values().nth(level);
+                expected.is_empty() || name.is_none_or(|name| expected.contains(name))
+            });
+        if is_expected {
+            self.faults.push(error);
+            self.hidden.push(place);
+        }
     }
 
     /// Combines the evidence with the expected rows and days.
@@ -154,11 +158,12 @@ impl<'scope> Gathering<'scope> {
         let mut rows = Vec::new();
         for series in self.expected()? {
             let mut seen = self.seen.remove(&series).unwrap_or_default();
+            mark_hidden(&self.hidden, &series, &days, &mut seen);
             seen.shrink_to_fit();
             rows.push((series, seen));
         }
-        let Self { runs, reasons, faults, .. } = self;
-        Ok(Coverage { days, rows, runs, reasons, faults, odd_days })
+        let Self { runs, reasons, faults, hidden, .. } = self;
+        Ok(Coverage { days, rows, runs, reasons, faults, hidden, odd_days })
     }
 
     /// Returns whether a partition of the selection belongs to the expected customers and queries.
@@ -290,7 +295,26 @@ fn evidence<'a>(
         customer_id: key.customer_id().to_owned(),
         query_name: key.query_name().to_owned(),
     };
-    let (row, day) = (seen.entry(series).or_default(), key.logical_date());
+    of_day(seen.entry(series).or_default(), key.logical_date())
+}
+
+/// Marks the cells of a row that cannot be listed.
+fn mark_hidden(hidden: &[Place], series: &Series, days: &[LogicalDate], row: &mut Vec<Evidence>) {
+    let Series { source, customer_id, query_name } = series;
+    let [source, customer_id, query_name] =
+        [source, customer_id, query_name].map(|name| Some(name.clone()));
+    let mut cell = Selection { source, customer_id, query_name, since: None, until: None };
+    let hidden: Vec<&Place> = hidden.iter().filter(|place| place.may_hold(&cell)).collect();
+    for day in days.iter().filter(|_| !hidden.is_empty()) {
+        (cell.since, cell.until) = (Some(*day), Some(*day));
+        if hidden.iter().any(|place| place.may_hold(&cell)) {
+            of_day(row, *day).is_hidden = true;
+        }
+    }
+}
+
+/// Returns the evidence about a day. The row is sorted by day.
+fn of_day(row: &mut Vec<Evidence>, day: LogicalDate) -> &mut Evidence {
     let at = match row.binary_search_by_key(&day, |evidence| evidence.day) {
         Ok(at) => at,
         Err(at) => {

@@ -1,10 +1,13 @@
 //! Renders the coverage as one self-contained page of HTML.
 //!
-//! A cell is one letter. Runs and reasons that the letter does not imply are listed in its row. Names
-//! go into the page as data, never as markup.
+//! A cell is one letter. Runs, reasons and steps that the letter does not imply are listed in its row.
+//! Names go into the page as data, never as markup.
+
+mod steps;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
     io::{self, Write},
     num::NonZeroU32,
 };
@@ -12,15 +15,18 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Cell, Coverage, Drift, Evidence, OddDays, Standing, evidence::Index};
+use self::steps::Steps;
+use super::{Cell, Coverage, Evidence, OddDays, Standing, evidence::Index, place};
+use crate::shell::{path_argument, quoted};
 use rawsink::{partition::RunId, state::Series};
 
 const FRAME: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: [&str; 4] = [
+const SCRIPT: [&str; 5] = [
     include_str!("page/model.js"),
     include_str!("page/grid.js"),
     include_str!("page/print.js"),
+    include_str!("page/details.js"),
     include_str!("page/page.js"),
 ];
 
@@ -40,6 +46,8 @@ struct Data<'a> {
     place: &'a str,
     /// Number of malformed records of the state.
     faults: usize,
+    /// The places that cannot be listed.
+    hidden: Vec<String>,
     /// Days with data that are not in the grid: first, last, number of partitions.
     odd: Vec<(String, String, usize)>,
     days: Vec<String>,
@@ -47,13 +55,26 @@ struct Data<'a> {
     reasons: &'a [String],
     /// The run that most cells of a day are about; 0 for none.
     usual: Vec<u32>,
+    /// The commands of the next step. `{partition}`, `{run}`, `{unknown}` and `{named}` are paths.
+    steps: &'a [String],
+    /// The step of a letter, unless the cell is unusual.
+    usual_steps: &'a BTreeMap<char, u32>,
     rows: Vec<Row<'a>>,
+    /// The numbers of the rows, from 0, the worst first.
+    worst: Vec<usize>,
+    /// Paths of rows, by their number, that a shell needs in quotes.
+    quoted_rows: BTreeMap<usize, String>,
+    /// Run ids, by their number, that a shell needs in quotes.
+    quoted_runs: BTreeMap<u32, String>,
 }
 
-/// Source, customer, query, one letter for each day, and the unusual cells: day (from 0), run, unknown
-/// run, reason; 0 for none, without trailing zeros.
+/// Source, customer, query, one letter for each day, the unusual cells, and the numbers of rows.
+///
+/// An unusual cell is a list of numbers: day (from 0), run, unknown run, reason, step, run that the step
+/// withdraws; 0 for none, without trailing zeros. The numbers of rows, separated by commas, are those of
+/// the validated and lost cells; `?` is unknown, and an empty one is the same as before.
 #[derive(Serialize)]
-struct Row<'a>(&'a str, &'a str, &'a str, String, Vec<Vec<u32>>);
+struct Row<'a>(&'a str, &'a str, &'a str, String, Vec<Vec<u32>>, String);
 
 impl Coverage {
     /// Writes the page, which a browser draws without network access.
@@ -68,43 +89,91 @@ impl Coverage {
             match name {
                 "style" => out.write_all(STYLE.as_bytes())?,
                 "script" => out.write_all(SCRIPT.concat().as_bytes())?,
-                _ => serde_json::to_writer(WithoutMarkup(&mut *out), &self.data(facts))?,
+                _ => self.write_data(facts, &mut WithoutMarkup(&mut *out))?,
             }
             rest = after;
         }
         out.write_all(rest.as_bytes())
     }
 
-    fn data<'a>(&'a self, facts: &'a PageFacts) -> Data<'a> {
+    fn write_data(&self, facts: &PageFacts, out: &mut dyn Write) -> io::Result<()> {
         let usual = self.usual_runs();
-        let rows = self.rows.iter().map(|(series, seen)| self.row(series, seen, &usual));
-        Data {
+        let newest = RunId::at(facts.made);
+        let mut steps = Steps::of(self, &newest);
+        let rows = self.rows.iter();
+        let rows = rows.map(|(series, seen)| self.page_row(series, seen, &usual, &mut steps));
+        let rows = rows.collect();
+        let data = Data {
             made: facts.made,
             place: &facts.place,
-            faults: self.faults.len(),
+            faults: self.faults.len() - self.hidden.len(),
+            hidden: self.hidden.iter().map(ToString::to_string).collect(),
             odd: self.odd_days.iter().map(odd).collect(),
             days: self.days.iter().map(ToString::to_string).collect(),
             runs: self.runs.values(),
             reasons: self.reasons.values(),
-            rows: rows.collect(),
             usual: usual.into_iter().map(number).collect(),
-        }
+            steps: steps.texts(),
+            usual_steps: steps.by_letter(),
+            rows,
+            worst: self.worst_first(),
+            quoted_rows: self.quoted_rows(),
+            quoted_runs: self.quoted_runs(),
+        };
+        Ok(serde_json::to_writer(out, &data)?)
     }
 
-    fn row<'a>(&self, series: &'a Series, seen: &[Evidence], usual: &[Index]) -> Row<'a> {
-        let mut letters = vec![letter(Standing::Missing, Drift::default()); self.days.len()];
-        let mut unusual = Vec::new();
+    fn page_row<'a>(
+        &self,
+        series: &'a Series,
+        seen: &[Evidence],
+        usual: &[Index],
+        steps: &mut Steps<'_>,
+    ) -> Row<'a> {
+        let mut letters = vec![MISSING; self.days.len()];
+        let (mut unusual, mut counts) = (Vec::new(), RowCounts::default());
         for evidence in seen {
             let Ok(day) = self.days.binary_search(&evidence.day) else { continue };
-            let Cell { standing, drift, .. } = self.cell(evidence.day, Some(evidence));
-            letters[day] = letter(standing, drift);
+            let cell = self.cell(evidence.day, Some(evidence));
+            let letter = letter(&cell);
+            letters[day] = letter;
+            let (step, is_withdrawal) = steps.of_cell(&cell);
+            let named = evidence.current.filter(|_| is_withdrawal);
             let facts = [evidence.run(), evidence.due, evidence.reason];
-            if facts != as_usual(standing, usual[day]) {
-                unusual.push(numbers(day, facts));
+            let is_usual = facts == as_usual(cell.standing, usual[day]);
+            if !is_usual || step != steps.usual(letter, step) || is_withdrawal {
+                let [run, due, reason] = facts.map(number);
+                unusual.push(numbers(day, [run, due, reason, step, number(named)]));
+            }
+            if matches!(cell.standing, Standing::Validated | Standing::Lost) {
+                counts.add(cell.record_count);
             }
         }
         let Series { source, customer_id, query_name } = series;
-        Row(source, customer_id, query_name, letters.into_iter().collect(), unusual)
+        let letters = letters.into_iter().collect();
+        Row(source, customer_id, query_name, letters, unusual, counts.text)
+    }
+
+    /// Returns the paths of rows that a shell needs in quotes.
+    fn quoted_rows(&self) -> BTreeMap<usize, String> {
+        let paths = self.rows().map(|series| {
+            let place = place(series, None);
+            (place.to_string(), path_argument(&place))
+        });
+        paths
+            .enumerate()
+            .filter(|(_, (path, argument))| path != argument)
+            .map(|(row, (_, argument))| (row, argument))
+            .collect()
+    }
+
+    /// Returns the run ids that a shell needs in quotes.
+    fn quoted_runs(&self) -> BTreeMap<u32, String> {
+        let runs =
+            (1..).zip(self.runs.values()).map(|(number, run)| (number, run, quoted(run.as_str())));
+        runs.filter(|(_, run, quoted)| run.as_str() != quoted)
+            .map(|(number, _, quoted)| (number, quoted))
+            .collect()
     }
 
     /// Returns the run that most cells of each day are about.
@@ -127,33 +196,64 @@ fn odd(days: &OddDays) -> (String, String, usize) {
     (days.since.to_string(), days.until.to_string(), days.partitions)
 }
 
+/// The letter of a missing cell.
+const MISSING: char = 'm';
+
 /// Returns the letter of a cell: upper case if another run needs a verdict.
-fn letter(standing: Standing, drift: Drift) -> char {
-    let letter = match standing {
+fn letter(cell: &Cell<'_>) -> char {
+    let letter = match cell.standing {
+        Standing::Validated if cell.is_empty() => 'o',
         Standing::Validated => 'v',
         Standing::Sealed => 's',
         Standing::Unsealed => 'u',
         Standing::Failed => 'f',
-        Standing::Missing => 'm',
+        Standing::Missing => MISSING,
         Standing::Lost => 'l',
         Standing::Withdrawn => 'w',
+        Standing::Unreadable => 'n',
     };
-    let marked = drift.unknown && standing != Standing::Sealed;
+    let marked = cell.drift.unknown && cell.standing != Standing::Sealed;
     if marked { letter.to_ascii_uppercase() } else { letter }
+}
+
+/// The numbers of rows of one row of cells, as text.
+#[derive(Default)]
+struct RowCounts {
+    text: String,
+    is_started: bool,
+    last: Option<u64>,
+}
+
+impl RowCounts {
+    fn add(&mut self, count: Option<u64>) {
+        if self.is_started {
+            self.text.push(',');
+        }
+        self.is_started = true;
+        match count {
+            None => self.text.push('?'),
+            Some(count) if self.last == Some(count) => {}
+            Some(count) => {
+                // Writing to a string does not fail.
+                let _ = write!(self.text, "{count}");
+                self.last = Some(count);
+            }
+        }
+    }
 }
 
 /// Returns the run, unknown run and reason of a usual cell.
 fn as_usual(standing: Standing, usual: Index) -> [Index; 3] {
     match standing {
-        Standing::Missing | Standing::Withdrawn => [None; 3],
+        Standing::Missing | Standing::Withdrawn | Standing::Unreadable => [None; 3],
         Standing::Sealed => [usual, usual, None],
         _ => [usual, None, None],
     }
 }
 
-fn numbers(day: usize, facts: [Index; 3]) -> Vec<u32> {
+fn numbers(day: usize, facts: [u32; 5]) -> Vec<u32> {
     let mut numbers = vec![u32::try_from(day).unwrap_or(u32::MAX)];
-    numbers.extend(facts.map(number));
+    numbers.extend(facts);
     while numbers.len() > 1 && numbers.last() == Some(&0) {
         numbers.pop();
     }

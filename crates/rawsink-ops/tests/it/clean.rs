@@ -82,8 +82,8 @@ async fn leftovers_younger_than_the_age_are_kept() {
     let ago = |seconds| now - SignedDuration::from_secs(seconds);
     touch(&backend, 1, "payload.jsonl", ago(86_400));
     touch(&backend, 2, "payload.jsonl", ago(86_399));
-    touch(&backend, 3, ".payload.jsonl.1", ago(100_000));
-    touch(&backend, 4, ".metadata.json.1", ago(10));
+    touch(&backend, 3, ".payload.jsonl.00000000000000000000000000000001", ago(100_000));
+    touch(&backend, 4, ".metadata.json.00000000000000000000000000000001", ago(10));
     // With a slow clock nothing is old.
     touch(&backend, 5, "payload.jsonl", now + SignedDuration::from_hours(99));
     let sink = sink_at(&backend, now);

@@ -1,6 +1,7 @@
 //! Runs copied between sinks: the same bytes, or nothing.
 
 mod disturbed; // sources that change or break during the copy, dropped copies
+mod repair; // damaged runs of the destination
 
 use std::{
     num::NonZeroUsize,
@@ -18,7 +19,7 @@ use rawsink::{
     layout::Place,
     store::{FaultyStore, InjectedFault, Object, Operation, Side, Store, When},
 };
-use rawsink_ops::copy::{self, CopyOutcome, Progress};
+use rawsink_ops::copy::{self, CopyFault, CopyOutcome, Progress};
 
 use rawsink_testkit::{
     backend::{AnyStore, Backend, Bucket, Directory, Meddling, Memory},
@@ -123,6 +124,7 @@ async fn a_different_run_of_the_same_name_is_corrupt_and_kept() {
     let differs = copied(&source, &target).await.unwrap_err();
     assert_eq!(differs.kind(), ErrorKind::Corrupt);
     assert!(differs.to_string().contains("metadata.json differs"), "{differs}");
+    assert_eq!(CopyFault::of(&differs), Some(CopyFault::SealDiffers));
     assert!(both(&to.store()).await == before);
     // The same seal over other bytes: length is always compared, content if read.
     let place = path(&key(), &run(1));
@@ -134,10 +136,12 @@ async fn a_different_run_of_the_same_name_is_corrupt_and_kept() {
     assert_eq!(copied(&source, &target).await.unwrap(), CopyOutcome::AlreadyThere);
     let read_back = read(&target, &key(), &run(1)).await;
     assert_eq!(read_back.unwrap_err().kind(), ErrorKind::Corrupt);
-    to.tamper(&place, Object::Payload, Some(&other[1..])).await;
-    assert_eq!(copied(&source, &target).await.unwrap_err().kind(), ErrorKind::Corrupt);
-    to.tamper(&place, Object::Payload, None).await;
-    assert_eq!(copied(&source, &target).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    for damaged in [Some(&other[1..]), None] {
+        to.tamper(&place, Object::Payload, damaged).await;
+        let differs = copied(&source, &target).await.unwrap_err();
+        assert_eq!(differs.kind(), ErrorKind::Corrupt);
+        assert_eq!(CopyFault::of(&differs), Some(CopyFault::PayloadDiffers), "{differs}");
+    }
     to.tamper(&place, Object::Payload, Some(&payload)).await;
     from.tamper(&place, Object::Payload, None).await;
     let damaged = copied(&source, &target).await.unwrap_err();

@@ -1,16 +1,47 @@
 //! Coverage, compared with an expectation that is computed in another way.
 
+mod damage; // random damage, and the plans that repair it
+mod hidden; // parts of the storage that cannot be listed
 mod landing; // a random landing and state, and the expected coverage
 mod listing; // requests of a listing
 mod page; // the page matches the cells and contains no foreign markup
 mod scope; // expected partitions and next steps
+mod seals; // seals that are compared with those that were validated
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    hash::{BuildHasher, Hasher, RandomState},
+};
 
+use proptest::{
+    strategy::Strategy,
+    test_runner::{Config, RngSeed, TestRunner},
+};
 use rawsink::{RawSink, layout::Place, partition::Selection};
 use rawsink_ops::coverage::{Coverage, Scope, coverage};
 
 use rawsink_testkit::{backend::Backend, databases::Database};
+
+/// Checks random cases. A failure names the seed.
+fn check_random<S: Strategy>(cases: u32, strategy: &S, check: impl AsyncFn(S::Value))
+where
+    S::Value: Debug,
+{
+    let mut config = Config { failure_persistence: None, cases, ..Config::default() };
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(RandomState::new().build_hasher().finish());
+    }
+    let seed = config.rng_seed;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let outcome = TestRunner::new(config).run(strategy, |case| {
+        runtime.block_on(check(case));
+        Ok(())
+    });
+    if let Err(failure) = outcome {
+        panic!("PROPTEST_RNG_SEED={seed}: {failure}");
+    }
+}
 
 async fn cover(backend: &dyn Backend, database: &dyn Database, scope: &Scope) -> Coverage {
     let (sink, state) = (RawSink::new(backend.store()), database.patient_state());

@@ -9,5 +9,6 @@ mod copy; // runs copied between sinks: the same bytes, or nothing
 mod coverage; // coverage, compared with an expectation that is computed in another way
 mod doctor; // findings on honest and lying stores, and on errors
 mod manifest; // payloads with authority, and disagreements between state and seal
+mod scrub; // damaged and lost runs: found, resumed, recorded
 mod validate_all; // validation of every pending run
 mod verify; // runs compared with their seals

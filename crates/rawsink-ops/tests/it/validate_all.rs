@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::StreamExt;
@@ -11,7 +12,9 @@ use jiff::Timestamp;
 use rawsink::{
     Error, ErrorKind, PartitionKey, RawSink, Result, RunId,
     partition::Selection,
-    state::{Change, Filter, PartitionState, Record, SqliteState, Status},
+    runtime::Runtime,
+    sink::{SinkOptions, Unlisted},
+    state::{Change, Filter, MemoryState, PartitionState, Record, SqliteState, Status},
     store::{MemoryStore, Object},
     validate::Rules,
 };
@@ -19,10 +22,10 @@ use rawsink_ops::validate::{self, Event, Shard, Stop, Work};
 use tempfile::TempDir;
 
 use rawsink_testkit::{
-    backend::{Backend, Memory},
+    backend::{Backend, Meddling, Memory},
     databases::Database,
     s3_server::{Answer, Effect, Habit, Op, S3Server},
-    sample::{customer, key, path, rows, run, seal},
+    sample::{customer, key, path, rows, run, seal, store_path},
     suites::on_every_database,
 };
 
@@ -55,6 +58,9 @@ type Outcome = Result<bool, ErrorKind>;
 struct Told {
     compared: usize,
     judged: Vec<(PartitionKey, RunId, Outcome)>,
+    /// Customers with runs that cannot get authority, and the newest of these runs.
+    blocked: Vec<(String, RunId)>,
+    unlisted: Vec<Unlisted>,
     end: Option<Error>,
 }
 
@@ -80,6 +86,10 @@ async fn judge(sink: &RawSink, state: &Arc<dyn PartitionState>, work: &Work) -> 
                 let outcome = judged.outcome.map(|validation| validation.passed());
                 told.judged.push((judged.key, judged.run, outcome.map_err(|error| error.kind())));
             }
+            Ok(Event::Blocked(blocked)) => {
+                told.blocked.push((blocked.key.customer_id().to_owned(), blocked.newest));
+            }
+            Ok(Event::Unlisted(hidden)) => told.unlisted.push(hidden),
             Err(error) => told.end = Some(error),
         }
     }
@@ -166,6 +176,37 @@ async fn land(sink: &RawSink, customers: u32) {
     for id in 0..customers {
         seal(sink, &customer(&id.to_string()), &run(1), &rows("a", 1)).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn runs_that_a_run_of_the_future_keeps_from_authority_are_reported() {
+    let (backend, state) = (Memory::default(), Arc::new(MemoryState::new()));
+    let sink = RawSink::new(backend.store());
+    let future: RunId = "2999-01-01T00:00:00.000Z".parse().unwrap();
+    let options = SinkOptions::default().max_run_ahead(Duration::MAX);
+    let careless = RawSink::with(Arc::new(backend.store()), options, Runtime::default());
+    let shared: Arc<dyn PartitionState> = state.clone();
+    for id in ["blocked", "judged", "withdrawn"] {
+        seal(&careless, &customer(id), &future, &rows("f", 1)).await.unwrap();
+        judge(&sink, &shared, &work()).await;
+        seal(&sink, &customer(id), &run(1), &rows("a", 2)).await.unwrap();
+    }
+    // A person judged or withdrew these runs, and was told.
+    rawsink::validate::run(&sink, &*state, &customer("judged"), &run(1), Rules::default())
+        .await
+        .unwrap();
+    let withdrawal = Change::Withdraw { run_id: run(1), reason: "no".into() };
+    state.change(&customer("withdrawn"), &withdrawal, now()).await.unwrap();
+    let told = judge(&sink, &shared, &work()).await;
+    assert_eq!(told.blocked, [("blocked".to_owned(), run(1))]);
+    assert_eq!(told.judged, []);
+    let withdrawal = Change::Withdraw { run_id: future, reason: "wrong clock".into() };
+    state.change(&customer("blocked"), &withdrawal, now()).await.unwrap();
+    let told = judge(&sink, &shared, &work()).await;
+    assert_eq!(
+        (told.blocked, told.judged),
+        (vec![], vec![(customer("blocked"), run(1), Ok(true))])
+    );
 }
 
 async fn the_next_call_validates_only_the_interrupted_rest(database: &dyn Database) {
@@ -318,8 +359,48 @@ async fn a_failing_listing_stops_the_work_after_the_listed_runs() {
     let denied = Effect::Refused(Answer::Error(403, "AccessDenied"));
     server.habit(Habit::always(Op::List, denied).skipping(1));
     let told = judge(&server.sink(), &state, &work()).await;
-    assert_eq!(told.end.unwrap().kind(), ErrorKind::Denied);
-    assert_eq!(told.compared, 999);
+    let [end] = &told.unlisted[..] else { panic!("{told:?}") };
+    assert_eq!((end.error.kind(), end.place.as_ref()), (ErrorKind::Denied, None));
+    assert_eq!((told.compared, told.end.is_none()), (999, true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_that_cannot_be_listed_block_no_other_and_are_all_reported() {
+    let (backend, folder) = (Memory::default(), TempDir::new().unwrap());
+    let (sink, state) = (RawSink::new(backend.store()), sqlite(&folder));
+    land(&sink, 60).await;
+    // More than make an outage, one after the other.
+    let hidden: Vec<_> =
+        (10..40).map(|id| store_path(&format!("google_ads/customer_id={id}"))).collect();
+    let partly = RawSink::new(Meddling::hiding(backend.store(), hidden.clone()));
+    let told = judge(&partly, &state, &work()).await;
+    assert_eq!((told.compared, told.judged.len(), told.end.is_none()), (30, 30, true));
+    let places: Vec<_> =
+        told.unlisted.iter().map(|hidden| hidden.place.as_ref().unwrap().store_path()).collect();
+    assert_eq!(places, hidden);
+    let again = judge(&partly, &state, &work()).await;
+    assert_eq!((again.judged.len(), again.unlisted.len()), (0, 30));
+    assert_eq!(judge(&sink, &state, &work()).await.judged.len(), 30, "they stayed due");
+}
+
+/// A gateway answers with an error page: after 20 runs in a row that is an outage, and no run failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_in_place_of_payloads_are_no_failures() {
+    let (server, folder) = (S3Server::default(), TempDir::new().unwrap());
+    let state = sqlite(&folder);
+    land(&server.sink(), 40).await;
+    let page = Answer::Page { bytes: 35, etag: None };
+    server.habit(Habit::always(Op::Get, Effect::Refused(page)).on("payload.jsonl"));
+    let told = judge(&server.sink(), &state, &work()).await;
+    let kinds: BTreeSet<String> =
+        told.judged.iter().map(|(_, _, outcome)| format!("{outcome:?}")).collect();
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), ["Err(Unavailable)"]);
+    assert_eq!(told.end.unwrap().kind(), ErrorKind::Unavailable);
+    assert_eq!(records(&*state).await, []);
+    server.behave();
+    let told = judge(&server.sink(), &state, &work()).await;
+    assert!(told.judged.iter().all(|(_, _, outcome)| *outcome == Ok(true)), "{told:?}");
+    assert_eq!(told.judged.len(), 40);
 }
 
 fn put_bad_on(server: &S3Server, id: &str) {
@@ -327,7 +408,8 @@ fn put_bad_on(server: &S3Server, id: &str) {
     server.tamper(&path(&customer(id), &run(1)), Object::Seal, Some(b"{\"customer_id\":\"x\"}"));
 }
 
-/// The budget: one listing in total, and the seal and rows of each due run.
+/// The budget: one listing in total, and the seal and rows of each due run; of one that fails also a
+/// HEAD of both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_partitions_cost_one_listing_and_reads_of_due_runs() {
     const WAITING: usize = 50;
@@ -351,7 +433,8 @@ async fn a_thousand_partitions_cost_one_listing_and_reads_of_due_runs() {
     let lists = server.count(Op::List);
     assert!(lists <= 2000_usize.div_ceil(1000) + 1, "{lists} listings of 2,000 objects");
     assert_eq!(server.count(Op::Get), 2 * WAITING, "seal and payload of each");
-    assert_eq!(server.requests(), 2 * WAITING + lists);
+    assert_eq!(server.count(Op::Head), 2 * WAITING, "each failure is confirmed");
+    assert_eq!(server.requests(), 4 * WAITING + lists);
     judge(&server.sink(), &state, &work()).await;
-    assert_eq!(server.requests(), 2 * WAITING + 2 * lists, "nothing waits, nothing is read");
+    assert_eq!(server.requests(), 4 * WAITING + 2 * lists, "nothing waits, nothing is read");
 }

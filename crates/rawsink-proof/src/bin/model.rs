@@ -4,22 +4,31 @@ use std::{
     fmt::Write as _,
     fs,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Instant,
 };
 
 use clap::Parser;
-use rawsink_proof::model::{
-    Variant,
-    cases::{self, ExplorationSize},
-    counter_examples::{self, OutsideAssumption},
-    report,
+use rawsink_proof::{
+    authority,
+    model::{
+        Variant,
+        cases::{self, ExplorationSize},
+        counter_examples::{self, OutsideAssumption},
+        report,
+    },
 };
 
 /// The lines of the page that enclose the generated text.
 const FROM: &str = "<!-- What follows is written by `make model`. -->\n";
 const TO: &str = "<!-- Here it ends. -->\n";
+
+/// The lines that enclose the text about authority.
+const AUTHORITY: [&str; 2] = [
+    "<!-- The results for authority are written by `make model`. -->\n",
+    "<!-- Here the results for authority end. -->\n",
+];
 
 /// Explore every interleaving of the writers of one run on every kind of server
 #[derive(Debug, Parser)]
@@ -33,6 +42,9 @@ struct Args {
     /// Print the counter-example of this broken variant, step by step
     #[arg(long, value_parser = variant)]
     variant: Option<Variant>,
+    /// Explore only authority over a partition, which takes seconds
+    #[arg(long, conflicts_with_all = ["small", "only", "variant"])]
+    authority: bool,
     /// Write the results into this page
     #[arg(long, conflicts_with_all = ["small", "only", "variant"])]
     page: Option<PathBuf>,
@@ -52,22 +64,32 @@ fn main() -> io::Result<ExitCode> {
     let mut out = PageOutput { text: String::new(), as_expected: true };
     match args.variant {
         Some(variant) => out.counter_example(variant)?,
+        None if args.authority => {}
         None => out.all(&args)?,
     }
-    if let Some(path) = &args.page {
-        let page = fs::read_to_string(path)?;
-        let parts = page.split_once(FROM).and_then(|(head, rest)| {
-            let (_, tail) = rest.split_once(TO)?;
-            Some(format!("{head}{FROM}\n{}\n{TO}{tail}", out.text))
-        });
-        fs::write(
-            path,
-            parts.ok_or_else(|| {
-                io::Error::other("the page lacks the lines that enclose the generated text")
-            })?,
-        )?;
+    if let Some(path) = args.page.as_ref().filter(|_| !args.authority) {
+        replace(path, [FROM, TO], &out.text)?;
+    }
+    if args.variant.is_none() && args.only.is_none() {
+        let (section, is_expected) = authority::report::section();
+        out.print(&format!("\n{section}"))?;
+        out.as_expected &= is_expected;
+        if let Some(path) = &args.page {
+            replace(path, AUTHORITY, &section)?;
+        }
     }
     Ok(if out.as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Replaces the text between two lines of a page.
+fn replace(path: &Path, [from, to]: [&str; 2], text: &str) -> io::Result<()> {
+    let page = fs::read_to_string(path)?;
+    let parts = page.split_once(from).and_then(|(head, rest)| {
+        let (_, tail) = rest.split_once(to)?;
+        Some(format!("{head}{from}\n{text}\n{to}{tail}"))
+    });
+    let missing = || io::Error::other("the page lacks the lines that enclose the generated text");
+    fs::write(path, parts.ok_or_else(missing)?)
 }
 
 /// The text so far.

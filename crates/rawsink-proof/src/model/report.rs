@@ -16,6 +16,7 @@ use super::{
     variant::Variant,
     writer::{PayloadWay, WriterResult},
 };
+use crate::words::thousands;
 
 /// The result of an exploration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,17 +165,4 @@ fn numbers<'p>(properties: impl IntoIterator<Item = &'p str>) -> String {
         properties.into_iter().filter_map(|property| property.split(':').next()).collect();
     numbers.sort_unstable();
     if numbers.is_empty() { "-".to_owned() } else { numbers.join(", ") }
-}
-
-/// Formats a number with thousands separators.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }

@@ -1,7 +1,8 @@
-//! The actors: writers, readers, validators, consumers and cleaners, each in its own processes.
+//! The actors: writers, readers, validators, consumers, cleaners and repairers, each in its own processes.
 
 mod cleaners;
 mod observers;
+mod repairers;
 mod writers;
 
 use tokio::task::JoinError;
@@ -15,9 +16,10 @@ use super::{
 
 /// Starts all actors of the plan.
 pub(super) fn start(world: &SharedWorld) {
-    let (writers, observers, cleaners) = {
+    let (writers, observers, cleaners, repairers) = {
         let plan = &world.lock().plan;
-        (plan.writers.clone(), plan.observers.clone(), plan.cleaners.clone())
+        let (writers, observers) = (plan.writers.clone(), plan.observers.clone());
+        (writers, observers, plan.cleaners.clone(), plan.repairers.clone())
     };
     for (number, writer) in writers.into_iter().enumerate() {
         tokio::spawn(writers::keep_trying(world.clone(), number, writer));
@@ -28,21 +30,27 @@ pub(super) fn start(world: &SharedWorld) {
     for (number, cleaner) in cleaners.into_iter().enumerate() {
         tokio::spawn(cleaners::keep_cleaning(world.clone(), number, cleaner));
     }
+    for (number, repairer) in repairers.into_iter().enumerate() {
+        tokio::spawn(repairers::keep_repairing(world.clone(), number, repairer));
+    }
 }
 
-/// Starts a lone actor: it may clean, then it writes and reads every run.
+/// Starts a lone actor: it may clean, then it writes every run, may repair it, and reads it.
 pub(super) fn start_alone(world: &SharedWorld) {
     let world = world.clone();
     tokio::spawn(async move {
-        let (runs, cleaner) = {
+        let (runs, cleaner, repairs) = {
             let plan = &world.lock().plan;
-            (plan.runs.len(), plan.last_cleaner)
+            (plan.runs.len(), plan.last_cleaner, plan.repairs_at_the_end)
         };
         if let Some(cleaner) = cleaner {
             cleaners::clean_alone(&world, cleaner).await;
         }
         for run in 0..runs {
             writers::write_alone(&world, run).await;
+            if repairs {
+                repairers::repair_alone(&world, run).await;
+            }
             observers::read_alone(&world, run).await;
         }
         world.lock().finished = true;

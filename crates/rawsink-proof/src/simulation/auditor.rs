@@ -3,13 +3,15 @@
 mod attempts;
 mod cleaning;
 mod observers;
+mod repairs;
 mod runs;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use fake_s3::UploadId;
 use rawsink::ErrorKind;
 
 use self::{attempts::AttemptRecord, observers::AuthorityHistory, runs::RunRecord};
@@ -30,6 +32,10 @@ pub(super) struct Auditor {
     attempts: Vec<AttemptRecord>,
     /// The owner of each token.
     tokens: BTreeMap<String, AttemptId>,
+    /// The tokens of repairs.
+    repair_tokens: BTreeSet<String>,
+    /// Uploads whose Complete a repair sent.
+    repair_completes: BTreeSet<UploadId>,
     runs: Vec<RunRecord>,
     /// The history of each logical partition.
     authority: BTreeMap<String, AuthorityHistory>,
@@ -44,6 +50,8 @@ impl Auditor {
         Self {
             attempts: Vec::new(),
             tokens: BTreeMap::new(),
+            repair_tokens: BTreeSet::new(),
+            repair_completes: BTreeSet::new(),
             runs: plan.runs.iter().map(|run| RunRecord::new(&run.prefix)).collect(),
             authority: BTreeMap::new(),
             lateness: options.lateness,

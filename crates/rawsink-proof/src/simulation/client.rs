@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fake_s3::{WriteCondition, format_name as name};
+use fake_s3::format_name as name;
 use futures_util::{StreamExt, stream};
 use rawsink::{
     RawSink,
@@ -142,15 +142,17 @@ impl Requests for ProcessHandle {
         }
     }
 
-    async fn create(
+    async fn put(
         &self,
         key: &str,
         body: Bytes,
+        condition: Condition,
         token: &WriterToken,
         timeout: Duration,
     ) -> s3::Reply<String> {
         let (key, token) = (key.to_owned(), token.to_string());
-        let request = Request::Create { key, body, token };
+        let condition = conversions::condition(condition);
+        let request = Request::Put { key, body, token, condition };
         match self.send(request, micros(timeout)).await? {
             (ServerReply::Created(tag), TagDelivery::Shown, _) => Ok(name(tag)),
             (ServerReply::Created(_), TagDelivery::Empty, _) => Ok(String::new()),
@@ -238,10 +240,7 @@ impl Requests for ProcessHandle {
         let request = Request::Complete {
             upload: number(upload),
             parts: parts.iter().map(|(part, tag)| (*part, number(tag))).collect(),
-            condition: match condition {
-                Condition::CreateOnly => WriteCondition::CreateOnly,
-                Condition::Replace => WriteCondition::Overwrite,
-            },
+            condition: conversions::condition(condition),
         };
         match self.send(request, COMPLETE_LIMIT).await? {
             (ServerReply::Completed(tag), TagDelivery::Shown, _) => Ok(tag.map(name)),

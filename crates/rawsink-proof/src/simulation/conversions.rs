@@ -1,6 +1,6 @@
 //! The server's answers as the types of the library.
 
-use fake_s3::{ErrorCode, ListedUpload, format_name, parse_name};
+use fake_s3::{ErrorCode, ListedUpload, WriteCondition, format_name, parse_name};
 use rawsink::store::s3::{self, S3Fault};
 
 use super::{requests::SimHead, time::timestamp_of};
@@ -22,6 +22,14 @@ pub(super) fn head(head: SimHead) -> s3::Head {
 
 pub(super) fn open_upload(upload: &ListedUpload) -> s3::OpenUpload {
     s3::OpenUpload { initiated: timestamp_of(upload.initiated), id: format_name(upload.id) }
+}
+
+/// Returns the condition of a request as the server knows it.
+pub(super) fn condition(condition: s3::Condition) -> WriteCondition {
+    match condition {
+        s3::Condition::CreateOnly => WriteCondition::CreateOnly,
+        s3::Condition::Replace => WriteCondition::Overwrite,
+    }
 }
 
 /// Returns the fault of a request that the server refused.

@@ -55,9 +55,10 @@ impl SimWorld {
         let kind = RequestKind::of(&request);
         self.encounters.request(kind);
         let sender = &self.processes[process.0];
-        match &sender.inspected {
-            Some(inspected) => self.auditor.cleans(&request, inspected),
-            None => self.auditor.sent(sender.attempt, &request, &self.server),
+        match (&sender.inspected, &sender.repairs) {
+            (Some(inspected), _) => self.auditor.cleans(&request, inspected),
+            (None, Some(run)) => self.auditor.repairs(&request, run, &self.server),
+            (None, None) => self.auditor.sent(sender.attempt, &request, &self.server),
         }
         let number = self.number();
         let (name, label) = (self.name_of(process), description::request(&request));

@@ -11,9 +11,9 @@ pub(super) fn request(request: &Request) -> String {
         Request::List { after: Some(after), .. } => format!("LIST after {}", file_name(after)),
         Request::Head { key } => format!("HEAD {}", file_name(key)),
         Request::Get { key } => format!("GET {}", file_name(key)),
-        Request::Create { key, body, token } => {
+        Request::Put { key, body, token, condition } => {
             let (name, bytes) = (file_name(key), body.len());
-            format!("PUT {name} if none exists, {bytes} bytes, token {}", short(token))
+            format!("PUT {name} {condition:?}, {bytes} bytes, token {}", short(token))
         }
         Request::CreateUpload { token, .. } => format!("create upload, token {}", short(token)),
         Request::UploadPart { upload, number, body } => {

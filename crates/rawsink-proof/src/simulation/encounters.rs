@@ -21,6 +21,8 @@ pub enum EncounterKind {
     Consumer,
     /// Results of cleaners, per leftover.
     Cleaner,
+    /// Results of repairs.
+    Repairer,
     /// Mishaps.
     Mishap,
     /// Paths of attempts.

@@ -39,7 +39,9 @@ impl ProcessHandle {
         let runtime = Runtime { clock: here.clone(), tokens: here };
         let config = self.world.lock().plan.settings.clone().with_complete_conditions(conditions);
         let store = S3Store::with_requests(requests, &config, runtime.clone());
-        RawSink::with(Arc::new(store), SinkOptions::default().leftover(leftover), runtime)
+        // The simulated clock starts long before the time that the run ids name.
+        let options = SinkOptions::default().leftover(leftover).max_run_ahead(Duration::MAX);
+        RawSink::with(Arc::new(store), options, runtime)
     }
 
     /// Sleeps; forever if the process is killed.

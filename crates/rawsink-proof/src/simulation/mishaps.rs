@@ -121,11 +121,11 @@ fn is_change(kind: RequestKind) -> bool {
 }
 
 fn has_body(kind: RequestKind) -> bool {
-    matches!(kind, RequestKind::Create(_) | RequestKind::Part)
+    matches!(kind, RequestKind::Put(_) | RequestKind::Part)
 }
 
 fn is_conditional(kind: RequestKind) -> bool {
-    matches!(kind, RequestKind::Create(_) | RequestKind::Complete)
+    matches!(kind, RequestKind::Put(_) | RequestKind::Complete)
 }
 
 fn completes(kind: RequestKind) -> bool {

@@ -2,6 +2,7 @@
 
 mod cleaner;
 mod mishap_plan;
+mod repairer;
 mod server;
 
 use fake_s3::Behaviour;
@@ -17,6 +18,7 @@ use rawsink::{
 pub(super) use self::{
     cleaner::{CLOCK_SKEW, PlannedCleaner},
     mishap_plan::{MishapPlan, RequestTrouble, SenderFate, WorldEvent},
+    repairer::PlannedRepairer,
 };
 use super::{
     options::Options,
@@ -48,6 +50,9 @@ pub(super) struct SeedPlan {
     pub(super) cleaners: Vec<PlannedCleaner>,
     /// The cleaner at the end, which removes all old leftovers, also payloads.
     pub(super) last_cleaner: Option<PlannedCleaner>,
+    pub(super) repairers: Vec<PlannedRepairer>,
+    /// Whether a lone repairer repairs every run at the end.
+    pub(super) repairs_at_the_end: bool,
     pub(super) events: Vec<(Micros, WorldEvent)>,
 }
 
@@ -165,9 +170,12 @@ impl SeedPlan {
             observers,
             cleaners: Vec::new(),
             last_cleaner: None,
+            repairers: Vec::new(),
+            repairs_at_the_end: false,
             events: mishap_plan::events(random),
         };
         plan.draw_cleaners(random);
+        plan.draw_repairers(random);
         plan
     }
 

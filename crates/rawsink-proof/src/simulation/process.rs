@@ -17,6 +17,8 @@ pub(super) struct Process {
     pub(super) dead: bool,
     /// The attempt of a writer.
     pub(super) attempt: Option<AttemptId>,
+    /// The prefix of the run that it repairs.
+    pub(super) repairs: Option<String>,
     /// Whether it read a garbled body.
     pub(super) misled: bool,
     /// The uploads whose parts a cleaner listed, with the time since their last use at that moment.
@@ -63,6 +65,7 @@ impl Process {
             name,
             dead: false,
             attempt: None,
+            repairs: None,
             misled: false,
             inspected: None,
             task: None,

@@ -24,11 +24,11 @@ pub(super) enum Request {
     Get {
         key: String,
     },
-    /// PUT with `If-None-Match: *`.
-    Create {
+    Put {
         key: String,
         body: Bytes,
         token: String,
+        condition: WriteCondition,
     },
     CreateUpload {
         key: String,
@@ -99,9 +99,9 @@ impl Request {
                 let found = bucket.get(&key);
                 Ok(ServerReply::Content(found.map(|object| (object.head(), object.body.clone()))))
             }
-            Self::Create { key, body, token } => bucket
-                .put(key, body, Some(token), WriteCondition::CreateOnly, stamp)
-                .map(ServerReply::Created),
+            Self::Put { key, body, token, condition } => {
+                bucket.put(key, body, Some(token), condition, stamp).map(ServerReply::Created)
+            }
             Self::CreateUpload { key, token } => {
                 Ok(ServerReply::UploadCreated(bucket.create_upload(key, Some(token), stamp)))
             }

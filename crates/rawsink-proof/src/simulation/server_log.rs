@@ -37,5 +37,5 @@ pub(super) struct UploadLog {
 pub(super) enum RunningRequest {
     Complete(UploadId),
     /// A PUT whose condition was checked.
-    Create(ProcessId, Request),
+    Put(ProcessId, Request),
 }

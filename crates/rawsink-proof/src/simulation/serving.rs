@@ -1,6 +1,6 @@
 //! The server: it applies requests, and breaks the assumptions that the options name.
 
-use fake_s3::{CompleteStart, ErrorCode, ListedUpload, UploadId, WriteCondition};
+use fake_s3::{CompleteStart, ErrorCode, ListedUpload, UploadId};
 
 use super::{
     ids::ProcessId,
@@ -35,9 +35,9 @@ impl SimWorld {
                     }
                 }
             }
-            Request::Create { ref key, .. } => {
-                match self.server.begin_put(key, WriteCondition::CreateOnly) {
-                    Ok(true) => (RunningRequest::Create(by, request), self.latency()),
+            Request::Put { ref key, condition, .. } => {
+                match self.server.begin_put(key, condition) {
+                    Ok(true) => (RunningRequest::Put(by, request), self.latency()),
                     Ok(false) => return Some(self.apply(by, &request)),
                     Err(error) => return Some(ServerReply::Refused(error)),
                 }
@@ -61,7 +61,7 @@ impl SimWorld {
                 self.note_change(key, before);
                 answer.map_or_else(ServerReply::Refused, ServerReply::Completed)
             }
-            Some(RunningRequest::Create(by, request)) => self.apply(by, &request),
+            Some(RunningRequest::Put(by, request)) => self.apply(by, &request),
             // The message arrived twice and has ended once.
             None => ServerReply::Refused(ErrorCode::PreconditionFailed),
         }
@@ -83,7 +83,7 @@ impl SimWorld {
             self.note_inspection(by, *upload);
         }
         let key = match request {
-            Request::Create { key, .. } | Request::Delete { key, .. } => Some(key.clone()),
+            Request::Put { key, .. } | Request::Delete { key, .. } => Some(key.clone()),
             _ => None,
         };
         let before = self.current(key.as_deref());

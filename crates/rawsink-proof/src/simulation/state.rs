@@ -1,12 +1,16 @@
 //! The state in memory: the changes of the library, atomic unless the options say otherwise.
 
+use std::num::NonZeroUsize;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rawsink::{
     Error, ErrorKind, PartitionKey, Result,
     layout::Place,
     partition::Selection,
-    state::{Change, Entry, Filter, History, LogEntry, PartitionState, Record, Table},
+    state::{
+        Change, Cursor, Entry, Filter, History, LogEntry, Page, PartitionState, Record, Table,
+    },
 };
 
 use super::{auditor::StateChange, handle::ProcessHandle, options::Lie, plan::PREFIX};
@@ -95,6 +99,15 @@ impl PartitionState for MemoryState {
         _take: &mut (dyn FnMut(Result<Entry>) + Send),
     ) -> Result<()> {
         Err(Error::new(ErrorKind::Unsupported, "the simulation scans nothing"))
+    }
+
+    async fn list_page(
+        &self,
+        _filter: &Filter,
+        _after: Option<&Cursor>,
+        _limit: NonZeroUsize,
+    ) -> Result<Page> {
+        Err(Error::new(ErrorKind::Unsupported, "the simulation lists no pages"))
     }
 
     async fn histories(&self, keys: &[PartitionKey]) -> Result<Vec<Result<History>>> {

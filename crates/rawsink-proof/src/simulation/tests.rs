@@ -63,7 +63,8 @@ fn g03_g04_g05_g06_and_the_others_hold_under_every_mishap_and_result() {
     met(EncounterKind::Consumer, &["consumed", "NotFound", "Unavailable"]);
     met(EncounterKind::Cleaner, &["removed", "gone", "young", "shown", "completed", "in use"]);
     met(EncounterKind::Cleaner, &["Unavailable", "Denied", "killed"]);
-    met(EncounterKind::Mishap, &["completed and still listed"]);
+    met(EncounterKind::Mishap, &["completed and still listed", "seal vandalised"]);
+    met(EncounterKind::Repairer, &["repaired", "intact", "Corrupt", "Unavailable", "killed"]);
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl SimWorld {
         let late_seals = self.lies(Lie::LateSeals);
         match kind {
             _ if self.options.lateness == Lateness::Unbounded => 4 * HOUR,
-            RequestKind::Create(Object::Seal) if !self.plan.refuses() && !late_seals => {
+            RequestKind::Put(Object::Seal) if !self.plan.refuses() && !late_seals => {
                 let timeouts = micros(timing.seal_timeout) * 3 / 2;
                 (grace.saturating_sub(micros(timing.seal_deadline))).max(timeouts) - 1
             }

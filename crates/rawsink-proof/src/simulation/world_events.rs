@@ -1,6 +1,7 @@
 //! Events without a client: leftovers, lifecycle rules, garbage collection, tampering.
 
 use bytes::Bytes;
+use fake_s3::WriteCondition;
 
 use super::{
     ids::{NOBODY, ProcessId},
@@ -10,6 +11,9 @@ use super::{
     world::{SimWorld, Woken},
 };
 
+/// The owner of objects that software outside the protocol changed.
+const VANDAL: &str = "vandal";
+
 impl SimWorld {
     /// Creates the leftovers of attempts that died before the start.
     pub(super) fn create_leftovers(&mut self) {
@@ -18,10 +22,9 @@ impl SimWorld {
             if matches!(run.leftover, InitialLeftover::Payload | InitialLeftover::Both) {
                 let rows = self.random.pick(&[0, 1, 4, 8]);
                 let body = Bytes::from("{\"attempt\":\"dead\",\"n\":\"00000\"}\n".repeat(rows));
-                self.apply(
-                    NOBODY,
-                    &Request::Create { key: key.clone(), body, token: token.clone() },
-                );
+                let (key, token) = (key.clone(), token.clone());
+                let condition = WriteCondition::CreateOnly;
+                self.apply(NOBODY, &Request::Put { key, body, token, condition });
             }
             if matches!(run.leftover, InitialLeftover::Upload | InitialLeftover::Both) {
                 self.apply(NOBODY, &Request::CreateUpload { key, token });
@@ -38,6 +41,7 @@ impl SimWorld {
                 self.server.collect_garbage();
             }
             WorldEvent::Vandal => self.vandal(),
+            WorldEvent::SealVandal => self.seal_vandal(),
             WorldEvent::Kill | WorldEvent::Pause => {
                 let alive: Vec<_> = (NOBODY.0 + 1..self.processes.len())
                     .filter(|process| !self.processes[*process].dead)
@@ -100,7 +104,20 @@ impl SimWorld {
             }
         };
         stored.body = changed;
-        stored.tag = name;
+        (stored.tag, stored.metadata) = (name, Some(VANDAL.to_owned()));
+    }
+
+    /// Cuts a seal, as software outside the protocol would.
+    fn seal_vandal(&mut self) {
+        let Some(run) = self.auditor.a_sealed_run() else { return };
+        let key = format!("{run}metadata.json");
+        self.auditor.seal_vandalised(&run);
+        self.encounters.mishap("seal vandalised");
+        self.trace("vandal", || format!("cuts {key}"));
+        let name = self.unique();
+        let Some(stored) = self.server.objects.get_mut(&key) else { return };
+        stored.body = stored.body.slice(..stored.body.len() / 2);
+        (stored.tag, stored.metadata) = (name, Some(VANDAL.to_owned()));
     }
 
     /// Lists an upload for every sealed payload, as a gateway does that crashed during a Complete.

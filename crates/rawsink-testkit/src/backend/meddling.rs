@@ -1,14 +1,14 @@
-//! A store whose uploads and reads a test can intercept.
+//! A store whose uploads, reads and listings a test can intercept.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, future::ready, stream::BoxStream};
 use rawsink::{
-    Result,
+    Error, ErrorKind, Result,
     store::{
-        Discarded, Leftover, Object, Presence, Reading, RunObjects, StartOptions, Store, StorePath,
-        Stored, Upload,
+        Discarded, Leftover, Object, Presence, Reading, Restoration, RunObjects, StartOptions,
+        Store, StorePath, Stored, Upload, WriterToken,
     },
 };
 
@@ -23,6 +23,8 @@ pub struct Meddling {
     inner: AnyStore,
     upload: OnUpload,
     reading: OnReading,
+    /// Paths that walks cannot show.
+    hidden: BTreeSet<StorePath>,
     prefix_bytes: usize,
 }
 
@@ -30,7 +32,7 @@ impl Meddling {
     fn forwarding(inner: AnyStore) -> Self {
         let (upload, reading): (OnUpload, OnReading) =
             (Arc::new(|upload| upload), Arc::new(|_, reading| reading));
-        Self { inner, upload, reading, prefix_bytes: 0 }
+        Self { inner, upload, reading, hidden: BTreeSet::new(), prefix_bytes: 0 }
     }
 
     /// Creates a store that reports a prefix of this length before every path.
@@ -44,6 +46,12 @@ impl Meddling {
         upload: impl Fn(Box<dyn Upload>) -> Box<dyn Upload> + Send + Sync + 'static,
     ) -> Self {
         Self { upload: Arc::new(upload), ..Self::forwarding(inner) }
+    }
+
+    /// Creates a store whose walks cannot show what is stored at these paths: each is one error, in its
+    /// place.
+    pub fn hiding(inner: AnyStore, hidden: impl IntoIterator<Item = StorePath>) -> Self {
+        Self { hidden: hidden.into_iter().collect(), ..Self::forwarding(inner) }
     }
 
     /// Creates a store that replaces readings.
@@ -81,12 +89,24 @@ impl Store for Meddling {
         self.inner.sync(runs).await
     }
 
-    async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
-        self.inner.children(dir).await
+    fn children(&self, dir: &StorePath) -> BoxStream<'static, Result<String>> {
+        self.inner.children(dir)
     }
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
-        self.inner.walk(dir)
+        let (hidden, mut told) = (self.hidden.clone(), BTreeSet::new());
+        let visible = self.inner.walk(dir).filter_map(move |stored| {
+            let path = stored.as_ref().ok().and_then(|stored| {
+                hidden.iter().find(|hidden| stored.dir.below(hidden).is_some()).cloned()
+            });
+            ready(match path {
+                None => Some(stored),
+                Some(path) => told.insert(path.clone()).then(|| {
+                    Err(Error::new(ErrorKind::Denied, "injected: permission denied").at(path))
+                }),
+            })
+        });
+        visible.boxed()
     }
 
     fn prefix_bytes(&self) -> usize {
@@ -103,5 +123,14 @@ impl Store for Meddling {
 
     async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
         self.inner.discard(leftover).await
+    }
+
+    async fn restore(
+        &self,
+        run: &StorePath,
+        token: WriterToken,
+        restoration: Restoration,
+    ) -> Result<()> {
+        self.inner.restore(run, token, restoration).await
     }
 }

@@ -1,10 +1,10 @@
 //! Parses the text of variables.
 
-#[cfg(feature = "s3")]
-use std::time::Duration;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     path::PathBuf,
+    time::Duration,
 };
 
 #[cfg(any(feature = "s3", feature = "postgres"))]
@@ -272,10 +272,20 @@ pub(super) fn number(text: &str) -> Parsed<usize> {
 
 #[cfg(feature = "s3")]
 fn seconds(text: &str) -> Parsed<Duration> {
-    let number = text.parse().ok().filter(|number| (1..=86_400).contains(number));
-    number
-        .map(Duration::from_secs)
-        .ok_or_else(|| format!("is {text:?}, not a number of seconds from 1 to 86400"))
+    seconds_in(text, 1..=86_400)
+}
+
+/// Parses how far a run id may be ahead, up to 100 years.
+pub(super) fn ahead(text: &str) -> Parsed<Duration> {
+    seconds_in(text, 0..=3_155_760_000)
+}
+
+fn seconds_in(text: &str, legal: RangeInclusive<u64>) -> Parsed<Duration> {
+    let number = text.parse().ok().filter(|number| legal.contains(number));
+    number.map(Duration::from_secs).ok_or_else(|| {
+        let (least, most) = legal.into_inner();
+        format!("is {text:?}, not a number of seconds from {least} to {most}")
+    })
 }
 
 #[cfg(feature = "s3")]

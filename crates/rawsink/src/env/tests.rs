@@ -114,6 +114,7 @@ fn garbage(name: &str) -> &'static str {
         "RAW_SINK_ROOT" => "data\0raw",
         "RAW_SINK_LEFTOVER" => "keep",
         "RAW_SINK_MAX_ROW_BYTES" => "many",
+        "RAW_SINK_MAX_RUN_AHEAD_S" => "1h",
         "RAW_SINK_STATE_URL" => "mysql://canary@host/db",
         "RAW_SINK_ENDPOINT_URL" => "https://user:canary@s3.example.org",
         "RAW_SINK_REGION" => "eu central",

@@ -102,7 +102,7 @@ macro_rules! of_bucket {
 }
 
 /// Every variable that is read.
-pub const VARIABLES: [Variable; 24] = [
+pub const VARIABLES: [Variable; 25] = [
     Variable {
         name: "RAW_SINK",
         used_by: UsedBy::Both,
@@ -265,6 +265,16 @@ pub const VARIABLES: [Variable; 24] = [
         default: Fallback::Value("16 MiB"),
         field: "max_row_bytes",
         shown: |config| Some(byte_count(config.options.max_row_bytes)),
+    },
+    Variable {
+        name: "RAW_SINK_MAX_RUN_AHEAD_S",
+        used_by: UsedBy::Both,
+        meaning: "How many seconds the time of a run id may be ahead of this host's clock. `write` \
+                  refuses a later one, because no run of today could supersede it.",
+        values: "seconds, 0 to 3155760000 (100 years)",
+        default: Fallback::Value("3600"),
+        field: "max_run_ahead",
+        shown: |config| Some(config.options.max_run_ahead.as_secs().to_string()),
     },
     Variable {
         name: "RAW_SINK_STATE_URL",

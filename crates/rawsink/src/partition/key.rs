@@ -4,10 +4,17 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    civil::{Date, DateTime},
+    tz::TimeZone,
+};
 use serde::{Serialize, Serializer};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    foreign::is_foreign,
+};
 
 /// Longest path segment with its `name=`, in bytes. Common file systems have this limit.
 pub const MAX_SEGMENT_BYTES: usize = 255;
@@ -31,8 +38,8 @@ impl PartitionKey {
     ///
     /// # Errors
     /// `Invalid` for a component that is not a safe path segment, a `source` that starts with `_`,
-    /// `.` or `customer_id=`, and a `logical_date` that is not a calendar date written
-    /// `YYYY-MM-DD`.
+    /// `.` or `customer_id=` or is a name of a file system or an appliance (`lost+found`), and a
+    /// `logical_date` that is not a calendar date written `YYYY-MM-DD`.
     pub fn new(
         source: &str,
         customer_id: &str,
@@ -127,6 +134,15 @@ impl RunId {
     pub fn is_canonical(&self) -> bool {
         self.0.parse::<Timestamp>().is_ok_and(|time| Self::at(time) == *self)
     }
+
+    /// Returns the time that the id names, in any form of ISO 8601; UTC without an offset. `None` for an
+    /// id that is no time.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.0.parse().ok().or_else(|| {
+            let civil: DateTime = self.0.parse().ok()?;
+            Some(civil.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp())
+        })
+    }
 }
 
 impl FromStr for RunId {
@@ -152,7 +168,8 @@ impl Serialize for RunId {
     }
 }
 
-/// Checks a `source`: a safe segment that does not start with `_`, `.` or `customer_id=`.
+/// Checks a `source`: a safe segment that does not start with `_`, `.` or `customer_id=`, and is no
+/// name of other software. Every other component has a label in the path.
 pub(crate) fn check_source(source: &str) -> Result<()> {
     check_segment("source", source, 0)?;
     if source.starts_with(['_', '.']) {
@@ -161,6 +178,12 @@ pub(crate) fn check_source(source: &str) -> Result<()> {
     // In a path it would look like a customer.
     if source.starts_with("customer_id=") {
         return Err(Error::invalid(format!("source {source:?} starts with 'customer_id='")));
+    }
+    if is_foreign(source) {
+        return Err(Error::invalid(format!(
+            "source {source:?} is a name that file systems or appliances use for themselves, so no \
+             listing shows it; use another name"
+        )));
     }
     Ok(())
 }
@@ -212,6 +235,22 @@ mod tests {
     }
 
     #[test]
+    fn a_source_has_no_name_of_a_file_system_or_an_appliance() {
+        for bad in ["lost+found", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information"]
+        {
+            let error = PartitionKey::new(bad, "1", "q", "2024-06-01").unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Invalid, "{bad:?}");
+            assert!(error.message().contains("no listing shows it"), "{error}");
+            // Every other component has a label in the path.
+            PartitionKey::new("ads", bad, bad, "2024-06-01").unwrap();
+            bad.parse::<RunId>().unwrap();
+        }
+        for good in ["lost", "found+lost", "lost+found.1", "eaDir", "recycle", "Lost+Found"] {
+            PartitionKey::new(good, "1", "q", "2024-06-01").unwrap();
+        }
+    }
+
+    #[test]
     fn a_logical_date_is_a_real_date_in_one_spelling() {
         for bad in [
             "2024-02-30",
@@ -243,6 +282,23 @@ mod tests {
         assert_eq!(early.as_str(), "2024-06-02T04:05:06.789Z");
         assert_eq!(late.as_str(), "2024-06-02T04:05:07.000Z");
         assert!(early < late && early.is_canonical() && late.is_canonical());
+    }
+
+    #[test]
+    fn a_run_id_names_a_time_in_any_form() {
+        let at = |time: &str| Some(time.parse::<Timestamp>().unwrap());
+        for (run, time) in [
+            ("2024-06-02T04:05:06.789Z", at("2024-06-02T04:05:06.789Z")),
+            ("2024-06-02T04:05:06+02:00", at("2024-06-02T02:05:06Z")),
+            ("20240602T040506Z", at("2024-06-02T04:05:06Z")),
+            ("2024-06-02 04:05:06", at("2024-06-02T04:05:06Z")),
+            ("2024-06-02", at("2024-06-02T00:00:00Z")),
+            ("2024-06-02T25:05:06.789Z", None),
+            ("backfill 7", None),
+            ("1717300000", None),
+        ] {
+            assert_eq!(run.parse::<RunId>().unwrap().time(), time, "{run}");
+        }
     }
 
     #[test]

@@ -225,7 +225,7 @@ pub(crate) fn sealed_document(metadata: &Metadata, seal: &Seal) -> Bytes {
 /// # Errors
 /// `Corrupt` unless it is a JSON object with at most one readable seal block; `Unsupported` for a
 /// seal block of another format.
-pub(crate) fn parse_sealed(document: &[u8]) -> Result<(Metadata, Option<Seal>)> {
+pub fn parse_sealed(document: &[u8]) -> Result<(Metadata, Option<Seal>)> {
     let mut members = Members::parse(document)
         .map_err(|fault| Error::corrupt(format!("metadata.json is not a JSON object: {fault}")))?;
     let blocks = members.remove(SEAL_MEMBER);

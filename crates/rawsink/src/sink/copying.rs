@@ -3,19 +3,17 @@
 //! The attempt is an ordinary writer with its own token on the payload. Only the seal's bytes come
 //! from the caller.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 
 use super::{
-    PartitionWriter, PayloadSummary, RawSink,
-    digest::{PayloadDigest, RowCount},
+    PartitionWriter, PayloadSummary, RawSink, digest::RowCount, origin::Suspicion, restoring,
 };
 use crate::{
     error::{Error, Result},
     partition::{PartitionKey, RunId, metadata},
-    store::{Object, Store, StorePath},
+    store::{Store, StorePath},
 };
 
 /// Writes the bytes of one run and seals it with the seal document of the original.
@@ -33,11 +31,13 @@ pub struct CopyWriter {
 impl RawSink {
     /// Starts writing a copy of a run that is sealed in another sink.
     ///
+    /// The id may be a time in the future: the original run exists.
+    ///
     /// # Errors
     /// As [`write_partition`](Self::write_partition).
     pub async fn write_copy(&self, key: &PartitionKey, run: &RunId) -> Result<CopyWriter> {
         let path = self.run_path(key, run)?;
-        let writer = self.write_partition(key, run).await?;
+        let writer = self.start(key, run, path.clone()).await?;
         Ok(CopyWriter { writer, rows: RowCount::default(), store: self.store.clone(), path })
     }
 }
@@ -88,10 +88,9 @@ impl CopyWriter {
         let (_, seal) = metadata::parse_sealed(document)?;
         let Some(seal) = seal else {
             self.writer.complete(last).await?;
-            return read_back(&*self.store, &self.path, summary).await;
+            return read_back(&self.store, &self.path, summary).await;
         };
-        let sealed = (seal.payload_bytes, &seal.payload_sha256, seal.record_count);
-        if sealed != (summary.payload_bytes, &summary.payload_sha256, summary.record_count) {
+        if PayloadSummary::from(&seal) != *summary {
             return Err(Error::invalid("the seal does not match the bytes written"));
         }
         self.writer.complete(last).await
@@ -99,14 +98,17 @@ impl CopyWriter {
 }
 
 /// Reads a payload and compares it with the bytes written.
-async fn read_back(store: &dyn Store, path: &StorePath, written: &PayloadSummary) -> Result<()> {
-    let mut reading = store.read(path, Object::Payload, 0).await?;
-    let mut digest = PayloadDigest::default();
-    while let Some(chunk) = reading.chunks.next().await.transpose()? {
-        digest.update(&chunk);
-    }
-    if digest.finish(written.record_count) == *written {
+async fn read_back(
+    store: &Arc<dyn Store>,
+    path: &StorePath,
+    written: &PayloadSummary,
+) -> Result<()> {
+    let (origin, found) =
+        restoring::summarize(&**store, path, &mut |_| ControlFlow::Continue(())).await?;
+    if found == *written {
         return Ok(());
     }
-    Err(Error::corrupt("the payload read back differs from the bytes written"))
+    let differs = Error::corrupt("the payload read back differs from the bytes written");
+    let (store, run) = (store.clone(), path.clone());
+    Err(Suspicion { store, run, origins: vec![origin] }.confirmed(differs).await)
 }

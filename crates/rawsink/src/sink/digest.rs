@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
+use crate::partition::Seal;
+
 /// Length, rows and SHA-256 of a payload.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct PayloadSummary {
@@ -13,6 +15,17 @@ pub struct PayloadSummary {
     pub payload_sha256: String,
     /// Number of rows. A last row without its line feed counts.
     pub record_count: u64,
+}
+
+/// The payload that a seal covers.
+impl From<&Seal> for PayloadSummary {
+    fn from(seal: &Seal) -> Self {
+        Self {
+            payload_bytes: seal.payload_bytes,
+            payload_sha256: seal.payload_sha256.clone(),
+            record_count: seal.record_count,
+        }
+    }
 }
 
 /// Length and SHA-256 of the bytes so far.
@@ -39,7 +52,7 @@ impl PayloadDigest {
 }
 
 /// Returns the SHA-256 of bytes, 64 lower-case hex digits.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

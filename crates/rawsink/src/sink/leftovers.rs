@@ -2,7 +2,7 @@
 
 use futures_util::stream::{BoxStream, StreamExt};
 
-use super::{RawSink, listing};
+use super::{RawSink, Unlisted, listing};
 use crate::{
     error::Result,
     layout::Place,
@@ -32,7 +32,7 @@ impl RawSink {
             let found = match found {
                 Ok(found) => listing::run_at(&found.run)
                     .map(|(key, run_id)| Ok(RunLeftover { key, run_id, found })),
-                Err(error) => Some(Err(error.at(&place))),
+                Err(error) => Unlisted::of(error).map(|hidden| Err(hidden.error.at(&place))),
             };
             std::future::ready(found)
         });

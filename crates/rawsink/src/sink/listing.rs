@@ -1,13 +1,12 @@
 //! Lists the places and runs in a sink.
 
-use std::collections::BTreeMap;
-
 use futures_util::{
-    StreamExt,
+    StreamExt, TryStreamExt,
+    future::ready,
     stream::{self, BoxStream},
 };
 
-use super::RawSink;
+use super::{RawSink, Unlisted};
 use crate::{
     error::Result,
     layout::{Level, Place},
@@ -38,48 +37,68 @@ impl RawSink {
     /// # Errors
     /// The store's.
     pub async fn list_runs(&self, key: &PartitionKey) -> Result<Vec<Run>> {
-        let place = Place::of_partition(key);
-        let mut runs: BTreeMap<RunId, Run> = BTreeMap::new();
-        let mut stored = self.store.walk(&place.store_path());
-        while let Some(stored) = stored.next().await {
-            let stored = stored.map_err(|error| error.at(&place))?;
-            let Some(found) = run_of(&stored) else { continue };
-            runs.entry(found.run_id.clone()).and_modify(|run| run.add(&stored)).or_insert(found);
-        }
-        Ok(runs.into_values().collect())
+        let runs = self.runs_below(&Place::of_partition(key));
+        let mut runs: Vec<Run> = runs.try_collect().await?;
+        // Paths sort differently if one run id starts with another.
+        runs.sort_unstable_by(|one, other| one.run_id.cmp(&other.run_id));
+        Ok(runs)
     }
 
-    /// Returns the places directly below `place` that hold a payload or a seal, sorted by path.
+    /// Returns the places directly below `place` that hold a payload or a seal, sorted.
     ///
     /// Skips names outside the layout. The list is empty for a run and for a place that does not
     /// exist.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's, also one that hides only a part.
     pub async fn list(&self, place: &Place) -> Result<Vec<Place>> {
-        let Some(level) = place.next_level() else { return Ok(Vec::new()) };
-        if let Some(key) = place.partition().filter(|_| level == Level::Run) {
-            let runs = self.list_partitions(&key).await?;
-            return Ok(runs.iter().map(|run| Place::of_run(&key, run)).collect());
-        }
-        let names =
-            self.store.children(&place.store_path()).await.map_err(|error| error.at(place))?;
-        let mut places: Vec<Place> = names.iter().filter_map(|name| place.child(name)).collect();
+        let mut places: Vec<Place> = self.children(place).try_collect().await?;
         places.sort_unstable();
         Ok(places)
     }
 
+    /// Streams the places of [`list`](Self::list). Continues after an error that hides only a part.
+    pub fn children(&self, place: &Place) -> BoxStream<'static, Result<Place>> {
+        let Some(level) = place.next_level() else { return stream::empty().boxed() };
+        if level == Level::Run {
+            let runs = self.runs_below(place);
+            return runs.map_ok(|run| Place::of_run(&run.key, &run.run_id)).boxed();
+        }
+        let (names, place) = (self.store.children(&place.store_path()), place.clone());
+        let places = names.filter_map(move |name| {
+            ready(match name {
+                Ok(name) => place.child(&name).map(Ok),
+                Err(error) => Unlisted::of(error).map(|hidden| Err(hidden.error.at(&place))),
+            })
+        });
+        places.boxed()
+    }
+
     /// Streams every run below `place`, sorted by path, with bounded memory.
     ///
-    /// Continues after an error that hides only a part. The adjacent runs may be incomplete.
+    /// Continues after an error that hides only a part. A run with a hidden object is returned without
+    /// it.
     pub fn runs_below(&self, place: &Place) -> BoxStream<'static, Result<Run>> {
-        let objects = self.store.walk(&place.store_path()).fuse();
-        let place = place.clone();
-        let state = (objects, None::<Run>, None);
-        let runs = stream::unfold(state, |(mut objects, mut open, mut fault)| async move {
+        let (runs, place) = (self.runs_or_hidden(place), place.clone());
+        runs.map_err(move |hidden| hidden.error.at(&place)).boxed()
+    }
+
+    /// Streams every run below `place`, and what each error hides.
+    pub(super) fn runs_or_hidden(
+        &self,
+        place: &Place,
+    ) -> BoxStream<'static, Result<Run, Unlisted>> {
+        let objects = self.store.walk(&place.store_path()).filter_map(|stored| {
+            ready(match stored {
+                Ok(stored) => Some(Ok(stored)),
+                Err(error) => Unlisted::of(error).map(Err),
+            })
+        });
+        let state = (objects.fuse(), None::<Run>, None);
+        let runs = stream::unfold(state, |(mut objects, mut open, mut hidden)| async move {
             loop {
-                if let Some(error) = fault.take() {
-                    return Some((Err(error), (objects, open, None)));
+                if let Some(hidden) = hidden.take() {
+                    return Some((Err(hidden), (objects, open, None)));
                 }
                 match objects.next().await {
                     Some(Ok(stored)) => {
@@ -97,13 +116,13 @@ impl RawSink {
                     }
                     Some(Err(error)) => match open.take() {
                         Some(run) => return Some((Ok(run), (objects, None, Some(error)))),
-                        None => fault = Some(error),
+                        None => hidden = Some(error),
                     },
                     None => return open.take().map(|run| (Ok(run), (objects, None, None))),
                 }
             }
         });
-        runs.map(move |run| run.map_err(|error| error.at(&place))).boxed()
+        runs.boxed()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads one sealed partition and checks it against its seal.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{
@@ -13,14 +13,13 @@ use tokio_util::io::StreamReader;
 use super::{
     PayloadSummary,
     digest::{PayloadDigest, RowCount, sha256},
+    document::{Document, not_served},
+    origin::{self, Origin, Suspicion},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    partition::{
-        metadata::{self, MAX_METADATA_BYTES, Metadata, Seal},
-        row::RowFault,
-    },
-    store::{Object, Reading, Store, StorePath},
+    partition::{Metadata, Seal, row::RowFault},
+    store::{Object, Reading, RunObjects, Store, StorePath},
 };
 
 /// Reads the rows of one sealed partition in their order, with bounded memory.
@@ -29,10 +28,14 @@ use crate::{
 /// instead of the end (G10). A partition sealed by other software is compared with the
 /// `record_count` of its metadata, if that is an integer, and with what was validated if it is read
 /// because of its authority (G19).
+///
+/// Before `Corrupt` is returned, one more check shows that the bytes are those of the stored objects.
+/// If they are not, the error is `Unavailable`: the server answered with something else.
 #[derive(Debug)]
 pub struct PartitionReader {
+    store: Arc<dyn Store>,
     path: StorePath,
-    document: Bytes,
+    document: Document,
     metadata: Metadata,
     seal: Option<Seal>,
     expected: Expected,
@@ -85,51 +88,46 @@ enum State {
 
 impl PartitionReader {
     pub(super) async fn open(
-        store: &dyn Store,
+        store: &Arc<dyn Store>,
         path: &StorePath,
         max_row_bytes: usize,
     ) -> Result<Self> {
-        let document = Self::read_document(store, path).await?;
-        let (metadata, seal) = metadata::parse_sealed(&document)?;
-        let payload =
-            store.read(path, Object::Payload, 0).await.map_err(|error| match error.kind() {
-                ErrorKind::NotFound => {
-                    Error::corrupt("the run is sealed, but its payload is missing")
-                }
-                _ => error,
-            })?;
-        if let Some(sealed) = seal.as_ref().filter(|seal| seal.payload_bytes != payload.bytes) {
-            return Err(length_differs(payload.bytes, sealed.payload_bytes));
-        }
-        let state = State::Reading(Box::default());
-        let (path, open_row, pending, batch) =
-            (path.clone(), BytesMut::new(), Bytes::new(), Rows::default());
-        Ok(Self {
-            path,
+        let document = Document::read(store, path).await?;
+        let (metadata, seal) = document.parse(store, path).await?;
+        let payload = match store.read(path, Object::Payload, 0).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let stored = document.check(store, path).await?;
+                return Err(match stored.payload {
+                    Some(_) => not_served(Object::Payload),
+                    None => Error::corrupt("the run is sealed, but its payload is missing"),
+                });
+            }
+            payload => payload?,
+        };
+        let reader = Self {
+            store: store.clone(),
+            path: path.clone(),
             document,
             metadata,
             seal,
             expected: Expected::default(),
             max_row_bytes,
             payload,
-            state,
-            open_row,
-            pending,
-            batch,
-        })
-    }
-
-    /// Reads `metadata.json`, even if the payload is missing.
-    pub(super) async fn read_document(store: &dyn Store, path: &StorePath) -> Result<Bytes> {
-        match read_seal(store, path).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(unsealed(store, path).await?),
-            document => document,
+            state: State::Reading(Box::default()),
+            open_row: BytesMut::new(),
+            pending: Bytes::new(),
+            batch: Rows::default(),
+        };
+        let (found, sealed) = (reader.payload.bytes, reader.seal.as_ref());
+        match sealed.map(|seal| seal.payload_bytes).filter(|sealed| *sealed != found) {
+            None => Ok(reader),
+            Some(sealed) => Err(reader.suspicion().confirmed(length_differs(found, sealed)).await),
         }
     }
 
     /// Returns the stored bytes of `metadata.json`.
     pub fn document(&self) -> &Bytes {
-        &self.document
+        &self.document.bytes
     }
 
     /// Returns the caller's metadata, without the seal block.
@@ -144,7 +142,45 @@ impl PartitionReader {
 
     /// Returns the SHA-256 of `metadata.json`, 64 lower-case hex digits.
     pub fn document_sha256(&self) -> String {
-        sha256(&self.document)
+        sha256(&self.document.bytes)
+    }
+
+    /// Checks by a HEAD of both objects that the bytes read so far are those of the stored objects.
+    ///
+    /// Nothing that was read proves damage before this check.
+    ///
+    /// # Errors
+    /// `Unavailable` if they are not; the store's.
+    pub async fn confirm(&mut self) -> Result<()> {
+        // A future that held `&self` could not be sent to another thread.
+        let suspicion = self.suspicion();
+        suspicion.check().await.map(drop).map_err(|error| error.at(&self.path))
+    }
+
+    /// Checks that the bytes read so far are those of these objects, as
+    /// [`RawSink::inspect`](super::RawSink::inspect) returned them.
+    ///
+    /// # Errors
+    /// `Unavailable` if they are not.
+    pub fn check_origin(&self, stored: &RunObjects) -> Result<()> {
+        origin::check(&self.origins(), stored).map_err(|error| error.at(&self.path))
+    }
+
+    /// Returns an error, if it is not `Corrupt` or the bytes read so far are the stored ones; otherwise
+    /// why they are not.
+    pub(crate) async fn confirmed(&mut self, error: Error) -> Error {
+        let suspicion = self.suspicion();
+        suspicion.confirmed(error).await.at(&self.path)
+    }
+
+    fn suspicion(&self) -> Suspicion {
+        let (store, run) = (self.store.clone(), self.path.clone());
+        Suspicion { store, run, origins: self.origins().to_vec() }
+    }
+
+    fn origins(&self) -> [Origin; 2] {
+        let Reading { bytes, tag, .. } = self.payload;
+        [self.document.origin, Origin { object: Object::Payload, bytes, tag }]
     }
 
     /// Sets what the payload must be.
@@ -236,7 +272,10 @@ impl PartitionReader {
                 Err(Error::new(ErrorKind::Closed, "this reader ended after an earlier error"))
             }
         };
-        outcome.map_err(|error| error.at(&self.path))
+        match outcome {
+            Err(error) => Err(self.confirmed(error).await),
+            chunk => chunk,
+        }
     }
 
     /// Returns the rows as a stream, each without its line feed. The stream ends after an error.
@@ -291,7 +330,7 @@ impl PartitionReader {
             sums.1.update(&chunk);
             // Bytes beyond the announced length are not returned.
             if sums.0.bytes() > self.payload.bytes {
-                return Err(length_differs(sums.0.bytes(), self.payload.bytes));
+                return Err(announced_otherwise(sums.0.bytes(), self.payload.bytes));
             }
             self.state = State::Reading(sums);
             return Ok(Some(chunk));
@@ -305,7 +344,7 @@ impl PartitionReader {
 
     fn check(&self, found: &PayloadSummary) -> Result<()> {
         if found.payload_bytes != self.payload.bytes {
-            return Err(length_differs(found.payload_bytes, self.payload.bytes));
+            return Err(announced_otherwise(found.payload_bytes, self.payload.bytes));
         }
         let expected_rows = match &self.seal {
             Some(seal) => Some(seal.record_count),
@@ -399,29 +438,13 @@ impl Rows {
     }
 }
 
-/// Reads the whole `metadata.json`.
-async fn read_seal(store: &dyn Store, path: &StorePath) -> Result<Bytes> {
-    let Reading { bytes, mut chunks } = store.read(path, Object::Seal, 0).await?;
-    let mut document = BytesMut::new();
-    while let Some(chunk) = chunks.next().await.transpose()? {
-        document.extend_from_slice(&chunk);
-        if document.len() > MAX_METADATA_BYTES {
-            let message =
-                format!("metadata.json has {bytes} bytes, the limit is {MAX_METADATA_BYTES}");
-            return Err(Error::corrupt(message));
-        }
-    }
-    Ok(document.freeze())
-}
-
-/// Returns the error of opening a run without a seal.
-async fn unsealed(store: &dyn Store, path: &StorePath) -> Result<Error> {
-    Ok(match store.inspect(path).await?.payload {
-        Some(_) => Error::new(ErrorKind::NotSealed, "the run has a payload but is not sealed"),
-        None => Error::new(ErrorKind::NotFound, "the run does not exist"),
-    })
-}
-
 fn length_differs(found: u64, expected: u64) -> Error {
     Error::corrupt(format!("the payload has {found} bytes, expected {expected}"))
+}
+
+/// Returns the error for a stream of another length than announced: these are not the stored bytes.
+fn announced_otherwise(found: u64, announced: u64) -> Error {
+    let message =
+        format!("the server announced a payload of {announced} bytes and sent {found}; try again");
+    Error::new(ErrorKind::Unavailable, message)
 }

@@ -45,7 +45,18 @@ pub struct Effect {
 
 impl Change {
     /// Returns what the change does; `None` if it changes nothing.
+    ///
+    /// If other software set the record to pending since the newest entry, the first new entry says so.
     pub fn apply(&self, history: &History, now: Timestamp) -> Option<Effect> {
+        let mut effect = self.effect(history, now)?;
+        if history.situation().is_requeued_elsewhere() && !effect.entries.is_empty() {
+            let before = history.record().cloned().unwrap_or_else(Record::pending);
+            effect.entries.insert(0, LogEntry::new(Event::Requeued, None, &before, now));
+        }
+        Some(effect)
+    }
+
+    fn effect(&self, history: &History, now: Timestamp) -> Option<Effect> {
         let previous = history.record();
         match self {
             Self::VerdictIfDue(verdict) if !history.is_due(&verdict.run_id) => None,
@@ -56,7 +67,7 @@ impl Change {
             Self::Retry | Self::RetryMarked => {
                 let failed = previous.filter(|record| record.status == Status::Failed)?.clone();
                 let record = Record { status: Status::Pending, updated_at: Some(now), ..failed };
-                let entry = LogEntry::new(Event::Requeued, None, record.attempt_count, now);
+                let entry = LogEntry::new(Event::Requeued, None, &record, now);
                 Some(Effect { record, entries: vec![entry] })
             }
             Self::Backfill if previous.is_some() => None,
@@ -64,15 +75,14 @@ impl Change {
             Self::Withdraw { run_id, .. } if history.withdrawal(run_id).is_some() => None,
             Self::Withdraw { run_id, reason } => {
                 let record = without(history, run_id, now);
-                let entry =
-                    LogEntry::new(Event::Withdrawn, Some(run_id), record.attempt_count, now);
+                let entry = LogEntry::new(Event::Withdrawn, Some(run_id), &record, now);
                 let entry = LogEntry { reason: Some(reason.clone()), ..entry };
                 Some(Effect { record, entries: vec![entry] })
             }
             Self::Restore { run_id } => {
                 history.withdrawal(run_id)?;
                 let record = previous.cloned().unwrap_or_else(|| pending_since(now));
-                let entry = LogEntry::new(Event::Restored, Some(run_id), record.attempt_count, now);
+                let entry = LogEntry::new(Event::Restored, Some(run_id), &record, now);
                 Some(Effect { record, entries: vec![entry] })
             }
         }
@@ -117,17 +127,12 @@ fn apply_verdict(history: &History, verdict: &Verdict, now: Timestamp) -> Option
     if history.withdrawal(run_id).is_some() {
         return None;
     }
-    let mut entries = Vec::new();
-    if history.is_requeued_elsewhere() {
-        let attempts = history.record().map_or(0, |record| record.attempt_count);
-        entries.push(LogEntry::new(Event::Requeued, None, attempts, now));
-    }
     let record = transition(history.record(), verdict, now);
     let entry = |event| LogEntry {
         evidence: verdict.evidence.clone(),
-        ..LogEntry::new(event, Some(run_id), record.attempt_count, now)
+        ..LogEntry::new(event, Some(run_id), &record, now)
     };
-    entries.push(match &verdict.outcome {
+    let entry = match &verdict.outcome {
         Outcome::Passed { schema_version, record_count } => LogEntry {
             schema_version: schema_version.clone(),
             record_count: Some(*record_count),
@@ -136,8 +141,8 @@ fn apply_verdict(history: &History, verdict: &Verdict, now: Timestamp) -> Option
         Outcome::Failed(reason) => {
             LogEntry { reason: Some(reason.clone()), ..entry(Event::Failed) }
         }
-    });
-    Some(Effect { record, entries })
+    };
+    Some(Effect { record, entries: vec![entry] })
 }
 
 fn verdict_of(run_id: &RunId, entry: &LogEntry) -> Verdict {

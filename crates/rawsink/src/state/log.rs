@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use super::{
     Event, Evidence, LogEntry,
-    row::{self, KEY_COLUMNS, integer},
+    page::{self, KEY_COLUMNS},
+    row::{self, integer},
 };
 use crate::{
     error::{Error, Result},
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// The columns without `seq`, which the database counts: those of the key, then those of an entry.
-pub(super) const COLUMNS: [&str; 18] = [
+pub(super) const COLUMNS: [&str; 19] = [
     "source",
     "customer_id",
     "query_name",
@@ -28,6 +29,7 @@ pub(super) const COLUMNS: [&str; 18] = [
     "schema_version",
     "reason",
     "attempt",
+    "status",
     "sink_uri",
     "judged_at",
     "judged_by",
@@ -57,6 +59,7 @@ fn schema(table: &str, seq: &str, date: &str, time: &str) -> [String; 2] {
             "logical_date" => (date, " NOT NULL"),
             "judged_at" => (time, " NOT NULL"),
             "attempt" => ("bigint", " NOT NULL"),
+            "status" => ("text", " NOT NULL CHECK (status IN ('pending', 'success', 'failed'))"),
             "source" | "customer_id" | "query_name" => ("text", " NOT NULL"),
             "verdict" => (
                 "text",
@@ -83,7 +86,7 @@ pub(super) fn values(
     key: &PartitionKey,
     entry: &LogEntry,
 ) -> Result<[Option<String>; COLUMNS.len()]> {
-    let [source, customer_id, query_name, logical_date] = row::key_values(key).map(Some);
+    let [source, customer_id, query_name, logical_date] = page::key_values(key).map(Some);
     let count = |number: Option<u64>| number.map(integer).transpose();
     let evidence = &entry.evidence;
     Ok([
@@ -102,6 +105,7 @@ pub(super) fn values(
         entry.schema_version.clone(),
         entry.reason.clone(),
         Some(integer(entry.attempt)?),
+        Some(entry.status.as_str().to_owned()),
         entry.sink_uri.clone(),
         entry.judged_at.map(|time| time.to_string()),
         entry.judged_by.clone(),
@@ -149,15 +153,17 @@ fn parse(text: &impl Fn(usize) -> Option<String>) -> Result<LogEntry, String> {
         schema_version: text(12),
         reason: text(13),
         attempt: parsed(14, text(14))?.unwrap_or(0),
-        sink_uri: text(15),
-        judged_at: text(16).and_then(|text| row::timestamp(&text)),
-        judged_by: text(17),
+        status: parsed(15, text(15))?.ok_or("has no status")?,
+        sink_uri: text(16),
+        judged_at: text(17).and_then(|text| row::timestamp(&text)),
+        judged_by: text(18),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Status;
 
     #[test]
     fn written_rows_are_read_as_the_same_entry() {
@@ -175,6 +181,7 @@ mod tests {
             schema_version: Some("v1".into()),
             reason: Some("why".into()),
             attempt: 7,
+            status: Status::Failed,
             sink_uri: Some("file:///srv/raw".into()),
             judged_at: Some("2024-06-02T04:05:06.789Z".parse().unwrap()),
             judged_by: Some("host".into()),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -9,7 +10,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Change, Entry, Filter, History, LogEntry, Origin, PartitionState, Record, Table, batch::Batch,
+    Change, Cursor, Entry, Filter, History, LogEntry, Origin, Page, PartitionState, Record, Table,
+    batch::Batch, page,
 };
 use crate::{
     error::Result,
@@ -79,6 +81,20 @@ impl PartitionState for MemoryState {
         });
         passing.for_each(|entry| take(Ok(entry)));
         Ok(())
+    }
+
+    async fn list_page(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: NonZeroUsize,
+    ) -> Result<Page> {
+        let entries = self.list(filter).await?.into_iter().flatten();
+        let keyed = entries.map(|entry| (page::key_values(&entry.key), entry));
+        let wanted = keyed.filter(|(key, _)| after.is_none_or(|after| *key > after.key));
+        let mut page = Page::default();
+        wanted.take(limit.get()).for_each(|(key, entry)| page.add(Ok(entry), key));
+        Ok(page.end(limit.get()))
     }
 
     async fn histories(&self, keys: &[PartitionKey]) -> Result<Vec<Result<History>>> {

@@ -9,10 +9,12 @@ mod connect;
 mod fault;
 mod log;
 mod table;
+mod writing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    num::NonZeroUsize,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -24,7 +26,7 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, Postgres, Row, Transaction,
+    AssertSqlSafe, PgConnection, Postgres, Row,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
@@ -36,11 +38,11 @@ use self::{
     connect::{Connections, within},
     fault::PgFault,
     log::{Found, LogTable},
-    table::{FoundTable, Uniqueness},
+    table::FoundTable,
 };
 use super::{
-    Change, Entry, Filter, History, LogEntry, Origin, PartitionState, Record, Table, batch::Batch,
-    log as entries, row, sql,
+    Change, Cursor, Entry, Event, Filter, History, LogEntry, Origin, Page, PartitionState, Record,
+    Table, log as entries, page, row, sql,
 };
 use crate::{
     error::{Error, Result},
@@ -52,9 +54,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often a change is retried after it lost against another one.
 const RETRIES: usize = 5;
-
-/// Prevents other writers from adding the same key if no constraint does.
-const LOCK_TABLE: &str = "LOCK TABLE partition_state IN SHARE ROW EXCLUSIVE MODE";
 
 /// Builds a statement and its parameters for a table.
 type Statement<'a> = dyn Fn(&FoundTable) -> (String, Vec<Option<String>>) + Sync + 'a;
@@ -250,11 +249,11 @@ impl PostgresState {
         Ok(found)
     }
 
-    /// Runs a statement and passes each record to `take`.
+    /// Runs a statement and passes each row to `take`.
     async fn read_each(
         &self,
         statement: &Statement<'_>,
-        take: &mut (dyn FnMut(Result<Entry>) + Send),
+        take: &mut (dyn FnMut(&PgRow) + Send),
     ) -> Result<(), PgFault> {
         let mut lease = self.connections.lease().await?;
         let patience = self.connections.patience();
@@ -263,7 +262,7 @@ impl PostgresState {
         let (sql, parameters) = statement(&table);
         let mut rows = bound(sql, parameters).fetch(&mut lease.connection);
         while let Some(row) = within(patience, rows.try_next()).await? {
-            take(entry(&row).map_err(|error| error.on_path(self.connections.place())));
+            take(&row);
         }
         drop(rows);
         self.connections.keep(lease);
@@ -274,7 +273,7 @@ impl PostgresState {
     async fn read_each_current(
         &self,
         statement: &Statement<'_>,
-        take: &mut (dyn FnMut(Result<Entry>) + Send),
+        take: &mut (dyn FnMut(&PgRow) + Send),
     ) -> Result<()> {
         let mut read = self.read_each(statement, take).await;
         if read.as_ref().is_err_and(|fault| self.is_outdated(fault)) {
@@ -301,6 +300,30 @@ impl PostgresState {
                 (None, is_possible) => is_possible.then(BTreeMap::new),
             };
             Ok::<_, PgFault>(super::combined(keys, records, logs))
+        };
+        let found = within(self.connections.patience(), read).await?;
+        self.connections.keep(lease);
+        Ok(found)
+    }
+
+    /// Reads which partitions have an entry of this event in their log.
+    async fn read_keys_with(
+        &self,
+        event: Event,
+        keys: &[PartitionKey],
+    ) -> Result<BTreeSet<PartitionKey>, PgFault> {
+        let mut lease = self.connections.lease().await?;
+        let read = async {
+            let connection = &mut lease.connection;
+            let mut found = BTreeSet::new();
+            let (Some(log), _) = self.find_log(connection).await? else { return Ok(found) };
+            let sql = sql::select_keys_with(&*log, event, keys.len());
+            let mut rows = bound(sql, super::key_parameters(keys)?).fetch(connection);
+            let explain = |cause: sqlx::Error| log.explain(cause.into());
+            while let Some(row) = rows.try_next().await.map_err(explain)? {
+                found.extend(row::key(&|column| text(&row, column)));
+            }
+            Ok::<_, PgFault>(found)
         };
         let found = within(self.connections.patience(), read).await?;
         self.connections.keep(lease);
@@ -345,131 +368,6 @@ impl PostgresState {
         }
         Ok(logs)
     }
-
-    async fn write(
-        &self,
-        changes: &[(PartitionKey, Change)],
-        now: Timestamp,
-    ) -> Result<Vec<Result<Option<Record>>>, PgFault> {
-        let mut lease = self.connections.lease().await?;
-        let patience = self.connections.patience();
-        let apply = self.apply(&mut lease.connection, changes, now);
-        let (transaction, outcomes) = within(patience, apply).await?;
-        within(patience, transaction.commit()).await.map_err(PgFault::of_commit)?;
-        self.connections.keep(lease);
-        Ok(outcomes)
-    }
-
-    /// Applies changes and returns the open transaction.
-    async fn apply<'lease>(
-        &self,
-        connection: &'lease mut PgConnection,
-        changes: &[(PartitionKey, Change)],
-        now: Timestamp,
-    ) -> Result<(Transaction<'lease, Postgres>, Vec<Result<Option<Record>>>), PgFault> {
-        let (table, _) = self.ensure_table(connection).await?;
-        let log = self.ensure_log(connection).await?;
-        let begin = AssertSqlSafe(self.connections.begin());
-        let mut transaction = connection.begin_with(begin).await?;
-        if table.uniqueness == Uniqueness::Unknown {
-            sqlx::query(LOCK_TABLE).execute(&mut *transaction).await?;
-        }
-        let mut outcomes: Vec<Option<Result<Option<Record>>>> =
-            changes.iter().map(|_| None).collect();
-        for _ in 0..RETRIES {
-            let open: Vec<usize> =
-                (0..changes.len()).filter(|index| outcomes[*index].is_none()).collect();
-            if open.is_empty() {
-                break;
-            }
-            let open_changes: Vec<_> = open.iter().map(|index| &changes[*index]).collect();
-            let (batch, others) = self
-                .apply_open(&mut transaction, &table, log.as_deref(), &open_changes, now)
-                .await?;
-            for (index, outcome) in open.into_iter().zip(batch.outcomes) {
-                // Another host has just created these records: read them.
-                if !others.contains(&changes[index].0) {
-                    outcomes[index] = Some(outcome);
-                }
-            }
-        }
-        let outcomes: Option<Vec<_>> = outcomes.into_iter().collect();
-        let refused = "accepts neither an insert nor an update of the record";
-        Ok((transaction, outcomes.ok_or_else(|| PgFault::table(refused))?))
-    }
-
-    /// Locks the records, reads them and the log, applies the changes and writes. Also returns the
-    /// partitions whose changes were not written.
-    async fn apply_open(
-        &self,
-        connection: &mut PgConnection,
-        table: &FoundTable,
-        log: Option<&LogTable>,
-        changes: &[&(PartitionKey, Change)],
-        now: Timestamp,
-    ) -> Result<(Batch, BTreeSet<PartitionKey>), PgFault> {
-        let keys: BTreeSet<&PartitionKey> = changes.iter().map(|(key, _)| key).collect();
-        let keys: Vec<PartitionKey> = keys.into_iter().cloned().collect();
-        let locked = sql::select_many_locked(table, keys.len());
-        let records = self.records(connection, locked, &keys).await?;
-        let logs = match log {
-            Some(log) => Some(self.log_entries(connection, log, &keys).await?),
-            None => None,
-        };
-        let histories = super::combined(&keys, records, logs);
-        let batch = Batch::apply(histories, changes.iter().copied(), now);
-        let others = write_records(connection, table, &batch).await?;
-        if let Some(log) = log {
-            let mut count = 0;
-            let mut values = Vec::new();
-            for (key, entry) in batch.entries.iter().filter(|(key, _)| !others.contains(key)) {
-                values.extend(entries::values(key, &self.origin.sign(entry.clone()))?);
-                count += 1;
-            }
-            if count > 0 {
-                let done = bound(sql::insert(log, count), values).execute(connection).await;
-                done.map_err(|cause| log.explain(cause.into()))?;
-            }
-        }
-        Ok((batch, others))
-    }
-}
-
-/// Writes the records of a batch, and returns the partitions that were not written.
-async fn write_records(
-    connection: &mut PgConnection,
-    table: &FoundTable,
-    batch: &Batch,
-) -> Result<BTreeSet<PartitionKey>, PgFault> {
-    let (mut others, mut created) = (BTreeSet::new(), Vec::new());
-    for (key, (record, had_record)) in &batch.records {
-        let values = row::values(key, record)?;
-        if *had_record {
-            let done = bound(sql::update(table), values).execute(&mut *connection).await?;
-            if done.rows_affected() == 0 {
-                others.insert(key.clone());
-            }
-        } else {
-            others.insert(key.clone());
-            created.extend(values);
-        }
-    }
-    let count = created.len() / row::COLUMNS.len();
-    if count == 0 {
-        return Ok(others);
-    }
-    if table.uniqueness == Uniqueness::Unknown {
-        bound(sql::insert(table, count), created).execute(&mut *connection).await?;
-        others.retain(|key| batch.records.get(key).is_some_and(|(_, had_record)| *had_record));
-        return Ok(others);
-    }
-    let insert = sql::insert_unless_exists(table, count);
-    for row in bound(insert, created).fetch_all(&mut *connection).await? {
-        if let Ok(key) = row::key(&|column| text(&row, column)) {
-            others.remove(&key);
-        }
-    }
-    Ok(others)
 }
 
 impl crate::internal::Internal for PostgresState {}
@@ -496,7 +394,7 @@ impl PartitionState for PostgresState {
         }
         let statement =
             |table: &FoundTable| (sql::select_many(table, keys.len()), parameters.clone());
-        self.read_each_current(&statement, &mut |found| entries.push(found)).await?;
+        self.read_each_current(&statement, &mut |row| entries.push(self.entry(row))).await?;
         Ok(entries)
     }
 
@@ -509,7 +407,26 @@ impl PartitionState for PostgresState {
             let (sql, parameters) = sql::select_filtered(table, filter);
             (sql, parameters.into_iter().map(Some).collect())
         };
-        self.read_each_current(&statement, take).await
+        self.read_each_current(&statement, &mut |row| take(self.entry(row))).await
+    }
+
+    async fn list_page(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: NonZeroUsize,
+    ) -> Result<Page> {
+        let statement = |table: &FoundTable| {
+            let keys = sql::compare_texts(table);
+            let (sql, parameters) = sql::select_page(table, keys, filter, after, limit.get());
+            (sql, parameters.into_iter().map(Some).collect())
+        };
+        let mut page = Page::default();
+        let mut add = |row: &PgRow| {
+            page.add(self.entry(row), row::key_texts(&|column| text(row, column)));
+        };
+        self.read_each_current(&statement, &mut add).await?;
+        Ok(page.end(limit.get()))
     }
 
     async fn histories(&self, keys: &[PartitionKey]) -> Result<Vec<Result<History>>> {
@@ -523,6 +440,18 @@ impl PartitionState for PostgresState {
         }
         let mut histories = read.map_err(|fault| self.error(fault))?;
         Ok(super::in_order(keys, &mut histories))
+    }
+
+    async fn with_restored(&self, keys: &[PartitionKey]) -> Result<BTreeSet<PartitionKey>> {
+        super::check_count(keys)?;
+        if keys.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let mut read = self.read_keys_with(Event::Restored, keys).await;
+        if read.as_ref().is_err_and(|fault| self.is_outdated(fault)) {
+            read = self.read_keys_with(Event::Restored, keys).await;
+        }
+        read.map_err(|fault| self.error(fault))
     }
 
     async fn scan_log(
@@ -559,6 +488,10 @@ impl PartitionState for PostgresState {
 }
 
 impl PostgresState {
+    fn entry(&self, row: &PgRow) -> Result<Entry> {
+        entry(row).map_err(|error| error.on_path(self.connections.place()))
+    }
+
     fn error(&self, fault: PgFault) -> Error {
         Error::from(fault).on_path(self.connections.place())
     }
@@ -575,7 +508,7 @@ async fn one(
     sql: String,
     key: &PartitionKey,
 ) -> Result<Option<Record>, PgFault> {
-    let found = bound(sql, row::key_values(key).map(Some)).fetch_optional(connection).await?;
+    let found = bound(sql, page::key_values(key).map(Some)).fetch_optional(connection).await?;
     Ok(found.map(|row| entry(&row)).transpose()?.map(|entry| entry.record))
 }
 

@@ -4,7 +4,7 @@ use super::Record;
 use crate::partition::RunId;
 
 /// Returns whether a record's `error_message` is about this run.
-pub fn is_reason_of(message: &str, run: &RunId) -> bool {
+pub(super) fn is_reason_of(message: &str, run: &RunId) -> bool {
     let reason = mark(message).map_or(message, |mark| message[mark.len()..].trim_start());
     reason.starts_with(&about(run))
 }

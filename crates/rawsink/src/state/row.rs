@@ -7,7 +7,10 @@ use std::str::FromStr;
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
-use super::{Entry, Record};
+use super::{
+    Entry, Record,
+    page::{KEY_COLUMNS, key_values},
+};
 use crate::{
     error::{Error, Result},
     partition::PartitionKey,
@@ -28,18 +31,9 @@ pub(super) const COLUMNS: [&str; 11] = [
     "attempt_count",
 ];
 
-/// Number of key columns.
-pub(super) const KEY_COLUMNS: usize = 4;
-
 /// Returns whether a column holds a number, which other software may store with a fraction.
 pub(super) fn is_count(column: &str) -> bool {
     matches!(column, "record_count" | "attempt_count")
-}
-
-/// Returns the values of the key columns.
-pub(super) fn key_values(key: &PartitionKey) -> [String; KEY_COLUMNS] {
-    [key.source(), key.customer_id(), key.query_name(), &key.logical_date().to_string()]
-        .map(str::to_owned)
 }
 
 /// Returns the values of a row, in the order of [`COLUMNS`].
@@ -89,6 +83,11 @@ pub(super) fn key(text: &impl Fn(usize) -> Option<String>) -> Result<PartitionKe
     let part = |column: usize| text(column).unwrap_or_default();
     PartitionKey::new(&part(0), &part(1), &part(2), &part(3))
         .map_err(|error| format!("has an invalid key: {}", error.message()))
+}
+
+/// Returns the key columns of a row as text, also invalid ones.
+pub(super) fn key_texts(text: &impl Fn(usize) -> Option<String>) -> [String; KEY_COLUMNS] {
+    std::array::from_fn(|column| text(column).unwrap_or_default())
 }
 
 /// Returns the key of a row for a message, also an invalid one.

@@ -1,9 +1,6 @@
 //! The statements on the tables `partition_state` and `run_verdict`, common to all databases.
 
-use super::{
-    Filter, Status,
-    row::{COLUMNS, KEY_COLUMNS},
-};
+use super::{Cursor, Event, Filter, Status, page::KEY_COLUMNS, row::COLUMNS};
 use crate::partition::Selection;
 
 /// A table in a database: what differs in a statement.
@@ -72,7 +69,20 @@ pub(super) fn select_log(dialect: &impl Dialect, keys: usize) -> String {
     select_many(dialect, keys) + " ORDER BY seq + 0"
 }
 
-/// Reads run, event and lengths of the log entries of a selection, in the order in which they were
+/// Reads the keys, among several, that have an entry of this event in the log; parameters: as
+/// [`select_many`].
+pub(super) fn select_keys_with<D: Dialect>(dialect: &D, event: Event, keys: usize) -> String {
+    let key = D::COLUMNS[..KEY_COLUMNS].iter().map(|column| dialect.read(column));
+    let key = key.collect::<Vec<_>>().join(", ");
+    let wanted = tuples(dialect, &COLUMNS[..KEY_COLUMNS], keys);
+    format!(
+        "SELECT DISTINCT {key} FROM {} WHERE ({}) IN (VALUES {wanted}) AND verdict = '{event}'",
+        dialect.table(),
+        key_columns()
+    )
+}
+
+/// Reads run, event, status and lengths of the log entries of a selection, in the order in which they were
 /// added; returned with its parameters.
 pub(super) fn select_log_filtered<D: Dialect>(
     dialect: &D,
@@ -81,7 +91,7 @@ pub(super) fn select_log_filtered<D: Dialect>(
     let (conditions, parameters) = selected(dialect, partitions);
     let is_read = |column: &str| {
         COLUMNS[..KEY_COLUMNS].contains(&column)
-            || matches!(column, "run_id" | "verdict" | "seal_bytes" | "payload_bytes")
+            || matches!(column, "run_id" | "verdict" | "status" | "seal_bytes" | "payload_bytes")
     };
     let columns = D::COLUMNS
         .iter()
@@ -130,14 +140,59 @@ pub(super) fn update(dialect: &impl Dialect) -> String {
 
 /// Reads the records that pass a filter, sorted by key; returned with its parameters.
 pub(super) fn select_filtered(dialect: &impl Dialect, filter: &Filter) -> (String, Vec<String>) {
+    let (conditions, parameters) = passing(dialect, filter);
+    let sql = format!("{}{}", select(dialect), when(&conditions));
+    (format!("{sql} ORDER BY {}", order(dialect)), parameters)
+}
+
+/// How a statement compares keys.
+pub(super) struct KeyComparison {
+    /// The key columns, as expressions that compare byte by byte.
+    pub(super) keys: [String; KEY_COLUMNS],
+    /// The rows for which this is right; all without a condition.
+    pub(super) condition: Option<String>,
+}
+
+/// Compares keys by the text of their columns. A missing value of a malformed record compares like an
+/// empty one.
+pub(super) fn compare_texts<D: Dialect>(dialect: &D) -> KeyComparison {
+    let keys = std::array::from_fn(|column| {
+        format!("COALESCE({}, ''){}", dialect.read(COLUMNS[column]), D::BYTEWISE)
+    });
+    KeyComparison { keys, condition: None }
+}
+
+/// Reads up to `limit` records that pass a filter, sorted by key, from a position on; returned with its
+/// parameters.
+pub(super) fn select_page(
+    dialect: &impl Dialect,
+    KeyComparison { keys, condition }: KeyComparison,
+    filter: &Filter,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> (String, Vec<String>) {
+    let (mut conditions, mut parameters) = passing(dialect, filter);
+    conditions.extend(condition);
+    let keys = keys.join(", ");
+    if let Some(Cursor { key, .. }) = after {
+        let first = parameters.len() + 1;
+        let last = (first..first + KEY_COLUMNS).map(|number| dialect.parameter(number));
+        conditions.push(format!("({keys}) > ({})", last.collect::<Vec<_>>().join(", ")));
+        parameters.extend(key.iter().cloned());
+    }
+    let sql = format!("{}{}", select(dialect), when(&conditions));
+    (format!("{sql} ORDER BY {keys} LIMIT {limit}"), parameters)
+}
+
+/// Returns the conditions of a filter and their parameters.
+fn passing(dialect: &impl Dialect, filter: &Filter) -> (Vec<String>, Vec<String>) {
     let Filter { partitions, status } = filter;
     let (mut conditions, mut parameters) = selected(dialect, partitions);
     if let Some(status) = status.map(Status::as_str) {
         parameters.push(status.to_owned());
         conditions.push(format!("status = {}", dialect.value("status", parameters.len())));
     }
-    let sql = format!("{}{}", select(dialect), when(&conditions));
-    (format!("{sql} ORDER BY {}", order(dialect)), parameters)
+    (conditions, parameters)
 }
 
 /// Returns the conditions of a selection and their parameters.

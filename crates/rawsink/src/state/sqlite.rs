@@ -5,8 +5,11 @@
 //! changes a file, with one exception: it first rolls back the unfinished change of a crashed
 //! process. A change is one `BEGIN IMMEDIATE` transaction, so that no process's update is lost (G14).
 
+mod writing;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -26,11 +29,13 @@ use sqlx::{
 };
 
 use super::{
-    Change, Entry, Filter, History, LogEntry, Origin, PartitionState, Record, Table,
+    Change, Cursor, Entry, Event, Filter, History, LogEntry, Origin, Page, PartitionState, Record,
+    Table,
     batch::Batch,
     log,
-    row::{self, COLUMNS, KEY_COLUMNS},
-    sql::{self, Dialect},
+    page::{self, KEY_COLUMNS, KeyOrder},
+    row::{self, COLUMNS},
+    sql::{self, Dialect, KeyComparison},
 };
 use crate::{
     error::{Error, ErrorKind, Result, system_text},
@@ -219,24 +224,39 @@ impl SqliteState {
         parameters: impl IntoIterator<Item = Option<String>>,
     ) -> Result<Vec<Result<Entry>>> {
         let mut entries = Vec::new();
-        self.each(connection, sql, parameters, &mut |found| entries.push(found)).await?;
+        self.each(connection, sql, parameters, &mut |row| entries.push(self.entry(row))).await?;
         Ok(entries)
     }
 
-    /// Runs a statement with text parameters and passes each record to `take`.
+    /// Runs a statement with text parameters and passes each row to `take`.
     async fn each(
         &self,
         connection: &mut SqliteConnection,
         sql: String,
         parameters: impl IntoIterator<Item = Option<String>>,
-        take: &mut (dyn FnMut(Result<Entry>) + Send),
+        take: &mut (dyn FnMut(&SqliteRow) + Send),
     ) -> Result<()> {
         let mut rows = statement(sql, parameters).fetch(connection);
         while let Some(row) = rows.try_next().await.map_err(|cause| self.error(cause))? {
-            let found = row::entry(|column| text(&row, column));
-            take(found.map_err(|error| error.on_path(self.path.display())));
+            take(&row);
         }
         Ok(())
+    }
+
+    fn entry(&self, row: &SqliteRow) -> Result<Entry> {
+        let entry = row::entry(|column| text(row, column));
+        entry.map_err(|error| error.on_path(self.path.display()))
+    }
+
+    /// Returns how to compare keys: by their columns if all of them hold text.
+    async fn key_order(&self, connection: &mut SqliteConnection) -> Result<KeyOrder> {
+        let other =
+            COLUMNS[..KEY_COLUMNS].iter().map(|column| format!("typeof({column}) <> 'text'"));
+        let other = other.collect::<Vec<_>>().join(" OR ");
+        let sql = format!("SELECT 1 FROM partition_state WHERE {other} LIMIT 1");
+        let found = sqlx::query(AssertSqlSafe(sql)).fetch_optional(connection).await;
+        let found = found.map_err(|cause| self.error(cause))?;
+        Ok(if found.is_some() { KeyOrder::Text } else { KeyOrder::Columns })
     }
 
     /// Reads the histories of partitions, each with its record and its log.
@@ -276,7 +296,7 @@ impl SqliteState {
         connection: &mut SqliteConnection,
         key: &PartitionKey,
     ) -> Result<Option<Record>> {
-        let parameters = row::key_values(key).map(Some);
+        let parameters = page::key_values(key).map(Some);
         let found = self.run(connection, sql::select_one(&Records), parameters).await?;
         Ok(found.into_iter().next().transpose()?.map(|entry| entry.record))
     }
@@ -354,7 +374,36 @@ impl PartitionState for SqliteState {
     ) -> Result<()> {
         let Some(mut connection) = self.reader().await? else { return Ok(()) };
         let (sql, parameters) = sql::select_filtered(&Records, filter);
-        self.each(&mut connection, sql, parameters.into_iter().map(Some), take).await
+        let parameters = parameters.into_iter().map(Some);
+        self.each(&mut connection, sql, parameters, &mut |row| take(self.entry(row))).await
+    }
+
+    async fn list_page(
+        &self,
+        filter: &Filter,
+        after: Option<&Cursor>,
+        limit: NonZeroUsize,
+    ) -> Result<Page> {
+        let Some(mut connection) = self.reader().await? else { return Ok(Page::default()) };
+        let order = match after {
+            Some(cursor) => cursor.order,
+            None => self.key_order(&mut connection).await?,
+        };
+        let comparison = match order {
+            KeyOrder::Text => sql::compare_texts(&Records),
+            KeyOrder::Columns => compare_columns(),
+        };
+        let (sql, parameters) = sql::select_page(&Records, comparison, filter, after, limit.get());
+        let mut page = Page::default();
+        let mut add = |row: &SqliteRow| {
+            page.add(self.entry(row), row::key_texts(&|column| text(row, column)));
+        };
+        self.each(&mut connection, sql, parameters.into_iter().map(Some), &mut add).await?;
+        let mut page = page.end(limit.get());
+        if let Some(next) = &mut page.next {
+            next.order = order;
+        }
+        Ok(page)
     }
 
     async fn histories(&self, keys: &[PartitionKey]) -> Result<Vec<Result<History>>> {
@@ -366,6 +415,23 @@ impl PartitionState for SqliteState {
             _ => super::combined(keys, BTreeMap::new(), Some(BTreeMap::new())),
         };
         Ok(super::in_order(keys, &mut histories))
+    }
+
+    async fn with_restored(&self, keys: &[PartitionKey]) -> Result<BTreeSet<PartitionKey>> {
+        let parameters = super::key_parameters(keys)?;
+        let (mut found, Some(mut connection)) = (BTreeSet::new(), self.file_reader().await?) else {
+            return Ok(BTreeSet::new());
+        };
+        let has_log = has_table(&mut connection, &Log).await;
+        if keys.is_empty() || !has_log.map_err(|cause| self.error(cause))? {
+            return Ok(found);
+        }
+        let sql = sql::select_keys_with(&Log, Event::Restored, keys.len());
+        let mut rows = statement(sql, parameters).fetch(&mut connection);
+        while let Some(row) = rows.try_next().await.map_err(|cause| self.error(cause))? {
+            found.extend(row::key(&|column| text(&row, column)));
+        }
+        Ok(found)
     }
 
     async fn scan_log(
@@ -412,52 +478,13 @@ impl PartitionState for SqliteState {
     }
 }
 
-impl SqliteState {
-    /// Creates the tables that do not exist.
-    async fn create_tables(&self, connection: &mut SqliteConnection) -> Result<()> {
-        let [table, index] = log::sqlite_schema();
-        for sql in [SCHEMA.to_owned(), table, index] {
-            let created = sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await;
-            created.map_err(|cause| self.error(cause))?;
-        }
-        Ok(())
-    }
-
-    /// Writes the records and log entries of a batch.
-    async fn write(&self, connection: &mut SqliteConnection, batch: &Batch) -> Result<()> {
-        let (mut created, mut count) = (Vec::new(), 0);
-        for (key, (record, had_record)) in &batch.records {
-            let values = row::values(key, record)?;
-            if *had_record {
-                self.execute(connection, sql::update(&Records), values).await?;
-            } else {
-                created.extend(values);
-                count += 1;
-            }
-        }
-        if count > 0 {
-            self.execute(connection, sql::insert(&Records, count), created).await?;
-        }
-        let mut entries = Vec::new();
-        for (key, entry) in &batch.entries {
-            entries.extend(log::values(key, &self.origin.sign(entry.clone()))?);
-        }
-        if !entries.is_empty() {
-            let sql = sql::insert(&Log, batch.entries.len());
-            self.execute(connection, sql, entries).await?;
-        }
-        Ok(())
-    }
-
-    async fn execute(
-        &self,
-        connection: &mut SqliteConnection,
-        sql: String,
-        parameters: impl IntoIterator<Item = Option<String>>,
-    ) -> Result<()> {
-        let done = statement(sql, parameters).execute(connection).await;
-        done.map(|_| ()).map_err(|cause| self.error(cause))
-    }
+/// Compares keys by their columns, which can use an index. Leaves out values of other types that other
+/// software adds while the records are listed: they sort after all text, so the listing would not end.
+fn compare_columns() -> KeyComparison {
+    let keys = std::array::from_fn(|column| format!("{}{}", COLUMNS[column], Records::BYTEWISE));
+    let condition =
+        COLUMNS[..KEY_COLUMNS].iter().map(|column| format!("typeof({column}) = 'text'"));
+    KeyComparison { keys, condition: Some(condition.collect::<Vec<_>>().join(" AND ")) }
 }
 
 /// Returns a statement with its text parameters.

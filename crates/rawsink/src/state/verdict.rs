@@ -1,4 +1,4 @@
-//! The verdict log: what happened to each run, and which runs are due.
+//! The verdict log: what happened to each run.
 //!
 //! Beside `partition_state` stands a table of our own, `run_verdict`: append only, ordered by `seq`. It
 //! never gives authority; the record alone does. It binds a verdict to the bytes that were validated
@@ -19,7 +19,7 @@ use std::{fmt, str::FromStr};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Record, Status, reason::is_reason_of};
+use super::{Record, Status};
 use crate::{
     error::{Error, Result},
     partition::RunId,
@@ -77,7 +77,7 @@ impl fmt::Display for Event {
 }
 
 /// The bytes that a validation read. A field is `None` if they could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
 #[non_exhaustive]
 pub struct Evidence {
     /// SHA-256 of `metadata.json`, 64 lower-case hex digits.
@@ -93,7 +93,7 @@ pub struct Evidence {
 }
 
 /// One entry of the verdict log, without its partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct LogEntry {
     /// The run; `None` for all runs of the partition.
@@ -112,6 +112,8 @@ pub struct LogEntry {
     pub reason: Option<String>,
     /// The `attempt_count` of the record after the event.
     pub attempt: u64,
+    /// The status of the record after the event.
+    pub status: Status,
     /// URI of the sink that was validated.
     pub sink_uri: Option<String>,
     /// When it happened, by the clock of the host; `None` if other software changed it to a value that
@@ -123,7 +125,12 @@ pub struct LogEntry {
 
 impl LogEntry {
     /// Creates the entry of an event.
-    pub(super) fn new(event: Event, run_id: Option<&RunId>, attempt: u64, now: Timestamp) -> Self {
+    pub(super) fn new(
+        event: Event,
+        run_id: Option<&RunId>,
+        after: &Record,
+        now: Timestamp,
+    ) -> Self {
         Self {
             run_id: run_id.cloned(),
             event,
@@ -131,7 +138,8 @@ impl LogEntry {
             record_count: None,
             schema_version: None,
             reason: None,
-            attempt,
+            attempt: after.attempt_count,
+            status: after.status,
             sink_uri: None,
             judged_at: Some(now),
             judged_by: None,
@@ -140,21 +148,11 @@ impl LogEntry {
 }
 
 /// The record of a logical partition and its verdict log.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct History {
     record: Option<Record>,
     /// `None` if the database has no log and this role cannot create it.
     log: Option<Vec<LogEntry>>,
-}
-
-/// What the log says of one run.
-#[derive(Debug, Default)]
-struct RunSummary {
-    is_withdrawn: bool,
-    /// The run was restored and has no verdict since.
-    is_restored: bool,
-    /// The run has a verdict, and neither a requeue nor a restore since.
-    has_verdict: bool,
 }
 
 impl History {
@@ -194,49 +192,6 @@ impl History {
         self.of_run(run).rfind(|entry| entry.event == Event::Passed)
     }
 
-    /// Returns the runs of `sealed`, sorted by run id, that need a verdict, oldest first.
-    ///
-    /// A sealed run is due if it is not withdrawn, has no verdict since it was last requeued or
-    /// restored, and
-    ///
-    /// - the record is pending or missing, or
-    /// - the run was restored, or
-    /// - the run is newer than the run that the record names.
-    ///
-    /// So each run is validated once, the newest run that passes has authority in the end, and a run
-    /// that was superseded before it had a verdict needs none. Without a log the reason in the record
-    /// is the only trace of a failure: runs up to the one it names count as validated.
-    pub fn due<'runs>(&self, sealed: &'runs [RunId]) -> Vec<&'runs RunId> {
-        let named = if self.log.is_none() {
-            sealed.iter().rposition(|run| self.is_failure_in_record(run))
-        } else {
-            None
-        };
-        let open = named.map_or(sealed, |named| &sealed[named + 1..]);
-        open.iter().filter(|run| self.is_due(run)).collect()
-    }
-
-    /// Returns whether a sealed run needs a verdict; see [`due`](Self::due).
-    pub fn is_due(&self, run: &RunId) -> bool {
-        let summary = self.summary(run);
-        if summary.is_withdrawn || summary.has_verdict {
-            return false;
-        }
-        match self.record.as_ref().filter(|record| record.status != Status::Pending) {
-            None => true,
-            Some(record) => {
-                let current = record.current_run_id.as_ref();
-                summary.is_restored || current.is_none_or(|current| run > current)
-            }
-        }
-    }
-
-    /// Returns whether other software set the record to pending, or deleted it, after our last verdict.
-    pub(super) fn is_requeued_elsewhere(&self) -> bool {
-        let is_pending = self.record.as_ref().is_none_or(|record| record.status == Status::Pending);
-        is_pending && self.entries().last().is_some_and(|newest| newest.event.is_verdict())
-    }
-
     /// Returns the newest passed entry among all runs but `except`: the run that gets authority if
     /// `except` loses it.
     pub(super) fn successor(&self, except: &RunId) -> Option<&LogEntry> {
@@ -259,181 +214,7 @@ impl History {
         }
     }
 
-    fn summary(&self, run: &RunId) -> RunSummary {
-        if self.log.is_none() {
-            return RunSummary {
-                has_verdict: self.is_failure_in_record(run),
-                ..RunSummary::default()
-            };
-        }
-        let mut summary = RunSummary::default();
-        for entry in self.entries() {
-            match entry.event {
-                Event::Requeued => summary.has_verdict = false,
-                _ if entry.run_id.as_ref() != Some(run) => {}
-                Event::Passed | Event::Failed => {
-                    (summary.has_verdict, summary.is_restored) = (true, false);
-                }
-                Event::Withdrawn => (summary.is_withdrawn, summary.is_restored) = (true, false),
-                Event::Restored => {
-                    summary = RunSummary { is_restored: true, ..RunSummary::default() };
-                }
-            }
-        }
-        if self.is_requeued_elsewhere() {
-            summary.has_verdict = false;
-        }
-        summary
-    }
-
-    /// Returns whether the record is not pending and holds the reason why this run failed.
-    fn is_failure_in_record(&self, run: &RunId) -> bool {
-        let record = self.record.as_ref().filter(|record| record.status != Status::Pending);
-        let reason = record.and_then(|record| record.error_message.as_ref());
-        reason.is_some_and(|reason| is_reason_of(reason, run))
-    }
-
     fn of_run(&self, run: &RunId) -> impl DoubleEndedIterator<Item = &LogEntry> {
         self.entries().iter().filter(move |entry| entry.run_id.as_ref() == Some(run))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::{Change, Outcome, Verdict};
-
-    fn runs(names: &[&str]) -> Vec<RunId> {
-        names.iter().map(|name| name.parse().unwrap()).collect()
-    }
-
-    fn record(status: Status, current: Option<&str>, reason: Option<&str>) -> Record {
-        Record {
-            status,
-            current_run_id: current.map(|run| run.parse().unwrap()),
-            error_message: reason.map(str::to_owned),
-            ..Record::pending()
-        }
-    }
-
-    fn entry(event: Event, run: Option<&str>) -> LogEntry {
-        let run: Option<RunId> = run.map(|run| run.parse().unwrap());
-        LogEntry::new(event, run.as_ref(), 0, Timestamp::UNIX_EPOCH)
-    }
-
-    fn due(record: Option<Record>, log: Option<Vec<LogEntry>>, sealed: &[RunId]) -> Vec<RunId> {
-        History::new(record, log).due(sealed).into_iter().cloned().collect()
-    }
-
-    #[test]
-    fn due_runs_for_every_kind_of_record_without_entries() {
-        use Status::{Failed, Pending, Success};
-        let sealed = runs(&["r1", "r2", "r3"]);
-        let all = &["r1", "r2", "r3"][..];
-        for (record, expected, without_log) in [
-            (None, all, all),
-            (Some(record(Pending, None, None)), all, all),
-            (Some(record(Pending, Some("r1"), Some("run r3: bad"))), all, all),
-            (Some(record(Success, Some("r1"), None)), &["r2", "r3"], &["r2", "r3"]),
-            (Some(record(Success, Some("r3"), None)), &[], &[]),
-            // A failure that only the record knows is judged once more, if a log will remember it.
-            (Some(record(Success, Some("r1"), Some("run r2: bad"))), &["r2", "r3"], &["r3"]),
-            (Some(record(Success, Some("r1"), Some("run r3: bad"))), &["r2", "r3"], &[]),
-            (Some(record(Success, Some("r2"), Some("run r1: bad"))), &["r3"], &["r3"]),
-            (Some(record(Failed, None, Some("run r1: bad"))), all, &["r2", "r3"]),
-            (Some(record(Failed, None, Some("run r3: bad"))), all, &[]),
-            (Some(record(Failed, None, Some("[terminal] run r3: bad"))), all, &[]),
-            (Some(record(Failed, Some("r2"), Some("run r2: bad"))), &["r3"], &["r3"]),
-            // The reason is from other software, or about a run that is not sealed.
-            (Some(record(Failed, None, Some("bad"))), all, all),
-            (Some(record(Failed, Some("r1"), Some("bad"))), &["r2", "r3"], &["r2", "r3"]),
-            (Some(record(Failed, None, Some("run r9: not there"))), all, all),
-            // The run that has authority is not in the storage.
-            (Some(record(Success, Some("r2x"), None)), &["r3"], &["r3"]),
-            (Some(record(Success, Some("r9"), None)), &[], &[]),
-            (Some(record(Success, None, None)), all, all),
-        ] {
-            let found = due(record.clone(), Some(Vec::new()), &sealed);
-            assert_eq!(found, runs(expected), "{record:?}");
-            assert_eq!(due(record.clone(), None, &sealed), runs(without_log), "{record:?}");
-        }
-        assert_eq!(due(None, None, &[]), []);
-    }
-
-    #[test]
-    fn due_runs_for_every_kind_of_entry() {
-        use Event::{Failed, Passed, Requeued, Restored, Withdrawn};
-        let sealed = runs(&["r1", "r2", "r3"]);
-        let success = |current| Some(record(Status::Success, Some(current), None));
-        let (failed, pending) =
-            (Some(record(Status::Failed, None, None)), Some(record(Status::Pending, None, None)));
-        let (r1, r2, r3) = (Some("r1"), Some("r2"), Some("r3"));
-        for (record, log, expected) in [
-            (success("r1"), vec![(Passed, r1), (Failed, r2)], &["r3"][..]),
-            (failed.clone(), vec![(Failed, r3)], &["r1", "r2"]),
-            (failed.clone(), vec![(Failed, r1), (Failed, r2), (Failed, r3)], &[]),
-            // A run that was superseded without a verdict needs none.
-            (success("r3"), vec![(Passed, r3)], &[]),
-            // An operator set the record to pending, or other software did.
-            (pending.clone(), vec![(Failed, r3), (Requeued, None)], &["r1", "r2", "r3"]),
-            (pending.clone(), vec![(Failed, r3)], &["r1", "r2", "r3"]),
-            (None, vec![(Passed, r3)], &["r1", "r2", "r3"]),
-            (pending.clone(), vec![(Requeued, None), (Withdrawn, r3), (Failed, r1)], &["r1", "r2"]),
-            // A withdrawal leaves no run that passed.
-            (pending.clone(), vec![(Failed, r1), (Passed, r2), (Withdrawn, r2)], &["r3"]),
-            (success("r1"), vec![(Passed, r1), (Passed, r2), (Withdrawn, r2)], &["r3"]),
-            (success("r3"), vec![(Passed, r1), (Withdrawn, r1), (Restored, r1)], &["r1"]),
-            (success("r3"), vec![(Withdrawn, r1), (Restored, r1), (Failed, r1)], &[]),
-            (success("r3"), vec![(Withdrawn, r1), (Restored, r1), (Withdrawn, r1)], &[]),
-        ] {
-            let entries = log.iter().map(|(event, run)| entry(*event, *run)).collect();
-            assert_eq!(
-                due(record.clone(), Some(entries), &sealed),
-                runs(expected),
-                "{record:?} {log:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn run_ids_with_a_common_prefix_are_distinguished() {
-        let failed = record(Status::Failed, None, Some("run r1: x: bad"));
-        assert_eq!(due(Some(failed), None, &runs(&["r", "r1", "r1: x", "r2"])), runs(&["r2"]));
-        let failed = record(Status::Failed, None, Some("run r10: bad"));
-        assert_eq!(due(Some(failed), None, &runs(&["r1", "r10", "r2"])), runs(&["r2"]));
-    }
-
-    /// For all verdicts: validating the due runs ends with none due, and the newest run that passed has
-    /// authority.
-    #[test]
-    fn validating_due_runs_gives_authority_to_the_newest_good_run() {
-        let sealed = runs(&["r1", "r2", "r3", "r4"]);
-        for (good, has_log) in (0..16_u8).flat_map(|good| [(good, true), (good, false)]) {
-            let passes = |run: &RunId| {
-                sealed.iter().position(|one| one == run).is_some_and(|at| good >> at & 1 == 1)
-            };
-            let mut history = History::new(None, has_log.then(Vec::new));
-            let mut validated = Vec::new();
-            // Validation happens after 2, 3 and 4 runs have landed.
-            for landed in [2, 3, 4] {
-                while let Some(run) = history.due(&sealed[..landed]).first().copied().cloned() {
-                    let outcome = if passes(&run) {
-                        Outcome::Passed { schema_version: None, record_count: 1 }
-                    } else {
-                        Outcome::Failed("bad".into())
-                    };
-                    let change = Change::VerdictIfDue(Verdict::new(run.clone(), outcome));
-                    let effect = change.apply(&history, Timestamp::UNIX_EPOCH).unwrap();
-                    history.set_record(effect.record);
-                    effect.entries.into_iter().for_each(|entry| history.append(entry));
-                    validated.push(run);
-                }
-            }
-            let record = history.record().unwrap();
-            assert_eq!(validated, sealed, "each once, oldest first");
-            assert_eq!(record.attempt_count, 4);
-            let newest = sealed.iter().rev().find(|run| passes(run));
-            assert_eq!(record.authoritative_run(), newest, "{good:04b}");
-        }
     }
 }

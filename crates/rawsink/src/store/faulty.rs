@@ -14,8 +14,8 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
 use super::{
-    Discarded, Leftover, Object, Presence, Reading, RunObjects, SealDocument, StartOptions, Store,
-    StorePath, Stored, Upload, WriterToken,
+    Discarded, Leftover, Object, Presence, Reading, Restoration, RunObjects, SealDocument,
+    StartOptions, Store, StorePath, Stored, Upload, WriterToken,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -39,11 +39,12 @@ pub enum Operation {
     Walk,
     Leftovers,
     Discard,
+    Restore,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Inspect,
         Self::Start,
         Self::Append,
@@ -57,6 +58,7 @@ impl Operation {
         Self::Walk,
         Self::Leftovers,
         Self::Discard,
+        Self::Restore,
     ];
 }
 
@@ -209,13 +211,13 @@ impl<S: Store> Store for FaultyStore<S> {
         let (before, after) = self.plan.call(Operation::Read);
         before?;
         let opened = self.inner.read(run, object, offset).await;
-        let Reading { bytes, chunks } = after.and(opened)?;
+        let Reading { bytes, tag, chunks } = after.and(opened)?;
         let plan = self.plan.clone();
         let chunks = chunks.map(move |chunk| {
             let (before, after) = plan.call(Operation::Chunk);
             before.and(after).and(chunk)
         });
-        Ok(Reading { bytes, chunks: chunks.boxed() })
+        Ok(Reading { bytes, tag, chunks: chunks.boxed() })
     }
 
     async fn sync(&self, runs: &[StorePath]) -> Result<()> {
@@ -225,11 +227,12 @@ impl<S: Store> Store for FaultyStore<S> {
         after.and(synced)
     }
 
-    async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
+    fn children(&self, dir: &StorePath) -> BoxStream<'static, Result<String>> {
         let (before, after) = self.plan.call(Operation::Children);
-        before?;
-        let names = self.inner.children(dir).await;
-        after.and(names)
+        match before.and(after) {
+            Ok(()) => self.inner.children(dir),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
     }
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
@@ -263,6 +266,18 @@ impl<S: Store> Store for FaultyStore<S> {
         before?;
         let discarded = self.inner.discard(leftover).await;
         after.and(discarded)
+    }
+
+    async fn restore(
+        &self,
+        run: &StorePath,
+        token: WriterToken,
+        restoration: Restoration,
+    ) -> Result<()> {
+        let (before, after) = self.plan.call(Operation::Restore);
+        before?;
+        let restored = self.inner.restore(run, token, restoration).await;
+        after.and(restored)
     }
 }
 

@@ -3,6 +3,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `attempt` | the steps of one attempt |
+//! | `restoring` | the steps of restoring a damaged file |
 //! | `lock` | the right to write a run |
 //! | `error` | the kind of each system error |
 //!
@@ -15,6 +16,7 @@ mod leftovers;
 mod listing;
 mod lock;
 mod probe;
+mod restoring;
 #[cfg(feature = "unstable-raw")]
 mod scratch;
 #[cfg(test)]
@@ -22,9 +24,9 @@ mod tests;
 mod upload;
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{Seek, SeekFrom},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -41,15 +43,18 @@ use self::{
     attempt::{AncestorsSynced, FsAttempt},
     error::{FsError, joined},
     probe::Probe,
+    restoring::FsRestore,
     upload::FsUpload,
 };
 use super::{
-    Discarded, Leftover, Object, ObjectInfo, Presence, Reading, RunObjects, StartOptions, Store,
-    StorePath, Stored, Upload,
+    Discarded, Leftover, Object, ObjectInfo, ObjectTag, Presence, Reading, Restoration, RunObjects,
+    StartOptions, Store, StorePath, Stored, Upload, WriterToken,
 };
 use crate::error::Result;
 
 const READ_BYTES: usize = 512 * 1024;
+/// Size of the buffer for a small file.
+const LEAST_READ_BYTES: usize = 4096;
 
 /// A store in a directory of a local file system.
 ///
@@ -106,9 +111,16 @@ impl Store for FsStore {
 
     async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading> {
         let path = self.dir(run).join(object.file_name());
-        let opened = spawn_blocking(move || open_at(&path, offset)).await;
-        match joined(opened) {
-            Ok((file, bytes)) => Ok(Reading { bytes, chunks: chunks(file, self.blocking) }),
+        let opened = match self.blocking {
+            Blocking::Inline => open_at(&path, offset),
+            Blocking::Pool => joined(spawn_blocking(move || open_at(&path, offset)).await),
+        };
+        match opened {
+            Ok((file, meta)) => {
+                let (bytes, tag) = (meta.len(), Some(tag_of(&meta)));
+                let at_once = chunk_bytes(bytes.saturating_sub(offset));
+                Ok(Reading { bytes, tag, chunks: chunks(file, at_once, self.blocking) })
+            }
             Err(error) if error.is_absence() => Err(super::object_missing(object)),
             Err(error) => Err(error.into()),
         }
@@ -122,9 +134,8 @@ impl Store for FsStore {
         Ok(joined(spawn_blocking(sync).await)?)
     }
 
-    async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
-        let dir = self.dir(dir);
-        Ok(joined(spawn_blocking(move || listing::children(&dir)).await)?)
+    fn children(&self, dir: &StorePath) -> BoxStream<'static, Result<String>> {
+        listing::children(self.dir(dir), dir.clone())
     }
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
@@ -149,6 +160,26 @@ impl Store for FsStore {
         let discarded = spawn_blocking(move || leftovers::discard(&dir, &leftover, &probe)).await;
         Ok(joined(discarded)?)
     }
+
+    async fn restore(
+        &self,
+        run: &StorePath,
+        token: WriterToken,
+        restoration: Restoration,
+    ) -> Result<()> {
+        let (object, seal, mut chunks) = restoration.into_parts();
+        let (root, ancestors_synced) = (self.root.clone(), self.ancestors_synced.clone());
+        let (dir, probe) = (self.dir(run), self.probe.clone());
+        let start =
+            move || FsRestore::start(root, ancestors_synced, &dir, (object, seal), &token, probe);
+        let mut restore = joined(spawn_blocking(start).await)?;
+        // After an error of the stream, dropping the restore deletes its staging file.
+        while let Some(chunk) = chunks.next().await.transpose()? {
+            let append = move || restore.append(&chunk).map(|()| restore);
+            restore = joined(spawn_blocking(append).await)?;
+        }
+        Ok(joined(spawn_blocking(move || restore.finish()).await)?)
+    }
 }
 
 /// Returns the objects in a run's directory. A directory that does not exist has none.
@@ -159,13 +190,13 @@ fn inspect(dir: &Path) -> Result<RunObjects, FsError> {
     Ok(RunObjects { seal, payload: info(Object::Payload)? })
 }
 
-/// Returns length and age of a regular file; `None` for anything else.
+/// Returns length, age and tag of a regular file; `None` for anything else.
 fn file_info(path: &Path) -> Result<Option<ObjectInfo>, FsError> {
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_file() => {
             let modified =
                 meta.modified().ok().and_then(|time| time.try_into().ok()).unwrap_or_default();
-            Ok(Some(ObjectInfo { bytes: meta.len(), modified }))
+            Ok(Some(ObjectInfo { bytes: meta.len(), modified, tag: Some(tag_of(&meta)) }))
         }
         Ok(_) => Ok(None),
         Err(cause) => {
@@ -175,7 +206,13 @@ fn file_info(path: &Path) -> Result<Option<ObjectInfo>, FsError> {
     }
 }
 
-fn open_at(path: &Path, offset: u64) -> Result<(File, u64), FsError> {
+/// Returns the tag of a file. Another file of the same name has another inode, a changed one another
+/// time.
+fn tag_of(meta: &Metadata) -> ObjectTag {
+    ObjectTag::of(&(meta.ino(), meta.mtime(), meta.mtime_nsec()))
+}
+
+fn open_at(path: &Path, offset: u64) -> Result<(File, Metadata), FsError> {
     let wrap = |cause| FsError::new("open", path, &cause);
     // Opening a named pipe would block. The flag has no effect on a file.
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag of the system");
@@ -185,33 +222,38 @@ fn open_at(path: &Path, offset: u64) -> Result<(File, u64), FsError> {
     if !meta.is_file() {
         return Err(FsError::new("open", path, &Errno::NOENT.into()));
     }
-    let bytes = meta.len();
     // Past the end there are no bytes, and the system accepts no offset above 2^63.
-    file.seek(SeekFrom::Start(offset.min(bytes))).map_err(wrap)?;
-    Ok((file, bytes))
+    file.seek(SeekFrom::Start(offset.min(meta.len()))).map_err(wrap)?;
+    Ok((file, meta))
 }
 
-/// Streams the rest of a file.
-fn chunks(file: File, blocking: Blocking) -> BoxStream<'static, Result<Bytes>> {
+/// Returns the size of a buffer for the rest of a file. A small one also finds the end of a small file.
+fn chunk_bytes(rest: u64) -> usize {
+    usize::try_from(rest)
+        .map_or(READ_BYTES, |rest| rest.saturating_add(1).clamp(LEAST_READ_BYTES, READ_BYTES))
+}
+
+/// Streams the rest of a file, in chunks of up to `at_once` bytes.
+fn chunks(file: File, at_once: usize, blocking: Blocking) -> BoxStream<'static, Result<Bytes>> {
     match blocking {
         Blocking::Inline => {
-            let next = move || read_chunk(&file).transpose();
+            let next = move || read_chunk(&file, at_once).transpose();
             stream::iter(std::iter::from_fn(next).map(|chunk| Ok(chunk?))).boxed()
         }
-        Blocking::Pool => chunks_ahead(file),
+        Blocking::Pool => chunks_ahead(file, at_once),
     }
 }
 
 type NextChunk = JoinHandle<(File, Result<Option<Bytes>, FsError>)>;
 
 /// Streams the rest of a file from the blocking pool, always one chunk ahead.
-fn chunks_ahead(file: File) -> BoxStream<'static, Result<Bytes>> {
-    fn next(file: File) -> NextChunk {
+fn chunks_ahead(file: File, at_once: usize) -> BoxStream<'static, Result<Bytes>> {
+    let next = move |file: File| -> NextChunk {
         spawn_blocking(move || {
-            let chunk = read_chunk(&file);
+            let chunk = read_chunk(&file, at_once);
             (file, chunk)
         })
-    }
+    };
     stream::unfold(Some(next(file)), move |reading: Option<NextChunk>| async move {
         match reading?.await {
             Ok((file, Ok(Some(chunk)))) => Some((Ok(chunk), Some(next(file)))),
@@ -224,8 +266,8 @@ fn chunks_ahead(file: File) -> BoxStream<'static, Result<Bytes>> {
 }
 
 /// Returns the next chunk of a file; `None` at the end. Only the last chunk is short.
-fn read_chunk(file: &File) -> Result<Option<Bytes>, FsError> {
-    let mut chunk = Vec::with_capacity(READ_BYTES);
+fn read_chunk(file: &File, at_once: usize) -> Result<Option<Bytes>, FsError> {
+    let mut chunk = Vec::with_capacity(at_once);
     loop {
         match rustix::io::read(file, spare_capacity(&mut chunk)) {
             Ok(0) => return Ok((!chunk.is_empty()).then(|| Bytes::from(chunk))),

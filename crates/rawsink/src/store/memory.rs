@@ -7,12 +7,13 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use super::{
-    Discarded, Leftover, LeftoverPolicy, Object, ObjectInfo, Presence, Reading, RunObjects,
-    SealDocument, StartOptions, Store, StorePath, Stored, Upload, WriterToken,
+    Discarded, Leftover, LeftoverPolicy, Object, ObjectInfo, ObjectTag, Presence, Reading,
+    Restoration, RunObjects, SealDocument, StartOptions, Store, StorePath, Stored, Upload,
+    WriterToken,
 };
 use crate::error::Result;
 
@@ -27,9 +28,23 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Run {
-    payload: Option<(Bytes, Timestamp)>,
-    seal: Option<(Bytes, Timestamp)>,
+    payload: Option<Content>,
+    seal: Option<Content>,
     writer_active: bool,
+}
+
+/// The content of an object. Its tag is that of the bytes, as object storage computes it.
+#[derive(Debug, Clone)]
+struct Content {
+    bytes: Bytes,
+    info: ObjectInfo,
+}
+
+impl Content {
+    fn new(bytes: Bytes, modified: Timestamp) -> Self {
+        let tag = Some(ObjectTag::of(&bytes));
+        Self { info: ObjectInfo { bytes: bytes.len() as u64, modified, tag }, bytes }
+    }
 }
 
 impl MemoryStore {
@@ -47,7 +62,7 @@ impl MemoryStore {
     pub fn tamper(&self, run: &StorePath, object: Object, content: Option<Bytes>) {
         let mut runs = self.lock();
         let run = runs.entry(run.clone()).or_default();
-        let content = content.map(|bytes| (bytes, Timestamp::UNIX_EPOCH));
+        let content = content.map(|bytes| Content::new(bytes, Timestamp::UNIX_EPOCH));
         match object {
             Object::Payload => run.payload = content,
             Object::Seal => run.seal = content,
@@ -61,20 +76,28 @@ impl MemoryStore {
 
 impl Run {
     fn objects(&self) -> RunObjects {
+        let info = |content: &Content| content.info;
         RunObjects { payload: self.payload.as_ref().map(info), seal: self.seal.as_ref().map(info) }
     }
 
-    fn content(&self, object: Object) -> Option<&Bytes> {
-        let content = match object {
-            Object::Payload => &self.payload,
-            Object::Seal => &self.seal,
-        };
-        content.as_ref().map(|(bytes, _)| bytes)
+    /// Checks that an object may be restored: the run is sealed, with this seal if one is given.
+    fn check_sealed(&self, seal: Option<&Bytes>) -> Result<()> {
+        match self.content(Object::Seal) {
+            None => Err(super::not_sealed()),
+            Some(_) if self.writer_active => Err(super::writer_active()),
+            Some(found) if seal.is_some_and(|seal| *seal != found.bytes) => {
+                Err(super::seal_differs())
+            }
+            Some(_) => Ok(()),
+        }
     }
-}
 
-fn info((bytes, modified): &(Bytes, Timestamp)) -> ObjectInfo {
-    ObjectInfo { bytes: bytes.len() as u64, modified: *modified }
+    fn content(&self, object: Object) -> Option<&Content> {
+        match object {
+            Object::Payload => self.payload.as_ref(),
+            Object::Seal => self.seal.as_ref(),
+        }
+    }
 }
 
 impl crate::internal::Internal for MemoryStore {}
@@ -105,26 +128,26 @@ impl Store for MemoryStore {
 
     async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading> {
         let content = self.lock().get(run).and_then(|run| run.content(object)).cloned();
-        let mut rest = content.ok_or_else(|| super::object_missing(object))?;
-        let bytes = rest.len() as u64;
+        let Content { bytes: mut rest, info } =
+            content.ok_or_else(|| super::object_missing(object))?;
         let skip = usize::try_from(offset).unwrap_or(usize::MAX).min(rest.len());
         let _ = rest.split_to(skip);
         let chunks = stream::iter(std::iter::from_fn(move || {
             let chunk = rest.split_to(CHUNK_BYTES.min(rest.len()));
             (!chunk.is_empty()).then_some(Ok(chunk))
         }));
-        Ok(Reading { bytes, chunks: chunks.boxed() })
+        Ok(Reading { bytes: info.bytes, tag: info.tag, chunks: chunks.boxed() })
     }
 
     async fn sync(&self, _runs: &[StorePath]) -> Result<()> {
         Ok(())
     }
 
-    async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
+    fn children(&self, dir: &StorePath) -> BoxStream<'static, Result<String>> {
         let stored = self.stored_below(dir);
         let names = stored.iter().filter_map(|stored| stored.dir.below(dir)?.split('/').next());
-        let names: BTreeSet<&str> = names.filter(|name| !name.is_empty()).collect();
-        Ok(names.into_iter().map(str::to_owned).collect())
+        let names = names.filter(|name| !name.is_empty()).map(str::to_owned);
+        stream::iter(names.collect::<BTreeSet<String>>()).map(Ok).boxed()
     }
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
@@ -159,6 +182,31 @@ impl Store for MemoryStore {
             }
         })
     }
+
+    /// The restored object gets the time of the seal.
+    async fn restore(
+        &self,
+        run: &StorePath,
+        _token: WriterToken,
+        restoration: Restoration,
+    ) -> Result<()> {
+        let (object, seal, chunks) = restoration.into_parts();
+        let check = |runs: &BTreeMap<StorePath, Run>| {
+            runs.get(run).ok_or_else(super::not_sealed)?.check_sealed(seal.as_ref())
+        };
+        check(&self.lock())?;
+        let chunks: Vec<Bytes> = chunks.try_collect().await?;
+        let mut runs = self.lock();
+        check(&runs)?;
+        let run = runs.entry(run.clone()).or_default();
+        let time = run.seal.as_ref().map(|seal| seal.info.modified).unwrap_or_default();
+        let content = Some(Content::new(Bytes::from(chunks.concat()), time));
+        match object {
+            Object::Payload => run.payload = content,
+            Object::Seal => run.seal = content,
+        }
+        Ok(())
+    }
 }
 
 impl MemoryStore {
@@ -166,9 +214,8 @@ impl MemoryStore {
         let runs = self.lock();
         let mut found: Vec<Stored> = Vec::new();
         for (path, run) in runs.iter() {
-            let visible = path
-                .below(dir)
-                .is_some_and(|rest| !rest.split('/').any(|name| name.starts_with('.')));
+            let visible =
+                path.below(dir).is_some_and(|rest| !rest.split('/').any(super::is_skipped));
             let objects = run.objects();
             let both = [(Object::Seal, objects.seal), (Object::Payload, objects.payload)];
             for (object, info) in both.into_iter().filter(|_| visible) {
@@ -210,7 +257,7 @@ impl Upload for MemoryUpload {
         if run.seal.is_some() {
             return Err(super::already_sealed());
         }
-        run.payload = Some((self.rows.split().freeze(), self.options.now));
+        run.payload = Some(Content::new(self.rows.split().freeze(), self.options.now));
         self.owns_payload = true;
         Ok(())
     }
@@ -221,7 +268,7 @@ impl Upload for MemoryUpload {
         if run.seal.is_some() {
             return Err(super::already_sealed());
         }
-        run.seal = Some((document(&self.options.token), self.options.now));
+        run.seal = Some(Content::new(document(&self.options.token), self.options.now));
         Ok(self.options.token.clone())
     }
 

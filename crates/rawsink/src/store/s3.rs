@@ -64,8 +64,8 @@ use self::{
     upload::{PartSizing, S3Upload},
 };
 use super::{
-    Discarded, Leftover, LeftoverKind, Object, ObjectInfo, Presence, Reading, RunObjects,
-    StartOptions, Store, StorePath, Stored, Upload,
+    Discarded, Leftover, LeftoverKind, Object, Presence, Reading, Restoration, RunObjects,
+    StartOptions, Store, StorePath, Stored, Upload, WriterToken,
 };
 use crate::{error::Result, runtime::Runtime};
 
@@ -146,7 +146,7 @@ impl Store for S3Store {
             let key = self.object_key(run, object);
             let head =
                 self.context.retrier.answered(|| self.context.requests.head(&key)).await?.value;
-            *place = head.map(|head| ObjectInfo { bytes: head.bytes, modified: head.modified });
+            *place = head.map(|head| head.info());
         }
         let [seal, payload] = found;
         Ok(RunObjects { payload, seal })
@@ -177,9 +177,9 @@ impl Store for S3Store {
         Ok(())
     }
 
-    async fn children(&self, dir: &StorePath) -> Result<Vec<String>> {
-        listing::children(&self.context.requests, &self.context.retrier, &self.key_prefix(dir))
-            .await
+    fn children(&self, dir: &StorePath) -> BoxStream<'static, Result<String>> {
+        let (requests, retrier) = (self.context.requests.clone(), self.context.retrier.clone());
+        listing::children(requests, retrier, self.key_prefix(dir))
     }
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
@@ -221,6 +221,22 @@ impl Store for S3Store {
             LeftoverKind::Upload => discarding.upload(leftover).await,
             LeftoverKind::Payload => discarding.payload(leftover).await,
             LeftoverKind::Staging => Ok(Discarded::Gone),
+        }
+    }
+
+    async fn restore(
+        &self,
+        run: &StorePath,
+        token: WriterToken,
+        restoration: Restoration,
+    ) -> Result<()> {
+        let mut restore = S3Attempt::restoring(self.context.clone(), &self.key(run), token);
+        match restoration {
+            Restoration::Payload { seal, chunks } => {
+                restore.begin_restore(&seal).await?;
+                S3Upload::new(restore, self.sizing).restore(&seal, chunks).await
+            }
+            Restoration::Seal(document) => restore.restore_seal(&document).await,
         }
     }
 }

@@ -47,7 +47,7 @@ mod tests {
     fn stored(path: &str) -> Stored {
         let (dir, name) = path.rsplit_once('/').unwrap();
         let dir = dir.split('/').fold(StorePath::root(), |dir, segment| dir.join(segment));
-        let info = ObjectInfo { bytes: 1, modified: Timestamp::UNIX_EPOCH };
+        let info = ObjectInfo { bytes: 1, modified: Timestamp::UNIX_EPOCH, tag: None };
         Stored { dir, object: Object::from_file_name(name).unwrap(), info }
     }
 

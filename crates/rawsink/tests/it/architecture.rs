@@ -9,15 +9,16 @@ use std::{
 /// The modules that each core module may import, lowest first: bytes (`store`) and words
 /// (`partition`) are independent; `layout` joins them; `sink` and `state` are independent;
 /// `open` and `env` are at the top.
-const MAY_IMPORT: [(&str, &[&str]); 16] = [
+const MAY_IMPORT: [(&str, &[&str]); 17] = [
     ("guarantees", &[]),
     ("error", &[]),
     ("runtime", &[]),
     ("internal", &[]),
+    ("foreign", &[]),
     ("secret", &["error"]),
     ("tls", &["error"]),
-    ("partition", &["error"]),
-    ("store", &["error", "internal", "runtime", "secret", "tls"]),
+    ("partition", &["error", "foreign"]),
+    ("store", &["error", "foreign", "internal", "runtime", "secret", "tls"]),
     ("layout", &["error", "partition", "store"]),
     ("sink", &["error", "layout", "partition", "runtime", "store"]),
     ("state", &["error", "partition", "internal", "runtime", "secret", "tls"]),

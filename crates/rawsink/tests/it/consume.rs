@@ -2,7 +2,7 @@
 
 use rawsink::{
     ErrorKind, RawSink,
-    consume::{current_run, open_current},
+    consume::{Authority, CurrentPayload, current_run, inspect_current, open_current},
     state::{Change, MemoryState, Outcome, PartitionState, Record, Status, Verdict},
     store::{Object, Operation, Store},
     validate::{self, Rules},
@@ -21,6 +21,8 @@ on_every_store!(
     g19_a_run_of_other_software_is_bound_to_its_validated_payload,
     g19_without_a_log_the_number_of_rows_is_compared,
     g19_a_withdrawn_run_is_not_read_even_if_the_record_names_it,
+    g19_an_inspection_finds_other_metadata_and_other_lengths,
+    g19_an_inspection_of_other_software_s_run_has_the_validated_digest,
     g12_a_consumer_writes_nothing,
 );
 
@@ -142,6 +144,64 @@ async fn g19_a_withdrawn_run_is_not_read_even_if_the_record_names_it(backend: &d
     // An old program, or other software, records a success all the same.
     state.set_record(&key(), success);
     assert_eq!(consumed(&sink, &state).await, Err(ErrorKind::Corrupt));
+}
+
+async fn inspected(sink: &RawSink, state: &MemoryState) -> Result<CurrentPayload, ErrorKind> {
+    let history = state.history(&key()).await.unwrap();
+    let authority = Authority::of(&key(), &history).map_err(|error| error.kind())?;
+    let inspected = inspect_current(sink, &key(), &authority).await;
+    inspected.map_err(|error| {
+        assert_eq!(error.place(), Some(path(&key(), &run(1)).as_str()), "{error}");
+        error.kind()
+    })
+}
+
+async fn g19_an_inspection_finds_other_metadata_and_other_lengths(backend: &dyn Backend) {
+    let state = MemoryState::new();
+    let sink = RawSink::new(backend.store());
+    let place = path(&key(), &run(1));
+    let sealed = seal(&sink, &key(), &run(1), &rows("a", 2)).await.unwrap().payload;
+    assert!(judge(&sink, &state, 1).await);
+    let expected = CurrentPayload {
+        bytes: sealed.payload_bytes,
+        record_count: Some(2),
+        sha256: Some(sealed.payload_sha256),
+    };
+    assert_eq!(inspected(&sink, &state).await, Ok(expected.clone()));
+    // Without a log the seal alone tells what the payload must be.
+    let unlogged = Authority { run: run(1), record_count: Some(2), passed: None };
+    assert_eq!(inspect_current(&sink, &key(), &unlogged).await.unwrap(), expected);
+    let other = Authority { record_count: Some(3), ..unlogged.clone() };
+    let refused = inspect_current(&sink, &key(), &other).await.unwrap_err();
+    assert!(refused.message().contains("record_count 2, the state 3"), "{refused}");
+    backend.tamper(&place, Object::Payload, Some(b"{}\n")).await;
+    assert_eq!(inspected(&sink, &state).await, Err(ErrorKind::Corrupt));
+    let refused = inspect_current(&sink, &key(), &unlogged).await.unwrap_err();
+    assert!(refused.message().contains("has 3 bytes, the sealed one had"), "{refused}");
+    backend.tamper(&place, Object::Payload, None).await;
+    assert_eq!(inspected(&sink, &state).await, Err(ErrorKind::Corrupt));
+    backend.tamper(&place, Object::Seal, None).await;
+    assert_eq!(inspected(&sink, &state).await, Err(ErrorKind::Corrupt));
+    // The same run again: the rows have the same length, the seal is another.
+    seal(&sink, &key(), &run(1), &rows("b", 2)).await.unwrap();
+    assert_eq!(inspected(&sink, &state).await, Err(ErrorKind::Corrupt));
+}
+
+async fn g19_an_inspection_of_other_software_s_run_has_the_validated_digest(backend: &dyn Backend) {
+    let state = MemoryState::new();
+    let sink = RawSink::new(backend.store());
+    let place = path(&key(), &run(1));
+    backend.tamper(&place, Object::Payload, Some(b"{}\n")).await;
+    backend.tamper(&place, Object::Seal, Some(b"{}")).await;
+    assert!(judge(&sink, &state, 1).await);
+    let validated = state.history(&key()).await.unwrap();
+    let evidence = &validated.passed(&run(1)).unwrap().evidence;
+    assert!(evidence.payload_sha256.is_some());
+    let expected =
+        CurrentPayload { bytes: 3, record_count: Some(1), sha256: evidence.payload_sha256.clone() };
+    assert_eq!(inspected(&sink, &state).await, Ok(expected));
+    backend.tamper(&place, Object::Payload, Some(b"{}\n{}\n")).await;
+    assert_eq!(inspected(&sink, &state).await, Err(ErrorKind::Corrupt));
 }
 
 async fn g12_a_consumer_writes_nothing(backend: &dyn Backend) {

@@ -11,12 +11,15 @@ mod blocking; // the same operations without an async runtime
 mod concurrency; // threads that race for one run or work in parallel
 mod consume; // consumers see only authoritative runs
 mod faults; // a fault at every store call, before and after it
+mod future; // run ids from the future
 mod model; // random histories compared with a small model
 mod pages; // links of the documentation
 mod reader; // what readers return and refuse
 mod rows; // valid rows, for every input method
 #[cfg(feature = "s3")]
 mod s3_reads; // readers and listings over an S3 server that interrupts replies
+#[cfg(feature = "s3")]
+mod s3_restores; // restores of damaged runs over such a server
 #[cfg(feature = "s3")]
 mod s3_writes; // writers over an S3 server that misbehaves
 #[cfg(feature = "s3")]
@@ -30,3 +33,5 @@ mod state_sqlite; // behaviour of a state in an SQLite file only
 mod state_suite; // the contract of a state
 mod store_suite; // the contract of a store
 mod validate; // verdicts and their effect on the state
+#[cfg(feature = "s3")]
+mod wrong_answers; // a server that answers with other bytes than the stored ones

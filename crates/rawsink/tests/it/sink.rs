@@ -3,6 +3,7 @@
 mod halfway; // dropped calls
 mod memory; // memory of a writer and sizes of its parts
 mod metadata; // metadata of a partition
+mod restoring; // damaged objects of sealed runs, on every store
 mod writers; // sequential writers, on every store
 
 use std::sync::{

@@ -1,8 +1,8 @@
 //! The ways to list agree with each other, and show only what belongs to the layout.
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use rawsink::{
-    PartitionKey, RawSink, RunId,
+    ErrorKind, PartitionKey, RawSink, RunId,
     layout::{Level, Place},
     partition::Selection,
     sink::{LandedPartition, Run},
@@ -10,7 +10,7 @@ use rawsink::{
 };
 
 use rawsink_testkit::{
-    backend::{Backend, on_every_store},
+    backend::{Backend, Meddling, on_every_store},
     sample::{customer, key, path, rows, run, seal, store_path},
 };
 
@@ -21,6 +21,8 @@ on_every_store!(
     a_missing_place_is_an_empty_list,
     partitions_with_a_common_name_prefix_are_kept_apart,
     each_landed_partition_of_a_selection_is_listed_once_with_all_runs,
+    a_part_that_cannot_be_listed_hides_its_partitions_and_no_others,
+    an_unreadable_entry_outside_the_layout_hides_nothing,
 );
 
 fn ids(runs: &[&str]) -> Vec<RunId> {
@@ -217,4 +219,107 @@ async fn each_landed_partition_of_a_selection_is_listed_once_with_all_runs(backe
         assert_eq!(landed, expected.cloned().collect::<Vec<_>>(), "{selection:?}");
         assert_eq!(landed.len(), count, "{selection:?}");
     }
+}
+
+/// Lists the partitions over a store that cannot show some paths: those shown, and the hidden places.
+async fn landed_without(
+    backend: &dyn Backend,
+    hidden: &[&str],
+    selection: &Selection,
+) -> (Vec<LandedPartition>, Vec<String>) {
+    let paths = hidden.iter().map(|path| store_path(path));
+    let sink = RawSink::new(Meddling::hiding(backend.store(), paths));
+    let (mut shown, mut places) = (Vec::new(), Vec::new());
+    for landed in sink.landed(selection).collect::<Vec<_>>().await {
+        match landed {
+            Ok(partition) => shown.push(partition),
+            Err(hidden) => {
+                let place = hidden.place.unwrap().to_string();
+                assert_eq!(
+                    (hidden.error.kind(), hidden.error.place()),
+                    (ErrorKind::Denied, Some(&*place))
+                );
+                places.push(place);
+            }
+        }
+    }
+    (shown, places)
+}
+
+async fn a_part_that_cannot_be_listed_hides_its_partitions_and_no_others(backend: &dyn Backend) {
+    let sink = RawSink::new(backend.store());
+    for customer in ["1", "1-2", "2"] {
+        for day in ["2024-06-01", "2024-06-02", "2024-06-03"] {
+            let key = PartitionKey::new("ads", customer, "q", day).unwrap();
+            for n in 1..=3 {
+                seal(&sink, &key, &run(n), &rows("a", 1)).await.unwrap();
+            }
+        }
+    }
+    let all = Selection::default();
+    let (every, none) = landed_without(backend, &[], &all).await;
+    assert_eq!((every.len(), none.len()), (9, 0));
+    let day = "ads/customer_id=1/query_name=q/logical_date=2024-06-02";
+    let runs = [1, 2, 3].map(|n| format!("{day}/run_id={}", run(n)));
+    let [first, second, last] = runs.each_ref().map(String::as_str);
+    let next_day = "ads/customer_id=1/query_name=q/logical_date=2024-06-03";
+    let next = format!("{next_day}/run_id={}", run(1));
+    let next = next.as_str();
+    for (hidden, gone) in [
+        // A hidden run hides its partition, wherever the run stands among the others.
+        (vec![first], vec![day]),
+        (vec![second], vec![day]),
+        (vec![last], vec![day]),
+        (vec![first, second, last], vec![day]),
+        // The last run of a day, and the first one of the next.
+        (vec![last, next], vec![day, next_day]),
+        // A higher level hides whole partitions.
+        (vec![day], vec![day]),
+        (vec!["ads/customer_id=1/query_name=q"], vec!["ads/customer_id=1/"]),
+        (vec!["ads/customer_id=1-2"], vec!["ads/customer_id=1-2/"]),
+        (vec!["ads/customer_id=1", next], vec!["ads/customer_id=1/"]),
+        (vec!["ads"], vec!["ads"]),
+    ] {
+        let (shown, places) = landed_without(backend, &hidden, &all).await;
+        let is_gone = |landed: &&LandedPartition| {
+            let path = Place::of_partition(&landed.key).to_string();
+            gone.iter().any(|gone| path.starts_with(gone))
+        };
+        let rest: Vec<_> = every.iter().filter(|landed| !is_gone(landed)).cloned().collect();
+        assert_eq!(shown, rest, "{hidden:?}");
+        let outermost: Vec<&str> = hidden
+            .iter()
+            .copied()
+            .filter(|path| !hidden.iter().any(|other| path.starts_with(&format!("{other}/"))))
+            .collect();
+        assert_eq!(places, outermost, "each is one error");
+    }
+    // Nobody asked for it.
+    let two = Selection { customer_id: Some("2".to_owned()), ..all };
+    let (shown, places) = landed_without(backend, &[first, "ads/customer_id=1-2"], &two).await;
+    assert_eq!((shown.len(), places.len()), (3, 0));
+}
+
+async fn an_unreadable_entry_outside_the_layout_hides_nothing(backend: &dyn Backend) {
+    let sink = RawSink::new(backend.store());
+    seal(&sink, &key(), &run(1), &rows("a", 1)).await.unwrap();
+    let place = path(&key(), &run(1)).to_string();
+    let outside = [
+        "_private/x".to_owned(),
+        "google_ads/notes".to_owned(),
+        "google_ads/customer_id=1234567890/query_name=campaign/logical_date=june".to_owned(),
+        format!("{place}/attempt"),
+    ];
+    for path in &outside {
+        backend.tamper(&store_path(path), Object::Payload, Some(b"x")).await;
+    }
+    let hidden: Vec<&str> = outside.iter().map(String::as_str).collect();
+    let (shown, places) = landed_without(backend, &hidden, &Selection::default()).await;
+    assert_eq!((shown.len(), shown[0].runs.len(), places.len()), (1, 1, 0));
+    let sink = RawSink::new(Meddling::hiding(
+        backend.store(),
+        outside.iter().map(|path| store_path(path)),
+    ));
+    assert_eq!(sink.list_partitions(&key()).await.unwrap(), [run(1)]);
+    assert_eq!(below(&sink, &Place::top()).await.len(), 1);
 }

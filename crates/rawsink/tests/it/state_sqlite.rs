@@ -7,12 +7,13 @@ use std::{
 
 use jiff::Timestamp;
 use rawsink::{
-    ErrorKind, RawSink,
+    ErrorKind, PartitionKey, RawSink,
     state::{Filter, Outcome, PartitionState, SqliteState, Status, Verdict},
     validate::{self, Rules},
 };
 use tempfile::TempDir;
 
+use crate::state_suite::paged;
 use rawsink_testkit::{
     backend::{Backend, Directory, Memory, entries},
     databases::{Database, Sqlite, WITHOUT_A_KEY},
@@ -65,6 +66,66 @@ async fn a_verdict_creates_the_parent_directories() {
     let path = folder.path().join("made/below/state.db");
     let made = SqliteState::new(&path).judge(&key(), &passed(1), now()).await.unwrap();
     assert_eq!(SqliteState::new(&path).get(&key()).await.unwrap(), Some(made));
+}
+
+/// Columns of any type, a key of the wrong type, and keys without a value.
+const ANY_TYPE: &str = "CREATE TABLE partition_state (source, customer_id INTEGER, query_name TEXT COLLATE NOCASE, \
+    logical_date DATE, status, current_run_id, schema_version, record_count, updated_at, error_message, \
+    attempt_count)";
+
+#[tokio::test]
+async fn pages_are_sorted_by_the_text_of_keys_of_any_type() {
+    let database = Sqlite::new();
+    database.execute(ANY_TYPE).await;
+    for key in [
+        "'ads', 9, 'q', '2024-06-01'",
+        "'ads', 10, 'Q', '2024-06-01'",
+        "'ads', 10, 'q', '2024-06-01'",
+        "'ads', 10, 'P', '2024-06-01'",
+        "'ads', x'3131', 'q', '2024-06-01'",
+        "NULL, 1, 'q', '2024-06-01'",
+        "'ads', NULL, 'q', '2024-06-01'",
+        "'ads', 12, 'q', 20240601",
+    ] {
+        let insert = format!(
+            "INSERT INTO partition_state VALUES ({key}, 'success', 'r1', 'v1', 1, NULL, NULL, 1)"
+        );
+        database.execute(&insert).await;
+    }
+    let key = |id: &str, query: &str| PartitionKey::new("ads", id, query, "2024-06-01").unwrap();
+    let expected = [key("10", "P"), key("10", "Q"), key("10", "q"), key("11", "q"), key("9", "q")];
+    for limit in [1, 2, 100] {
+        let (entries, faults) = paged(&*database.state(), &Filter::default(), limit).await;
+        let keys: Vec<_> = entries.into_iter().map(|entry| entry.key).collect();
+        assert_eq!((keys, faults.len()), (expected.to_vec(), 3), "{limit}: {faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_that_appears_between_pages_does_not_prevent_the_end() {
+    let database = Sqlite::new();
+    database.execute(WITHOUT_A_KEY).await;
+    let add = |id: &str| {
+        format!(
+            "INSERT INTO partition_state VALUES ('ads', {id}, 'q', '2024-06-01', 'success', 'r1', \
+            'v1', 1, NULL, NULL, 1)"
+        )
+    };
+    for id in ["'1'", "'2'"] {
+        database.execute(&add(id)).await;
+    }
+    let one = std::num::NonZeroUsize::MIN;
+    let mut page = database.state().list_page(&Filter::default(), None, one).await.unwrap();
+    for id in ["x'30'", "x'39'", "'3'"] {
+        database.execute(&add(id)).await;
+    }
+    let mut count = page.entries.len();
+    while let Some(next) = page.next {
+        page = database.state().list_page(&Filter::default(), Some(&next), one).await.unwrap();
+        count += page.entries.len();
+        assert!(count < 10, "the listing does not end");
+    }
+    assert_eq!(count, 3, "texts");
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ mod tables; // the table of a database
 use jiff::Timestamp;
 use rawsink::state::{Change, Filter, Outcome, Record, Status, Verdict};
 
+#[cfg(feature = "sqlite")]
+pub(crate) use self::list::paged;
 use rawsink_testkit::{
     sample::{customer, key, run},
     states::StateBackend,

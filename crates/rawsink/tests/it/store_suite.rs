@@ -6,6 +6,7 @@ mod endings; // abort, drop and failure; restarts; sealed runs stay unchanged
 mod leftovers; // listing and discarding leftovers
 mod listing; // children and walks
 mod reading; // objects from an offset
+mod restoring; // damaged objects of sealed runs
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -99,6 +100,11 @@ async fn snapshot(
 async fn walked(store: &AnyStore, dir: &StorePath) -> Vec<String> {
     let found = store.walk(dir).map(Result::unwrap);
     found.map(|stored| stored.dir.join(stored.object.file_name()).to_string()).collect().await
+}
+
+/// Returns the names directly below `dir`.
+async fn children(store: &AnyStore, dir: &StorePath) -> Vec<String> {
+    store.children(dir).try_collect().await.unwrap()
 }
 
 /// Returns a part of the minimum size, filled with a text.

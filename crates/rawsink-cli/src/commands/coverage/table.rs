@@ -2,13 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use rawsink::{
-    LogicalDate, RunId,
-    layout::Place,
-    partition::Selection,
-    state::{Series, Status},
-};
-use rawsink_ops::coverage::{Cell, Coverage, Drift, Standing};
+use rawsink::{LogicalDate, RunId, state::Status};
+use rawsink_ops::coverage::{Cell, Coverage, Drift, Standing, place};
 use serde::Serialize;
 
 use crate::{exit::Failure, output};
@@ -80,18 +75,6 @@ pub(super) fn print_rows(coverage: &Coverage) -> Result<(), Failure> {
         output::text(line.as_bytes())?;
     }
     Ok(())
-}
-
-/// Returns the place of a customer's query, or of one of its days.
-pub(super) fn place(series: &Series, day: Option<LogicalDate>) -> Place {
-    let Series { source, customer_id, query_name } = series.clone();
-    Place::enclosing(&Selection {
-        source: Some(source),
-        customer_id: Some(customer_id),
-        query_name: Some(query_name),
-        since: day,
-        until: day,
-    })
 }
 
 /// Consecutive days with the same standing.

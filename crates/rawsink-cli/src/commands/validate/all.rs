@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use futures_util::StreamExt;
 use indicatif::HumanCount;
 use rawsink::layout::Place;
-use rawsink_ops::validate::{self, Event, Stop, ValidatedRun, Work};
+use rawsink_ops::validate::{self, Blocked, Event, Stop, ValidatedRun, Work};
 
 use super::Args;
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     exit::{Errors, Exit, Failure},
     output,
     progress::{Steps, count},
-    signals::Signals,
+    signals::{Signals, StoppableEvents},
 };
 
 pub(super) async fn run(args: &Args, prefix: &str, context: &Context<'_>) -> Result<Exit, Failure> {
@@ -24,42 +23,37 @@ pub(super) async fn run(args: &Args, prefix: &str, context: &Context<'_>) -> Res
         jobs: args.jobs,
         stop: Stop::default(),
     };
-    let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
+    let signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
     let steps = Steps::new("validating");
     let (mut tally, mut errors) = (Tally::default(), Errors::default());
-    let mut events = validate::all(&context.sink, &context.state, &work);
-    let mut signal = None;
-    loop {
-        let event = tokio::select! {
-            biased;
-            number = signals.next() => {
-                // What was reached is still recorded and printed. A second signal ends that too.
-                work.stop.stop();
-                if signal.replace(number).is_some() {
-                    break;
-                }
-                continue;
-            }
-            event = events.next() => event,
-        };
+    let events = validate::all(&context.sink, &context.state, &work);
+    let mut events = StoppableEvents::new(events, signals, work.stop);
+    while let Some(event) = events.next().await {
         match event {
-            Some(Ok(Event::Compared(partitions))) => tally.compared += partitions as u64,
-            Some(Ok(Event::Validated(judged))) => {
+            Ok(Event::Compared(partitions)) => tally.compared += partitions as u64,
+            Ok(Event::Blocked(blocked)) => {
+                tally.blocked += 1;
+                steps.print_above(|| print_blocked(&blocked));
+            }
+            Ok(Event::Validated(judged)) => {
                 tally.add(&judged);
                 steps.print_above(|| print(*judged, &mut errors, context))?;
             }
-            Some(Err(error)) => steps.print_above(|| errors.report(&error, context.output)),
-            None => break,
+            Ok(Event::Unlisted(hidden)) => {
+                steps.print_above(|| errors.report(&hidden.error, context.output));
+            }
+            Err(error) => steps.print_above(|| errors.report(&error, context.output)),
         }
         steps.show(tally.to_string());
     }
     drop(steps);
-    if let Some(signal) = signal {
+    if let Some(signal) = events.signal() {
         let message = format!("interrupted by a signal; {tally}; run the same command to resume");
         return Err(Failure::signal(signal, message));
     }
     output::note(&tally);
-    let exit = if tally.failed == 0 { Exit::Success } else { Exit::CheckFailed };
+    let is_clean = tally.failed == 0 && tally.blocked == 0;
+    let exit = if is_clean { Exit::Success } else { Exit::CheckFailed };
     errors.finish("not all runs were validated", exit)
 }
 
@@ -72,6 +66,11 @@ fn print(judged: ValidatedRun, errors: &mut Errors, context: &Context<'_>) -> Re
             for fault in &validation.faults {
                 output::validation_fault(format_args!("{path}: {fault}"));
             }
+            if validation.is_blocked()
+                && let Some(holder) = validation.state.authoritative_run()
+            {
+                super::print_holder(&key, &run, holder, validation.authority);
+            }
             // A closed pipe does not stop the validations.
             super::print(&key, &run, &validation, context)
         }
@@ -82,6 +81,17 @@ fn print(judged: ValidatedRun, errors: &mut Errors, context: &Context<'_>) -> Re
     }
 }
 
+/// Warns of runs that never get authority.
+fn print_blocked(blocked: &Blocked) {
+    let Blocked { key, holder, newest } = blocked;
+    let path = Place::of_partition(key);
+    output::warning(format!(
+        "{path}: run {newest} and others before it are not validated: run {holder} has authority, and \
+         its id is a time in the future"
+    ));
+    output::hint(super::withdrawal(key, holder));
+}
+
 /// Numbers of runs by outcome.
 #[derive(Default)]
 struct Tally {
@@ -90,6 +100,8 @@ struct Tally {
     failed: u64,
     with_warnings: u64,
     unvalidated: u64,
+    /// Partitions in which a run of the future has authority, and runs that passed without getting it.
+    blocked: u64,
 }
 
 impl Tally {
@@ -99,6 +111,7 @@ impl Tally {
                 let count = if validation.passed() { &mut self.passed } else { &mut self.failed };
                 *count += 1;
                 self.with_warnings += u64::from(!validation.warnings.is_empty());
+                self.blocked += u64::from(validation.is_blocked());
             }
             Err(_) => {
                 self.unvalidated += 1;
@@ -109,7 +122,7 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { compared, passed, failed, with_warnings, unvalidated } = self;
+        let Self { compared, passed, failed, with_warnings, unvalidated, blocked } = self;
         let (partitions, runs) = (count(*compared, "partition"), count(passed + failed, "run"));
         let [passed, failed] = [passed, failed].map(|number| HumanCount(*number));
         write!(f, "{partitions} compared, {runs} validated: {passed} passed, {failed} failed")?;
@@ -118,6 +131,9 @@ impl fmt::Display for Tally {
         }
         if *unvalidated > 0 {
             write!(f, ", {} not validated", HumanCount(*unvalidated))?;
+        }
+        if *blocked > 0 {
+            write!(f, ", {} kept from authority", HumanCount(*blocked))?;
         }
         Ok(())
     }

@@ -45,7 +45,12 @@ struct Record {
 type Runs = BTreeMap<String, bool>;
 
 /// The log of a partition: run and verdict, oldest first.
-type Log = Vec<(Option<String>, String)>;
+/// The run and the event of each entry, and the status of the record after the last.
+#[derive(Default)]
+struct Log {
+    entries: Vec<(Option<String>, String)>,
+    status: String,
+}
 
 /// Runs statements on the landing's database.
 pub(crate) fn execute(landing: &Landing, sql: &str) {
@@ -86,15 +91,17 @@ fn records(landing: &Landing) -> BTreeMap<Key, Record> {
 
 /// Returns the log of every partition. No table is an empty log.
 fn logs(landing: &Landing) -> BTreeMap<Key, Log> {
-    type Row = (String, String, String, String, Option<String>, String);
+    type Row = (String, String, String, String, Option<String>, String, String);
     let rows: Vec<Row> = on_database(landing, async |database| {
-        let sql = "SELECT source, customer_id, query_name, logical_date, run_id, verdict \
-                   FROM run_verdict ORDER BY seq";
+        let sql = "SELECT source, customer_id, query_name, logical_date, run_id, verdict, \
+                   status FROM run_verdict ORDER BY seq";
         sqlx::query_as(sql).fetch_all(database).await.unwrap_or_default()
     });
     let mut logs = BTreeMap::<Key, Log>::new();
-    for (source, customer, query, day, run, verdict) in rows {
-        logs.entry([source, customer, query, day]).or_default().push((run, verdict));
+    for (source, customer, query, day, run, verdict, status) in rows {
+        let log = logs.entry([source, customer, query, day]).or_default();
+        log.entries.push((run, verdict));
+        log.status = status;
     }
     logs
 }
@@ -176,7 +183,8 @@ pub(super) fn expected(landing: &Landing, asked: &Asked) -> Expected {
 
 /// Returns the cell of a partition as the manual specifies it.
 fn cell(key: &Key, record: Option<&Record>, log: Option<&Log>, runs: Option<&Runs>) -> Value {
-    let log = log.map(Vec::as_slice).unwrap_or_default();
+    let is_requeued = log.is_some_and(|log| log.status != "pending");
+    let log = log.map(|log| log.entries.as_slice()).unwrap_or_default();
     // The last of these entries about a run.
     let newest_entry = |run: &str, kinds: &[&str]| {
         let mut entries = log.iter().rev();
@@ -203,9 +211,11 @@ fn cell(key: &Key, record: Option<&Record>, log: Option<&Log>, runs: Option<&Run
         let rest = &log[since.map_or(0, |at| at + 1)..];
         let is_judged =
             rest.iter().any(|(named, what)| named.as_ref() == Some(run) && is_verdict(what))
-                && !(is_pending && log.last().is_some_and(|(_, what)| is_verdict(what)));
+                && !(is_pending && is_requeued);
         let is_restored = newest_entry(run, &[]) == "restored";
-        let is_newer = current.as_ref().is_none_or(|current| current < run);
+        let is_failed = status.as_deref() == Some("failed");
+        let is_newer =
+            current.as_ref().is_none_or(|current| current < run || (current == run && is_failed));
         !is_withdrawn(run) && !is_judged && (is_pending || is_restored || is_newer)
     };
     let sealed_runs = runs.into_iter().flatten().filter(|(_, sealed)| **sealed);

@@ -4,9 +4,9 @@ use std::{thread, time::Duration};
 
 use nix::sys::signal::Signal;
 
-use super::{Client, bucket, rows};
+use super::{Client, bucket, payload_of, rows, seal_of};
 use crate::{
-    landing::{Landing, lines},
+    landing::{Landing, PARTITION, lines},
     random::Random,
     running::Running,
 };
@@ -60,4 +60,45 @@ fn g15_a_tree_copied_to_a_bucket_and_back_is_the_same_after_any_interruption() {
     let mirror = directory.dir().join("mirror");
     Client::of(&other).mirror(&mirror);
     assert_eq!(directory.shell("diff -r data/raw mirror").exits(0).stdout, "");
+}
+
+#[test]
+#[ignore = "parity: needs an object storage server"]
+fn g03_damaged_runs_of_a_bucket_are_repaired_from_a_directory() {
+    let (object, directory) = (bucket(), Landing::new());
+    for run in ["flipped", "cut", "lost"] {
+        directory.land(run, lines(500, |row| format!("{{\"run\":\"{run}\",\"n\":{row}}}")));
+    }
+    // More than one part.
+    directory.land("large", rows("large", 12));
+    directory.land("sealed", "{}\n");
+    env_file(&directory, &object);
+    let copy = ["copy", "--to-env", "bucket.env"];
+    directory.rawsink(copy).exits(0);
+    // One state for both sinks.
+    let state = directory.dir().join("data/state_store.db");
+    let validating = object
+        .vars()
+        .iter()
+        .fold(Landing::at(directory.dir()), |landing, (name, value)| landing.with(name, value));
+    let validating = validating.with("RAW_SINK_STATE_URL", format!("sqlite:{}", state.display()));
+    validating.rawsink(["validate", "--all"]).exits(0);
+
+    let client = Client::of(&object);
+    let flipped = client.get(&payload_of("flipped")).replacen("\"n\":7}", "\"n\":8}", 1);
+    client.put(&payload_of("flipped"), &flipped);
+    client.put(&payload_of("cut"), "{}\n");
+    client.put(&payload_of("large"), "{}\n");
+    client.status("DELETE", &client.path(&payload_of("lost")), "");
+    client.put(&seal_of("sealed"), "{}");
+    let repair = [&copy[..], &["--repair", "--jobs", "3"]].concat();
+    directory.rawsink(&repair).exits(1).says(&["0 intact, 5 damaged"]);
+    let apply = [&repair[..], &["--apply"]].concat();
+    directory.rawsink(&apply).exits(0).says(&["0 intact, 5 repaired"]);
+    directory.rawsink(&apply).exits(0).says(&["5 intact"]);
+    let mirror = directory.dir().join("mirror");
+    client.mirror(&mirror);
+    assert_eq!(directory.shell("diff -r data/raw mirror").exits(0).stdout, "");
+    assert_eq!(client.open_uploads(&payload_of("large")), 0);
+    validating.rawsink(["read", PARTITION, "--current"]).exits(0);
 }

@@ -14,7 +14,12 @@ fn filled() -> Landing {
     fs::remove_file(landing.metadata(NEWER)).unwrap();
     let other = "crm/customer_id=9/query_name=a/logical_date=2024-05-01/run_id=r";
     landing.feed(["write", other], "{}\n").exits(0);
-    landing.file(&format!("data/raw/{PARTITION}/run_id=staged/.payload.jsonl.0"), "{}");
+    landing.file(
+        &format!(
+            "data/raw/{PARTITION}/run_id=staged/.payload.jsonl.00000000000000000000000000000000"
+        ),
+        "{}",
+    );
     for stray in [
         "data/raw/README",
         "data/raw/_tmp/customer_id=1/query_name=q/logical_date=2024-06-01/run_id=r/payload.jsonl",

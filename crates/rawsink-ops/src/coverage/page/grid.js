@@ -25,6 +25,14 @@ function sign(ctx, letter, x, y, w, h, colours) {
     box(0);
     ctx.fill();
   }
+  if (small === EMPTY) {
+    // Nothing but the ground: no row.
+    const high = Math.max(2, h * 0.24);
+    ctx.fillStyle = colours.v;
+    ctx.beginPath();
+    ctx.roundRect(x, y + h - high, w, high, Math.min(high / 2, side * 0.16));
+    ctx.fill();
+  }
   ctx.fillStyle = ctx.strokeStyle = colours.on;
   if (small === "s") {
     ctx.beginPath();
@@ -48,7 +56,7 @@ function sign(ctx, letter, x, y, w, h, colours) {
     ctx.beginPath();
     ctx.arc(middle, centreY + side * 0.28, line * 0.6, 0, 2 * Math.PI);
     ctx.fill();
-  } else if (small === "u" || small === "m" || small === "w") {
+  } else if ("umwn".includes(small)) {
     ctx.strokeStyle = ctx.fillStyle = colours[small];
     if (small === "w") {
       ctx.beginPath();
@@ -67,8 +75,10 @@ function sign(ctx, letter, x, y, w, h, colours) {
       ctx.fill();
       ctx.restore();
     }
+    if (small === "n") ctx.setLineDash([side * 0.2, side * 0.16]);
     box(line / 2);
     ctx.stroke();
+    ctx.setLineDash([]);
   }
   if (small !== letter || letter === MARKED) {
     // A corner with an outline.
@@ -92,7 +102,7 @@ function palette() {
   const named = (name) => style.getPropertyValue(`--${name}`).trim();
   return {
     v: named("validated"), s: named("sealed"), u: named("unsealed"), f: named("failed"),
-    m: named("missing"), l: named("lost"), w: named("withdrawn"), on: named("on"), ink: named("ink"), muted: named("muted"),
+    m: named("missing"), l: named("lost"), w: named("withdrawn"), n: named("unreadable"), on: named("on"), ink: named("ink"), muted: named("muted"),
     line: named("line"), soft: named("soft"), panel: named("panel"), focus: named("focus"),
   };
 }
@@ -206,8 +216,10 @@ class Grid {
       for (let day = seen.firstDay; day < seen.lastDay; day++) {
         const [x, y] = this.at(row, day, seen);
         ctx.globalAlpha = this.model.isWanted(letters[day]) ? 1 : 0.16;
-        ctx.drawImage(this.sign(letters[day], cellWidth - 2 * gap, rowHeight - 4),
-          x + gap, y + 2, cellWidth - 2 * gap, rowHeight - 4);
+        // A lost cell is larger than all others.
+        const [across, down] = standingOf(letters[day]) === "l" ? [0, 1] : [gap, 2];
+        ctx.drawImage(this.sign(letters[day], cellWidth - 2 * across, rowHeight - 2 * down),
+          x + across, y + down, cellWidth - 2 * across, rowHeight - 2 * down);
       }
     }
     ctx.globalAlpha = 1;
@@ -265,6 +277,7 @@ class Grid {
   drawLabel(customer, query, begins, row, y) {
     const { ctx, colours, rowHeight, left, queryAt } = this;
     const open = Model.open(this.model.shown[row]);
+    const lost = this.model.shown[row].counts.l > 0;
     const middle = y + rowHeight / 2 + 0.5;
     const text = (shown, x, at, room, font, colour) => {
       ctx.font = font;
@@ -282,12 +295,13 @@ class Grid {
     }
     if (open > 0) {
       ctx.textAlign = "right";
-      text(String(open), left - 12, this.narrow ? y + 23 : middle, 40, this.narrow ? `11px ${this.font}` : plain, colours.ink);
+      const font = `${lost ? "700 " : ""}${this.narrow ? 11 : 12}px ${this.font}`;
+      text(lost ? `! ${open}` : String(open), left - 12, this.narrow ? y + 23 : middle, 40, font, lost ? colours.l : colours.ink);
       ctx.textAlign = "left";
     }
   }
 
-  // Returns the text, shortened to the available width.
+  // Returns the text, shortened in the middle to the available width.
   fit(text, room) {
     const key = `${this.ctx.font}|${room}|${text}`;
     let fitted = this.fitted.get(key);
@@ -296,8 +310,10 @@ class Grid {
       fitted = text;
       if (measure(text) > room) {
         const letters = [...text];
-        while (letters.length > 1 && measure(`${letters.join("")}…`) > room) letters.pop();
-        fitted = `${letters.join("")}…`;
+        const cut = (kept) => letters.slice(0, Math.ceil(kept / 2)).join("") + "…" + letters.slice(letters.length - Math.floor(kept / 2)).join("");
+        let kept = letters.length - 1;
+        while (kept > 1 && measure(cut(kept)) > room) kept -= 1;
+        fitted = cut(kept);
       }
       this.fitted.set(key, fitted);
     }

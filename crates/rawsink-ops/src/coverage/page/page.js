@@ -1,4 +1,4 @@
-// Controls, details and event handlers.
+// Controls and event handlers.
 
 const element = (id) => document.getElementById(id);
 const model = new Model(JSON.parse(element("data").textContent));
@@ -20,9 +20,14 @@ function describe() {
     return part;
   });
   element("extent").append(...parts.flatMap((part) => [part, " "]));
+  element("lost").hidden = total.l === 0;
+  element("lost").firstElementChild.textContent =
+    `${plural(total.l, "partition is", "partitions are")} lost: consumers get an error instead of the rows that were validated.`;
   element("faults").hidden = data.faults === 0;
   element("faults").textContent = `${plural(data.faults, "state record is", "state records are")} malformed. ` +
     "The affected cells show storage only.";
+  element("unread").hidden = data.hidden.length === 0;
+  element("unread").textContent = `The storage cannot be listed at ${data.hidden.join(", ")}. Nothing is known of these cells.`;
   element("odd").hidden = data.odd.length === 0;
   element("odd").textContent = "Not shown, far from all other days: " + data.odd.map(([first, last, partitions]) =>
     `${first === last ? first : `${first} to ${last}`} (${plural(partitions, "partition", "partitions")})`).join(", ") + ".";
@@ -31,7 +36,8 @@ function describe() {
   element("share").textContent = share;
   document.title = `Coverage: ${share} validated`;
   element("made").textContent = `${data.place}, compared ${data.made.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC")}`;
-  for (const letter of LETTERS) {
+  // The share of validated cells comes first.
+  for (const letter of [...LETTERS].reverse()) {
     if (total[letter] === 0) continue;
     const part = document.createElement("i");
     part.className = letter;
@@ -53,7 +59,8 @@ function fillControls() {
   const sources = model.values("source");
   element("source").append(option("", "All sources"), ...sources.map((name) => option(name, name)));
   element("source").hidden = sources.length < 2;
-  for (const letter of [...LETTERS, MARKED]) {
+  for (const letter of [...LETTERS, EMPTY, MARKED]) {
+    const { name, says } = STANDINGS[letter] ?? KINDS[letter];
     const button = document.createElement("button");
     button.type = "button";
     button.dataset.letter = letter;
@@ -61,8 +68,8 @@ function fillControls() {
     button.disabled = model.total[letter] === 0;
     const count = document.createElement("b");
     count.textContent = number(model.total[letter]);
-    button.append(signCanvas(letter, grid.colours), STANDINGS[letter]?.name ?? MARKED_NAME, count);
-    button.title = STANDINGS[letter]?.says ?? "State and storage contradict each other.";
+    button.append(signCanvas(letter, grid.colours), name, count);
+    button.title = says;
     element("standings").append(button);
   }
 }
@@ -89,63 +96,6 @@ function showRowCount() {
   element("empty").textContent = all === 0 ? "No partition exists, and none is expected." : "No row matches these filters.";
 }
 
-// Moves the cursor to a cell, or to none, and shows its details.
-function point(cell) {
-  grid.cursor = cell;
-  const details = element("details");
-  details.hidden = !cell;
-  element("told").textContent = "";
-  if (cell) {
-    details.replaceChildren(...describeCell(model.cell(cell.row, cell.day)));
-    if (!grid.narrow) place(details, grid.rectangle(cell));
-    else details.style.transform = "";
-  }
-  grid.scheduleDraw();
-}
-
-function place(details, { x, y, width, height }) {
-  const { offsetWidth, offsetHeight } = details;
-  const left = Math.max(12, Math.min(x + width / 2 - offsetWidth / 2, innerWidth - offsetWidth - 12));
-  const below = y + height + 10;
-  const top = below + offsetHeight < innerHeight - 8 ? below : Math.max(8, y - offsetHeight - 10);
-  details.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
-}
-
-const written = (day) => {
-  const date = new Date(`${day}T00:00:00Z`);
-  return `${WEEKDAYS[date.getUTCDay()]}, ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
-};
-const isUnknown = (cell) => cell.unknown && cell.letter !== "s" && `${cell.unknown} is sealed and needs a verdict`;
-
-// Announces a cell to screen readers.
-function announce(cell) {
-  const facts = [STANDINGS[cell.letter].name, written(cell.day), `customer ${cell.row.customer}`,
-    `query ${cell.row.query}`, cell.reason, isUnknown(cell)];
-  element("told").textContent = facts.filter(Boolean).join("; ");
-}
-
-function describeCell(cell) {
-  const make = (name, text, kind) => {
-    const made = document.createElement(name);
-    made.textContent = text;
-    if (kind) made.className = kind;
-    return made;
-  };
-  const heading = make("h2", "");
-  heading.append(signCanvas(cell.letter, grid.colours), STANDINGS[cell.letter].name);
-  const facts = document.createElement("dl");
-  const fact = (name, value, kind) => value && facts.append(make("dt", name), make("dd", value, kind));
-  fact("Day", written(cell.day));
-  fact("Customer", cell.row.customer);
-  fact("Query", cell.row.query);
-  fact("Run", cell.run, "run");
-  fact("Reason", cell.reason);
-  fact("Unknown", isUnknown(cell));
-  // A path may wrap after its slashes.
-  const path = document.createElement("code");
-  for (const part of cell.path.split(/(?<=\/)/)) path.append(part, document.createElement("wbr"));
-  return [heading, make("p", STANDINGS[cell.letter].says), facts, path];
-}
 
 const MOVES = {
   ArrowLeft: ({ row, day }) => ({ row, day: day - 1 }),
@@ -164,7 +114,12 @@ function onKey(event) {
   const seen = grid.visible();
   const from = grid.cursor;
   let to = null;
-  if (event.key === "Escape") return point(null);
+  if (event.key === "Escape") return release();
+  if (event.key === "Enter" || event.key === " ") {
+    event.preventDefault();
+    return from && pin(from);
+  }
+  if (event.key === "c" || event.key === "C") return from && copyCell();
   if (event.key === "n" || event.key === "N") {
     to = model.nextOpen(from?.row ?? 0, from?.day ?? -1);
     if (!to) return;
@@ -181,11 +136,24 @@ function onKey(event) {
   announce(model.cell(to.row, to.day));
 }
 
-function onPointer(event) {
+function cellAt(event) {
   const box = grid.canvas.getBoundingClientRect();
-  const cell = grid.hit(event.clientX - box.left, event.clientY - box.top);
-  const same = cell && grid.cursor && cell.row === grid.cursor.row && cell.day === grid.cursor.day;
-  if (!same && (cell || grid.cursor)) point(cell);
+  return grid.hit(event.clientX - box.left, event.clientY - box.top);
+}
+
+const isCursor = (cell) => cell && grid.cursor && cell.row === grid.cursor.row && cell.day === grid.cursor.day;
+
+function onHover(event) {
+  if (event.pointerType !== "mouse" || isPinned()) return;
+  const cell = cellAt(event);
+  if (!isCursor(cell) && (cell || grid.cursor)) point(cell);
+}
+
+// Opens the cell, or closes it if it is open.
+function onClick(event) {
+  const cell = cellAt(event);
+  if (!cell || (isPinned() && isCursor(cell))) release();
+  else pin(cell, "stay");
 }
 
 // Rereads the colours of the style sheet.
@@ -212,20 +180,24 @@ function wire() {
   });
   const { canvas, view } = grid;
   canvas.addEventListener("keydown", onKey);
-  canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && onPointer(event));
-  canvas.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && point(null));
-  canvas.addEventListener("click", onPointer);
-  canvas.addEventListener("blur", () => point(null));
+  canvas.addEventListener("pointermove", onHover);
+  canvas.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && !isPinned() && point(null));
+  canvas.addEventListener("click", onClick);
+  canvas.addEventListener("blur", (event) => !isPinned() && !event.relatedTarget?.matches(".unseen") && point(null));
+  wireDetails();
+  element("lost").addEventListener("click", (event) => {
+    if (event.target.closest("button")) document.querySelector('#standings [data-letter="l"][aria-pressed="false"]')?.click();
+  });
   view.addEventListener("scroll", () => {
     if (grid.cursor) {
       element("details").hidden = !grid.sees(grid.cursor);
-      if (!grid.narrow) place(element("details"), grid.rectangle(grid.cursor));
+      place();
     }
     grid.scheduleDraw();
   }, { passive: true });
   new ResizeObserver(() => {
     grid.layOut();
-    if (grid.cursor) point(grid.cursor);
+    place();
   }).observe(view);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
   addEventListener("beforeprint", putOnPaper);

@@ -21,6 +21,7 @@ use rawsink_ops::copy::{self, CopyOutcome, Progress};
 use super::{STORES, copied, foreign, on, stored};
 use rawsink_testkit::{
     backend::{AnyStore, Backend, Directory, Meddling, Memory},
+    s3_server::{Answer, Effect, Habit, Op, S3Server},
     sample::{customer, eventually, key, path, read, rows, run, seal},
 };
 
@@ -178,4 +179,44 @@ async fn g02_an_existing_run_is_made_durable_before_it_is_reported() {
     assert_eq!(copied(&source, &target).await.unwrap(), CopyOutcome::AlreadyThere);
     let compared = copy::compare_run(&source, &target, &key(), &run(1)).await;
     assert_eq!(compared.unwrap(), CopyOutcome::AlreadyThere);
+}
+
+/// Bytes that are not the stored ones are neither a different run nor a source to copy.
+#[tokio::test]
+async fn a_page_in_place_of_the_source_is_unavailable_and_is_not_copied() {
+    let page = || Effect::Refused(Answer::Page { bytes: 35, etag: None });
+    for object in [Object::Seal, Object::Payload] {
+        let (server, to) = (S3Server::default(), Memory::default());
+        let (source, target) = (server.sink(), RawSink::new(to.store()));
+        seal(&source, &key(), &run(1), &rows("a", 3)).await.unwrap();
+        let habit = Habit::always(Op::Get, page()).on(object.file_name());
+        server.habit(habit);
+        let refused = copied(&source, &target).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable, "{object:?}: {refused}");
+        server.behave();
+        assert_eq!(copied(&source, &target).await.unwrap(), CopyOutcome::Copied);
+        server.habit(habit);
+        let again = copied(&source, &target).await.map_err(|error| error.kind());
+        let expected = match object {
+            Object::Seal => Err(ErrorKind::Unavailable),
+            // The lengths of the payloads are compared without reading them.
+            Object::Payload => Ok(CopyOutcome::AlreadyThere),
+        };
+        assert_eq!(again, expected, "{object:?}");
+    }
+    // No seal block covers these bytes.
+    let (server, to) = (S3Server::default(), Memory::default());
+    let (source, target) = (server.sink(), RawSink::new(to.store()));
+    let place = path(&key(), &run(1));
+    server.tamper(&place, Object::Payload, Some(b"{}\n"));
+    server.tamper(&place, Object::Seal, Some(b"{}"));
+    server.habit(Habit::always(Op::Get, page()).on(Object::Payload.file_name()));
+    let refused = copied(&source, &target).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
+    assert_eq!(to.residue(&place).await, Vec::<String>::new());
+    server.behave();
+    assert_eq!(copied(&source, &target).await.unwrap(), CopyOutcome::Copied);
+    server.habit(Habit::always(Op::Get, page()).on(Object::Payload.file_name()));
+    let refused = copied(&source, &target).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable, "{refused}");
 }

@@ -61,8 +61,9 @@ pub(super) async fn read_alone(world: &SharedWorld, run: usize) {
     };
     let outcome = read(&here, &run).await;
     let mut world = world.lock();
-    let corrupt = outcome == "Corrupt" && world.auditor.may_be_corrupt(&run.prefix);
-    if outcome != "read" && !corrupt {
+    // A server that lost the content of an object still shows the object.
+    let damaged = matches!(outcome, "Corrupt" | "Unavailable");
+    if outcome != "read" && !(damaged && world.auditor.may_be_corrupt(&run.prefix)) {
         world.auditor.violate(format!("G05: {} cannot be read: {outcome}", run.prefix));
     }
 }
@@ -152,7 +153,7 @@ async fn judge(here: &ProcessHandle, run: &PlannedRun) -> &'static str {
         // The run did not exist, and the caller asked to record that.
         Ok(_) if records && !since.sealed() => "missing recorded",
         Ok(validation) => {
-            world.auditor.failed(&run.prefix, misled, &validation.faults);
+            world.auditor.failed(&run.prefix, since, misled, &validation.faults);
             "failed"
         }
         Err(error) => {

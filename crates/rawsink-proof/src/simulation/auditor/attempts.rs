@@ -125,7 +125,7 @@ impl Auditor {
         let key = match request {
             Request::Head { key } | Request::Get { key } | Request::ListUploads { key } => key,
             Request::List { prefix, .. } => prefix,
-            Request::Create { key, token, .. } | Request::CreateUpload { key, token } => {
+            Request::Put { key, token, .. } | Request::CreateUpload { key, token } => {
                 self.tokens.insert(token.clone(), id);
                 key
             }
@@ -199,7 +199,9 @@ impl Auditor {
                 self.told_sealed(id, &prefix, server);
             }
             WriterOutcome::Failed(kind, message) => {
-                if mine && !matches!(kind, ErrorKind::Unknown | ErrorKind::Corrupt) {
+                let run = self.run(&prefix);
+                let (changed, repaired) = (run.vandalisms > 0, run.repairs > 0);
+                if mine && !changed && !matches!(kind, ErrorKind::Unknown | ErrorKind::Corrupt) {
                     self.violate(format!(
                         "G06: a writer got {kind}, and its seal exists: {message}"
                     ));
@@ -207,10 +209,11 @@ impl Auditor {
                 if kind == ErrorKind::AlreadySealed && seal.is_none() {
                     self.violate("G01: a writer got AlreadySealed, and no seal exists".to_owned());
                 }
-                let vandalised = self.run(&prefix).vandalised;
+                // A writer that is late to confirm its seal may meet the payload of a repair.
                 let is_bug = matches!(kind, ErrorKind::Internal | ErrorKind::Closed)
                     || kind == ErrorKind::Corrupt
-                        && !vandalised
+                        && !changed
+                        && !repaired
                         && self.lateness == Lateness::Assumed;
                 if is_bug {
                     self.violate(format!("G05: a writer got {kind}: {message}"));
@@ -234,7 +237,7 @@ impl Auditor {
         }
         let current = self.run(prefix).payload(server).map(|object| &object.body);
         let whole = current == Some(&self.attempts[id.0].payload);
-        if !whole && !self.run(prefix).vandalised {
+        if !whole && self.run(prefix).vandalisms == 0 {
             self.violate(format!("G05: a writer got \"sealed\", and the rows differ: {current:?}"));
         }
     }

@@ -5,7 +5,7 @@ use rawsink::{
     state::{Outcome, Record, Status, Verdict},
 };
 
-use super::Auditor;
+use super::{Auditor, runs::RunRecord};
 use crate::simulation::ids::AttemptId;
 
 /// The history of a logical partition's state.
@@ -32,6 +32,10 @@ pub(in crate::simulation) struct Snapshot {
     sealed: bool,
     /// The number of changes of authority so far.
     changes: usize,
+    /// Whether the run may be corrupt.
+    corrupt: bool,
+    /// How often software outside the protocol changed the run.
+    vandalisms: u64,
 }
 
 /// What a reader got.
@@ -50,13 +54,26 @@ impl Snapshot {
     pub(in crate::simulation) fn sealed(self) -> bool {
         self.sealed
     }
+
+    /// Returns whether software outside the protocol has changed the run since then.
+    pub(super) fn is_changed(self, run: &RunRecord) -> bool {
+        run.vandalisms > self.vandalisms
+    }
 }
 
 impl Auditor {
     /// Returns the current moment.
     pub(in crate::simulation) fn snapshot(&self, prefix: &str, partition: &str) -> Snapshot {
         let history = self.authority.get(partition).map_or(0, |known| known.history.len());
-        Snapshot { sealed: self.run(prefix).seal.is_some(), changes: history }
+        let (run, corrupt) = (self.run(prefix), self.may_be_corrupt(prefix));
+        let (sealed, vandalisms) = (run.seal.is_some(), run.vandalisms);
+        Snapshot { sealed, changes: history, corrupt, vandalisms }
+    }
+
+    /// Returns whether a run may have been corrupt since a moment; a repair may have ended that.
+    pub(super) fn may_have_been_corrupt(&self, prefix: &str, since: Snapshot) -> bool {
+        let changed = since.is_changed(self.run(prefix));
+        since.corrupt || changed || self.may_be_corrupt(prefix)
     }
 
     /// Checks the rows that a reader got without an error.
@@ -89,7 +106,7 @@ impl Auditor {
             ErrorKind::NotFound | ErrorKind::NotSealed if since.sealed => {
                 self.violate(format!("G01: {prefix} is sealed, and a reader got {kind}"));
             }
-            ErrorKind::Corrupt if !misled && !self.may_be_corrupt(prefix) => {
+            ErrorKind::Corrupt if !misled && !self.may_have_been_corrupt(prefix, since) => {
                 self.violate(format!("G05: {prefix} is sealed, and a reader got Corrupt"));
             }
             ErrorKind::Internal | ErrorKind::Closed | ErrorKind::Unknown => {
@@ -149,8 +166,14 @@ impl Auditor {
     }
 
     /// Checks a validation that failed.
-    pub(in crate::simulation) fn failed(&mut self, prefix: &str, misled: bool, faults: &[String]) {
-        if !misled && !self.may_be_corrupt(prefix) {
+    pub(in crate::simulation) fn failed(
+        &mut self,
+        prefix: &str,
+        since: Snapshot,
+        misled: bool,
+        faults: &[String],
+    ) {
+        if !misled && !self.may_have_been_corrupt(prefix, since) {
             self.violate(format!("G05: {prefix} did not pass: {faults:?}"));
         }
     }

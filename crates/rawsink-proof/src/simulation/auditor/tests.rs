@@ -1,7 +1,7 @@
 //! The auditor detects the violation of each guarantee.
 
 use bytes::Bytes;
-use fake_s3::{Behaviour, FakeBucket, Stamp};
+use fake_s3::{Behaviour, FakeBucket, Stamp, WriteCondition};
 use rawsink::{
     ErrorKind, Sealed,
     sink::PayloadSummary,
@@ -49,9 +49,19 @@ impl Scene {
         reply
     }
 
+    /// Sends a request of a repair and applies it.
+    fn repairs(&mut self, request: Request) -> ServerReply {
+        self.auditor.repairs(&request, &self.run.prefix.clone(), &self.server);
+        self.names += 1;
+        let reply = request.apply(&mut self.server, Stamp { time: 0, name: self.names });
+        self.auditor.after_event(&self.server);
+        reply
+    }
+
     fn put(&mut self, name: &str, content: &[u8]) {
         let (key, body) = (format!("{}{name}", self.run.prefix), content.to_vec().into());
-        self.send(Request::Create { key, body, token: TOKEN.to_owned() });
+        let condition = WriteCondition::CreateOnly;
+        self.send(Request::Put { key, body, token: TOKEN.to_owned(), condition });
     }
 
     fn put_payload(&mut self, content: &[u8]) {
@@ -308,4 +318,82 @@ fn g15_reading_a_run_without_authority_is_detected() {
     judge(&mut scene, &[verdict(new, true)], |record| record);
     scene.auditor.consumed("partition", since, None);
     scene.assert_detected("G15");
+}
+
+/// A scene in which a repair writes a sealed payload, with these bytes, after a change by others.
+fn repaired_with(payload: &[u8]) -> Scene {
+    let mut scene = Scene::sealed();
+    let (prefix, key) = (scene.run.prefix.clone(), format!("{}payload.jsonl", scene.run.prefix));
+    scene.auditor.vandalised(&prefix);
+    scene.server.objects.remove(&key);
+    scene.auditor.after_event(&scene.server);
+    assert_eq!(scene.auditor.violation(), None, "a change by others is expected");
+    let create = Request::CreateUpload { key, token: "repair".to_owned() };
+    let ServerReply::UploadCreated(upload) = scene.repairs(create) else { panic!() };
+    let body = Bytes::copy_from_slice(payload);
+    let part = Request::UploadPart { upload, number: 1, body };
+    let ServerReply::PartTaken(tag) = scene.repairs(part) else { panic!() };
+    let (parts, condition) = (vec![(1, tag)], WriteCondition::Overwrite);
+    scene.repairs(Request::Complete { upload, parts, condition });
+    scene
+}
+
+#[test]
+fn g03_a_repair_that_puts_back_the_sealed_bytes_is_no_change() {
+    let mut scene = repaired_with(ROWS);
+    assert_eq!(scene.auditor.violation(), None);
+    let prefix = scene.run.prefix.clone();
+    let since = scene.auditor.snapshot(&prefix, "");
+    scene.auditor.repaired(&prefix, since, "repaired", &scene.server);
+    scene.reads(ROWS);
+    assert_eq!(scene.auditor.violation(), None);
+    // The run is intact again: from now on every change is noticed.
+    scene.auditor.refused(&prefix, since, ErrorKind::Corrupt, false);
+    scene.assert_detected("G05");
+}
+
+#[test]
+fn g03_a_repair_that_writes_other_bytes_or_succeeds_wrongly_is_detected() {
+    repaired_with(b"{\"n\":1}\n").assert_detected("G03: a repair wrote other bytes");
+    let mut scene = Scene::sealed();
+    let prefix = scene.run.prefix.clone();
+    scene.auditor.vandalised(&prefix);
+    scene.server.objects.remove(&format!("{prefix}payload.jsonl"));
+    let since = scene.auditor.snapshot(&prefix, "");
+    scene.auditor.repaired(&prefix, since, "repaired", &scene.server);
+    scene.assert_detected("G03");
+    let mut scene = Scene::sealed();
+    let since = scene.auditor.snapshot(&prefix, "");
+    let kind = (ErrorKind::Corrupt, "no reason");
+    scene.auditor.repair_failed(&prefix, since, kind, true);
+    assert_eq!(scene.auditor.violation(), None, "a misled repair may get this error");
+    scene.auditor.repair_failed(&prefix, since, kind, false);
+    scene.assert_detected("G03");
+    let mut scene = Scene::sealed();
+    scene.auditor.repaired_alone(&prefix, Some("Corrupt"));
+    scene.assert_detected("G03");
+}
+
+#[test]
+fn g18_a_request_that_a_repair_does_not_need_is_detected() {
+    let (key, other) =
+        (|run: &PlannedRun| format!("{}payload.jsonl", run.prefix), "other/payload.jsonl");
+    let run = Scene::new().run;
+    for request in [
+        Request::Delete { key: key(&run), tag: None },
+        Request::Get { key: other.to_owned() },
+        Request::CreateUpload {
+            key: format!("{}metadata.json", run.prefix),
+            token: "x".to_owned(),
+        },
+    ] {
+        let mut scene = Scene::sealed();
+        scene.repairs(request);
+        scene.assert_detected("G18");
+    }
+    // An abort after Complete.
+    let mut scene = repaired_with(ROWS);
+    let upload = *scene.auditor.repair_completes.first().unwrap();
+    scene.repairs(Request::Abort { upload });
+    scene.assert_detected("G18");
 }

@@ -12,10 +12,10 @@ use crate::simulation::{
 
 /// The requests on which the guarantees depend most.
 const DELICATE: [RequestKind; 13] = [
-    RequestKind::Create(Object::Seal),
-    RequestKind::Create(Object::Seal),
-    RequestKind::Create(Object::Seal),
-    RequestKind::Create(Object::Payload),
+    RequestKind::Put(Object::Seal),
+    RequestKind::Put(Object::Seal),
+    RequestKind::Put(Object::Seal),
+    RequestKind::Put(Object::Payload),
     RequestKind::Complete,
     RequestKind::Complete,
     RequestKind::Abort,
@@ -93,6 +93,8 @@ pub(in crate::simulation) enum WorldEvent {
     Garbage,
     /// Software outside the protocol changes a sealed payload.
     Vandal,
+    /// Software outside the protocol changes a seal.
+    SealVandal,
     /// A process is killed.
     Kill,
     /// A process is paused.

@@ -8,7 +8,7 @@
 //! 4. Only then stage and sync the seal, link it (create-only), sync the directory, delete the
 //!    staging name.
 //!
-//! No file is ever renamed. A failed sync is never repeated: the attempt ends. An attempt that ends
+//! An attempt renames no file. A failed sync is never repeated: the attempt ends. An attempt that ends
 //! before the link of step 4 deletes its payload (G08); after it, the attempt touches nothing.
 
 use std::{
@@ -239,7 +239,7 @@ fn refuse_sealed(run: &LockedRun, probe: &Probe, step: Step) -> Result<(), FsErr
 }
 
 /// Deletes the staging files of earlier holders of the lock.
-fn remove_old_staging(run: &LockedRun, probe: &Probe) -> Result<(), FsError> {
+pub(super) fn remove_old_staging(run: &LockedRun, probe: &Probe) -> Result<(), FsError> {
     let entries = probe.run(Step::RemoveOldStaging, &run.path, || std::fs::read_dir(&run.path))?;
     for entry in entries {
         let name = entry.map_err(|cause| FsError::new("list", &run.path, &cause))?.file_name();
@@ -250,7 +250,12 @@ fn remove_old_staging(run: &LockedRun, probe: &Probe) -> Result<(), FsError> {
     Ok(())
 }
 
-fn open_staging(run: &LockedRun, probe: &Probe, step: Step, name: &str) -> Result<File, FsError> {
+pub(super) fn open_staging(
+    run: &LockedRun,
+    probe: &Probe,
+    step: Step,
+    name: &str,
+) -> Result<File, FsError> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     Ok(File::from(probe.run(step, &run.path, || fs::openat(&run.dir, name, flags, FILE_MODE))?))
 }
@@ -311,7 +316,7 @@ fn absent_is_fine(outcome: Result<(), FsError>) -> Result<(), FsError> {
 
 /// Syncs a run's directory and every directory above it, regardless of their creator: up to the
 /// root's parent each time, the rest once.
-fn sync_upwards(
+pub(super) fn sync_upwards(
     root: &Path,
     ancestors_synced: &AncestorsSynced,
     run: &Path,
@@ -390,14 +395,17 @@ fn exists_error(object: Object) -> Error {
     }
 }
 
-fn staging_name(object: Object, token: &WriterToken) -> String {
+pub(super) fn staging_name(object: Object, token: &WriterToken) -> String {
     format!(".{}.{token}", object.file_name())
 }
 
+/// Returns whether an attempt may have created a file of this name. Other software gives its own files
+/// similar names: `.payload.jsonl.swp`.
 pub(super) fn is_staging_name(name: &str) -> bool {
     [Object::Payload, Object::Seal].iter().any(|object| {
         name.strip_prefix('.')
             .and_then(|rest| rest.strip_prefix(object.file_name()))
-            .is_some_and(|rest| rest.starts_with('.'))
+            .and_then(|rest| rest.strip_prefix('.'))
+            .is_some_and(WriterToken::is_token)
     })
 }

@@ -18,13 +18,13 @@ use tokio::task::spawn_blocking;
 use super::{
     attempt::{is_staging_name, remove_empty_directory},
     error::FsError,
-    listing::{Entry, all_entries},
+    listing::{Entry, all_entries, hiding},
     lock::{LockedRun, TryLock},
     probe::Probe,
 };
 use crate::{
     error::{Error, Result},
-    store::{Discarded, Leftover, LeftoverKind, Object, StorePath},
+    store::{self, Discarded, Leftover, LeftoverKind, Object, StorePath},
 };
 
 /// Smallest batch of leftovers that is returned at once, except the last.
@@ -53,7 +53,8 @@ fn batch(ahead: &mut VecDeque<(PathBuf, StorePath)>) -> Vec<Result<Leftover>> {
         let Some((dir, path)) = ahead.pop_front() else { break };
         match all_entries(&dir) {
             Ok(entries) => {
-                batch.extend(files(&dir, &path, &entries).map(|found| found.map_err(Into::into)));
+                let found = files(&dir, &path, &entries);
+                batch.extend(found.map(|found| found.map_err(|error| hiding(error, &path))));
                 let mut below: Vec<&String> =
                     entries.iter().filter_map(visible_directory).collect();
                 below.sort_unstable();
@@ -61,15 +62,15 @@ fn batch(ahead: &mut VecDeque<(PathBuf, StorePath)>) -> Vec<Result<Leftover>> {
                     ahead.push_front((dir.join(name), path.join(name)));
                 }
             }
-            Err(error) => batch.push(Err(error.into())),
+            Err(error) => batch.push(Err(hiding(error, &path))),
         }
     }
     batch
 }
 
-/// Returns the name of an entry that is a directory and does not start with a dot.
+/// Returns the name of an entry that is a directory which listings enter.
 fn visible_directory(entry: &Entry) -> Option<&String> {
-    Some(&entry.name).filter(|name| entry.is_dir && !name.starts_with('.'))
+    Some(&entry.name).filter(|name| entry.is_dir && !store::is_skipped(name))
 }
 
 /// Returns the leftovers directly in a directory.

@@ -11,38 +11,65 @@ use tokio::task::spawn_blocking;
 
 use super::error::{FsError, joined};
 use crate::{
-    error::Result,
-    store::{Object, StorePath, Stored},
+    error::{Error, Result},
+    store::{self, Object, StorePath, Stored},
 };
 
 /// Number of objects in a batch.
 const BATCH: usize = 1000;
 
-/// Returns the names of the directories in `dir` that hold an object at any level, sorted.
-pub(super) fn children(dir: &Path) -> Result<Vec<String>, FsError> {
-    let mut names = Vec::new();
-    for entry in entries(dir)? {
-        if entry.is_dir && holds_object(&dir.join(&entry.name))? {
-            names.push(entry.name);
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
+/// Streams the names of the directories in `dir` that hold an object at any level, sorted. `dir` is
+/// `path` below the store's root. An unreadable entry is one error, unless its directory holds
+/// another object.
+pub(super) fn children(dir: PathBuf, path: StorePath) -> BoxStream<'static, Result<String>> {
+    let names = async move {
+        let found = spawn_blocking(move || Ok(child_names(&dir, &path))).await;
+        stream::iter(joined(found).unwrap_or_else(|error| vec![Err(error.into())]))
+    };
+    stream::once(names).flatten().boxed()
 }
 
-fn holds_object(dir: &Path) -> Result<bool, FsError> {
-    let entries = entries(dir)?;
+fn child_names(dir: &Path, path: &StorePath) -> Vec<Result<String>> {
+    let mut entries = match entries(dir) {
+        Ok(entries) => entries,
+        Err(error) => return vec![Err(hiding(error, path))],
+    };
+    entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    let mut names = Vec::new();
+    for Entry { name, .. } in entries.into_iter().filter(|entry| entry.is_dir) {
+        let mut errors = Vec::new();
+        if holds_object(&dir.join(&name), &path.join(&name), &mut errors) {
+            names.push(Ok(name));
+        } else {
+            names.extend(errors.into_iter().map(Err));
+        }
+    }
+    names
+}
+
+/// Returns whether an object is found below `dir`, and adds the error of each unreadable entry.
+fn holds_object(dir: &Path, path: &StorePath, errors: &mut Vec<Error>) -> bool {
+    let entries = match entries(dir) {
+        Ok(entries) => entries,
+        Err(error) => {
+            errors.push(hiding(error, path));
+            return false;
+        }
+    };
     for entry in entries.iter().filter(|entry| entry.object().is_some()) {
-        if super::file_info(&dir.join(&entry.name))?.is_some() {
-            return Ok(true);
+        match super::file_info(&dir.join(&entry.name)) {
+            Ok(Some(_)) => return true,
+            Ok(None) => {}
+            Err(error) => errors.push(hiding(error, path)),
         }
     }
-    for entry in entries.iter().filter(|entry| entry.is_dir) {
-        if holds_object(&dir.join(&entry.name))? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let mut below = entries.iter().filter(|entry| entry.is_dir).map(|entry| &entry.name);
+    below.any(|name| holds_object(&dir.join(name), &path.join(name), errors))
+}
+
+/// Names the path that an error hides from a listing.
+pub(super) fn hiding(error: FsError, path: &StorePath) -> Error {
+    Error::from(error).at(path)
 }
 
 /// Streams all objects below `dir`, which is `path` below the store's root. An unreadable entry is
@@ -54,10 +81,9 @@ pub(super) fn walk(dir: PathBuf, path: StorePath) -> BoxStream<'static, Result<S
         let batch = spawn_blocking(move || Ok((walk.batch(), walk)));
         Some(match joined(batch.await) {
             Ok((batch, walk)) => (batch, Some(walk)),
-            Err(error) => (vec![Err(error)], None),
+            Err(error) => (vec![Err(error.into())], None),
         })
     });
-    let batches = batches.map(|batch| batch.into_iter().map(|found| found.map_err(Into::into)));
     batches.flat_map(stream::iter).boxed()
 }
 
@@ -68,18 +94,19 @@ struct Walk {
 
 enum Pending {
     Directory(PathBuf, StorePath),
-    Found(Result<Stored, FsError>),
+    Found(Result<Stored>),
 }
 
 impl Walk {
-    fn batch(&mut self) -> Vec<Result<Stored, FsError>> {
+    fn batch(&mut self) -> Vec<Result<Stored>> {
         let mut batch = Vec::new();
         while batch.len() < BATCH {
             match self.pending.pop_front() {
                 None => break,
                 Some(Pending::Found(stored)) => batch.push(stored),
                 Some(Pending::Directory(dir, path)) => {
-                    batch.extend(self.enter(&dir, &path).err().map(Err));
+                    let error = self.enter(&dir, &path).err();
+                    batch.extend(error.map(|error| Err(hiding(error, &path))));
                 }
             }
         }
@@ -100,6 +127,7 @@ impl Walk {
                 && let Some(info) = super::file_info(&below).transpose()
             {
                 let stored = info.map(|info| Stored { dir: path.clone(), object, info });
+                let stored = stored.map_err(|error| hiding(error, path));
                 self.pending.push_front(Pending::Found(stored));
             }
         }
@@ -118,10 +146,10 @@ impl Entry {
     }
 }
 
-/// Returns the entries of a directory, except names that start with a dot.
+/// Returns the entries of a directory, except names that every listing skips.
 fn entries(dir: &Path) -> Result<Vec<Entry>, FsError> {
     let mut entries = all_entries(dir)?;
-    entries.retain(|entry| !entry.name.starts_with('.'));
+    entries.retain(|entry| !store::is_skipped(&entry.name));
     Ok(entries)
 }
 

@@ -68,6 +68,20 @@ impl LockedRun {
         }
     }
 
+    /// Locks an existing directory, and waits up to a second for it; `None` if it does not exist.
+    pub(super) fn of_existing(path: &Path, probe: &Probe) -> Result<Option<Self>, FsError> {
+        for _ in 0..MAX_STARTS {
+            match Self::open_and_lock(path, probe) {
+                Ok(Some(locked)) => return Ok(Some(locked)),
+                // Another process replaced the directory since it was opened.
+                Ok(None) => {}
+                Err(error) if error.is_absence() => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(deleted_repeatedly(path))
+    }
+
     /// Locks the directory. Creates it if it does not exist.
     pub(super) fn acquire(path: &Path, probe: &Probe) -> Result<Self, FsError> {
         for _ in 0..MAX_STARTS {
@@ -83,8 +97,7 @@ impl LockedRun {
             let error = Error::invalid("the target of a symbolic link does not exist");
             return Err(FsError::Refused(error.on_path(link.display())));
         }
-        let message = "the run's directory was repeatedly deleted before it could be locked";
-        Err(FsError::Refused(Error::new(ErrorKind::Unavailable, message).on_path(path.display())))
+        Err(deleted_repeatedly(path))
     }
 
     fn try_acquire(path: &Path, probe: &Probe) -> Result<Option<Self>, FsError> {
@@ -96,6 +109,11 @@ impl LockedRun {
                 outcome => outcome,
             }
         })?;
+        Self::open_and_lock(path, probe)
+    }
+
+    /// Opens and locks a directory; `None` if it was replaced meanwhile.
+    fn open_and_lock(path: &Path, probe: &Probe) -> Result<Option<Self>, FsError> {
         let dir = open(path, probe)?;
         probe.run(Step::Lock, path, || lock(&dir)).map_err(|error| match error {
             error if error.is(Errno::WOULDBLOCK) => FsError::Refused(super::super::writer_active()),
@@ -104,6 +122,11 @@ impl LockedRun {
         let current = is_current(&dir, path, probe)?;
         Ok(current.then(|| Self { dir, path: path.to_owned() }))
     }
+}
+
+fn deleted_repeatedly(path: &Path) -> FsError {
+    let message = "the run's directory was repeatedly deleted before it could be locked";
+    FsError::Refused(Error::new(ErrorKind::Unavailable, message).on_path(path.display()))
 }
 
 fn open(path: &Path, probe: &Probe) -> Result<OwnedFd, FsError> {

@@ -32,6 +32,8 @@ pub(super) enum Step {
     LinkSeal,
     SyncSealedDirectory,
     UnlinkSealStaging,
+    CheckRestoredSeal,
+    Replace,
 }
 
 impl Step {
@@ -43,6 +45,8 @@ impl Step {
             Self::Lock => "lock the run's directory",
             Self::CompareDirectory => "check the run's directory",
             Self::CheckSealAtStart | Self::CheckSeal => "check for a seal",
+            Self::CheckRestoredSeal => "read the seal",
+            Self::Replace => "replace the damaged file",
             Self::RemoveOldStaging => "delete an old staging file",
             Self::OpenStaging => "create a staging file",
             Self::Append => "write the payload",

@@ -4,6 +4,7 @@ mod crashes; // the process dies at a step
 mod errors; // the system refuses a step
 mod order; // the steps of complete attempts
 mod races; // other processes act between the steps
+mod restoring; // damaged files of sealed runs
 #[cfg(feature = "unstable-raw")]
 mod scratch; // the scratch directory for raw operations
 
@@ -100,6 +101,33 @@ impl Hook for Script {
     }
 }
 
+/// Acts at the first occurrence of an event.
+struct Once<F> {
+    at: (Step, Moment),
+    act: F,
+    done: AtomicBool,
+}
+
+impl<F: Fn() -> Result<(), Errno> + Send + Sync + 'static> Once<F> {
+    fn new(step: Step, moment: Moment, act: F) -> Arc<Self> {
+        Arc::new(Self { at: (step, moment), act, done: AtomicBool::new(false) })
+    }
+}
+
+impl<F: Fn() -> Result<(), Errno> + Send + Sync> Hook for Once<F> {
+    fn at(&self, step: Step, moment: Moment) -> Result<(), Errno> {
+        if (step, moment) == self.at && !self.done.swap(true, Ordering::Relaxed) {
+            (self.act)()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn is_dead(&self) -> bool {
+        false
+    }
+}
+
 /// A root that does not exist yet, in a temporary directory.
 struct World {
     parent: TempDir,
@@ -111,7 +139,11 @@ impl World {
         if before == Before::DeadAttempt {
             std::fs::create_dir_all(world.dir()).unwrap();
             std::fs::write(world.dir().join("payload.jsonl"), EARLIER).unwrap();
-            std::fs::write(world.dir().join(".payload.jsonl.dead"), EARLIER).unwrap();
+            std::fs::write(
+                world.dir().join(".payload.jsonl.0000000000000000000000000000dead"),
+                EARLIER,
+            )
+            .unwrap();
         }
         world
     }

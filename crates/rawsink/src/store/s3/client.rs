@@ -240,13 +240,15 @@ impl Requests for Client {
         Ok(Page { objects, next })
     }
 
-    async fn create(
+    async fn put(
         &self,
         key: &str,
         body: Bytes,
+        condition: Condition,
         token: &WriterToken,
         timeout: Duration,
     ) -> Reply<String> {
+        let only_new = only_new(condition);
         let put = self
             .send(|| {
                 let request = self
@@ -255,7 +257,8 @@ impl Requests for Client {
                     .bucket(&self.bucket)
                     .key(key)
                     .metadata(WRITER, token.as_str());
-                let request = request.if_none_match("*").body(ByteStream::from(body.clone()));
+                let request = request.set_if_none_match(only_new.clone());
+                let request = request.body(ByteStream::from(body.clone()));
                 request.customize().config_override(within(timeout)).send()
             })
             .await?;
@@ -329,7 +332,7 @@ impl Requests for Client {
             .iter()
             .map(|(number, tag)| CompletedPart::builder().part_number(*number).e_tag(tag).build());
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
-        let only_new = (condition == Condition::CreateOnly).then(|| "*".to_owned());
+        let only_new = only_new(condition);
         let completed = self
             .send(|| {
                 let request = self
@@ -357,6 +360,11 @@ impl Requests for Client {
     async fn delete(&self, key: &str, etag: Option<&str>) -> Reply<()> {
         self.delete_object(key, etag).await
     }
+}
+
+/// Returns the value of `If-None-Match`.
+fn only_new(condition: Condition) -> Option<String> {
+    (condition == Condition::CreateOnly).then(|| "*".to_owned())
 }
 
 /// The clock difference that servers accept.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    store::{Discarded, Leftover, LeftoverKind, Object, ObjectInfo, StorePath},
+    store::{Discarded, Leftover, LeftoverKind, Object, StorePath},
 };
 
 /// Number of uploads whose parts are listed in parallel.
@@ -218,7 +218,7 @@ impl LeftoverRemover<'_> {
         let Some(head) = self.answer(|| self.requests.head(key)).await? else {
             return Ok(Discarded::Gone);
         };
-        if !leftover.is(ObjectInfo { bytes: head.bytes, modified: head.modified }) {
+        if !leftover.is(head.info()) {
             return Ok(Discarded::Changed);
         }
         if self.answer(|| self.requests.head(&self.seal_key)).await?.is_some() {

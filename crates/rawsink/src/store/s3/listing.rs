@@ -12,8 +12,8 @@ use super::{
     retry::Retrier,
 };
 use crate::{
-    error::Result,
-    store::{Object, ObjectInfo, StorePath, Stored},
+    error::{Error, Result},
+    store::{self, Object, StorePath, Stored},
 };
 
 /// Streams the payloads and seals below `prefix`. `root` is the prefix of every key of the store.
@@ -42,19 +42,35 @@ pub(super) fn walk(
     pages.flat_map(stream::iter).boxed()
 }
 
-/// Returns the names directly below `prefix` that hold a payload or a seal at any level.
+/// Streams the names directly below `prefix` that hold a payload or a seal at any level.
+pub(super) fn children(
+    requests: Arc<dyn Requests>,
+    retrier: Retrier,
+    prefix: String,
+) -> BoxStream<'static, Result<String>> {
+    let names = async move {
+        let (names, error) = child_names(&requests, &retrier, &prefix).await;
+        stream::iter(names.into_iter().map(Ok).chain(error.map(Err)))
+    };
+    stream::once(names).flatten().boxed()
+}
+
+/// Returns the names, sorted, and the error that ended the listing.
 ///
 /// After each page the rest of the last child is skipped. So a child costs at most one request, and
 /// many small ones share one.
-pub(super) async fn children(
+async fn child_names(
     requests: &Arc<dyn Requests>,
     retrier: &Retrier,
     prefix: &str,
-) -> Result<Vec<String>> {
+) -> (Vec<String>, Option<Error>) {
     let mut names: Vec<String> = Vec::new();
     let mut after: Option<String> = None;
-    loop {
-        let page = page(requests, retrier, prefix, after.as_deref()).await?;
+    let error = loop {
+        let page = match page(requests, retrier, prefix, after.as_deref()).await {
+            Ok(page) => page,
+            Err(error) => break Some(error),
+        };
         for (key, head) in &page.objects {
             let Some((name, rest)) =
                 key.strip_prefix(prefix).and_then(|below| below.split_once('/'))
@@ -62,20 +78,20 @@ pub(super) async fn children(
                 continue;
             };
             let known = names.last().is_some_and(|last| last == name);
-            if !known && !name.starts_with('.') && stored(rest, head).is_some() {
+            if !known && !store::is_skipped(name) && stored(rest, head).is_some() {
                 names.push(name.to_owned());
             }
         }
-        let Some(next) = page.next else { break };
+        let Some(next) = page.next else { break None };
         // Skip the rest of a known child: its keys end before '0', which follows '/'.
         after = Some(match names.last().map(|name| format!("{prefix}{name}/")) {
             Some(child) if next.starts_with(&child) => format!("{}0", child.trim_end_matches('/')),
             _ => next,
         });
-    }
+    };
     names.sort_unstable();
     names.dedup();
-    Ok(names)
+    (names, error)
 }
 
 async fn page(
@@ -90,7 +106,7 @@ async fn page(
 /// Returns the payload or seal of a key below the root; `None` for any other key.
 fn stored(path: &str, head: &Head) -> Option<Stored> {
     let (dir, object) = object_path(path)?;
-    Some(Stored { dir, object, info: ObjectInfo { bytes: head.bytes, modified: head.modified } })
+    Some(Stored { dir, object, info: head.info() })
 }
 
 /// Returns the directory and the object of a key below the root; `None` for any other key.
@@ -98,7 +114,7 @@ pub(super) fn object_path(path: &str) -> Option<(StorePath, Object)> {
     let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
     let object = Object::from_file_name(name)?;
     let mut segments = dir.split('/').filter(|segment| !segment.is_empty() || !dir.is_empty());
-    let legal = segments.all(|segment| !segment.starts_with('.') && !segment.is_empty());
+    let legal = segments.all(|segment| !store::is_skipped(segment) && !segment.is_empty());
     let segments = dir.split('/').filter(|segment| legal && !segment.is_empty());
     let dir = segments.fold(StorePath::root(), |dir, segment| dir.join(segment));
     legal.then_some((dir, object))

@@ -15,6 +15,7 @@
 //! | 5 | `last_check` | check that no other upload is open and that the payload is mine |
 //! | 6 | `seal` | PUT of the seal, create-only, within its deadline; confirm it, or return `Unknown` |
 //! | | `end` | abort the attempt's own upload after a failure, if that is safe |
+//! | | `restore` | no step of an attempt: replace a damaged object of a sealed run |
 //!
 //! A payload is **mine** if HEAD shows my token and my size (`check`). The model explores the same
 //! steps under the same names. Must not know HTTP: [`Requests`] sends the requests.
@@ -26,6 +27,7 @@ mod grace;
 mod last_check;
 mod open_upload;
 mod payload;
+mod restore;
 mod seal;
 
 use std::{sync::Arc, time::Duration};
@@ -63,7 +65,8 @@ pub(super) struct S3Attempt {
     seal_key: String,
     token: WriterToken,
     policy: LeftoverPolicy,
-    /// The payload without a seal that this attempt replaces.
+    purpose: Purpose,
+    /// The payload that this attempt replaces: one without a seal, or a damaged one.
     replaced: Option<Replaced>,
     upload: Option<String>,
     aborted_another: bool,
@@ -78,6 +81,15 @@ pub(super) struct S3Attempt {
     tag: Option<String>,
     /// Time of the first payload request, on the clock of the deadlines.
     payload_sent: Option<Duration>,
+}
+
+/// Whether a run is sealed by this, or was sealed before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// To seal a run. A seal that exists ends the attempt.
+    Land,
+    /// To restore an object of a sealed run.
+    Restore,
 }
 
 /// The progress of an attempt. It decides what the attempt may abort.
@@ -106,6 +118,7 @@ impl S3Attempt {
             seal_key: key(Object::Seal),
             token,
             policy,
+            purpose: Purpose::Land,
             replaced: None,
             upload: None,
             aborted_another: false,

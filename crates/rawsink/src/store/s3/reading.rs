@@ -7,11 +7,11 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     fault::S3Fault,
-    requests::{Content, Requests},
+    requests::{Content, Requests, object_tag},
     retry::Retrier,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     store::{self, Object, Reading},
 };
 
@@ -26,7 +26,7 @@ pub(super) async fn open(
     let first = retrier.answered(|| requests.get(&key, offset)).await?.value;
     let content = first.ok_or_else(|| store::object_missing(object))?;
     let bytes = content.bytes;
-    let etag = content.etag.clone();
+    let (etag, tag) = (content.etag.clone(), object_tag(&content.etag));
     let resumable = Resumable {
         requests,
         retrier,
@@ -41,7 +41,7 @@ pub(super) async fn open(
         let chunk = resumable.next().await?;
         Some((chunk, resumable))
     });
-    Ok(Reading { bytes, chunks: chunks.boxed() })
+    Ok(Reading { bytes, tag, chunks: chunks.boxed() })
 }
 
 /// An object that is being read.
@@ -91,15 +91,17 @@ impl Resumable {
         }
     }
 
+    /// Opens the object again. Another answer than before proves nothing: a new reader sees which of
+    /// the two is stored.
     async fn resume(&mut self) -> Result<Content> {
         let again =
             self.retrier.answered(|| self.requests.get(&self.key, self.offset)).await?.value;
-        let content = again
-            .ok_or_else(|| Error::corrupt("the object was deleted while it was being read"))?;
-        if content.etag == self.etag {
-            Ok(content)
-        } else {
-            Err(Error::corrupt("the object changed while it was being read"))
-        }
+        // Two halves prove nothing. A repair may have replaced a damaged object.
+        let wrong = |what: &str| {
+            let message = format!("the object {what} while it was being read; try again");
+            Error::new(ErrorKind::Unavailable, message)
+        };
+        let content = again.ok_or_else(|| wrong("was no longer found"))?;
+        if content.etag == self.etag { Ok(content) } else { Err(wrong("changed")) }
     }
 }

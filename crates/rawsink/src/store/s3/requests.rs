@@ -10,7 +10,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::fault::S3Fault;
-use crate::store::WriterToken;
+use crate::store::{ObjectInfo, ObjectTag, WriterToken};
 
 /// The value that a request returns, or its fault.
 pub type Reply<T> = Result<T, S3Fault>;
@@ -26,6 +26,20 @@ pub struct Head {
     pub bytes: u64,
     /// The writer's token in the user metadata. `None` in a listing.
     pub writer: Option<String>,
+}
+
+impl Head {
+    /// Returns the object's length, age and tag.
+    pub(in crate::store::s3) fn info(&self) -> ObjectInfo {
+        ObjectInfo { bytes: self.bytes, modified: self.modified, tag: object_tag(&self.etag) }
+    }
+}
+
+/// Returns the tag of an object by its `ETag`; `None` for an empty one. Listings of some servers
+/// omit the quotes, and a proxy that compresses makes the tag weak.
+pub(in crate::store::s3) fn object_tag(etag: &str) -> Option<ObjectTag> {
+    let value = etag.strip_prefix("W/").unwrap_or(etag).trim_matches('"');
+    (!value.is_empty()).then(|| ObjectTag::of(value))
 }
 
 /// An open multipart upload. The sort order is the order of the protocol.
@@ -90,7 +104,7 @@ pub struct Content {
 pub enum Condition {
     /// `If-None-Match: *`
     CreateOnly,
-    /// No condition: the attempt replaces a leftover.
+    /// No condition: it replaces a leftover, or a damaged object of a sealed run.
     Replace,
 }
 
@@ -108,11 +122,12 @@ pub trait Requests: fmt::Debug + Send + Sync {
     /// Lists keys below a prefix, after a key, `encoding-type=url`.
     async fn list(&self, prefix: &str, after: Option<&str>) -> Reply<Page>;
 
-    /// Creates an object, `If-None-Match: *`; returns its tag.
-    async fn create(
+    /// Sends an object by one PUT; returns its tag.
+    async fn put(
         &self,
         key: &str,
         body: Bytes,
+        condition: Condition,
         token: &WriterToken,
         timeout: Duration,
     ) -> Reply<String>;

@@ -148,7 +148,8 @@ impl BucketScratch {
     pub async fn create(&self, name: &str, body: &Bytes, token: &WriterToken) -> Reply<String> {
         self.note(|used| used.objects.extend([name.to_owned()]));
         let (key, body) = (self.key(name), body.clone());
-        within_limit(self.client.create(&key, body, token, ANSWER_LIMIT)).await
+        let condition = Condition::CreateOnly;
+        within_limit(self.client.put(&key, body, condition, token, ANSWER_LIMIT)).await
     }
 
     /// Returns an object as HEAD shows it; `None` if it does not exist.

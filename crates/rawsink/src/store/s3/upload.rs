@@ -6,7 +6,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream::BoxStream};
 use tokio::task::JoinSet;
 
 use super::protocol::{Part, S3Attempt};
@@ -95,6 +96,50 @@ impl S3Upload {
         Ok(())
     }
 
+    /// Sends the last part, waits for all of them and returns them.
+    async fn finish_parts(&mut self, last: Bytes) -> Result<Vec<Part>> {
+        // An upload needs at least one part, even an empty one.
+        if !last.is_empty() || self.next == 1 {
+            self.send(last).await?;
+        }
+        while !self.in_flight.is_empty() {
+            self.settle_one().await?;
+        }
+        Ok(std::mem::take(&mut self.sent).into_iter().collect())
+    }
+
+    /// Replaces a damaged payload by a stream of bytes, below the seal that covers them.
+    pub(super) async fn restore(
+        mut self,
+        seal: &Bytes,
+        chunks: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<()> {
+        let outcome = self.send_restored(seal, chunks).await;
+        Box::new(self).abort().await;
+        outcome
+    }
+
+    async fn send_restored(
+        &mut self,
+        seal: &Bytes,
+        mut chunks: BoxStream<'static, Result<Bytes>>,
+    ) -> Result<()> {
+        let mut part = BytesMut::new();
+        while let Some(mut chunk) = chunks.next().await.transpose()? {
+            while !chunk.is_empty() {
+                let size = self.part_bytes();
+                part.reserve(size - part.len());
+                part.extend_from_slice(&chunk.split_to(chunk.len().min(size - part.len())));
+                if part.len() == size {
+                    self.append(part.split().freeze()).await?;
+                }
+            }
+        }
+        let parts = self.finish_parts(part.freeze()).await?;
+        let bytes = self.bytes;
+        self.attempt_mut()?.complete_restore(&parts, bytes, seal).await
+    }
+
     async fn settle_one(&mut self) -> Result<()> {
         match self.in_flight.join_next().await {
             None => Ok(()),
@@ -140,14 +185,7 @@ impl Upload for S3Upload {
         if !self.attempt()?.has_upload() {
             return self.attempt_mut()?.put(last).await;
         }
-        // An upload needs at least one part, even an empty one.
-        if !last.is_empty() || self.next == 1 {
-            self.send(last).await?;
-        }
-        while !self.in_flight.is_empty() {
-            self.settle_one().await?;
-        }
-        let parts: Vec<Part> = std::mem::take(&mut self.sent).into_iter().collect();
+        let parts = self.finish_parts(last).await?;
         let bytes = self.bytes;
         self.attempt_mut()?.complete(&parts, bytes).await
     }

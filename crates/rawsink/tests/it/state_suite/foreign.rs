@@ -3,15 +3,17 @@
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use rawsink::{
-    ErrorKind,
+    ErrorKind, PartitionKey,
     partition::Selection,
     runtime::FixedClock,
-    state::{Filter, Marked, Status, execute, plan_backfill, plan_retry},
+    state::{
+        Change, Event, FIND_AT_ONCE, Filter, Marked, Status, execute, plan_backfill, plan_retry,
+    },
 };
 
 use super::{
     failed,
-    list::found,
+    list::{found, paged},
     now,
     operator::{LATER, days, on, series},
     passed,
@@ -29,9 +31,12 @@ on_every_database!(
     other_software_can_read_written_records,
     a_malformed_record_is_corrupt_and_named_and_hides_no_other,
     a_record_with_an_invalid_key_is_named_and_hides_no_other,
+    pages_of_a_table_of_other_software_hold_the_list,
     a_text_too_long_for_its_column_is_refused,
     records_of_given_partitions_are_found_for_any_column_types,
     a_malformed_record_blocks_no_other,
+    a_batch_of_the_largest_size_writes_every_entry,
+    a_record_set_to_pending_after_a_withdrawal_makes_its_runs_due,
     g14_without_a_primary_key_no_update_is_lost,
 );
 
@@ -43,6 +48,37 @@ async fn add(database: &dyn Database, id: &str, values: &str) {
          VALUES ('google_ads', '{id}', 'campaign', '2024-06-01', {values})"
     );
     database.execute(&insert).await;
+}
+
+async fn a_record_set_to_pending_after_a_withdrawal_makes_its_runs_due(database: &dyn Database) {
+    let state = database.state();
+    for n in [1, 2] {
+        state.judge(&customer("a"), &passed(n), now()).await.unwrap();
+    }
+    let withdrawal = Change::Withdraw { run_id: run(1), reason: "no".into() };
+    state.change(&customer("a"), &withdrawal, now()).await.unwrap();
+    let sealed = [1, 2, 3].map(run);
+    assert_eq!(state.history(&customer("a")).await.unwrap().due(&sealed), [&run(3)]);
+    database.execute("UPDATE partition_state SET status = 'pending'").await;
+    assert_eq!(state.history(&customer("a")).await.unwrap().due(&sealed), [&run(2), &run(3)]);
+}
+
+async fn a_batch_of_the_largest_size_writes_every_entry(database: &dyn Database) {
+    let state = database.patient_state();
+    let keys: Vec<PartitionKey> = (0..FIND_AT_ONCE).map(|n| customer(&n.to_string())).collect();
+    let all = |change: &Change| keys.iter().map(|key| (key.clone(), change.clone())).collect();
+    let first: Vec<(PartitionKey, Change)> = all(&Change::Verdict(failed(1, "bad")));
+    state.change_many(&first, now()).await.unwrap();
+    // Other software sets every record to pending, so each verdict is two entries.
+    database.execute("UPDATE partition_state SET status = 'pending'").await;
+    let second: Vec<(PartitionKey, Change)> = all(&Change::VerdictIfDue(passed(1)));
+    let outcomes = state.change_many(&second, now()).await.unwrap();
+    assert_eq!(outcomes.len(), FIND_AT_ONCE);
+    for history in state.histories(&keys).await.unwrap() {
+        let events: Vec<Event> =
+            history.unwrap().entries().iter().map(|entry| entry.event).collect();
+        assert_eq!(events, [Event::Failed, Event::Requeued, Event::Passed]);
+    }
 }
 
 async fn a_foreign_table_is_updated_without_a_schema_change(database: &dyn Database) {
@@ -176,6 +212,28 @@ async fn a_record_with_an_invalid_key_is_named_and_hides_no_other(database: &dyn
     assert_eq!((all.len(), faults.len()), (3, 2));
     assert!(faults[0].contains("(a/b, 1, q, 2024-06-01) has an invalid key: source"), "{faults:?}");
     assert!(faults[1].contains("(ads, NULL, q, 2024-06-31) has an invalid key"), "{faults:?}");
+}
+
+async fn pages_of_a_table_of_other_software_hold_the_list(database: &dyn Database) {
+    let values = "'success', 'r1', 'v1', '1', NULL, NULL, '1'";
+    for table in foreign_tables(database) {
+        database.execute("DROP TABLE IF EXISTS partition_state").await;
+        database.execute(table).await;
+        for id in ["9", "10", "100", "a", "B", "", "c/d"] {
+            add(database, id, values).await;
+        }
+        add(database, "bad", "'success', 'r1', 'v1', '-1', NULL, NULL, '1'").await;
+        let state = database.state();
+        let all = state.list(&Filter::default()).await.unwrap();
+        for limit in [1, 2, 3, 8, 100] {
+            let (entries, faults) = paged(&*state, &Filter::default(), limit).await;
+            let keys: Vec<_> = entries.into_iter().map(|entry| entry.key).collect();
+            assert_eq!(keys, ["10", "100", "9", "B", "a"].map(customer), "{table}, {limit}");
+            let expected = all.iter().filter_map(|entry| Some(entry.as_ref().err()?.to_string()));
+            assert_eq!(faults, expected.collect::<Vec<_>>(), "{table}, {limit}");
+            assert_eq!(faults.len(), 3);
+        }
+    }
 }
 
 async fn a_text_too_long_for_its_column_is_refused(database: &dyn Database) {

@@ -1,4 +1,6 @@
-//! Listing, its order, and lookups.
+//! Listing, its order, pages, and lookups.
+
+use std::num::NonZeroUsize;
 
 use rawsink::{
     ErrorKind, PartitionKey,
@@ -15,6 +17,8 @@ use rawsink_testkit::{
 
 on_every_state!(
     a_list_is_sorted_and_filtered_by_every_field,
+    pages_hold_the_list_in_its_order,
+    a_page_finds_the_records_as_they_are_when_it_is_read,
     records_of_given_partitions_are_found,
     a_lookup_of_too_many_keys_is_invalid,
 );
@@ -77,6 +81,75 @@ async fn a_list_is_sorted_and_filtered_by_every_field(backend: &dyn StateBackend
     for (filter, expected) in cases {
         assert_eq!(listed(backend, &filter).await, expected, "{filter:?}");
     }
+}
+
+/// Returns all records in pages of up to `limit`: those that are well-formed, and the errors of the others.
+pub(crate) async fn paged(
+    state: &dyn PartitionState,
+    filter: &Filter,
+    limit: usize,
+) -> (Vec<Entry>, Vec<String>) {
+    let limit = NonZeroUsize::new(limit).unwrap();
+    let (mut entries, mut faults, mut after) = (Vec::new(), Vec::new(), None);
+    loop {
+        let page = state.list_page(filter, after.as_ref(), limit).await.unwrap();
+        assert!(page.entries.len() <= limit.get(), "{page:?}");
+        for entry in page.entries {
+            match entry {
+                Ok(entry) => entries.push(entry),
+                Err(error) => faults.push(error.to_string()),
+            }
+        }
+        let Some(next) = page.next else { return (entries, faults) };
+        assert_ne!(Some(&next), after.as_ref(), "every page has a new end");
+        after = Some(next);
+    }
+}
+
+async fn pages_hold_the_list_in_its_order(backend: &dyn StateBackend) {
+    let state = backend.state();
+    assert_eq!(paged(&*state, &Filter::default(), 1).await.0, []);
+    for (n, id) in ["2", "10", "1", "1-2", "B", "a", "\u{e9}", "a b", "a!"].into_iter().enumerate()
+    {
+        let verdict = if n % 3 == 0 { failed(1, "bad") } else { passed(1) };
+        for day in ["2024-06-02", "2024-05-31"] {
+            let key = PartitionKey::new("ads", id, "q", day).unwrap();
+            state.judge(&key, &verdict, now()).await.unwrap();
+        }
+    }
+    let partitions = Selection { since: "2024-06-01".parse().ok(), ..Selection::default() };
+    for filter in [
+        Filter::default(),
+        Filter { status: Some(Status::Success), partitions },
+        Selection { source: Some("ads".into()), ..Selection::default() }.into(),
+    ] {
+        let all: Vec<_> =
+            state.list(&filter).await.unwrap().into_iter().map(Result::unwrap).collect();
+        assert!(all.len() >= 6);
+        for limit in [1, 2, 5, all.len(), all.len() + 1, 1000] {
+            assert_eq!(paged(&*state, &filter, limit).await.0, all, "pages of {limit}: {filter:?}");
+        }
+    }
+}
+
+async fn a_page_finds_the_records_as_they_are_when_it_is_read(backend: &dyn StateBackend) {
+    let state = backend.state();
+    for id in ["1", "2", "3", "4"] {
+        state.judge(&customer(id), &passed(1), now()).await.unwrap();
+    }
+    let success = Filter { status: Some(Status::Success), ..Filter::default() };
+    let two = NonZeroUsize::new(2).unwrap();
+    let first = state.list_page(&success, None, two).await.unwrap();
+    // One before the position and one after it change, and one appears after it.
+    state.judge(&customer("2"), &failed(1, "bad"), now()).await.unwrap();
+    state.judge(&customer("3"), &failed(1, "bad"), now()).await.unwrap();
+    state.judge(&customer("5"), &passed(1), now()).await.unwrap();
+    let second = state.list_page(&success, first.next.as_ref(), two).await.unwrap();
+    let keys = |page: rawsink::state::Page| -> Vec<_> {
+        page.entries.into_iter().map(|entry| entry.unwrap().key).collect()
+    };
+    assert_eq!(keys(first), ["1", "2"].map(customer));
+    assert_eq!(keys(second), ["4", "5"].map(customer));
 }
 
 pub(super) async fn found(state: &dyn PartitionState, keys: &[PartitionKey]) -> Vec<Entry> {

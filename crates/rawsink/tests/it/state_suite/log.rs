@@ -1,6 +1,9 @@
 //! The verdict log: what is logged, withdrawals, batches, and its absence.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher, Hasher, RandomState},
+};
 
 use proptest::{
     prelude::{Just, ProptestConfig, Strategy, any, prop_oneof},
@@ -24,6 +27,7 @@ on_every_state!(
     g13_a_withdrawn_run_loses_authority_to_the_newest_other_run_that_passed,
     a_withdrawn_run_gets_no_verdict_until_it_is_restored,
     a_withdrawal_of_a_run_without_a_record_is_remembered,
+    partitions_with_a_restored_run_are_found,
     a_batch_changes_all_records_in_its_order,
     a_verdict_on_a_run_that_is_no_longer_due_is_dropped,
     a_retry_makes_every_run_due_again,
@@ -132,6 +136,23 @@ async fn a_withdrawal_of_a_run_without_a_record_is_remembered(backend: &dyn Stat
     let withdrawal = history.withdrawal(&run(1)).unwrap();
     assert_eq!(withdrawal.reason.as_deref(), Some("wrong currency"));
     assert_eq!(history.due(&[run(1), run(2)]), [&run(2)]);
+}
+
+async fn partitions_with_a_restored_run_are_found(backend: &dyn StateBackend) {
+    let (state, keys) = (backend.state(), ["a", "b", "c"].map(customer));
+    assert_eq!(state.with_restored(&keys).await.unwrap(), BTreeSet::new());
+    for key in &keys {
+        state.judge(key, &passed(1), now()).await.unwrap();
+    }
+    for (key, change) in [(&keys[0], withdraw(1)), (&keys[1], withdraw(1)), (&keys[1], restore(1))]
+    {
+        state.change(key, &change, now()).await.unwrap();
+    }
+    // A verdict since does not matter: the caller reads the log then.
+    state.judge(&keys[1], &passed(1), now()).await.unwrap();
+    let found = state.with_restored(&keys).await.unwrap();
+    assert_eq!(found, BTreeSet::from([keys[1].clone()]));
+    assert_eq!(state.with_restored(&[]).await.unwrap(), BTreeSet::new());
 }
 
 async fn a_batch_changes_all_records_in_its_order(backend: &dyn StateBackend) {

@@ -10,7 +10,7 @@ use rawsink::{
     store::{FsStore, Object, Store, StorePath, fs::FsConfig},
 };
 
-use super::{bytes, complete, content, seal, start, walked, write};
+use super::{bytes, children, complete, content, seal, start, walked, write};
 use rawsink_testkit::{
     backend::{Backend, Directory, entries},
     sample::store_path,
@@ -56,20 +56,26 @@ async fn g09_the_next_attempt_deletes_stale_staging_files_and_keeps_other_files(
     let backend = Directory::default();
     let (store, run) = (backend.store(), store_path("p/run"));
     fs::create_dir_all(backend.at(&run)).unwrap();
-    for name in [".payload.jsonl.dead", ".metadata.json.dead", ".nfs01", "notes.txt"] {
+    for object in [Object::Payload, Object::Seal] {
+        let name = format!(".{}.{:032x}", object.file_name(), 0xdead);
+        fs::write(backend.at(&run).join(name), "x").unwrap();
+    }
+    for name in [".nfs01", ".payload.jsonl.swp", "notes.txt"] {
         fs::write(backend.at(&run).join(name), "x").unwrap();
     }
     let upload = start(&store, &run, 1).await;
     let staged = format!(".payload.jsonl.{:032x}", 1);
     assert_eq!(
         backend.residue(&run).await,
-        ["./", ".nfs01", staged.as_str(), "notes.txt"],
+        ["./", ".nfs01", staged.as_str(), ".payload.jsonl.swp", "notes.txt"],
         "of the staging files only the attempt's own is there"
     );
     upload.abort().await;
-    assert_eq!(backend.residue(&run).await, ["./", ".nfs01", "notes.txt"]);
+    let others = ["./", ".nfs01", ".payload.jsonl.swp", "notes.txt"];
+    assert_eq!(backend.residue(&run).await, others);
     write(&store, &run, 2, "x").await;
-    let whole = ["./", ".nfs01", "metadata.json", "notes.txt", "payload.jsonl"];
+    let whole =
+        ["./", ".nfs01", ".payload.jsonl.swp", "metadata.json", "notes.txt", "payload.jsonl"];
     assert_eq!(backend.residue(&run).await, whole);
 }
 
@@ -78,7 +84,7 @@ async fn g03_staging_files_in_a_sealed_run_are_kept() {
     let backend = Directory::default();
     let (store, run) = (backend.store(), store_path("p/run"));
     write(&store, &run, 1, "x").await;
-    let staged = backend.at(&run).join(".payload.jsonl.dead");
+    let staged = backend.at(&run).join(format!(".payload.jsonl.{:032x}", 0xdead));
     fs::write(&staged, "y").unwrap();
     let before = fs::metadata(backend.at(&run)).unwrap();
     let refused = store.start(&run, super::attempt(2)).await.unwrap_err();
@@ -113,7 +119,7 @@ async fn only_objects_are_listed() {
     symlink("nowhere", root.join("q/payload.jsonl")).unwrap();
     let store = backend.store();
     assert_eq!(walked(&store, &StorePath::root()).await, Vec::<String>::new());
-    assert_eq!(store.children(&StorePath::root()).await.unwrap(), Vec::<String>::new());
+    assert_eq!(children(&store, &StorePath::root()).await, Vec::<String>::new());
     assert_eq!(content(&store, &store_path("p")).await, (None, None));
     assert_eq!(content(&store, &store_path("q")).await, (None, None));
 }
@@ -124,7 +130,7 @@ async fn links_to_directories_and_files_are_followed() {
     let store = backend.store();
     write(&store, &store_path("p/run"), 1, "rows").await;
     symlink(backend.at(&store_path("p")), backend.root().join("linked")).unwrap();
-    assert_eq!(store.children(&StorePath::root()).await.unwrap(), ["linked", "p"]);
+    assert_eq!(children(&store, &StorePath::root()).await, ["linked", "p"]);
     assert_eq!(content(&store, &store_path("linked/run")).await.0, Some(bytes("rows")));
     let refused = store.start(&store_path("linked/run"), super::attempt(2)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::AlreadySealed);

@@ -135,6 +135,20 @@ async fn staged_data_of_a_live_writer_is_listed_if_detectable(backend: &dyn Back
     assert_eq!(left(&store, "p").await, []);
 }
 
+/// Files of other software: checksums of Hadoop, swap files of an editor, temporary files of rsync and
+/// NFS, and names that are almost those of an attempt.
+const FOREIGN_FILES: [&str; 9] = [
+    ".payload",
+    ".payload.jsonl.crc",
+    ".metadata.json.crc",
+    ".payload.jsonl.swp",
+    ".payload.jsonl.Xa3bQ9",
+    ".payload.jsonl.gpg",
+    ".nfs000000000001",
+    ".payload.jsonl.0000000000000000000000000000012",
+    ".payload.jsonl.0000000000000000000000000000012F",
+];
+
 #[tokio::test]
 async fn stale_staging_files_are_listed_in_sealed_runs_too() {
     let backend = Directory::default();
@@ -143,16 +157,18 @@ async fn stale_staging_files_are_listed_in_sealed_runs_too() {
     let (sealed, unsealed) = (store_path("p/sealed"), store_path("p/unsealed"));
     write(&store, &sealed, 1, "rows").await;
     create_dir_all(backend.at(&unsealed)).unwrap();
-    let names = [".payload.jsonl.0123", ".metadata.json.4567"];
+    let names =
+        [format!(".payload.jsonl.{:032x}", 0x0123), format!(".metadata.json.{:032x}", 0x4567)];
     for dir in [&sealed, &unsealed] {
-        for name in names {
+        for name in &names {
             write_file(backend.at(dir).join(name), name).unwrap();
         }
-        // Not ours: another program's file, a directory, a name with our prefix.
-        write_file(backend.at(dir).join(".payload"), "x").unwrap();
+        for name in FOREIGN_FILES {
+            write_file(backend.at(dir).join(name), "x").unwrap();
+        }
     }
     create_dir_all(backend.at(&store_path("p/.hidden"))).unwrap();
-    write_file(backend.at(&store_path("p/.hidden")).join(names[0]), "x").unwrap();
+    write_file(backend.at(&store_path("p/.hidden")).join(&names[0]), "x").unwrap();
     let before = snapshot(&store, &sealed).await;
     let leftovers = left(&store, "").await;
     assert_eq!(leftovers.len(), 4, "{leftovers:?}");
@@ -162,10 +178,12 @@ async fn stale_staging_files_are_listed_in_sealed_runs_too() {
     }
     assert_eq!(snapshot(&store, &sealed).await, before);
     assert_eq!(left(&store, "").await, []);
-    assert!(backend.at(&unsealed).join(".payload").exists(), "what is not ours stays");
-    remove_file(backend.at(&unsealed).join(".payload")).unwrap();
+    for name in FOREIGN_FILES {
+        assert!(backend.at(&sealed).join(name).exists(), "{name} is not ours");
+        remove_file(backend.at(&unsealed).join(name)).unwrap();
+    }
     // An empty directory is deleted with the last leftover.
-    write_file(backend.at(&unsealed).join(names[0]), "x").unwrap();
+    write_file(backend.at(&unsealed).join(&names[0]), "x").unwrap();
     let leftover = only_left(&store, "p/unsealed").await;
     assert_eq!(store.discard(&leftover).await.unwrap(), Discarded::Removed);
     assert!(!backend.at(&unsealed).exists() && backend.at(&store_path("p")).exists());

@@ -6,16 +6,17 @@ use rawsink::{
     store::{Object, Store, StorePath},
 };
 
-use super::{bytes, content, read_from, seal_of, walked, write};
+use super::{bytes, children, content, read_from, seal_of, walked, write};
 use rawsink_testkit::{
     backend::{Backend, on_every_store},
-    sample::store_path,
+    sample::{eventually, store_path},
 };
 
 on_every_store!(
     an_object_is_read_from_any_offset,
     a_long_object_is_read_in_bounded_chunks,
     a_missing_object_is_not_found,
+    a_reading_has_the_tag_of_the_stored_object,
     names_are_kept_byte_for_byte,
     syncing_a_run_changes_nothing,
 );
@@ -75,6 +76,29 @@ async fn a_missing_object_is_not_found(backend: &dyn Backend) {
     assert_eq!(content(&store, &store_path("p/none")).await, (None, None));
 }
 
+async fn a_reading_has_the_tag_of_the_stored_object(backend: &dyn Backend) {
+    let (store, run) = (backend.store(), store_path("run"));
+    write(&store, &run, 1, "0123456789").await;
+    let tags = async |object| {
+        let stored = store.inspect(&run).await.unwrap().get(object).unwrap().tag;
+        assert!(stored.is_some(), "{object:?}");
+        for offset in [0, 5, u64::MAX] {
+            let read = store.read(&run, object, offset).await.unwrap();
+            assert_eq!(read.tag, stored, "{object:?} from {offset}");
+        }
+        stored
+    };
+    let (payload, seal) = (tags(Object::Payload).await, tags(Object::Seal).await);
+    assert_ne!(payload, seal);
+    // The same length, and other bytes. The time of a file has the steps of a clock.
+    eventually(async || {
+        backend.tamper(&run, Object::Payload, Some(b"9876543210")).await;
+        tags(Object::Payload).await != payload
+    })
+    .await;
+    assert_eq!(tags(Object::Seal).await, seal);
+}
+
 async fn names_are_kept_byte_for_byte(backend: &dyn Backend) {
     let store = backend.store();
     let names = [
@@ -96,7 +120,7 @@ async fn names_are_kept_byte_for_byte(backend: &dyn Backend) {
     }
     let mut sorted = names;
     sorted.sort_unstable();
-    assert_eq!(store.children(&store_path("p")).await.unwrap(), sorted);
+    assert_eq!(children(&store, &store_path("p")).await, sorted);
     assert_eq!(walked(&store, &StorePath::root()).await.len(), 2 * names.len());
     for (token, name) in (1..).zip(names) {
         let expected = (Some(bytes(name)), Some(seal_of(token)));

@@ -4,33 +4,6 @@ use std::{fs, path::Path, sync::mpsc, time::Duration};
 
 use super::*;
 
-/// Acts at the first occurrence of an event.
-struct Once<F> {
-    at: (Step, Moment),
-    act: F,
-    done: AtomicBool,
-}
-
-impl<F: Fn() -> Result<(), Errno> + Send + Sync + 'static> Once<F> {
-    fn new(step: Step, moment: Moment, act: F) -> Arc<Self> {
-        Arc::new(Self { at: (step, moment), act, done: AtomicBool::new(false) })
-    }
-}
-
-impl<F: Fn() -> Result<(), Errno> + Send + Sync> Hook for Once<F> {
-    fn at(&self, step: Step, moment: Moment) -> Result<(), Errno> {
-        if (step, moment) == self.at && !self.done.swap(true, Ordering::Relaxed) {
-            (self.act)()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn is_dead(&self) -> bool {
-        false
-    }
-}
-
 #[tokio::test]
 async fn g09_a_directory_deleted_before_the_lock_is_held_is_created_again() {
     for (step, moment) in [

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Replaced, S3Attempt};
 use crate::{
     error::Result,
-    store::{self, LeftoverPolicy, ObjectInfo, s3::requests::Head},
+    store::{self, LeftoverPolicy, s3::requests::Head},
 };
 
 impl S3Attempt {
@@ -22,8 +22,7 @@ impl S3Attempt {
     ) -> Result<()> {
         let Some(head) = self.listed_payload(run_key).await? else { return Ok(()) };
         if self.policy == LeftoverPolicy::Refuse {
-            let info = ObjectInfo { bytes: head.bytes, modified: head.modified };
-            return Err(store::leftover_refused(info, now));
+            return Err(store::leftover_refused(head.info(), now));
         }
         self.replaced = Some(Replaced::of(&head, false));
         let opened = self.ensure_upload().await;

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::S3Attempt;
+use super::{Purpose, S3Attempt};
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
@@ -45,10 +45,12 @@ pub(super) enum Seen {
 }
 
 impl S3Attempt {
-    /// Checks the payload, then the seal. Fails if a seal exists.
+    /// Checks the payload, then the seal. Fails if a seal exists, unless this restores a sealed run.
     pub(super) async fn check_objects(&self) -> Result<Seen> {
         let seen = self.check_payload().await?;
-        self.refuse_sealed().await?;
+        if self.purpose == Purpose::Land {
+            self.refuse_sealed().await?;
+        }
         Ok(seen)
     }
 

@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::{Phase, Replaced, S3Attempt, Seen, superseded};
+use super::{Phase, Purpose, Replaced, S3Attempt, Seen, superseded};
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
@@ -54,7 +54,7 @@ impl S3Attempt {
             let (requests, key, token, body) =
                 (requests.clone(), key.clone(), token.clone(), payload.clone());
             Box::pin(async move {
-                let tag = requests.create(&key, body, &token, timeout).await?;
+                let tag = requests.put(&key, body, Condition::CreateOnly, &token, timeout).await?;
                 Ok(Some(tag).filter(|tag| !tag.is_empty()))
             })
         })
@@ -77,9 +77,18 @@ impl S3Attempt {
             Seen::Absent | Seen::Leftover => {}
             Seen::Mine(_) | Seen::Another(_) => return Err(superseded("another payload exists")),
         }
-        let upload = self.upload.clone().ok_or_else(|| superseded("its upload was aborted"))?;
         let condition =
             if self.replaced.is_some() { Condition::Replace } else { Condition::CreateOnly };
+        self.send_complete(parts, condition).await
+    }
+
+    /// Sends Complete until the payload exists or cannot appear any more.
+    pub(super) async fn send_complete(
+        &mut self,
+        parts: &[Part],
+        condition: Condition,
+    ) -> Result<()> {
+        let upload = self.upload.clone().ok_or_else(|| superseded("its upload was aborted"))?;
         self.phase = Phase::CompleteSent;
         let (requests, key, parts) =
             (self.context.requests.clone(), self.payload_key.clone(), parts.to_vec());
@@ -142,11 +151,12 @@ impl S3Attempt {
         let upload_gone = fault.is_some_and(S3Fault::is_no_such_upload);
         match self.check_objects().await? {
             Seen::Mine(_) => Ok(Next::Done),
-            Seen::Absent | Seen::Leftover if upload_gone => {
-                Err(superseded("its upload was aborted"))
+            // A restore expects the damaged payload, or that of a concurrent restore.
+            Seen::Another(_) if self.purpose == Purpose::Land => {
+                Err(superseded("another payload exists"))
             }
-            Seen::Absent | Seen::Leftover => self.send_again_or_yield().await,
-            Seen::Another(_) => Err(superseded("another payload exists")),
+            _ if upload_gone => Err(superseded("its upload was aborted")),
+            _ => self.send_again_or_yield().await,
         }
     }
 

@@ -17,12 +17,16 @@ use crate::{
     error::{Error, ErrorKind, Result},
     store::{
         self, SealDocument, WriterToken,
-        s3::{fault::S3Fault, requests::Reply, retry::Tries},
+        s3::{
+            fault::S3Fault,
+            requests::{Condition, Reply},
+            retry::Tries,
+        },
     },
 };
 
 /// The seal as GET shows it.
-enum SealSeen {
+pub(super) enum SealSeen {
     Absent,
     Mine,
     Another(Option<String>),
@@ -63,9 +67,10 @@ impl S3Attempt {
             let sent = self
                 .context
                 .requests
-                .create(
+                .put(
                     &self.seal_key,
                     bytes.clone(),
+                    Condition::CreateOnly,
                     &self.token,
                     self.context.timing.seal_timeout,
                 )
@@ -150,7 +155,7 @@ impl S3Attempt {
     }
 
     /// Reads enough of the seal to see whose it is.
-    async fn read_seal(&self, mine: &Bytes) -> Reply<SealSeen> {
+    pub(super) async fn read_seal(&self, mine: &Bytes) -> Reply<SealSeen> {
         let Some(mut content) = self.context.requests.get(&self.seal_key, 0).await? else {
             return Ok(SealSeen::Absent);
         };

@@ -62,7 +62,12 @@ impl fmt::Display for Shard {
 }
 
 fn hash(key: &PartitionKey) -> u64 {
-    let digest: [u8; 32] = Sha256::digest(Place::of_partition(key).to_string()).into();
+    first_bytes(Place::of_partition(key).to_string())
+}
+
+/// Returns the first eight bytes of the SHA-256 of a text, as an unsigned big-endian number.
+pub(crate) fn first_bytes(text: impl AsRef<[u8]>) -> u64 {
+    let digest: [u8; 32] = Sha256::digest(text).into();
     digest[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 

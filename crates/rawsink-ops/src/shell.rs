@@ -3,7 +3,7 @@
 use rawsink::layout::Place;
 
 /// Returns a word as a POSIX shell reads it: unchanged if it is plain, else in single quotes.
-pub(crate) fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-=./:@%+,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()
@@ -15,7 +15,7 @@ pub(crate) fn quoted(word: &str) -> String {
 /// Returns a canonical path as a quoted argument.
 ///
 /// A path that looks like an option starts with `./`, which path arguments ignore.
-pub(crate) fn path_argument(place: &Place) -> String {
+pub fn path_argument(place: &Place) -> String {
     let path = place.to_string();
     quoted(&if path.starts_with('-') { format!("./{path}") } else { path })
 }

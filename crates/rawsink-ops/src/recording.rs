@@ -1,4 +1,7 @@
 //! Records verdicts in batches, and reports each after it is recorded.
+//!
+//! Owns how many verdicts share a transaction, and what happens if it fails. Must not know why a run was
+//! judged.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -8,16 +11,18 @@ use futures_util::{
 };
 use tokio::sync::mpsc;
 
-use super::{Event, JudgedRun, ValidatedRun};
-use crate::bulk::{Task, is_limited_to_run};
+use crate::bulk::{Stop, Task, is_limited_to_run};
 use rawsink::{
     error::{Error, ErrorKind, Result},
     layout::Place,
-    partition::{PartitionKey, RunId},
+    partition::PartitionKey,
     sink::RawSink,
-    state::{Change, PartitionState, Record},
-    validate::Judgement,
+    state::{Change, Outcome, PartitionState, Record, Verdict},
+    validate::{Holder, holder},
 };
+
+/// Number of verdicts that may wait for the next batch.
+const MAX_WAITING: usize = 500;
 
 /// Maximum number of verdicts in one transaction.
 const MAX_BATCH: usize = 500;
@@ -29,29 +34,68 @@ const MAX_WAIT: Duration = Duration::from_secs(1);
 const MAX_ERRORS: usize = 3;
 
 /// What the readers found.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// This many more logical partitions were compared with the state.
-    Compared(usize),
-    /// A run was read, or could not be.
-    Judged(Box<JudgedRun>),
+pub(crate) enum Found<E> {
+    /// An event that needs no record.
+    Event(E),
+    /// A verdict, which becomes an event when it is recorded.
+    Reached(Box<Reached<E>>),
 }
 
 /// A verdict that is not recorded yet.
-struct Reached {
-    key: PartitionKey,
-    run: RunId,
-    judgement: Judgement,
+pub(crate) struct Reached<E> {
+    pub(crate) key: PartitionKey,
+    pub(crate) verdict: Verdict,
+    /// Returns the change that records the verdict.
+    pub(crate) change: fn(Verdict) -> Change,
+    /// Returns the event, if there is one.
+    pub(crate) report: Box<dyn FnOnce(Recorded) -> Option<E> + Send>,
 }
 
-/// Records what arrives, and streams the events. `task` sends to the channel, and is aborted with the
-/// stream.
-pub(super) fn record_in_batches(
-    sink: RawSink,
-    state: Arc<dyn PartitionState>,
-    receiver: mpsc::Receiver<Result<Found>>,
+/// What became of a verdict.
+#[derive(Debug)]
+pub(crate) enum Recorded {
+    /// It is recorded; the record after it, and which run has authority.
+    Now(Record, Holder),
+    /// The state did not change: the run is no longer due, or is withdrawn.
+    Unchanged,
+    /// It is not recorded, except perhaps for `Unknown`.
+    Failed(Error),
+    /// The work ended because of an earlier verdict; this one is not recorded, or may be.
+    Abandoned,
+}
+
+/// Records what `finding` yields until it ends or the caller stops, and streams the events.
+///
+/// `finding` runs in its own task, which is aborted with the stream. Errors come last: the first one is
+/// the last item.
+pub(crate) fn record_found<E: Send + 'static>(
+    sink: &RawSink,
+    state: &Arc<dyn PartitionState>,
+    finding: BoxStream<'static, Result<Found<E>>>,
+    stop: Stop,
+) -> BoxStream<'static, Result<E>> {
+    let (sender, receiver) = mpsc::channel(MAX_WAITING);
+    let task = Task::spawn(async move {
+        let forwarding = async {
+            let mut finding = finding;
+            while let Some(found) = finding.next().await {
+                if sender.send(found).await.is_err() {
+                    break;
+                }
+            }
+        };
+        stop.interrupt(forwarding).await;
+    });
+    let recorder = Recorder { sink: sink.clone(), state: state.clone() };
+    record_in_batches(recorder, receiver, task)
+}
+
+/// Records what arrives, and streams the events. `task` sends to the channel.
+fn record_in_batches<E: Send + 'static>(
+    recorder: Recorder,
+    receiver: mpsc::Receiver<Result<Found<E>>>,
     task: Task<()>,
-) -> BoxStream<'static, Result<Event>> {
+) -> BoxStream<'static, Result<E>> {
     let arriving =
         stream::unfold(
             receiver,
@@ -59,7 +103,6 @@ pub(super) fn record_in_batches(
         );
     let batches = tokio_stream::StreamExt::chunks_timeout(arriving, MAX_BATCH, MAX_WAIT);
     let batches = Box::pin(batches);
-    let recorder = Recorder { sink, state };
     let batches = stream::unfold(Some((recorder, batches, task)), |open| async move {
         let (recorder, mut batches, task) = open?;
         let Some(batch) = batches.next().await else {
@@ -97,18 +140,12 @@ struct Recorder {
 
 impl Recorder {
     /// Records the verdicts of a batch, and returns the events and whether the work is over.
-    async fn record(&self, batch: Vec<Result<Found>>) -> (Vec<Result<Event>>, bool) {
+    async fn record<E>(&self, batch: Vec<Result<Found<E>>>) -> (Vec<Result<E>>, bool) {
         let (mut events, mut reached) = (Vec::new(), VecDeque::new());
         for found in batch {
             match found {
-                Ok(Found::Compared(count)) => events.push(Ok(Event::Compared(count))),
-                Ok(Found::Judged(judged)) => {
-                    let JudgedRun { key, run, outcome } = *judged;
-                    match outcome {
-                        Ok(judgement) => reached.push_back(Reached { key, run, judgement }),
-                        Err(error) => events.push(Ok(validated(key, run, Err(error)))),
-                    }
-                }
+                Ok(Found::Event(event)) => events.push(Ok(event)),
+                Ok(Found::Reached(next)) => reached.push_back(*next),
                 Err(error) => events.push(Err(error)),
             }
         }
@@ -120,22 +157,23 @@ impl Recorder {
     }
 
     /// Records verdicts in one transaction or, if that fails, one by one.
-    async fn record_reached(
+    async fn record_reached<E>(
         &self,
-        mut reached: VecDeque<Reached>,
-        events: &mut Vec<Result<Event>>,
+        mut reached: VecDeque<Reached<E>>,
+        events: &mut Vec<Result<E>>,
     ) -> bool {
         self.make_durable(&mut reached, events).await;
         let changes: Vec<_> = reached.iter().map(Reached::change).collect();
         match self.state.change_many(&changes, self.sink.runtime().clock.now()).await {
             Ok(outcomes) => {
                 for (reached, outcome) in reached.into_iter().zip(outcomes) {
-                    events.extend(reached.event(outcome));
+                    events.extend(self.event(reached, outcome).await);
                 }
                 return false;
             }
             Err(error) if error.kind() == ErrorKind::Unknown => {
-                events.push(Err(ended(&error, reached.len())));
+                let end = ended(&error, reached.len());
+                abandon(reached, end, events);
                 return true;
             }
             Err(_) => {}
@@ -153,9 +191,9 @@ impl Recorder {
                 Err(error) if errors >= MAX_ERRORS => Some(ended(error, reached.len())),
                 _ => None,
             };
-            events.extend(next.event(outcome));
+            events.extend(self.event(next, outcome).await);
             if let Some(end) = end {
-                events.push(Err(end));
+                abandon(reached, end, events);
                 return true;
             }
         }
@@ -164,51 +202,70 @@ impl Recorder {
 
     /// Makes the runs that passed durable: authority requires that they survive a power failure. A run
     /// for which that fails gets no verdict.
-    async fn make_durable(&self, reached: &mut VecDeque<Reached>, events: &mut Vec<Result<Event>>) {
-        let passed = reached.iter().filter(|reached| reached.judgement.passed());
+    async fn make_durable<E>(
+        &self,
+        reached: &mut VecDeque<Reached<E>>,
+        events: &mut Vec<Result<E>>,
+    ) {
+        let passed = reached.iter().filter(|reached| reached.passed());
         let runs: Vec<_> =
-            passed.map(|reached| (reached.key.clone(), reached.run.clone())).collect();
-        if self.sink.sync_many(&runs).await.is_ok() {
+            passed.map(|reached| (reached.key.clone(), reached.verdict.run_id.clone())).collect();
+        if runs.is_empty() || self.sink.sync_many(&runs).await.is_ok() {
             return;
         }
         let mut durable = VecDeque::new();
         for reached in std::mem::take(reached) {
-            let synced = if reached.judgement.passed() {
-                self.sink.sync(&reached.key, &reached.run).await
+            let synced = if reached.passed() {
+                self.sink.sync(&reached.key, &reached.verdict.run_id).await
             } else {
                 Ok(())
             };
             match synced {
                 Ok(()) => durable.push_back(reached),
-                Err(error) => events.extend(reached.event(Err(error))),
+                Err(error) => events.extend(self.event(reached, Err(error)).await),
             }
         }
         *reached = durable;
     }
-}
 
-impl Reached {
-    fn change(&self) -> (PartitionKey, Change) {
-        (self.key.clone(), Change::VerdictIfDue(self.judgement.verdict.clone()))
-    }
-
-    /// Returns the event after an attempt to record; `None` if the run was no longer due.
-    fn event(self, outcome: Result<Option<Record>>) -> Option<Result<Event>> {
-        let Self { key, run, judgement } = self;
-        let outcome = match outcome {
-            Ok(record) => Ok(judgement.recorded(record?)),
-            Err(error) => Err(error.at(Place::of_run(&key, &run))),
+    /// Returns the event after an attempt to record, if there is one.
+    async fn event<E>(
+        &self,
+        reached: Reached<E>,
+        outcome: Result<Option<Record>>,
+    ) -> Option<Result<E>> {
+        let Reached { key, verdict, report, .. } = reached;
+        let recorded = match outcome {
+            Ok(Some(record)) => {
+                let holder = holder(&self.sink, &*self.state, &key, &verdict, &record).await;
+                Recorded::Now(record, holder)
+            }
+            Ok(None) => Recorded::Unchanged,
+            Err(error) => Recorded::Failed(error.at(Place::of_run(&key, &verdict.run_id))),
         };
-        Some(Ok(validated(key, run, outcome)))
+        report(recorded).map(Ok)
     }
 }
 
-fn validated(
-    key: PartitionKey,
-    run: RunId,
-    outcome: Result<rawsink::validate::Validation>,
-) -> Event {
-    Event::Validated(Box::new(ValidatedRun { key, run, outcome }))
+impl<E> Reached<E> {
+    fn passed(&self) -> bool {
+        matches!(self.verdict.outcome, Outcome::Passed { .. })
+    }
+
+    fn change(&self) -> (PartitionKey, Change) {
+        (self.key.clone(), (self.change)(self.verdict.clone()))
+    }
+
+    /// Returns the event if the work ends before an attempt to record.
+    fn abandoned(self) -> Option<Result<E>> {
+        (self.report)(Recorded::Abandoned).map(Ok)
+    }
+}
+
+/// Ends the work with an error before these verdicts are recorded.
+fn abandon<E>(reached: VecDeque<Reached<E>>, end: Error, events: &mut Vec<Result<E>>) {
+    events.extend(reached.into_iter().filter_map(Reached::abandoned));
+    events.push(Err(end));
 }
 
 /// Returns the error that ends the work because the state cannot be changed.

@@ -1,0 +1,76 @@
+//! Writes the steps of a plan as commands of the program.
+
+use super::backfill::{Action, PlanStep};
+use crate::shell::{path_argument, quoted};
+use rawsink::{
+    layout::Place,
+    partition::{PartitionKey, RunId},
+};
+
+/// How new rows are extracted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extraction<'a> {
+    /// The shell command that prints the rows of a partition. `{source}`, `{customer_id}`,
+    /// `{query_name}` and `{logical_date}` are replaced by the names, quoted.
+    pub command: &'a str,
+    /// The run of all new extracts.
+    pub run: &'a RunId,
+}
+
+impl Extraction<'_> {
+    /// Returns the command for a partition.
+    fn of(&self, key: &PartitionKey) -> String {
+        let day = key.logical_date().to_string();
+        let mut command = self.command.to_owned();
+        for (name, value) in [
+            ("{source}", key.source()),
+            ("{customer_id}", key.customer_id()),
+            ("{query_name}", key.query_name()),
+            ("{logical_date}", &day),
+        ] {
+            command = command.replace(name, &quoted(value));
+        }
+        command
+    }
+}
+
+impl PlanStep<'_> {
+    /// Returns the step as a line of shell. A line that a person must complete, because no command
+    /// extracts the rows, is a comment; so is a withdrawal that has to wait for it.
+    pub fn command(&self, extraction: Option<Extraction<'_>>) -> String {
+        let key = self.key();
+        let run = match self.action {
+            Action::Land => extraction.map(|extraction| extraction.run),
+            Action::Restart(run) | Action::Validate(run) | Action::Withdraw(run) => Some(run),
+        };
+        let place = run.map_or_else(|| Place::of_partition(&key), |run| Place::of_run(&key, run));
+        let extract = extraction.map(|extraction| extraction.of(&key));
+        self.action.command(&path_argument(&place), extract.as_deref())
+    }
+}
+
+impl Action<'_> {
+    /// Returns the name of the action in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Land => "land",
+            Self::Restart(_) => "restart",
+            Self::Validate(_) => "validate",
+            Self::Withdraw(_) => "withdraw",
+        }
+    }
+
+    /// Returns the command for a quoted path.
+    pub(super) fn command(self, path: &str, extract: Option<&str>) -> String {
+        let reason = "--reason 'cannot be read, and its id is in the future'";
+        match (self, extract) {
+            (Self::Land | Self::Restart(_), Some(extract)) => {
+                format!("rawsink write {path} -- {extract}")
+            }
+            (Self::Land | Self::Restart(_), None) => format!("# rawsink write {path} -- EXTRACT"),
+            (Self::Validate(_), _) => format!("rawsink validate {path}"),
+            (Self::Withdraw(_), Some(_)) => format!("rawsink state withdraw {path} {reason}"),
+            (Self::Withdraw(_), None) => format!("# rawsink state withdraw {path} {reason}"),
+        }
+    }
+}
