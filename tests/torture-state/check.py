@@ -63,8 +63,8 @@ def replayed(record, entries):
                 good = [known for known, latest in verdicts.items() if latest == "passed" and known not in withdrawn]
                 status, current, rows, schema = "pending", None, None, None
                 if good:
-                    entry = passed[max(good)]
-                    status, current, rows, schema = "success", max(good), entry["record_count"], entry["schema_version"]
+                    next_run = passed[max(good)]
+                    status, current, rows, schema = "success", max(good), next_run["record_count"], next_run["schema_version"]
         if (str(attempts), status) != (entry["attempt"], entry["status"]):
             yield f"an entry says {entry['attempt']} attempts and {entry['status']}, not {attempts} and {status}"
             return
