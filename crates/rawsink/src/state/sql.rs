@@ -20,6 +20,11 @@ pub(super) trait Dialect {
     /// Returns the n-th parameter, text, from 1.
     fn parameter(&self, number: usize) -> String;
 
+    /// As [`parameter`](Self::parameter), in a statement that has each parameter once, in their order.
+    fn next_parameter(&self, number: usize) -> String {
+        self.parameter(number)
+    }
+
     /// Returns the expression that converts a parameter to the column's type.
     fn typed(&self, column: &str, parameter: String) -> String;
 
@@ -119,11 +124,14 @@ pub(super) fn insert<D: Dialect>(dialect: &D, rows: usize) -> String {
     format!("INSERT INTO {} ({}) VALUES {values}", dialect.table(), D::COLUMNS.join(", "))
 }
 
-/// Returns the parameters of several tuples of these columns, in brackets.
+/// Returns the parameters of several tuples of these columns, in brackets: the only ones of a statement.
 fn tuples(dialect: &impl Dialect, columns: &'static [&'static str], count: usize) -> String {
     let tuple = |index: usize| {
         let values = numbered(columns)
-            .map(|(column, number)| dialect.value(column, index * columns.len() + number));
+            .map(|(column, number)| {
+                (column, dialect.next_parameter(index * columns.len() + number))
+            })
+            .map(|(column, parameter)| dialect.typed(column, parameter));
         format!("({})", values.collect::<Vec<_>>().join(", "))
     };
     (0..count).map(tuple).collect::<Vec<_>>().join(", ")

@@ -91,6 +91,12 @@ impl Dialect for Records {
         format!("?{number}")
     }
 
+    /// Without a number: SQLite looks up each numbered one by one, which takes most of the time of a
+    /// statement with thousands of them.
+    fn next_parameter(&self, _number: usize) -> String {
+        "?".to_owned()
+    }
+
     /// The affinity of the column converts text. A column without affinity needs an integer.
     fn typed(&self, column: &str, parameter: String) -> String {
         if row::is_count(column) { format!("CAST({parameter} AS INTEGER)") } else { parameter }
@@ -112,6 +118,10 @@ impl Dialect for Log {
 
     fn parameter(&self, number: usize) -> String {
         format!("?{number}")
+    }
+
+    fn next_parameter(&self, number: usize) -> String {
+        Records.next_parameter(number)
     }
 
     /// The affinity of the column converts text.
