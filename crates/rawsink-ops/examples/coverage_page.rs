@@ -138,9 +138,9 @@ impl Landing {
                 let _ = write!(
                     sql,
                     "INSERT INTO run_verdict (source, customer_id, query_name, logical_date, run_id, \
-                     verdict, reason, attempt, judged_at) VALUES ('{source}', '{customer}', \
+                     verdict, reason, attempt, status, judged_at) VALUES ('{source}', '{customer}', \
                      '{query}', '{}', '{}', 'failed', 'line 17 is not a JSON object', 1, \
-                     '2024-07-16T00:00:00Z');",
+                     'failed', '2024-07-16T00:00:00Z');",
                     key.logical_date(),
                     run(&key)
                 );
