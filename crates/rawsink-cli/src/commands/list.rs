@@ -1,7 +1,7 @@
 //! `rawsink list`
 
 use futures_util::StreamExt;
-use rawsink::{Result, RunId, layout::Place, sink::Run};
+use rawsink::{Error, Result, RunId, layout::Place, sink::Run};
 use serde::Serialize;
 
 use crate::{
@@ -52,7 +52,7 @@ struct ListedRun<'a> {
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let place = partition::parse(&args.path, context)?;
-    let mut listing = Listing { found: 0, errors: Errors::default(), context };
+    let mut listing = Listing { found: 0, first: None, errors: Errors::default(), context };
     let is_run_level = place.partition().is_some();
     if args.runs {
         let mut runs = context.sink.runs_below(&place);
@@ -74,6 +74,9 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
             listing.take(place, print_place)?;
         }
     }
+    if let Some(error) = listing.first {
+        return Err(error.into());
+    }
     if listing.found == 0 && listing.errors.is_empty() {
         let below =
             if args.path.is_empty() { String::new() } else { format!(" below {}", args.path) };
@@ -85,6 +88,8 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
 /// The listing so far.
 struct Listing<'a> {
     found: u64,
+    /// The first error, until something else is found: alone it is the error of the command.
+    first: Option<Error>,
     errors: Errors,
     context: &'a Context<'a>,
 }
@@ -96,10 +101,17 @@ impl Listing<'_> {
         entry: Result<T>,
         print: impl FnOnce(&T, &Context<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        if let Some(first) = self.first.take() {
+            self.errors.report(&first, self.context.output);
+        }
         match entry {
             Ok(entry) => {
                 self.found += 1;
                 print(&entry, self.context)
+            }
+            Err(error) if self.found == 0 && self.errors.is_empty() => {
+                self.first = Some(error);
+                Ok(())
             }
             Err(error) => {
                 self.errors.report(&error, self.context.output);
