@@ -28,7 +28,7 @@ def everything(torture, tables, before, last):
 
 
 def reported(torture, log, before, last):
-    """Whatever was printed is in the log; the last validation printed exactly what it recorded."""
+    """Every printed verdict is in the log, and the last validation printed exactly those that it recorded."""
     recorded = Counter((f"{path}/run_id={entry['run_id']}", entry["verdict"] == "passed") for path, entry in log if entry["verdict"] in VERDICTS)
     surplus = Counter(torture.printed) - recorded
     faults = [f"printed and not recorded: {line}" for line in surplus]

@@ -1,4 +1,4 @@
-//! The manifest: exactly the validated runs, in order, whatever changes meanwhile.
+//! The manifest: exactly the validated runs, in order, even if the state changes meanwhile.
 
 use std::{num::NonZeroUsize, sync::Arc};
 

@@ -191,7 +191,7 @@ async fn runs_that_a_run_of_the_future_keeps_from_authority_are_reported() {
         judge(&sink, &shared, &work()).await;
         seal(&sink, &customer(id), &run(1), &rows("a", 2)).await.unwrap();
     }
-    // A person judged or withdrew these runs, and was told.
+    // A person judged or withdrew these runs, and read the warning.
     rawsink::validate::run(&sink, &*state, &customer("judged"), &run(1), Rules::default())
         .await
         .unwrap();

@@ -80,8 +80,8 @@ impl RawSink {
         self.restore(&path, Restoration::Seal(document)).await
     }
 
-    /// Reads a stored payload to its end and returns its summary, whatever the seal says; `None` without
-    /// a payload.
+    /// Reads a stored payload to its end and returns its summary. Does not compare it with the seal. `None`
+    /// without a payload.
     ///
     /// # Errors
     /// The store's; `Closed` if `progress` stops it.

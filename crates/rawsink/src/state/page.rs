@@ -30,7 +30,7 @@ pub struct Cursor {
 #[cfg(feature = "sqlite")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum KeyOrder {
-    /// By their text, whatever the type of their columns.
+    /// By their text, for any type of their columns.
     #[default]
     Text,
     /// By their columns, which all hold text. This can use an index on the key.
