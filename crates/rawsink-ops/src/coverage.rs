@@ -88,8 +88,11 @@ pub struct Cell<'a> {
     pub current: Option<&'a RunId>,
     /// The newest sealed run in the storage that is not withdrawn.
     pub sealed: Option<&'a RunId>,
-    /// The newest sealed run that needs a verdict.
+    /// The newest sealed run that needs a verdict. A run of the future may keep it from authority.
     pub due: Option<&'a RunId>,
+    /// The newest run that passed and gets no authority, because a run has it whose id is a time
+    /// [in the future](RawSink::is_future).
+    pub blocked: Option<&'a RunId>,
     /// The newest run in the storage that has a payload and no seal, and is not withdrawn.
     pub unsealed: Option<&'a RunId>,
     /// Whether state or verdict log name the unsealed run: it must not be written again.
@@ -114,11 +117,13 @@ impl Cell<'_> {
 /// Contradictions between state and storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Drift {
-    /// The run that has authority does not exist, is not sealed, or is not the one that was validated:
-    /// consumers cannot read it.
+    /// The run that has authority does not exist, is not sealed, is not the one that was validated, or was
+    /// withdrawn: consumers cannot read it.
     pub lost: bool,
     /// A sealed run needs a verdict.
     pub unknown: bool,
+    /// A run of the future keeps a run that passed from authority.
+    pub blocked: bool,
 }
 
 /// Number of cells of each kind.
@@ -142,6 +147,8 @@ pub struct Tally {
     pub unreadable: usize,
     /// Of all these: a sealed run needs a verdict.
     pub unknown: usize,
+    /// Of all these: a run of the future keeps a run that passed from authority.
+    pub blocked: usize,
 }
 
 /// Compares the state with the storage.
@@ -160,7 +167,7 @@ pub async fn coverage(
     state: &dyn PartitionState,
     scope: &Scope,
 ) -> Result<Coverage> {
-    let mut gathering = Gathering::new(scope)?;
+    let mut gathering = Gathering::new(sink, scope)?;
     let filter = Filter::from(scope.selection.clone());
     state.scan(&filter, &mut |found| gathering.record(found)).await?;
     if state.scan_log(&scope.selection, &mut |found| gathering.logged(found)).await? {
@@ -210,12 +217,12 @@ impl Coverage {
     }
 
     /// Returns the numbers of all rows, the worst first: the most lost cells, then the most cells that need
-    /// work, then the most runs that need a verdict. Equal rows are sorted by name.
+    /// work, then the most runs that need a verdict or cannot get authority. Equal rows are sorted by name.
     pub fn worst_first(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         order.sort_by_cached_key(|row| {
             let tally = self.row_tally(*row);
-            Reverse((tally.lost, tally.open(), tally.unknown))
+            Reverse((tally.lost, tally.open(), tally.unknown + tally.blocked))
         });
         order
     }
@@ -263,10 +270,15 @@ impl Coverage {
             current,
             sealed,
             due: self.runs.get(evidence.due),
+            blocked: self.runs.get(evidence.blocked),
             unsealed: self.runs.get(evidence.unsealed),
             unsealed_is_named: evidence.is_unsealed_named,
             run: self.runs.get(evidence.run()),
-            drift: Drift { lost: standing == Standing::Lost, unknown: evidence.due.is_some() },
+            drift: Drift {
+                lost: standing == Standing::Lost,
+                unknown: evidence.due.is_some(),
+                blocked: evidence.blocked.is_some(),
+            },
             record_count: evidence.record_count(),
             reason: self.reasons.get(evidence.reason).map(String::as_str),
         }
@@ -310,6 +322,7 @@ impl Tally {
             Standing::Unreadable => &mut self.unreadable,
         } += 1;
         self.unknown += usize::from(cell.drift.unknown);
+        self.blocked += usize::from(cell.drift.blocked);
     }
 }
 

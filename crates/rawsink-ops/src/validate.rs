@@ -59,15 +59,15 @@ pub enum Event {
     Unlisted(Unlisted),
 }
 
-/// A partition with sealed runs that are never due, because a run whose id is a time
-/// [in the future](RawSink::is_future) has authority.
+/// A partition with sealed runs that a run whose id is a time [in the future](RawSink::is_future) keeps
+/// from authority: without a verdict they are never due, and if they pass, nothing changes.
 #[derive(Debug)]
 pub struct Blocked {
     /// The logical partition.
     pub key: PartitionKey,
     /// The run that has authority.
     pub holder: RunId,
-    /// The newest sealed run without a verdict.
+    /// The newest of these runs.
     pub newest: RunId,
 }
 
@@ -230,14 +230,10 @@ fn step(
 ) -> Vec<Comparison> {
     let due = DueRuns::of(key, history, sealed);
     let mut steps = Vec::new();
-    if let Some(holder) = due.authority.clone().filter(|run| sink.is_future(run)) {
-        let waits = |run: &&RunId| {
-            **run < holder && history.verdict(run).is_none() && history.withdrawal(run).is_none()
-        };
-        if let Some(newest) = sealed.iter().rev().find(waits).cloned() {
-            let blocked = Blocked { key: key.clone(), holder, newest };
-            steps.push(Comparison::Emit(Ok(Found::Event(Event::Blocked(Box::new(blocked))))));
-        }
+    let future = due.authority.as_ref().filter(|run| sink.is_future(run)).cloned();
+    if let Some((holder, newest)) = future.zip(history.held_back(sealed).cloned()) {
+        let blocked = Blocked { key: key.clone(), holder, newest };
+        steps.push(Comparison::Emit(Ok(Found::Event(Event::Blocked(Box::new(blocked))))));
     }
     if !due.runs.is_empty() {
         steps.push(Comparison::Validate(due));

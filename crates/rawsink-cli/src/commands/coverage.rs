@@ -226,6 +226,13 @@ fn print_summary(coverage: &Coverage, tally: &Tally, context: &Context<'_>) {
         let unknown = count(tally.unknown, "sealed run");
         output::note(format!("{unknown} without a verdict"));
     }
+    if tally.blocked > 0 {
+        let blocked = count(tally.blocked, "partition");
+        output::note(format!(
+            "{blocked} with a run that cannot get authority: another run has it, and its id is a time in \
+             the future"
+        ));
+    }
     if let Some(worst) = worst_day(coverage) {
         output::note(worst);
     }

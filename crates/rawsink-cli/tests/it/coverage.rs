@@ -102,7 +102,8 @@ fn a_json_cell_shows_state_and_storage() {
             "query_name": "campaign", "logical_date": format!("2024-06-{day}"),
             "standing": "unsealed", "run_id": RUN, "status": null, "current_run_id": null,
             "record_count": null, "error_message": null, "sealed_run_id": null,
-            "due_run_id": null, "unsealed_run_id": RUN, "lost": false, "unknown": false
+            "due_run_id": null, "blocked_run_id": null, "unsealed_run_id": RUN, "lost": false, "unknown": false,
+            "blocked": false
         })
     };
     assert_eq!(cells[3], cell("04"));

@@ -49,12 +49,23 @@ fn a_run_that_a_future_run_blocks_ends_with_1_and_the_command_that_helps() {
     let all = landing.rawsink(["validate", "--all"]).exits(1);
     assert_eq!(all.stdout, "");
     all.says(&[
-        &format!("run {LATER} and others before it are not validated"),
+        &format!("run {LATER} cannot get authority: run {FUTURE} has it"),
         &withdraw,
         "1 kept from authority",
     ]);
-    // The commands help, as printed.
-    landing.shell(&format!("{withdraw} --reason 'wrong clock' && rawsink validate --all")).exits(0);
+    // The commands help, as printed. The run of the future goes only if another one has passed.
+    let coverage = ["coverage", "--until", "2024-06-01"];
+    assert!(landing.rawsink(coverage).exits(0).stdout.contains("(unknown run)"));
+    let plan = |plan: [&str; 4]| landing.rawsink(plan).exits(0).stdout;
+    let first = plan(["coverage", "--until", "2024-06-01", "--plan"]);
+    assert_eq!(first, format!("rawsink validate {}\n", run_path(LATER)));
+    landing.shell(&first).exits(1);
+    let covered = landing.rawsink(coverage).exits(0);
+    assert!(covered.stdout.contains("(blocked run)"), "{covered:#?}");
+    covered.says(&["1 partition with a run that cannot get authority"]);
+    let second = plan(["coverage", "--until", "2024-06-01", "--plan"]);
+    assert_eq!(second, format!("{withdraw} --reason 'its id is in the future'\n"));
+    landing.shell(&second).exits(0);
     assert_eq!(landing.rawsink(["read", PARTITION, "--current"]).exits(0).stdout, "{\"n\":2}\n");
 }
 

@@ -26,6 +26,8 @@ pub enum Action<'a> {
     Restart(&'a RunId),
     /// Validate this run: it is sealed and needs a verdict.
     Validate(&'a RunId),
+    /// Withdraw this run: its id is a time in the future, and it keeps a run that passed from authority.
+    Release(&'a RunId),
     /// After [`Land`](Self::Land), withdraw this run: it cannot be read, the record names it, and its id
     /// is later than that of the new run, which would get no verdict.
     Withdraw(&'a RunId),
@@ -52,7 +54,7 @@ impl Coverage {
     /// listed allows none.
     ///
     /// After two plans every cell is validated. A run that fails its validation costs one plan more, and so
-    /// does a second lost run of the future, to which authority returns.
+    /// does a second run of the future, to which authority returns.
     pub fn steps<'a>(&'a self, newest: &'a RunId) -> impl Iterator<Item = PlanStep<'a>> {
         self.cells().flat_map(move |(series, cells)| {
             cells.flat_map(move |cell| {
@@ -80,7 +82,10 @@ pub(super) fn actions<'a>(cell: &Cell<'a>, newest: &RunId) -> Vec<Action<'a>> {
     match cell.standing {
         // Nothing is known of an unreadable partition: a person has to make it readable.
         Standing::Withdrawn | Standing::Unreadable => Vec::new(),
-        Standing::Validated => cell.due.map(Action::Validate).into_iter().collect(),
+        Standing::Validated => {
+            let released = cell.current.filter(|_| cell.drift.blocked).map(Action::Release);
+            cell.due.map(Action::Validate).or(released).into_iter().collect()
+        }
         // An older run would not take authority from the lost one.
         Standing::Lost => match cell.due.filter(|due| would_be_due(due)) {
             Some(due) => vec![Action::Validate(due)],

@@ -41,7 +41,10 @@ impl PlanStep<'_> {
         let key = self.key();
         let run = match self.action {
             Action::Land => extraction.map(|extraction| extraction.run),
-            Action::Restart(run) | Action::Validate(run) | Action::Withdraw(run) => Some(run),
+            Action::Restart(run)
+            | Action::Validate(run)
+            | Action::Release(run)
+            | Action::Withdraw(run) => Some(run),
         };
         let place = run.map_or_else(|| Place::of_partition(&key), |run| Place::of_run(&key, run));
         let extract = extraction.map(|extraction| extraction.of(&key));
@@ -56,21 +59,21 @@ impl Action<'_> {
             Self::Land => "land",
             Self::Restart(_) => "restart",
             Self::Validate(_) => "validate",
-            Self::Withdraw(_) => "withdraw",
+            Self::Release(_) | Self::Withdraw(_) => "withdraw",
         }
     }
 
     /// Returns the command for a quoted path.
     pub(super) fn command(self, path: &str, extract: Option<&str>) -> String {
-        let reason = "--reason 'cannot be read, and its id is in the future'";
+        let withdraw = format!("rawsink state withdraw {path} --reason 'its id is in the future'");
         match (self, extract) {
             (Self::Land | Self::Restart(_), Some(extract)) => {
                 format!("rawsink write {path} -- {extract}")
             }
             (Self::Land | Self::Restart(_), None) => format!("# rawsink write {path} -- EXTRACT"),
             (Self::Validate(_), _) => format!("rawsink validate {path}"),
-            (Self::Withdraw(_), Some(_)) => format!("rawsink state withdraw {path} {reason}"),
-            (Self::Withdraw(_), None) => format!("# rawsink state withdraw {path} {reason}"),
+            (Self::Release(_), _) | (Self::Withdraw(_), Some(_)) => withdraw,
+            (Self::Withdraw(_), None) => format!("# {withdraw}"),
         }
     }
 }

@@ -20,8 +20,8 @@ pub enum Standing {
     Failed,
     /// No run exists.
     Missing,
-    /// The run that has authority does not exist, is not sealed, or is not the one that was validated:
-    /// consumers cannot read it.
+    /// The run that has authority does not exist, is not sealed, is not the one that was validated, or was
+    /// withdrawn: consumers cannot read it.
     Lost,
     /// An operator withdrew every run.
     Withdrawn,
@@ -73,10 +73,12 @@ pub(super) struct Evidence {
     pub(super) status: Option<Status>,
     /// Whether the storage cannot be listed there.
     pub(super) is_hidden: bool,
-    /// Whether storage has the run that the record names, as it was validated.
+    /// Whether storage has the run that the record names, as it was validated, and nobody withdrew it.
     pub(super) is_intact: bool,
     /// Whether an operator withdrew a run.
     pub(super) has_withdrawn: bool,
+    /// Whether the id of the run that the record names is a time in the future.
+    pub(super) is_future: bool,
     /// Whether state or log name the newest run without a seal.
     pub(super) is_unsealed_named: bool,
     /// Length in bytes of the `metadata.json` that was validated; 0 if unknown.
@@ -87,6 +89,8 @@ pub(super) struct Evidence {
     pub(super) sealed: Index,
     /// The newest sealed run that needs a verdict.
     pub(super) due: Index,
+    /// The newest run that passed and that a run of the future keeps from authority.
+    pub(super) blocked: Index,
     /// The newest run without a seal that is not withdrawn.
     pub(super) unsealed: Index,
     pub(super) reason: Index,
@@ -104,11 +108,13 @@ impl Evidence {
             is_hidden: false,
             is_intact: false,
             has_withdrawn: false,
+            is_future: false,
             is_unsealed_named: false,
             seal_bytes: 0,
             current: None,
             sealed: None,
             due: None,
+            blocked: None,
             unsealed: None,
             reason: None,
             payload_bytes: 0,

@@ -11,7 +11,7 @@ use rawsink::{
     error::{Error, Result},
     layout::{Level, Place},
     partition::{LogicalDate, PartitionKey, RunId, Selection},
-    sink::{LandedPartition, Run},
+    sink::{LandedPartition, RawSink, Run},
     state::{Days, Entry, Event, LogEntry, Newest, Series, Situation, Status},
 };
 
@@ -20,6 +20,7 @@ const LONGEST_GAP: usize = 366;
 
 /// The evidence collected so far. All records come before the log, and the log before the first run.
 pub(super) struct Gathering<'scope> {
+    sink: &'scope RawSink,
     selection: &'scope Selection,
     customers: BTreeSet<String>,
     queries: BTreeSet<String>,
@@ -34,9 +35,10 @@ pub(super) struct Gathering<'scope> {
 }
 
 impl<'scope> Gathering<'scope> {
-    pub(super) fn new(scope: &'scope Scope) -> Result<Self> {
+    pub(super) fn new(sink: &'scope RawSink, scope: &'scope Scope) -> Result<Self> {
         let Scope { selection, customers, queries } = scope;
         Ok(Self {
+            sink,
             selection,
             customers: named(Level::Customer, customers, selection.customer_id.as_ref())?,
             queries: named(Level::Query, queries, selection.query_name.as_ref())?,
@@ -61,7 +63,9 @@ impl<'scope> Gathering<'scope> {
         let record = &entry.record;
         let current = record.current_run_id.as_ref().and_then(|run| self.runs.index(run));
         let reason = record.error_message.as_ref().and_then(|text| self.reasons.index(text));
+        let is_future = record.current_run_id.as_ref().is_some_and(|run| self.sink.is_future(run));
         let evidence = evidence(&mut self.seen, &entry.key);
+        evidence.is_future = is_future;
         evidence.status = Some(record.status);
         (evidence.current, evidence.reason) = (current, reason);
         evidence.set_record_count(record.record_count);
@@ -82,9 +86,9 @@ impl<'scope> Gathering<'scope> {
         if is_current && entry.event == Event::Passed {
             evidence.set_lengths(entry.evidence.seal_bytes, entry.evidence.payload_bytes);
         }
-        // A run that passed and was superseded since needs no memory.
+        // A run that passed and was superseded since needs no memory, unless a run of the future did it.
         let has_success = evidence.status == Some(Status::Success);
-        let is_superseded = has_success && entry.run_id.as_ref() <= current;
+        let is_superseded = has_success && !evidence.is_future && entry.run_id.as_ref() <= current;
         let is_usual = entry.event == Event::Passed && is_superseded;
         if !is_usual || self.unusual.contains_key(&key) {
             let unusual = self.unusual.entry(key).or_default();
@@ -123,18 +127,27 @@ impl<'scope> Gathering<'scope> {
                 None => Newest::NoLog,
             },
         };
-        let due = situation.due(sealed.iter().map(|run| &run.run_id), summary);
-        let due = due.last().copied();
+        let runs = sealed.iter().map(|run| &run.run_id);
+        let due = situation.due(runs.clone(), summary);
+        let held_back = evidence.is_future.then(|| situation.held_back(runs, summary)).flatten();
+        // Authority must not be taken from a run for one that may fail.
+        let (blocked, unknown) = match held_back {
+            Some(run) if summary(run).has_verdict => (held_back, None),
+            _ => (None, held_back),
+        };
+        let due = due.last().copied().or(unknown);
         let sealed = sealed.last().map(|run| &run.run_id);
         if let Some(current) = &current
             && let Some(run) = partition.runs.iter().find(|run| run.run_id == *current)
             && let Some(seal_bytes) = run.seal_bytes
+            && !summary(current).is_withdrawn()
         {
             evidence.is_intact = evidence.has_lengths(seal_bytes, run.payload_bytes);
         }
         let mut index = |run: Option<&RunId>| run.and_then(|run| self.runs.index(run));
         evidence.sealed = index(sealed);
         evidence.due = index(due);
+        evidence.blocked = index(blocked);
         evidence.unsealed = index(unsealed);
     }
 

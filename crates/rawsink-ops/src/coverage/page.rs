@@ -199,7 +199,7 @@ fn odd(days: &OddDays) -> (String, String, usize) {
 /// The letter of a missing cell.
 const MISSING: char = 'm';
 
-/// Returns the letter of a cell: upper case if another run needs a verdict.
+/// Returns the letter of a cell: upper case if another run needs a verdict or cannot get authority.
 fn letter(cell: &Cell<'_>) -> char {
     let letter = match cell.standing {
         Standing::Validated if cell.is_empty() => 'o',
@@ -212,7 +212,7 @@ fn letter(cell: &Cell<'_>) -> char {
         Standing::Withdrawn => 'w',
         Standing::Unreadable => 'n',
     };
-    let marked = cell.drift.unknown && cell.standing != Standing::Sealed;
+    let marked = (cell.drift.unknown && cell.standing != Standing::Sealed) || cell.drift.blocked;
     if marked { letter.to_ascii_uppercase() } else { letter }
 }
 

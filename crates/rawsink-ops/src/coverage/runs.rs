@@ -13,21 +13,25 @@ use rawsink::{
 pub(super) struct UnusualRuns {
     runs: Vec<(NonZeroU32, RunSummary)>,
     newest: Option<Status>,
+    /// Number of entries.
+    entries: u32,
 }
 
 impl UnusualRuns {
     /// Adds the next entry of the log.
     pub(super) fn add(&mut self, entry: &LogEntry, table: &mut Interned<RunId>) {
         self.newest = Some(entry.status);
+        self.entries = self.entries.saturating_add(1);
+        let number = NonZeroU32::MIN.saturating_add(self.entries - 1);
         let Some(index) = entry.run_id.as_ref().and_then(|run| table.index(run)) else {
-            self.runs.iter_mut().for_each(|(_, summary)| summary.add(entry.event));
+            self.runs.iter_mut().for_each(|(_, summary)| summary.add(number, entry.event));
             return;
         };
         let at = self.runs.iter().position(|(run, _)| *run == index).unwrap_or_else(|| {
             self.runs.push((index, RunSummary::default()));
             self.runs.len() - 1
         });
-        self.runs[at].1.add(entry.event);
+        self.runs[at].1.add(number, entry.event);
     }
 
     /// Returns what is known of a run.

@@ -191,22 +191,20 @@ async fn runs_that_a_run_of_the_future_keeps_from_authority_are_reported() {
         judge(&sink, &shared, &work()).await;
         seal(&sink, &customer(id), &run(1), &rows("a", 2)).await.unwrap();
     }
-    // A person judged or withdrew these runs, and read the warning.
+    // A verdict changes nothing.
     rawsink::validate::run(&sink, &*state, &customer("judged"), &run(1), Rules::default())
         .await
         .unwrap();
     let withdrawal = Change::Withdraw { run_id: run(1), reason: "no".into() };
     state.change(&customer("withdrawn"), &withdrawal, now()).await.unwrap();
     let told = judge(&sink, &shared, &work()).await;
-    assert_eq!(told.blocked, [("blocked".to_owned(), run(1))]);
+    assert_eq!(told.blocked, [("blocked".to_owned(), run(1)), ("judged".to_owned(), run(1))]);
     assert_eq!(told.judged, []);
     let withdrawal = Change::Withdraw { run_id: future, reason: "wrong clock".into() };
     state.change(&customer("blocked"), &withdrawal, now()).await.unwrap();
     let told = judge(&sink, &shared, &work()).await;
-    assert_eq!(
-        (told.blocked, told.judged),
-        (vec![], vec![(customer("blocked"), run(1), Ok(true))])
-    );
+    assert_eq!(told.blocked, [("judged".to_owned(), run(1))]);
+    assert_eq!(told.judged, [(customer("blocked"), run(1), Ok(true))]);
 }
 
 async fn the_next_call_validates_only_the_interrupted_rest(database: &dyn Database) {

@@ -3,7 +3,9 @@
 //! Two facts decide: the [`Situation`] of the partition, from its record, and the [`RunSummary`] of each
 //! run, folded from the verdict log. Both are small, so that coverage can keep millions of them.
 
-use super::{Event, History, LogEntry, Record, Status, reason::is_reason_of};
+use std::num::NonZeroU32;
+
+use super::{Event, History, Record, Status, reason::is_reason_of};
 use crate::partition::RunId;
 
 /// What the log says of one run.
@@ -13,6 +15,8 @@ pub struct RunSummary {
     pub is_named: bool,
     /// The run has a verdict, and neither a requeue nor a restore since.
     pub has_verdict: bool,
+    /// The number of the entry by which it passed; `None` if it never did, or failed since.
+    passed_at: Option<NonZeroU32>,
     decision: Decision,
 }
 
@@ -27,13 +31,14 @@ enum Decision {
 }
 
 impl RunSummary {
-    /// Adds the next entry about this run or about all runs.
-    pub fn add(&mut self, event: Event) {
+    /// Adds the next entry about this run or about all runs. Entries of the partition have ascending numbers.
+    pub fn add(&mut self, number: NonZeroU32, event: Event) {
         self.is_named |= event != Event::Requeued;
         match event {
             Event::Requeued => self.has_verdict = false,
             Event::Passed | Event::Failed => {
                 self.has_verdict = true;
+                self.passed_at = (event == Event::Passed).then_some(number);
                 if self.is_restored() {
                     self.decision = Decision::None;
                 }
@@ -123,6 +128,26 @@ impl Situation<'_> {
         self.status == Status::Pending || summary.is_restored() || is_newer
     }
 
+    /// Returns the newest run of `sealed`, sorted by run id, that the run with authority keeps from it:
+    /// an older run that is not withdrawn and has no verdict, or passed after the run with authority did.
+    ///
+    /// That is as it should be, unless the id of the run with authority is a time
+    /// [in the future](crate::RawSink::is_future): runs of today wait for it in vain.
+    pub fn held_back<'runs>(
+        &self,
+        sealed: impl IntoIterator<Item = &'runs RunId>,
+        summary: impl Fn(&RunId) -> RunSummary,
+    ) -> Option<&'runs RunId> {
+        let holder = self.current.filter(|_| self.status == Status::Success)?;
+        let since = summary(holder).passed_at;
+        let waits = |run: &&RunId| {
+            let summary = summary(run);
+            let passed_since = since.is_some() && summary.passed_at > since;
+            *run < holder && !summary.is_withdrawn() && (!summary.has_verdict || passed_since)
+        };
+        sealed.into_iter().filter(waits).last()
+    }
+
     /// Returns whether other software set the record to pending, or deleted it, after our last change.
     pub(super) fn is_requeued_elsewhere(&self) -> bool {
         self.status == Status::Pending
@@ -157,11 +182,20 @@ impl History {
         self.situation().is_due(run, self.summary(run))
     }
 
+    /// Returns the newest run of `sealed` that the run with authority keeps from it; see
+    /// [`Situation::held_back`].
+    pub fn held_back<'runs>(&self, sealed: &'runs [RunId]) -> Option<&'runs RunId> {
+        self.situation().held_back(sealed, |run| self.summary(run))
+    }
+
     /// Returns what the log says of a run.
     pub fn summary(&self, run: &RunId) -> RunSummary {
         let mut summary = RunSummary::default();
-        let is_about = |entry: &&LogEntry| entry.run_id.as_ref().is_none_or(|about| about == run);
-        self.entries().iter().filter(is_about).for_each(|entry| summary.add(entry.event));
+        for (number, entry) in numbers().zip(self.entries()) {
+            if entry.run_id.as_ref().is_none_or(|about| about == run) {
+                summary.add(number, entry.event);
+            }
+        }
         summary
     }
 
@@ -181,12 +215,17 @@ impl History {
     }
 }
 
+/// Returns the numbers of the entries of a log.
+fn numbers() -> impl Iterator<Item = NonZeroU32> {
+    (1..).filter_map(NonZeroU32::new)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use jiff::Timestamp;
 
-    use crate::state::{Change, Outcome, Verdict};
+    use crate::state::{Change, LogEntry, Outcome, Verdict};
 
     fn runs(names: &[&str]) -> Vec<RunId> {
         names.iter().map(|name| name.parse().unwrap()).collect()
@@ -288,6 +327,40 @@ mod tests {
                 runs(expected),
                 "{record:?} {log:?}"
             );
+        }
+    }
+
+    #[test]
+    fn runs_that_the_run_with_authority_holds_back() {
+        use Event::{Failed, Passed, Requeued, Restored, Withdrawn};
+        let sealed = runs(&["r1", "r2", "r3", "r9"]);
+        let (r1, r2, r3, r9) = (Some("r1"), Some("r2"), Some("r3"), Some("r9"));
+        for (log, expected) in [
+            (vec![(Passed, r9)], Some("r3")),
+            (vec![(Passed, r9), (Withdrawn, r3)], Some("r2")),
+            // They were superseded by it.
+            (vec![(Passed, r1), (Passed, r2), (Passed, r3), (Passed, r9)], None),
+            (vec![(Passed, r1), (Passed, r9), (Passed, r2), (Failed, r3)], Some("r2")),
+            (
+                vec![(Passed, r9), (Passed, r2), (Passed, r3), (Failed, r3), (Failed, r1)],
+                Some("r2"),
+            ),
+            (vec![(Failed, r1), (Failed, r2), (Failed, r3), (Passed, r9)], None),
+            // A restored run is due, and waits too.
+            (
+                vec![(Passed, r1), (Passed, r2), (Passed, r3), (Passed, r9), (Restored, r1)],
+                Some("r1"),
+            ),
+            // Only the record says that the run with authority passed: nothing is known of the order.
+            (vec![(Passed, r1), (Passed, r2), (Passed, r3)], None),
+            (vec![(Passed, r9), (Requeued, None), (Passed, r9), (Failed, r3)], Some("r2")),
+        ] {
+            let entries = log.iter().map(|(event, run)| entry(*event, *run)).collect();
+            let history = History::new(Some(record(Status::Success, r9, None)), Some(entries));
+            assert_eq!(history.held_back(&sealed).map(RunId::as_str), expected, "{log:?}");
+            let entries = log.iter().map(|(event, run)| entry(*event, *run)).collect();
+            let failed = History::new(Some(record(Status::Failed, r9, None)), Some(entries));
+            assert_eq!(failed.held_back(&sealed), None);
         }
     }
 

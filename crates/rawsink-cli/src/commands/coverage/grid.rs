@@ -99,7 +99,7 @@ impl ShownRows {
 
 /// Returns whether nothing is left to do in a row.
 fn is_complete(tally: Tally) -> bool {
-    tally.open() == 0 && tally.unknown == 0
+    tally.open() + tally.unknown + tally.blocked == 0
 }
 
 /// The columns left of the days: source (if there are several), customer, query, and the number of days

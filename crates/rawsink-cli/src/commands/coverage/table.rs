@@ -28,6 +28,8 @@ struct Row<'a> {
     sealed_run_id: Option<&'a RunId>,
     /// The newest sealed run that needs a verdict.
     due_run_id: Option<&'a RunId>,
+    /// The newest run that passed and that a run of the future keeps from authority.
+    blocked_run_id: Option<&'a RunId>,
     /// The newest run in the storage without a seal.
     unsealed_run_id: Option<&'a RunId>,
     #[serde(flatten)]
@@ -52,6 +54,7 @@ pub(super) fn print_cells(coverage: &Coverage) -> Result<(), Failure> {
                 error_message: cell.reason,
                 sealed_run_id: cell.sealed,
                 due_run_id: cell.due,
+                blocked_run_id: cell.blocked,
                 unsealed_run_id: cell.unsealed,
                 drift: cell.drift,
             };
@@ -106,6 +109,9 @@ impl fmt::Display for Span {
         // A run that is only sealed always needs a verdict.
         if drift.unknown && *standing != Standing::Sealed {
             f.write_str(" (unknown run)")?;
+        }
+        if drift.blocked {
+            f.write_str(" (blocked run)")?;
         }
         Ok(())
     }

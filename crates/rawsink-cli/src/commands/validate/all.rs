@@ -81,13 +81,13 @@ fn print(judged: ValidatedRun, errors: &mut Errors, context: &Context<'_>) -> Re
     }
 }
 
-/// Warns of runs that never get authority.
+/// Warns of a run that never gets authority.
 fn print_blocked(blocked: &Blocked) {
     let Blocked { key, holder, newest } = blocked;
     let path = Place::of_partition(key);
     output::warning(format!(
-        "{path}: run {newest} and others before it are not validated: run {holder} has authority, and \
-         its id is a time in the future"
+        "{path}: run {newest} cannot get authority: run {holder} has it, and its id is a time in the \
+         future"
     ));
     output::hint(super::withdrawal(key, holder));
 }

@@ -220,8 +220,9 @@ fn cell(key: &Key, record: Option<&Record>, log: Option<&Log>, runs: Option<&Run
     };
     let sealed_runs = runs.into_iter().flatten().filter(|(_, sealed)| **sealed);
     let due = sealed_runs.map(|(run, _)| run.clone()).filter(is_due).max();
-    let is_readable =
-        current.as_ref().is_some_and(|run| runs.is_some_and(|runs| runs.get(run) == Some(&true)));
+    let is_readable = current.as_ref().is_some_and(|run| {
+        runs.is_some_and(|runs| runs.get(run) == Some(&true)) && !is_withdrawn(run)
+    });
     let is_erased = log.iter().any(|(run, _)| run.as_ref().is_some_and(|run| is_withdrawn(run)));
     let (standing, run) = match status.as_deref() {
         Some("success") if is_readable => ("validated", current.clone()),
@@ -240,7 +241,7 @@ fn cell(key: &Key, record: Option<&Record>, log: Option<&Log>, runs: Option<&Run
         "source": source, "customer_id": customer, "query_name": query, "logical_date": day,
         "standing": standing, "run_id": run, "status": status, "current_run_id": current,
         "record_count": count, "error_message": error, "sealed_run_id": sealed,
-        "due_run_id": due, "unsealed_run_id": unsealed, "lost": lost, "unknown": unknown
+        "due_run_id": due, "blocked_run_id": null, "unsealed_run_id": unsealed, "lost": lost, "unknown": unknown, "blocked": false
     })
 }
 

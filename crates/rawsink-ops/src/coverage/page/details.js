@@ -57,12 +57,13 @@ const written = (day) => {
   return `${WEEKDAYS[date.getUTCDay()]}, ${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]} ${date.getUTCFullYear()}`;
 };
 const isUnknown = (cell) => cell.unknown && cell.letter !== "s" && `${cell.unknown} is sealed and needs a verdict`;
+const isBlocking = (cell) => cell.blocks && "its id is in the future: no run of today gets authority";
 const rowsOf = (cell) => cell.rows !== null && plural(cell.rows, "row", "rows");
 
 // Announces a cell to screen readers.
 function announce(cell) {
   const facts = [STANDINGS[cell.letter].name, rowsOf(cell), written(cell.day), `customer ${cell.row.customer}`,
-    `query ${cell.row.query}`, cell.reason, isUnknown(cell)];
+    `query ${cell.row.query}`, cell.reason, isUnknown(cell), isBlocking(cell)];
   element("told").textContent = facts.filter(Boolean).join("; ");
 }
 
@@ -85,6 +86,7 @@ function describeCell(cell) {
   fact("Run", cell.run, "run");
   fact("Reason", cell.reason);
   fact("Unknown", isUnknown(cell));
+  fact("Blocks", isBlocking(cell));
   const parts = [heading, make("p", STANDINGS[cell.letter].says), facts];
   if (cell.command) parts.push(make("h3", "Next step"));
   // A command or path may wrap after its slashes.

@@ -19,7 +19,7 @@ const MARKED = "x";
 // More kinds of cells that a button selects.
 const KINDS = {
   [EMPTY]: { name: "Empty", says: "Validated, without any row." },
-  [MARKED]: { name: "Drift", says: "State and storage contradict each other: another run needs a verdict." },
+  [MARKED]: { name: "Drift", says: "State and storage contradict each other: another run needs a verdict, or a run of the future keeps it from authority." },
 };
 
 // Returns the letter of a standing. A validated cell without rows has its own letter, and a cell with drift
@@ -121,7 +121,7 @@ class Model {
     return {
       row, letter, day: this.days[day],
       path: `${row.source}/customer_id=${row.customer}/${partition}`,
-      run: id(run), unknown: id(unknown),
+      run: id(run), unknown: id(unknown), blocks: letter === "v" && named > 0,
       reason: this.data.reasons[reason - 1],
       rows: this.rowCount(row, day),
       command: this.command(row, day, step, { run, unknown, named }),

@@ -36,7 +36,8 @@ impl<'a> Steps<'a> {
         if actions.is_empty() {
             return (0, false);
         }
-        let withdraws = actions.iter().any(|action| matches!(action, Action::Withdraw(_)));
+        let withdraws =
+            actions.iter().any(|action| matches!(action, Action::Release(_) | Action::Withdraw(_)));
         let lines: Vec<String> = actions.into_iter().map(template).collect();
         let text = lines.join("\n");
         let number = self.known.get(&text).copied().unwrap_or_else(|| {
@@ -70,7 +71,7 @@ fn template(action: Action<'_>) -> String {
         Action::Land => "{partition}",
         Action::Restart(_) => "{run}",
         Action::Validate(_) => "{unknown}",
-        Action::Withdraw(_) => "{named}",
+        Action::Release(_) | Action::Withdraw(_) => "{named}",
     };
     action.command(path, None)
 }

@@ -1,9 +1,14 @@
 //! Expected partitions and next steps.
 
+use std::{sync::Arc, time::Duration};
+
 use rawsink::{
     ErrorKind, PartitionKey, RawSink, RunId,
+    layout::Place,
     partition::Selection,
-    state::{Outcome, Verdict},
+    runtime::Runtime,
+    sink::SinkOptions,
+    state::{Change, Outcome, Verdict},
     store::Object,
     validate::{self, Rules},
 };
@@ -355,6 +360,51 @@ async fn g20_a_run_whose_files_are_gone_or_have_another_length_is_lost() {
         let actions: Vec<_> = covered.steps(&newest).map(|step| step.action).collect();
         assert_eq!(actions, [Action::Land], "the run is never written again");
     }
+}
+
+#[tokio::test]
+async fn g20_a_withdrawn_run_that_other_software_gave_authority_is_lost() {
+    let (backend, database) = (Memory::default(), Sqlite::new());
+    let (sink, state) = (RawSink::new(backend.store()), database.state());
+    seal(&sink, &key(), &run(1), &rows("a", 3)).await.unwrap();
+    validate::run(&sink, &*state, &key(), &run(1), Rules::default()).await.unwrap();
+    let now = "2024-06-10T00:00:00Z".parse().unwrap();
+    let withdrawal = Change::Withdraw { run_id: run(1), reason: "wrong account".into() };
+    state.change(&key(), &withdrawal, now).await.unwrap();
+    let sql =
+        format!("UPDATE partition_state SET status = 'success', current_run_id = '{}'", run(1));
+    database.execute(&sql).await;
+    let covered = cover(&backend, &database, &Scope::default()).await;
+    assert_eq!(covered.tally().lost, 1, "consumers cannot read it");
+    let newest = run(500);
+    let actions: Vec<_> = covered.steps(&newest).map(|step| step.action).collect();
+    assert_eq!(actions, [Action::Land]);
+}
+
+#[tokio::test]
+async fn a_run_of_the_future_that_blocks_a_run_of_today_is_withdrawn() {
+    let (backend, database) = (Memory::default(), Sqlite::new());
+    let (sink, state) = (RawSink::new(backend.store()), database.state());
+    let options = SinkOptions::default().max_run_ahead(Duration::MAX);
+    let careless = RawSink::with(Arc::new(backend.store()), options, Runtime::default());
+    let future: RunId = "2999-01-01T00:00:00.000Z".parse().unwrap();
+    for (sink, run) in [(&sink, run(1)), (&careless, future.clone()), (&sink, run(2))] {
+        let covered = cover(&backend, &database, &Scope::default()).await;
+        assert_eq!(covered.tally().blocked, 0, "before {run}");
+        seal(sink, &key(), &run, &rows("a", 3)).await.unwrap();
+        validate::run(sink, &*state, &key(), &run, Rules::default()).await.unwrap();
+    }
+    let covered = cover(&backend, &database, &Scope::default()).await;
+    assert_eq!((covered.tally().validated, covered.tally().blocked), (1, 1));
+    let newest = run(500);
+    let steps: Vec<_> = covered.steps(&newest).collect();
+    assert_eq!(
+        steps.iter().map(|step| step.action).collect::<Vec<_>>(),
+        [Action::Release(&future)]
+    );
+    let path = Place::of_run(&key(), &future);
+    let command = format!("rawsink state withdraw {path} --reason 'its id is in the future'");
+    assert_eq!(steps[0].command(None), command, "it need not wait for an extraction");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ pub(super) enum Mark {
     Unsealed,
     Sealed,
     Withdrawn,
-    /// Validated, and another run is due.
+    /// Validated, and another run is due or cannot get authority.
     Drifting,
     /// Validated, without rows.
     Empty,
@@ -33,7 +33,7 @@ impl Mark {
             Standing::Unsealed => Self::Unsealed,
             Standing::Sealed => Self::Sealed,
             Standing::Withdrawn => Self::Withdrawn,
-            Standing::Validated if cell.drift.unknown => Self::Drifting,
+            Standing::Validated if cell.drift.unknown || cell.drift.blocked => Self::Drifting,
             Standing::Validated if cell.is_empty() => Self::Empty,
             Standing::Validated => Self::Validated,
         }
@@ -63,7 +63,7 @@ impl Mark {
             Self::Unsealed => "unsealed",
             Self::Sealed => "sealed only",
             Self::Withdrawn => "withdrawn",
-            Self::Drifting => "validated, a run is due",
+            Self::Drifting => "validated, a run waits",
             Self::Empty => "validated, no rows",
             Self::Validated => "validated",
         }

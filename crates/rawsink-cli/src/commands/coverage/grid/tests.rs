@@ -126,7 +126,7 @@ a customer w… a long name  campaign_wee…_performance     1  ..... ....... ..
 1168961965                 campaign_dai…_performance        ..... ....... ....... ....... ....... ....... ....... ....... ....... ....... o.
 a customer w… a long name  ad_group                         ..... ....... ....... ....... ....... ....... ....... ....... ....... ....... ..
 
-L lost  F failed  - missing  u unsealed  s sealed only  + validated, a run is due  o validated, no rows  . validated
+L lost  F failed  - missing  u unsealed  s sealed only  + validated, a run waits  o validated, no rows  . validated
 ",
     );
 }
@@ -149,8 +149,8 @@ a custom…ng name  campaign_w…mance     1  ... ....... ....... ....... ......
 1168961965        campaign_d…mance        ... ....... ....... ....... ....... o.
 a custom…ng name  ad_group                ... ....... ....... ....... ....... ..
 
-L lost  F failed  - missing  u unsealed  s sealed only
-+ validated, a run is due  o validated, no rows  . validated
+L lost  F failed  - missing  u unsealed  s sealed only  + validated, a run waits
+o validated, no rows  . validated
 37 earlier days hidden; --until 2024-05-23 or a wider terminal shows more
 ",
     );
