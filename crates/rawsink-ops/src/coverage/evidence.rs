@@ -138,12 +138,9 @@ impl Evidence {
 
     /// Returns whether a sealed run has the lengths that were validated, as far as they are known.
     pub(super) fn has_lengths(&self, seal_bytes: u64, payload_bytes: Option<u64>) -> bool {
-        let is_seal = self.seal_bytes == 0 || u64::from(self.seal_bytes) == seal_bytes;
-        let is_payload = match self.payload_bytes.checked_sub(1) {
-            Some(validated) => payload_bytes == Some(validated),
-            None => payload_bytes.is_some(),
-        };
-        is_seal && is_payload
+        let validated_seal = Some(u64::from(self.seal_bytes)).filter(|bytes| *bytes > 0);
+        let validated = [validated_seal, self.payload_bytes.checked_sub(1)];
+        have_lengths(validated, [Some(seal_bytes), payload_bytes])
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -171,6 +168,14 @@ impl Evidence {
             Standing::Missing | Standing::Withdrawn | Standing::Unreadable => None,
         }
     }
+}
+
+/// Returns whether `metadata.json` and payload exist and have the lengths that were validated, as far as
+/// these are known.
+pub(super) fn have_lengths(validated: [Option<u64>; 2], found: [Option<u64>; 2]) -> bool {
+    validated.into_iter().zip(found).all(|(validated, found)| {
+        found.is_some_and(|found| validated.is_none_or(|validated| validated == found))
+    })
 }
 
 fn plus_one(number: Option<u64>) -> u64 {

@@ -130,9 +130,13 @@ impl<'scope> Gathering<'scope> {
         let runs = sealed.iter().map(|run| &run.run_id);
         let due = situation.due(runs.clone(), summary);
         let held_back = evidence.is_future.then(|| situation.held_back(runs, summary)).flatten();
-        // Authority must not be taken from a run for one that may fail.
+        // Authority must not be taken from a run for one that may fail, or is lost.
+        let is_intact = |run: &RunId| {
+            let found = sealed.iter().find(|sealed| sealed.run_id == *run);
+            found.is_some_and(|found| unusual.is_intact(self.runs.known(run), found))
+        };
         let (blocked, unknown) = match held_back {
-            Some(run) if summary(run).has_verdict => (held_back, None),
+            Some(run) if summary(run).has_verdict => (held_back.filter(|run| is_intact(run)), None),
             _ => (None, held_back),
         };
         let due = due.last().copied().or(unknown);

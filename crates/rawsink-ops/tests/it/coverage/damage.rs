@@ -1,6 +1,7 @@
 //! Random damage: a plan, followed to the letter at most twice, leads to the right rows again.
 //!
-//! A run that fails its validation costs one plan more, and so does a second run of the future.
+//! A run that fails its validation costs one plan more, and so does each run of the future: a second lost
+//! one, or one that was readable and kept others from authority.
 
 use std::{sync::Arc, time::Duration};
 
@@ -242,13 +243,13 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Follows the current plan; returns how many validations failed, how many runs were withdrawn, and the
-    /// actions.
-    async fn follow_plan(&mut self) -> ([usize; 2], Vec<String>) {
+    /// Follows the current plan; returns how many validations failed, how many runs were withdrawn and
+    /// released, and the actions.
+    async fn follow_plan(&mut self) -> ([usize; 3], Vec<String>) {
         self.scrub().await;
         let coverage = self.coverage().await;
         let newest = self.start();
-        let (mut failed, mut withdrawn, mut actions) = (0, 0, Vec::new());
+        let (mut failed, mut withdrawn, mut released, mut actions) = (0, 0, 0, Vec::new());
         for step in coverage.steps(&newest) {
             actions.push(format!("{:?}", step.action));
             match step.action {
@@ -258,11 +259,14 @@ impl<'a> World<'a> {
                 Action::Release(run) | Action::Withdraw(run) => {
                     let change = Change::Withdraw { run_id: run.clone(), reason: "future".into() };
                     self.state.change(&self.key, &change, Timestamp::UNIX_EPOCH).await.unwrap();
-                    withdrawn += 1;
+                    match step.action {
+                        Action::Release(_) => released += 1,
+                        _ => withdrawn += 1,
+                    }
                 }
             }
         }
-        ([failed, withdrawn], actions)
+        ([failed, withdrawn, released], actions)
     }
 
     /// Returns whether a consumer reads the right rows. It never reads others.
@@ -305,9 +309,9 @@ async fn check(backend: &dyn Backend, incidents: Vec<(Incident, usize)>) {
     let (mut allowed, mut plans, mut withdrawals) = (2, Vec::new(), 0);
     while !world.is_readable().await || world.is_blocked().await {
         assert!(plans.len() < allowed, "not readable, or blocked, after {plans:?}");
-        let ([failed, withdrawn], plan) = world.follow_plan().await;
-        // Authority returns to another run of the future.
-        allowed += failed + usize::from(withdrawals > 0) * withdrawn;
+        let ([failed, withdrawn, released], plan) = world.follow_plan().await;
+        // Authority returns to another run, of the future or damaged.
+        allowed += failed + released + usize::from(withdrawals > 0) * withdrawn;
         withdrawals += withdrawn;
         plans.push(plan);
     }

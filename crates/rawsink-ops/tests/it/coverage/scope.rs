@@ -402,9 +402,12 @@ async fn a_run_of_the_future_that_blocks_a_run_of_today_is_withdrawn() {
         steps.iter().map(|step| step.action).collect::<Vec<_>>(),
         [Action::Release(&future)]
     );
-    let path = Place::of_run(&key(), &future);
-    let command = format!("rawsink state withdraw {path} --reason 'its id is in the future'");
+    let place = Place::of_run(&key(), &future);
+    let command = format!("rawsink state withdraw {place} --reason 'its id is in the future'");
     assert_eq!(steps[0].command(None), command, "it need not wait for an extraction");
+    backend.tamper(&path(&key(), &run(2)), Object::Payload, Some(b"{}\n")).await;
+    let covered = cover(&backend, &database, &Scope::default()).await;
+    assert_eq!(covered.tally().blocked, 0, "the other run is damaged");
 }
 
 #[tokio::test]
