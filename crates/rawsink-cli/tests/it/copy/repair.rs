@@ -1,8 +1,11 @@
 //! Damaged runs, repaired from a backup.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
-use crate::landing::{Landing, PARTITION, run_path};
+use crate::{
+    landing::{Landing, PARTITION, run_path},
+    namespace::SmallDisk,
+};
 
 const REPAIR: [&str; 4] = ["copy", "--to-root", "data/raw", "--repair"];
 const APPLY: [&str; 5] = ["copy", "--to-root", "data/raw", "--repair", "--apply"];
@@ -158,4 +161,32 @@ fn a_killed_repair_leaves_a_file_that_clean_and_the_next_repair_delete() {
     fs::write(&staged, "half").unwrap();
     backup(&landing).rawsink(APPLY).exits(0);
     assert_same_trees(&landing);
+}
+
+#[test]
+fn g03_a_repair_that_meets_a_full_disk_changes_nothing_and_works_with_space_again() {
+    let Some(disk) = SmallDisk::mount("size=256k") else { return };
+    let source = Landing::new();
+    source.land("a", super::rows("a", 500));
+    let root = disk.path().join("raw");
+    let copy = ["copy", "--to-root", root.to_str().unwrap()];
+    let repair = [&copy[..], &["--repair", "--apply"]].concat();
+    source.rawsink(copy).exits(0);
+    let run = root.join(run_path("a"));
+    let content = || {
+        let files = fs::read_dir(&run).unwrap().map(|file| file.unwrap().path());
+        files.map(|file| (file.clone(), fs::read(file).unwrap())).collect::<BTreeMap<_, _>>()
+    };
+    let right = content();
+    fs::write(run.join("payload.jsonl"), "{}\n").unwrap();
+    let damaged = content();
+    for free in 0..2 {
+        disk.fill_but(free * 4096);
+        let answer = source.rawsink(repair.clone()).exits(75);
+        answer.says(&["error[Unavailable]: ", "no space left on device", "0 intact, 1 failed"]);
+        assert_eq!(content(), damaged);
+        disk.empty();
+    }
+    source.rawsink(repair).exits(0).says(&["0 intact, 1 repaired"]);
+    assert_eq!(content(), right);
 }
