@@ -5,6 +5,9 @@
 //! changes a file, with one exception: it first rolls back the unfinished change of a crashed
 //! process. A change is one `BEGIN IMMEDIATE` transaction, so that no process's update is lost (G14).
 
+mod connect;
+mod fault;
+mod tables;
 mod writing;
 
 use std::{
@@ -17,17 +20,13 @@ use std::{
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use rustix::{
-    fs::{self, Access},
-    io::Errno,
-};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, Row, Sqlite, SqliteConnection, Transaction,
-    error::DatabaseError,
+    AssertSqlSafe, Connection, Row, Sqlite, SqliteConnection,
     query::Query,
-    sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow},
+    sqlite::{SqliteArguments, SqliteRow},
 };
 
+use self::tables::{Log, Records, compare_columns, has_table};
 use super::{
     Change, Cursor, Entry, Event, Filter, History, LogEntry, Origin, Page, PartitionState, Record,
     Table,
@@ -35,100 +34,15 @@ use super::{
     log,
     page::{self, KEY_COLUMNS, KeyOrder},
     row::{self, COLUMNS},
-    sql::{self, Dialect, KeyComparison},
+    sql,
 };
 use crate::{
-    error::{Error, ErrorKind, Result, system_text},
+    error::Result,
     partition::{PartitionKey, Selection},
 };
 
 /// Default time to wait for a busy database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-
-const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS partition_state (
-    source TEXT NOT NULL,
-    customer_id TEXT NOT NULL,
-    query_name TEXT NOT NULL,
-    logical_date TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('pending', 'success', 'failed')),
-    current_run_id TEXT,
-    schema_version TEXT,
-    record_count BIGINT,
-    updated_at TEXT NOT NULL,
-    error_message TEXT,
-    attempt_count INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (source, customer_id, query_name, logical_date)
-)";
-
-/// The table of the records.
-struct Records;
-
-/// The table of the verdict log.
-struct Log;
-
-impl Dialect for Records {
-    /// Overrides the collation that other software may have declared.
-    const BYTEWISE: &'static str = " COLLATE BINARY";
-
-    const COLUMNS: &'static [&'static str] = &COLUMNS;
-
-    fn table(&self) -> &'static str {
-        "partition_state"
-    }
-
-    fn read(&self, column: &str) -> String {
-        if row::is_count(column) {
-            let whole = format!("CAST({column} AS INTEGER)");
-            format!(
-                "CAST(CASE typeof({column}) WHEN 'real' THEN {whole} ELSE {column} END AS TEXT)"
-            )
-        } else {
-            format!("CAST({column} AS TEXT)")
-        }
-    }
-
-    fn parameter(&self, number: usize) -> String {
-        format!("?{number}")
-    }
-
-    /// Without a number: SQLite looks up each numbered one by one, which takes most of the time of a
-    /// statement with thousands of them.
-    fn next_parameter(&self, _number: usize) -> String {
-        "?".to_owned()
-    }
-
-    /// The affinity of the column converts text. A column without affinity needs an integer.
-    fn typed(&self, column: &str, parameter: String) -> String {
-        if row::is_count(column) { format!("CAST({parameter} AS INTEGER)") } else { parameter }
-    }
-}
-
-impl Dialect for Log {
-    const BYTEWISE: &'static str = "";
-
-    const COLUMNS: &'static [&'static str] = &log::COLUMNS;
-
-    fn table(&self) -> &'static str {
-        "run_verdict"
-    }
-
-    fn read(&self, column: &str) -> String {
-        format!("CAST({column} AS TEXT)")
-    }
-
-    fn parameter(&self, number: usize) -> String {
-        format!("?{number}")
-    }
-
-    fn next_parameter(&self, number: usize) -> String {
-        Records.next_parameter(number)
-    }
-
-    /// The affinity of the column converts text.
-    fn typed(&self, _column: &str, parameter: String) -> String {
-        parameter
-    }
-}
 
 /// The state in one SQLite file.
 #[derive(Debug, Clone)]
@@ -159,71 +73,11 @@ impl SqliteState {
         self
     }
 
-    /// Opens for reading; `None` if the database or the table of the records does not exist.
-    async fn reader(&self) -> Result<Option<SqliteConnection>> {
-        let Some(mut connection) = self.file_reader().await? else { return Ok(None) };
-        let has_table = has_table(&mut connection, &Records).await;
-        Ok(has_table.map_err(|cause| self.error(cause))?.then_some(connection))
-    }
-
-    /// Opens for reading; `None` if the database does not exist.
-    async fn file_reader(&self) -> Result<Option<SqliteConnection>> {
-        if !self.path.try_exists().map_err(|cause| unavailable(&cause, &self.path))? {
-            return Ok(None);
-        }
-        let found = match self.connect_for_reading(self.options().read_only(true)).await {
-            Err(cause) if needs_recovery(&cause) => self.connect_for_reading(self.options()).await,
-            found => found,
-        };
-        found.map(Some).map_err(|cause| self.error(cause))
-    }
-
-    /// Connects and begins a read transaction.
-    ///
-    /// Until the connection is closed, the transaction prevents other processes from changing the
-    /// file, and so from crashing during a change.
-    async fn connect_for_reading(
-        &self,
-        options: SqliteConnectOptions,
-    ) -> Result<SqliteConnection, sqlx::Error> {
-        let mut connection = options.connect().await?;
-        sqlx::query("BEGIN").execute(&mut connection).await?;
-        // The transaction begins with the first statement that reads.
-        has_table(&mut connection, &Records).await?;
-        Ok(connection)
-    }
-
-    /// Opens for writing and creates a missing file.
-    async fn writer(&self) -> Result<SqliteConnection> {
-        let create = || std::fs::create_dir_all(self.directory());
-        create().map_err(|cause| self.error(cause.into()))?;
-        let opened = self.options().create_if_missing(true).connect().await;
-        opened.map_err(|cause| self.error(cause))
-    }
-
-    /// Returns the directory that the file is in.
-    fn directory(&self) -> &Path {
-        let parent = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        parent.unwrap_or(Path::new("."))
-    }
-
-    /// Begins a change, which excludes all others.
-    async fn begin<'lease>(
-        &self,
-        connection: &'lease mut SqliteConnection,
-    ) -> Result<Transaction<'lease, Sqlite>> {
-        connection.begin_with("BEGIN IMMEDIATE").await.map_err(|cause| self.error(cause))
-    }
-
     /// Checks that an existing table has every column of the contract.
     async fn check_table(&self, connection: &mut SqliteConnection) -> Result<Table> {
         let nothing = sql::select_one(&Records) + " AND 1 = 0";
         self.run(connection, nothing, (0..KEY_COLUMNS).map(|_| None)).await?;
         Ok(Table::Found)
-    }
-
-    fn options(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new().filename(&self.path).busy_timeout(self.busy_timeout)
     }
 
     /// Runs a statement with text parameters and returns the records.
@@ -309,37 +163,6 @@ impl SqliteState {
         let parameters = page::key_values(key).map(Some);
         let found = self.run(connection, sql::select_one(&Records), parameters).await?;
         Ok(found.into_iter().next().transpose()?.map(|entry| entry.record))
-    }
-
-    fn error(&self, cause: sqlx::Error) -> Error {
-        if let sqlx::Error::Io(cause) = &cause {
-            return unavailable(cause, self.directory());
-        }
-        let kind = match code(&cause) {
-            _ if self.path.is_dir() => ErrorKind::Invalid,
-            // SQLITE_PERM, SQLITE_READONLY, SQLITE_AUTH
-            Some(3 | 8 | 23) => ErrorKind::Denied,
-            // SQLITE_CANTOPEN has several causes
-            Some(14) if self.lacks_permission() => ErrorKind::Denied,
-            // SQLITE_CORRUPT, SQLITE_NOTADB
-            Some(11 | 26) => ErrorKind::Corrupt,
-            // SQLITE_ERROR, SQLITE_CONSTRAINT, SQLITE_MISMATCH: the table does not match the contract
-            Some(1 | 19 | 20) => ErrorKind::Invalid,
-            // SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_IOERR and errors without a code
-            _ => ErrorKind::Unavailable,
-        };
-        Error::new(kind, format!("the state database returned an error: {cause}"))
-            .on_path(self.path.display())
-            .because(cause)
-    }
-
-    /// Returns whether this user lacks permission for the file or its directory.
-    fn lacks_permission(&self) -> bool {
-        let closed = |path: &Path, access| {
-            matches!(fs::access(path, access), Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
-        };
-        closed(&self.path, Access::READ_OK | Access::WRITE_OK)
-            || closed(self.directory(), Access::WRITE_OK)
     }
 }
 
@@ -488,15 +311,6 @@ impl PartitionState for SqliteState {
     }
 }
 
-/// Compares keys by their columns, which can use an index. Leaves out values of other types that other
-/// software adds while the records are listed: they sort after all text, so the listing would not end.
-fn compare_columns() -> KeyComparison {
-    let keys = std::array::from_fn(|column| format!("{}{}", COLUMNS[column], Records::BYTEWISE));
-    let condition =
-        COLUMNS[..KEY_COLUMNS].iter().map(|column| format!("typeof({column}) = 'text'"));
-    KeyComparison { keys, condition: Some(condition.collect::<Vec<_>>().join(" AND ")) }
-}
-
 /// Returns a statement with its text parameters.
 fn statement(
     sql: String,
@@ -508,38 +322,4 @@ fn statement(
 
 fn text(row: &SqliteRow, column: usize) -> Option<String> {
     row.try_get::<Option<String>, _>(column).ok().flatten()
-}
-
-async fn has_table(
-    connection: &mut SqliteConnection,
-    table: &impl Dialect,
-) -> Result<bool, sqlx::Error> {
-    let query =
-        sqlx::query("SELECT 1 FROM sqlite_master WHERE name = ?1").bind(table.table().to_owned());
-    Ok(query.fetch_optional(connection).await?.is_some())
-}
-
-/// Returns whether a process crashed during a change that a read-only connection cannot roll back
-/// (`SQLITE_READONLY_RECOVERY`, `SQLITE_READONLY_ROLLBACK`).
-fn needs_recovery(cause: &sqlx::Error) -> bool {
-    let code = cause.as_database_error().and_then(DatabaseError::code);
-    matches!(code.as_deref(), Some("264" | "776"))
-}
-
-/// Returns the primary result code.
-fn code(cause: &sqlx::Error) -> Option<u32> {
-    let extended = cause.as_database_error().and_then(DatabaseError::code)?;
-    extended.parse::<u32>().ok().map(|code| code & 0xFF)
-}
-
-fn unavailable(cause: &std::io::Error, path: &Path) -> Error {
-    let kind = match cause.kind() {
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            ErrorKind::Denied
-        }
-        std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => ErrorKind::Invalid,
-        _ => ErrorKind::Unavailable,
-    };
-    Error::new(kind, format!("the state database cannot be reached: {}", system_text(cause)))
-        .on_path(path.display())
 }

@@ -2,7 +2,10 @@
 
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::{Log, Records, SCHEMA, SqliteState, statement};
+use super::{
+    SqliteState, statement,
+    tables::{Log, Records, SCHEMA},
+};
 use crate::{
     error::Result,
     state::{batch::Batch, log, row, sql},

@@ -1,0 +1,114 @@
+//! The tables, and how statements read and write their columns.
+
+use sqlx::SqliteConnection;
+
+use crate::state::{
+    log,
+    page::KEY_COLUMNS,
+    row::{self, COLUMNS},
+    sql::{Dialect, KeyComparison},
+};
+
+pub(super) const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS partition_state (
+    source TEXT NOT NULL,
+    customer_id TEXT NOT NULL,
+    query_name TEXT NOT NULL,
+    logical_date TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'success', 'failed')),
+    current_run_id TEXT,
+    schema_version TEXT,
+    record_count BIGINT,
+    updated_at TEXT NOT NULL,
+    error_message TEXT,
+    attempt_count INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (source, customer_id, query_name, logical_date)
+)";
+
+/// The table of the records.
+pub(super) struct Records;
+
+/// The table of the verdict log.
+pub(super) struct Log;
+
+impl Dialect for Records {
+    /// Overrides the collation that other software may have declared.
+    const BYTEWISE: &'static str = " COLLATE BINARY";
+
+    const COLUMNS: &'static [&'static str] = &COLUMNS;
+
+    fn table(&self) -> &'static str {
+        "partition_state"
+    }
+
+    fn read(&self, column: &str) -> String {
+        if row::is_count(column) {
+            let whole = format!("CAST({column} AS INTEGER)");
+            format!(
+                "CAST(CASE typeof({column}) WHEN 'real' THEN {whole} ELSE {column} END AS TEXT)"
+            )
+        } else {
+            format!("CAST({column} AS TEXT)")
+        }
+    }
+
+    fn parameter(&self, number: usize) -> String {
+        format!("?{number}")
+    }
+
+    /// Without a number: SQLite looks up each numbered one by one, which takes most of the time of a
+    /// statement with thousands of them.
+    fn next_parameter(&self, _number: usize) -> String {
+        "?".to_owned()
+    }
+
+    /// The affinity of the column converts text. A column without affinity needs an integer.
+    fn typed(&self, column: &str, parameter: String) -> String {
+        if row::is_count(column) { format!("CAST({parameter} AS INTEGER)") } else { parameter }
+    }
+}
+
+impl Dialect for Log {
+    const BYTEWISE: &'static str = "";
+
+    const COLUMNS: &'static [&'static str] = &log::COLUMNS;
+
+    fn table(&self) -> &'static str {
+        "run_verdict"
+    }
+
+    fn read(&self, column: &str) -> String {
+        format!("CAST({column} AS TEXT)")
+    }
+
+    fn parameter(&self, number: usize) -> String {
+        format!("?{number}")
+    }
+
+    fn next_parameter(&self, number: usize) -> String {
+        Records.next_parameter(number)
+    }
+
+    /// The affinity of the column converts text.
+    fn typed(&self, _column: &str, parameter: String) -> String {
+        parameter
+    }
+}
+
+/// Compares keys by their columns, which can use an index. Leaves out values of other types that other
+/// software adds while the records are listed: they sort after all text, so the listing would not end.
+pub(super) fn compare_columns() -> KeyComparison {
+    let keys = std::array::from_fn(|column| format!("{}{}", COLUMNS[column], Records::BYTEWISE));
+    let condition =
+        COLUMNS[..KEY_COLUMNS].iter().map(|column| format!("typeof({column}) = 'text'"));
+    KeyComparison { keys, condition: Some(condition.collect::<Vec<_>>().join(" AND ")) }
+}
+
+/// Returns whether a table exists.
+pub(super) async fn has_table(
+    connection: &mut SqliteConnection,
+    table: &impl Dialect,
+) -> Result<bool, sqlx::Error> {
+    let query =
+        sqlx::query("SELECT 1 FROM sqlite_master WHERE name = ?1").bind(table.table().to_owned());
+    Ok(query.fetch_optional(connection).await?.is_some())
+}
