@@ -1,6 +1,6 @@
 //! Hints: the command to run or the variable to set after an error.
 
-use rawsink::{Error, ErrorKind, env::variable_of, layout::Place};
+use rawsink::{Error, ErrorKind, env::variable_of, layout::Place, state::StateFault};
 
 use crate::shell::path_argument;
 
@@ -37,6 +37,17 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
     let partition = place.as_ref().and_then(Place::partition).map(|key| Place::of_partition(&key));
     if stage == Stage::AfterSeal && error.kind() != ErrorKind::Internal {
         return Some(format!(r#"run "rawsink validate {}""#, path_argument(run?)));
+    }
+    match StateFault::of(error) {
+        Some(StateFault::RunWithdrawn) => {
+            let run = path_argument(run?);
+            return Some(format!(r#"run "rawsink state restore {run}" to end the withdrawal"#));
+        }
+        Some(StateFault::NoLog) => {
+            let next = "let an administrator run the statements of the warning above";
+            return Some(next.to_owned());
+        }
+        None => {}
     }
     match error.kind() {
         ErrorKind::NotFound => {

@@ -37,13 +37,21 @@ impl Stop {
     }
 }
 
-/// Works on items, up to `jobs` in parallel, and streams the events in any order.
+/// The order of the events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Any,
+    /// The order of the items.
+    Items,
+}
+
+/// Works on items, up to `jobs` in parallel, and streams the events.
 ///
 /// `outcome` returns the result of a run if the event is one. After 20 consecutive failures no other
 /// run is started, those in progress are finished, and the stream ends with an error.
 pub(crate) fn work<I, E, F>(
     items: BoxStream<'static, I>,
-    jobs: NonZeroUsize,
+    (jobs, order): (NonZeroUsize, Order),
     step: impl Fn(I) -> F + Send + 'static,
     outcome: impl Fn(&E) -> Option<Result<(), ErrorKind>> + Send + 'static,
 ) -> BoxStream<'static, Result<E>>
@@ -54,24 +62,11 @@ where
 {
     let streak = Streak::default();
     let steps = streak.guard(items).map(step);
-    streak.watch(steps.buffer_unordered(jobs.get()).boxed(), outcome)
-}
-
-/// As [`work`], but streams the events in the order of the items.
-pub(crate) fn work_in_order<I, E, F>(
-    items: BoxStream<'static, I>,
-    jobs: NonZeroUsize,
-    step: impl Fn(I) -> F + Send + 'static,
-    outcome: impl Fn(&E) -> Option<Result<(), ErrorKind>> + Send + 'static,
-) -> BoxStream<'static, Result<E>>
-where
-    I: Send + 'static,
-    E: Send + 'static,
-    F: Future<Output = Vec<Result<E>>> + Send + 'static,
-{
-    let streak = Streak::default();
-    let steps = streak.guard(items).map(step);
-    streak.watch(steps.buffered(jobs.get()).boxed(), outcome)
+    let done = match order {
+        Order::Any => steps.buffer_unordered(jobs.get()).boxed(),
+        Order::Items => steps.buffered(jobs.get()).boxed(),
+    };
+    streak.watch(done, outcome)
 }
 
 /// The failures in a row, shared by the start and the end of the work.
@@ -155,6 +150,9 @@ pub(crate) fn is_limited_to_run(kind: ErrorKind) -> bool {
             | ErrorKind::AlreadySealed
             | ErrorKind::Conflict
             | ErrorKind::Corrupt
+            // A row that is too long; a seal of newer software.
+            | ErrorKind::Invalid
+            | ErrorKind::Unsupported
     )
 }
 

@@ -6,6 +6,7 @@
 //! | leftover | in a directory | in a bucket |
 //! |---|---|---|
 //! | payload without a seal | removed under the run's lock | shown; removed with [`Payloads::Everywhere`] |
+//! | the same, if state or log name its run | kept, see [`keep_named`] | kept |
 //! | staging file | removed under the run's lock, in sealed runs too | |
 //! | open upload | | aborted |
 
@@ -18,6 +19,7 @@ use rawsink::{
     layout::Place,
     runtime::age,
     sink::{RawSink, RunLeftover},
+    state::PartitionState,
     store::{Discarded, LeftoverKind, Presence},
 };
 use serde::Serialize;
@@ -75,6 +77,9 @@ pub enum Fate {
     Young,
     /// It is kept: the next writer of the run replaces it.
     Shown,
+    /// It is kept: state or verdict log name its run, which lost its seal. It may be the only copy of
+    /// validated rows.
+    Named,
 }
 
 /// Plans the fate of the leftovers below `place`, with bounded memory; changes nothing.
@@ -109,6 +114,24 @@ pub fn plan(
     Ok(planned.boxed())
 }
 
+/// Keeps a payload whose run is named by its record or its log, and not withdrawn.
+///
+/// # Errors
+/// The state's. Then nothing is known, and the payload must be kept.
+pub async fn keep_named(state: &dyn PartitionState, mut planned: Planned) -> Result<Planned> {
+    let RunLeftover { key, run_id, found } = &planned.leftover;
+    if planned.fate != Fate::Remove || found.kind != LeftoverKind::Payload {
+        return Ok(planned);
+    }
+    let history = state.history(key).await.map_err(|error| error.at(Place::of_run(key, run_id)))?;
+    let current = history.record().and_then(|record| record.current_run_id.as_ref());
+    let is_named = current == Some(run_id) || history.summary(run_id).is_named;
+    if is_named && history.withdrawal(run_id).is_none() {
+        planned.fate = Fate::Named;
+    }
+    Ok(planned)
+}
+
 /// Removes one leftover of a plan; `None` if the plan keeps it.
 ///
 /// The store checks it again first, and keeps it if it changed or an active writer holds it.
@@ -118,7 +141,7 @@ pub fn plan(
 pub async fn execute(sink: &RawSink, planned: &Planned) -> Result<Option<Discarded>> {
     match planned.fate {
         Fate::Remove => sink.discard(&planned.leftover).await.map(Some),
-        Fate::Young | Fate::Shown => Ok(None),
+        Fate::Young | Fate::Shown | Fate::Named => Ok(None),
     }
 }
 

@@ -16,6 +16,7 @@ mod gathering;
 mod page;
 mod runs;
 mod seals;
+mod template;
 
 use std::{cmp::Reverse, collections::BTreeSet, fmt};
 
@@ -27,6 +28,7 @@ pub use self::{
     command::Extraction,
     evidence::Standing,
     page::PageFacts,
+    template::CommandTemplate,
 };
 use self::{
     evidence::{Evidence, Interned},

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use self::authority::{Found, Search};
 pub use self::reader_uri::Reader;
-use crate::bulk::{self, Task};
+use crate::bulk::{self, Order, Task};
 use rawsink::{
     consume::{self, Authority},
     error::{Error, ErrorKind, Result},
@@ -108,7 +108,7 @@ pub fn payloads(
         Event::Refused(error) if error.kind() == ErrorKind::Invalid => None,
         Event::Refused(error) => Some(Err(error.kind())),
     };
-    bulk::work_in_order(found, work.jobs, step, outcome)
+    bulk::work(found, (work.jobs, Order::Items), step, outcome)
 }
 
 async fn take(checker: Arc<Checker>, found: Result<Found>) -> Vec<Result<Event>> {

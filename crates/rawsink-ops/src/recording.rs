@@ -11,7 +11,7 @@ use futures_util::{
 };
 use tokio::sync::mpsc;
 
-use crate::bulk::{Stop, Task, is_limited_to_run};
+use crate::bulk::{Stop, Task};
 use rawsink::{
     error::{Error, ErrorKind, Result},
     layout::Place,
@@ -184,7 +184,8 @@ impl Recorder {
             let now = self.sink.runtime().clock.now();
             let outcome = self.state.change(&key, &change, now).await;
             match &outcome {
-                Err(error) if !is_limited_to_run(error.kind()) => errors += 1,
+                // Every other error is about the database, not about one record.
+                Err(error) if error.kind() != ErrorKind::Corrupt => errors += 1,
                 _ => errors = 0,
             }
             let end = match &outcome {

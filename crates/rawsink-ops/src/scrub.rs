@@ -19,11 +19,11 @@ pub use self::{
     resume::ResumePoint,
     sample::{Sample, Share},
 };
+pub use crate::{bulk::Stop, shard::Shard};
 use crate::{
-    bulk,
+    bulk::{self, Order},
     recording::{Found, record_found},
 };
-pub use crate::{bulk::Stop, shard::Shard};
 use rawsink::{
     error::{Error, ErrorKind, Result},
     partition::{PartitionKey, RunId, Selection},
@@ -200,7 +200,7 @@ pub fn all(
     let steps = plan::steps(sink, state, work);
     let reader = reading::Reader::new(sink, state, work.recording, progress);
     let read = move |step| reader.clone().take(step);
-    let finding = bulk::work(steps, work.jobs, read, outcome);
+    let finding = bulk::work(steps, (work.jobs, Order::Any), read, outcome);
     record_found(sink, state, finding, work.stop.clone())
 }
 

@@ -19,7 +19,7 @@ use futures_util::{
 
 pub use crate::{bulk::Stop, shard::Shard};
 use crate::{
-    bulk::{self, Task},
+    bulk::{self, Order, Task},
     recording::{self, Reached, Recorded, record_found},
 };
 use rawsink::{
@@ -127,7 +127,8 @@ fn find_verdicts(
                 }
             })
             .flat_map(stream::iter);
-    bulk::work(steps.boxed(), jobs, move |step| validator.clone().take(step), outcome)
+    let take = move |step| validator.clone().take(step);
+    bulk::work(steps.boxed(), (jobs, Order::Any), take, outcome)
 }
 
 fn outcome(found: &Found) -> Option<Result<(), ErrorKind>> {

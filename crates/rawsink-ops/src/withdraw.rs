@@ -92,14 +92,14 @@ fn runs_of(history: &History) -> BTreeSet<RunId> {
     named.chain(current).collect()
 }
 
-/// Returns the withdrawals of runs that are not withdrawn.
+/// Returns the withdrawals that change something.
 fn steps(
     key: &PartitionKey,
     history: &History,
     runs: impl IntoIterator<Item = RunId>,
     reason: &str,
 ) -> Vec<Step> {
-    let open = runs.into_iter().filter(|run| history.withdrawal(run).is_none());
+    let open = runs.into_iter().filter(|run| !history.is_withdrawn_and_unnamed(run));
     let change = |run_id| Change::Withdraw { run_id, reason: reason.to_owned() };
     open.map(|run| (key.clone(), change(run))).collect()
 }

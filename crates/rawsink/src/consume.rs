@@ -4,6 +4,7 @@
 //! that was validated, and while the payload streams it is compared with its seal, or with the
 //! validated payload if it has none. So a run that was sealed again with other rows is never read.
 
+use bytes::Bytes;
 use futures_util::future::join;
 
 use crate::{
@@ -65,6 +66,22 @@ impl Authority {
             "metadata.json is not the one that was validated: its SHA-256 is {found}, not {validated}"
         );
         Err(Error::corrupt(message).at(Place::of_run(key, &self.run)))
+    }
+
+    /// Checks that a run is the one that was validated, by its `metadata.json` and the length of its
+    /// payload.
+    fn inspect(
+        &self,
+        key: &PartitionKey,
+        document: Result<Bytes>,
+        payload_bytes: Result<Option<u64>>,
+    ) -> Result<CurrentPayload> {
+        let document = document.map_err(|error| missing(error, key, &self.run))?;
+        self.check(key, &document)?;
+        let payload_bytes = payload_bytes?;
+        let checked = metadata::parse_sealed(&document)
+            .and_then(|(metadata, seal)| self.check_payload(&metadata, seal, payload_bytes));
+        checked.map_err(|error| error.at(Place::of_run(key, &self.run)))
     }
 
     /// Checks a run by its `metadata.json` and the length of its payload, which is not read.
@@ -168,20 +185,26 @@ pub async fn open(
 ///
 /// # Errors
 /// `Corrupt` if the run is not the one that was validated, does not exist or is not sealed; as
-/// [`RawSink::metadata`].
+/// [`RawSink::confirmed_document`].
 pub async fn inspect_current(
     sink: &RawSink,
     key: &PartitionKey,
     authority: &Authority,
 ) -> Result<CurrentPayload> {
     let run = &authority.run;
-    let (document, objects) = join(sink.document(key, run), sink.inspect(key, run)).await;
-    let document = document.map_err(|error| missing(error, key, run))?;
-    authority.check(key, &document)?;
-    let payload_bytes = objects?.payload.map(|payload| payload.bytes);
-    let checked = metadata::parse_sealed(&document)
-        .and_then(|(metadata, seal)| authority.check_payload(&metadata, seal, payload_bytes));
-    checked.map_err(|error| error.at(Place::of_run(key, run)))
+    let payload_bytes = async || {
+        let found = sink.inspect(key, run).await;
+        found.map(|objects| objects.payload.map(|payload| payload.bytes))
+    };
+    let (document, bytes) = join(sink.document(key, run), payload_bytes()).await;
+    match authority.inspect(key, document, bytes) {
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            // Bytes that are not the stored ones prove nothing.
+            let document = sink.confirmed_document(key, run).await;
+            authority.inspect(key, document, payload_bytes().await)
+        }
+        found => found,
+    }
 }
 
 async fn authority(state: &dyn PartitionState, key: &PartitionKey) -> Result<Authority> {

@@ -294,7 +294,35 @@ pub fn run_withdrawn(withdrawal: Option<&LogEntry>) -> Error {
     let reason = withdrawal.and_then(|entry| entry.reason.as_ref());
     let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     Error::invalid(format!("an operator withdrew this run{reason}"))
+        .because(StateFault::RunWithdrawn)
 }
+
+/// The cause of an error, if a further step can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateFault {
+    /// An operator withdrew the run: a restore makes it due again.
+    RunWithdrawn,
+    /// The database has no log, and this role may not create it.
+    NoLog,
+}
+
+impl StateFault {
+    /// Returns the cause of an error of this module.
+    pub fn of(error: &Error) -> Option<Self> {
+        std::error::Error::source(error)?.downcast_ref().copied()
+    }
+}
+
+impl fmt::Display for StateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RunWithdrawn => "the run is withdrawn",
+            Self::NoLog => "the database has no verdict log",
+        })
+    }
+}
+
+impl std::error::Error for StateFault {}
 
 /// Who changes a state, for the verdict log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

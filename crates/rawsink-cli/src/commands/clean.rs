@@ -9,7 +9,7 @@ use rawsink::{
     layout::Place,
     store::{Discarded, LeftoverKind, Presence},
 };
-use rawsink_ops::clean::{CleanPolicy, Fate, Payloads, Planned, execute, plan};
+use rawsink_ops::clean::{CleanPolicy, Fate, Payloads, Planned, execute, keep_named, plan};
 use serde::Serialize;
 
 use crate::{
@@ -21,8 +21,8 @@ use crate::{
 /// List and remove leftovers of crashed writers
 ///
 /// Leftovers are payloads without a seal, open uploads and staging files. Without --apply this command
-/// removes nothing. It never removes sealed runs, leftovers younger than AGE, or files that a running
-/// writer has locked. In a bucket it only lists payloads without a seal: write the run again to replace
+/// removes nothing. It never removes sealed runs, payloads of runs that the state names, leftovers younger
+/// than AGE, or files that a running writer has locked. In a bucket it only lists payloads without a seal: write the run again to replace
 /// one.
 ///
 /// After an error the command continues with the next leftover and exits with the code of the most severe error.
@@ -72,6 +72,7 @@ struct Totals {
     bytes: u64,
     kept: u64,
     shown: u64,
+    named: u64,
     young: u64,
 }
 
@@ -83,7 +84,10 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     let (mut totals, mut errors) = (Totals::default(), Errors::default());
     while let Some(planned) = planned.next().await {
         match planned {
-            Ok(planned) => process(&planned, args, context, &mut totals, &mut errors).await?,
+            Ok(planned) => match keep_named(&*context.state, planned).await {
+                Ok(planned) => process(&planned, args, context, &mut totals, &mut errors).await?,
+                Err(error) => errors.report(&error, context.output),
+            },
             Err(error) => errors.report(&error, context.output),
         }
     }
@@ -108,6 +112,10 @@ async fn process(
         Fate::Shown => {
             totals.shown += 1;
             return print(planned, "shown", None, context);
+        }
+        Fate::Named => {
+            totals.named += 1;
+            return print(planned, "named", None, context);
         }
         Fate::Remove => {}
     }
@@ -151,7 +159,7 @@ fn print(
 
 impl Totals {
     fn print(&self, args: &Args, context: &Context<'_>) {
-        let Self { removable, removed, kept, shown, young, .. } = self;
+        let Self { removable, removed, kept, shown, named, young, .. } = self;
         let bytes = HumanBytes(self.bytes);
         if args.apply {
             output::note(format!("{removed} removed, {bytes}; {kept} kept"));
@@ -159,11 +167,17 @@ impl Totals {
             output::note(format!(
                 "{removable} would be removed, {bytes}; add --apply to remove them"
             ));
-        } else if *shown == 0 {
+        } else if *shown + *named == 0 {
             output::note(format!("nothing to remove; {}", context.place()));
         }
         if *young > 0 {
             output::note(format!("{young} kept because they are younger than --older-than"));
+        }
+        if *named > 0 {
+            output::note(format!(
+                "{named} kept because the state names their runs, which lost their seals: restore these by \
+                 \"rawsink copy\" from a backup, or withdraw the runs"
+            ));
         }
         if *shown > 0 && context.sink.presence() == Presence::Age {
             let payload = LeftoverKind::Payload.name();

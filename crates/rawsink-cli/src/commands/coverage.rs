@@ -11,7 +11,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 use indicatif::HumanCount;
 use jiff::Timestamp;
 use rawsink::{Clock, SystemClock};
-use rawsink_ops::coverage::{Coverage, OddDays, PageFacts, Tally, coverage};
+use rawsink_ops::coverage::{CommandTemplate, Coverage, OddDays, PageFacts, Tally, coverage};
 
 use self::expected::ExpectedArgs;
 use super::state::MALFORMED;
@@ -35,8 +35,9 @@ const UNREAD: &str = "not all seals and records could be read";
 /// pipe gets one line for each row. By default it expects every customer with every query of its source on every day between
 /// the first and the last day with data. It reads no payload and changes nothing.
 ///
-/// Exit code 1 means that an expected partition is neither validated nor withdrawn, or that the last day
-/// is before yesterday (UTC) without --until. --fail-on limits the exit code to some of these. Malformed
+/// Exit code 1 means that an expected partition is neither validated nor withdrawn, that a run of the
+/// future keeps another run from authority, or that the last day is before yesterday (UTC) without
+/// --until. --fail-on limits the exit code to some of these, or adds `withdrawn`. Malformed
 /// records and unreadable directories are errors with their own exit code.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -60,13 +61,13 @@ pub(crate) struct Args {
     #[arg(long)]
     plan: bool,
 
-    /// With --plan: the command that prints the rows of a partition; replaces `{source}`,
-    /// `{customer_id}`, `{query_name}` and `{logical_date}`
-    #[arg(long, value_name = "COMMAND", requires = "plan")]
-    command: Option<String>,
+    /// With --plan: the one command that prints the rows of a partition; replaces `{source}`,
+    /// `{customer_id}`, `{query_name}` and `{logical_date}` by the names, quoted
+    #[arg(long, value_name = "COMMAND", requires = "plan", value_parser = template)]
+    command: Option<CommandTemplate>,
 
     /// Exit with 1 only for these
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_values_t = Fault::ALL)]
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', default_values_t = Fault::DEFAULT)]
     fail_on: Vec<Fault>,
 
     /// Also read metadata.json of each validated run and compare its SHA-256 with the validated one
@@ -92,6 +93,10 @@ impl Args {
 /// The summary if a part of the storage could not be listed.
 const UNREADABLE: &str = "not everything could be compared";
 
+fn template(text: &str) -> Result<CommandTemplate, String> {
+    CommandTemplate::parse(text).map_err(|error| error.message().to_owned())
+}
+
 /// What makes the command exit with 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Fault {
@@ -103,12 +108,17 @@ enum Fault {
     Lost,
     /// A run is sealed and needs a verdict, or is not sealed
     Sealed,
+    /// A run that passed cannot get authority: a run of the future has it
+    Blocked,
+    /// An operator withdrew every run (not by default)
+    Withdrawn,
     /// Without --until: the last day is before yesterday
     Stale,
 }
 
 impl Fault {
-    const ALL: [Self; 5] = [Self::Missing, Self::Failed, Self::Lost, Self::Sealed, Self::Stale];
+    const DEFAULT: [Self; 6] =
+        [Self::Missing, Self::Failed, Self::Lost, Self::Sealed, Self::Blocked, Self::Stale];
 
     /// Returns whether a coverage has this fault.
     fn is_in(self, tally: &Tally, is_stale: bool) -> bool {
@@ -117,6 +127,8 @@ impl Fault {
             Self::Failed => tally.failed > 0,
             Self::Lost => tally.lost > 0,
             Self::Sealed => tally.sealed + tally.unsealed > 0,
+            Self::Blocked => tally.blocked > 0,
+            Self::Withdrawn => tally.withdrawn > 0,
             Self::Stale => is_stale,
         }
     }
@@ -176,7 +188,7 @@ fn print(
         page::write(coverage, &facts, path)?;
     }
     if args.plan {
-        plan::print(coverage, args.command.as_deref(), made, context)?;
+        plan::print(coverage, args.command.as_ref(), made, context)?;
     } else if context.output.is_json() {
         table::print_cells(coverage)?;
     } else if args.html.is_none() {

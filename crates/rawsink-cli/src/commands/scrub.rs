@@ -144,6 +144,10 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     if report.has_ended_early() {
         let command = resume_command(&work, report.after(), context);
         output::note(format!("to resume, run: {command}"));
+        if let (None, Some(unread)) = (signal, report.after_unread()) {
+            let command = resume_command(&work, Some(unread), context);
+            output::note(format!("to skip the runs that cannot be read, run: {command}"));
+        }
     }
     outcome?;
     if let Some(number) = signal {

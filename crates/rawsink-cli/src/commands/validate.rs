@@ -160,8 +160,12 @@ fn print_holder(key: &PartitionKey, run: &RunId, holder: &RunId, authority: Hold
         Holder::ThisRun | Holder::NoRun => {}
         Holder::OtherRun => {
             output::note(format!(
-                "run {run} passed and got no authority, because run {holder} is newer"
+                "run {run} passed and got no authority, because the id of run {holder} sorts after it"
             ));
+            // Every run id that is a time sorts before it, or after it, for ever.
+            if holder.time().is_none() && run.time().is_some() {
+                output::hint(withdrawal(key, holder));
+            }
         }
         Holder::FutureRun => {
             output::warning(format!(

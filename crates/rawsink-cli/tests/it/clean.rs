@@ -87,6 +87,23 @@ fn g18_staging_files_of_live_writers_stay_and_of_killed_ones_go() {
 }
 
 #[test]
+fn g03_the_payload_of_a_validated_run_that_lost_its_seal_stays_until_the_run_is_withdrawn() {
+    let landing = Landing::new();
+    landing.land("validated", "{\"only\":\"copy\"}\n").exits(0);
+    landing.rawsink(["validate", "--all"]).exits(0);
+    std::fs::remove_file(landing.metadata("validated")).unwrap();
+    left(&landing, "validated", "payload.jsonl", 2000);
+    let before = landing.snapshot();
+    let kept = landing.rawsink(["clean", "--apply"]).exits(0);
+    assert!(kept.stdout.ends_with("\tnamed\n"), "{kept:#?}");
+    kept.says(&["0 removed", "1 kept because the state names their runs, which lost their seals"]);
+    assert_eq!(landing.snapshot(), before);
+    let withdraw = ["state", "withdraw", &run_path("validated"), "--reason", "not needed"];
+    landing.rawsink(withdraw).exits(0);
+    landing.rawsink(["clean", "--apply"]).exits(0).says(&["1 removed"]);
+}
+
+#[test]
 fn a_malformed_age_and_one_too_low_for_a_bucket_are_invalid() {
     let landing = Landing::new();
     landing.rawsink(["clean", "--older-than", "soon"]).exits(2).says(&["\"soon\" is not an age"]);

@@ -56,15 +56,16 @@ fn a_run_that_a_future_run_blocks_ends_with_1_and_the_command_that_helps() {
     // The commands help, as printed. The run of the future goes only if another one has passed.
     let coverage = ["coverage", "--until", "2024-06-01"];
     assert!(landing.rawsink(coverage).exits(0).stdout.contains("(unknown run)"));
-    let plan = |plan: [&str; 4]| landing.rawsink(plan).exits(0).stdout;
-    let first = plan(["coverage", "--until", "2024-06-01", "--plan"]);
+    let plan = [&coverage[..], &["--plan"]].concat();
+    let first = landing.rawsink(&plan).exits(0).stdout;
     assert_eq!(first, format!("rawsink validate {}\n", run_path(LATER)));
     landing.shell(&first).exits(1);
-    let covered = landing.rawsink(coverage).exits(0);
+    let covered = landing.rawsink(coverage).exits(1);
+    landing.rawsink([&coverage[..], &["--fail-on", "missing"]].concat()).exits(0);
     assert!(covered.stdout.contains("(blocked run)"), "{covered:#?}");
     covered.says(&["1 partition with a run that cannot get authority"]);
-    let second = plan(["coverage", "--until", "2024-06-01", "--plan"]);
-    assert_eq!(second, format!("{withdraw} --reason 'its id is in the future'\n"));
+    let second = landing.rawsink(&plan).exits(1).stdout;
+    assert_eq!(second, format!("{withdraw} --reason 'its id sorts after new runs'\n"));
     landing.shell(&second).exits(0);
     assert_eq!(landing.rawsink(["read", PARTITION, "--current"]).exits(0).stdout, "{\"n\":2}\n");
 }
@@ -77,7 +78,9 @@ fn an_older_run_that_passes_gets_a_line_and_exit_0() {
     let newest = landing.rawsink(["validate", PARTITION, "--latest", "--require-authority"]);
     newest.exits(0);
     let older = landing.rawsink(["validate", &run_path(RUN)]).exits(0);
-    let line = format!("run {RUN} passed and got no authority, because run {LATER} is newer");
+    let line = format!(
+        "run {RUN} passed and got no authority, because the id of run {LATER} sorts after it"
+    );
     older.says(&[&line]);
     landing.rawsink(["validate", &run_path(RUN), "--require-authority"]).exits(1).says(&[&line]);
 }

@@ -95,4 +95,6 @@ fn a_page_in_place_of_an_object_exits_with_75_and_records_nothing() {
     gateway.hijack("");
     landing.rawsink(["validate", &run_path(RUN)]).exits(0);
     assert_eq!(landing.rawsink(["state", "list"]).exits(0).stdout.lines().count(), 1);
+    gateway.hijack("metadata.json");
+    landing.rawsink(["manifest"]).exits(75);
 }

@@ -9,7 +9,7 @@ use std::{
 use futures_util::stream::{BoxStream, StreamExt};
 
 use super::{CopyOutcome, Progress, RepairOutcome, compare_run, plan_repair, repair_run};
-use crate::bulk::{self, Task};
+use crate::bulk::{self, Order, Task};
 use rawsink::{
     error::{Error, Result},
     layout::Place,
@@ -120,7 +120,8 @@ where
         });
         async move { vec![finish(working).await] }
     };
-    bulk::work(runs, jobs, step, |done| Some(done.outcome.as_ref().map(drop).map_err(Error::kind)))
+    let outcome = |done: &Processed<T>| Some(done.outcome.as_ref().map(drop).map_err(Error::kind));
+    bulk::work(runs, (jobs, Order::Any), step, outcome)
 }
 
 async fn finish<T: Send + 'static>(

@@ -10,9 +10,9 @@ use futures_util::StreamExt;
 use rawsink::{
     error::{Error, ErrorKind, Result},
     layout::Place,
-    partition::{PartitionKey, RunId, metadata},
+    partition::{PartitionKey, RunId, Seal, metadata},
     sink::{PayloadSummary, RawSink, sha256},
-    state::{Evidence, PartitionState},
+    state::{Event, Evidence, PartitionState},
     store::ObjectInfo,
 };
 use serde::Serialize;
@@ -28,6 +28,8 @@ pub struct Damage {
     pub payload: Option<String>,
     /// Number of bytes that a repair writes.
     pub bytes: u64,
+    /// Whether the newest verdict on the run is a failure: after the repair it has to be validated again.
+    pub has_failed: bool,
 }
 
 /// The result of examining or repairing a run.
@@ -37,7 +39,7 @@ pub enum RepairOutcome {
     Intact,
     /// The destination has no sealed run of this name. A copy, not a repair, creates it.
     Missing,
-    /// It is damaged, and an operator withdrew it. It is kept as it is.
+    /// It is damaged or not there, and an operator withdrew it. It is left alone.
     Withdrawn,
     /// It is damaged; a repair would write this.
     Damaged(Damage),
@@ -69,7 +71,7 @@ impl RepairOutcome {
 /// Examines a run of the destination and writes nothing.
 ///
 /// Reads the destination's payload, and the source's if the destination's is damaged. The state is read
-/// only for a damaged run.
+/// only for a run that is damaged or not there.
 ///
 /// # Errors
 /// `Corrupt` if the source is damaged, or nothing shows that its bytes are the right ones; `NotFound`
@@ -147,6 +149,7 @@ struct Needed {
     validated: Option<String>,
     /// What is wrong with the payload, if it has to be replaced.
     payload_damage: Option<String>,
+    has_failed: bool,
 }
 
 impl Needed {
@@ -155,7 +158,7 @@ impl Needed {
         let seal_bytes = seal.as_ref().map_or(0, |_| self.document.len() as u64);
         let payload_bytes = self.payload_damage.as_ref().map_or(0, |_| self.payload.payload_bytes);
         let payload = self.payload_damage.clone();
-        Damage { seal, payload, bytes: seal_bytes + payload_bytes }
+        Damage { seal, payload, bytes: seal_bytes + payload_bytes, has_failed: self.has_failed }
     }
 }
 
@@ -189,36 +192,73 @@ impl Repair<'_> {
     }
 
     async fn examine(&self) -> Result<Examined> {
-        let document = self.from.document(self.key, self.run).await.map_err(of_source)?;
+        let document = self.from.confirmed_document(self.key, self.run).await.map_err(of_source)?;
         let (_, block) = metadata::parse_sealed(&document).map_err(of_source)?;
         let there = self.to.inspect(self.key, self.run).await?;
         if there.seal.is_none() {
-            return Ok(Examined::Missing);
+            let is_withdrawn = self.is_withdrawn().await?;
+            return Ok(if is_withdrawn { Examined::Withdrawn } else { Examined::Missing });
         }
+        let compared = self.compare(document, block.as_ref(), there.payload).await;
+        let is_suspect = match &compared {
+            Ok(needed) => needed.is_some(),
+            Err(error) => error.kind() == ErrorKind::Corrupt,
+        };
+        // Withdrawn data may be about to be erased.
+        if is_suspect && self.is_withdrawn().await? {
+            return Ok(Examined::Withdrawn);
+        }
+        let Some(needed) = compared? else { return Ok(Examined::Intact) };
+        if needed.payload_damage.is_some() && self.read_source().await? != needed.payload {
+            return Err(Error::corrupt("the source changed while it was read"));
+        }
+        Ok(Examined::Damaged(needed))
+    }
+
+    async fn is_withdrawn(&self) -> Result<bool> {
+        Ok(self.state.history(self.key).await?.withdrawal(self.run).is_some())
+    }
+
+    /// Compares the destination's run with the source's `metadata.json` and what it covers; `None` if it is
+    /// intact.
+    async fn compare(
+        &self,
+        document: Bytes,
+        block: Option<&Seal>,
+        there: Option<ObjectInfo>,
+    ) -> Result<Option<Needed>> {
         let validated = self.seal_to_restore(&document).await?;
-        let covered = match &block {
+        let covered = match block {
             Some(block) => Covered { payload: block.into(), is_certain: true },
             None => self.covered_without_block(&document).await?,
         };
-        let payload_damage = self.payload_damage(&covered, there.payload).await?;
+        let payload_damage = self.payload_damage(&covered, there).await?;
         if validated.is_none() && payload_damage.is_none() {
-            return Ok(Examined::Intact);
+            return Ok(None);
         }
-        // Withdrawn data may be about to be erased.
-        if self.state.history(self.key).await?.withdrawal(self.run).is_some() {
-            return Ok(Examined::Withdrawn);
-        }
+        let history = self.state.history(self.key).await?;
+        let verdict = history.verdict(self.run);
+        let has_failed = verdict.is_some_and(|verdict| verdict.event == Event::Failed);
         let payload = covered.payload;
-        if payload_damage.is_some() && self.read_source().await? != payload {
-            return Err(Error::corrupt("the source changed while it was read"));
-        }
-        Ok(Examined::Damaged(Needed { document, payload, validated, payload_damage }))
+        Ok(Some(Needed { document, payload, validated, payload_damage, has_failed }))
     }
 
     /// Returns the SHA-256 of the validated `metadata.json` if the source has it and the destination has
     /// another; `None` if both have the same.
     async fn seal_to_restore(&self, document: &Bytes) -> Result<Option<String>> {
-        let theirs = match self.to.document(self.key, self.run).await {
+        let mut tries = 0;
+        let theirs = loop {
+            let read = self.to.document(self.key, self.run).await;
+            if read.is_ok_and(|theirs| theirs == *document) {
+                return Ok(None);
+            }
+            match self.to.confirmed_document(self.key, self.run).await {
+                // Another repair may have replaced it meanwhile.
+                Err(error) if error.kind() == ErrorKind::Unavailable && tries < 2 => tries += 1,
+                found => break found,
+            }
+        };
+        let theirs = match theirs {
             Ok(theirs) if theirs == *document => return Ok(None),
             Ok(theirs) => Some(sha256(&theirs)),
             // It is longer than any seal.

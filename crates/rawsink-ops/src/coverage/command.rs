@@ -1,37 +1,19 @@
 //! Writes the steps of a plan as commands of the program.
 
-use super::backfill::{Action, PlanStep};
-use crate::shell::{path_argument, quoted};
-use rawsink::{
-    layout::Place,
-    partition::{PartitionKey, RunId},
+use super::{
+    backfill::{Action, PlanStep},
+    template::CommandTemplate,
 };
+use crate::shell::path_argument;
+use rawsink::{layout::Place, partition::RunId};
 
 /// How new rows are extracted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Extraction<'a> {
-    /// The shell command that prints the rows of a partition. `{source}`, `{customer_id}`,
-    /// `{query_name}` and `{logical_date}` are replaced by the names, quoted.
-    pub command: &'a str,
+    /// The command that prints the rows of a partition.
+    pub command: &'a CommandTemplate,
     /// The run of all new extracts.
     pub run: &'a RunId,
-}
-
-impl Extraction<'_> {
-    /// Returns the command for a partition.
-    fn of(&self, key: &PartitionKey) -> String {
-        let day = key.logical_date().to_string();
-        let mut command = self.command.to_owned();
-        for (name, value) in [
-            ("{source}", key.source()),
-            ("{customer_id}", key.customer_id()),
-            ("{query_name}", key.query_name()),
-            ("{logical_date}", &day),
-        ] {
-            command = command.replace(name, &quoted(value));
-        }
-        command
-    }
 }
 
 impl PlanStep<'_> {
@@ -47,7 +29,7 @@ impl PlanStep<'_> {
             | Action::Withdraw(run) => Some(run),
         };
         let place = run.map_or_else(|| Place::of_partition(&key), |run| Place::of_run(&key, run));
-        let extract = extraction.map(|extraction| extraction.of(&key));
+        let extract = extraction.map(|extraction| extraction.command.of(&key));
         self.action.command(&path_argument(&place), extract.as_deref())
     }
 }
@@ -65,7 +47,8 @@ impl Action<'_> {
 
     /// Returns the command for a quoted path.
     pub(super) fn command(self, path: &str, extract: Option<&str>) -> String {
-        let withdraw = format!("rawsink state withdraw {path} --reason 'its id is in the future'");
+        let withdraw =
+            format!("rawsink state withdraw {path} --reason 'its id sorts after new runs'");
         match (self, extract) {
             (Self::Land | Self::Restart(_), Some(extract)) => {
                 format!("rawsink write {path} -- {extract}")

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Coverage, OddDays, Scope,
-    evidence::{Evidence, Interned},
+    evidence::{Evidence, Interned, Standing},
     runs::UnusualRuns,
 };
 use rawsink::{
@@ -172,9 +172,13 @@ impl<'scope> Gathering<'scope> {
     pub(super) fn finish(mut self) -> Result<Coverage> {
         let odd_days = self.remove_odd_days();
         let days = self.days()?;
+        let erased = self.erased_customers();
         let mut rows = Vec::new();
         for series in self.expected()? {
             let mut seen = self.seen.remove(&series).unwrap_or_default();
+            if erased.contains(&(series.source.clone(), series.customer_id.clone())) {
+                days.iter().for_each(|day| of_day(&mut seen, *day).has_withdrawn = true);
+            }
             mark_hidden(&self.hidden, &series, &days, &mut seen);
             seen.shrink_to_fit();
             rows.push((series, seen));
@@ -243,6 +247,18 @@ impl<'scope> Gathering<'scope> {
                 "cannot derive the expected days: no partition exists; name the first and the last day",
             )),
         }
+    }
+
+    /// Returns the customers with nothing but withdrawn runs, unless the scope names them. Nobody expects
+    /// data of an erased customer.
+    fn erased_customers(&self) -> BTreeSet<(String, String)> {
+        let mut erased = BTreeMap::new();
+        for (Series { source, customer_id, .. }, seen) in &self.seen {
+            let is_erased = erased.entry((source.clone(), customer_id.clone())).or_insert(true);
+            *is_erased &= seen.iter().all(|evidence| evidence.standing() == Standing::Withdrawn);
+        }
+        let found = erased.into_iter().filter(|(_, is_erased)| *is_erased);
+        found.map(|(found, _)| found).filter(|(_, id)| !self.customers.contains(id)).collect()
     }
 
     /// Returns every customer with every query of its source, sorted.

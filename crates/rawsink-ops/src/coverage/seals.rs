@@ -5,10 +5,11 @@
 
 use std::num::NonZeroUsize;
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::{Coverage, Standing, backfill::key};
-use crate::bulk::{self, Task};
+use crate::bulk::{self, Order, Task};
 use rawsink::{
     consume::{self, Authority},
     error::{Error, ErrorKind, Result},
@@ -70,7 +71,8 @@ impl Coverage {
             };
             let outcome =
                 |checked: &Checked| Some(checked.outcome.as_ref().map(drop).map_err(Error::kind));
-            let mut checked = bulk::work(stream::iter(candidates).boxed(), jobs, step, outcome);
+            let mut checked =
+                bulk::work(stream::iter(candidates).boxed(), (jobs, Order::Any), step, outcome);
             while let Some(next) = checked.next().await {
                 match next {
                     Ok(Checked { at, outcome: Err(error) })
@@ -160,8 +162,14 @@ impl Coverage {
 /// Compares one seal with the validated one.
 async fn check(sink: RawSink, candidate: Candidate) -> Checked {
     let Candidate { at, key, authority } = candidate;
-    let read = sink.document(&key, &authority.run).await;
-    let read = read.map_err(|error| consume::missing(error, &key, &authority.run));
-    let outcome = read.and_then(|document| authority.check(&key, &document));
+    let compare = |read: Result<Bytes>| {
+        let read = read.map_err(|error| consume::missing(error, &key, &authority.run));
+        read.and_then(|document| authority.check(&key, &document))
+    };
+    let mut outcome = compare(sink.document(&key, &authority.run).await);
+    if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::Corrupt) {
+        // Bytes that are not the stored ones prove nothing.
+        outcome = compare(sink.confirmed_document(&key, &authority.run).await);
+    }
     Checked { at, outcome }
 }

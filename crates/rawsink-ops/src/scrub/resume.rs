@@ -50,6 +50,12 @@ impl ResumePoint {
         self.after.as_ref()
     }
 
+    /// Returns the last run that could not be read, if none after it could be: to skip these runs, a scrub
+    /// resumes after it.
+    pub fn after_unread(&self) -> Option<&Place> {
+        self.unread.iter().max_by_key(|(number, _)| *number).map(|(_, place)| place)
+    }
+
     fn done(&mut self, number: u64, place: Place) {
         let (mut first, mut end, mut last) = (number, number + 1, place);
         if let Some((start, (until, _))) = self.ahead.range(..number).next_back()

@@ -12,3 +12,4 @@ mod manifest; // payloads with authority, and disagreements between state and se
 mod scrub; // damaged and lost runs: found, resumed, recorded
 mod validate_all; // validation of every pending run
 mod verify; // runs compared with their seals
+mod wrong_answers; // a gateway's pages are no damage

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use rawsink::{
     Error, ErrorKind, PartitionKey, RawSink, Result, RunId,
@@ -15,7 +15,7 @@ use rawsink::{
     runtime::Runtime,
     sink::{SinkOptions, Unlisted},
     state::{Change, Filter, MemoryState, PartitionState, Record, SqliteState, Status},
-    store::{MemoryStore, Object},
+    store::{MemoryStore, Object, Reading},
     validate::Rules,
 };
 use rawsink_ops::validate::{self, Event, Shard, Stop, Work};
@@ -25,7 +25,7 @@ use rawsink_testkit::{
     backend::{Backend, Meddling, Memory},
     databases::Database,
     s3_server::{Answer, Effect, Habit, Op, S3Server},
-    sample::{customer, key, path, rows, run, seal, store_path},
+    sample::{customer, key, path, payload, rows, run, seal, store_path},
     suites::on_every_database,
 };
 
@@ -309,19 +309,29 @@ async fn an_unreadable_run_blocks_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_stops_the_work() {
     let (backend, folder) = (Memory::default(), TempDir::new().unwrap());
-    let (sink, state) = (RawSink::new(backend.store()), sqlite(&folder));
+    let (writer, state) = (RawSink::new(backend.store()), sqlite(&folder));
+    // The disk cannot read some payloads.
+    let unreadable = rows("unreadable", 2);
     for id in 0..60 {
-        put_newer(&backend, &format!("{id:03}")).await;
+        seal(&writer, &customer(&format!("{id:03}")), &run(1), &unreadable).await.unwrap();
     }
+    let bytes = payload(&unreadable).len() as u64;
+    let sink = RawSink::new(Meddling::with_readings(backend.store(), move |object, reading| {
+        if object == Object::Seal || reading.bytes != bytes {
+            return reading;
+        }
+        let error = Error::new(ErrorKind::Unavailable, "input/output error");
+        Reading { chunks: stream::once(async move { Err(error) }).boxed(), ..reading }
+    }));
     let told = judge(&sink, &state, &work()).await;
     let (judged, jobs) = (told.judged.len(), work().jobs.get());
     assert!((20..20 + jobs).contains(&judged), "{judged} were judged");
     let end = told.end.unwrap();
-    assert_eq!(end.kind(), ErrorKind::Unsupported);
+    assert_eq!(end.kind(), ErrorKind::Unavailable);
     assert!(end.message().contains("20 consecutive runs"), "{end}");
     // A success in between shows that the runs are broken, not the store.
     for id in (0..60).step_by(10) {
-        seal(&sink, &customer(&format!("{id:03}x")), &run(1), &rows("a", 1)).await.unwrap();
+        seal(&writer, &customer(&format!("{id:03}x")), &run(1), &rows("a", 1)).await.unwrap();
     }
     let one = Work { jobs: NonZeroUsize::MIN, ..work() };
     let told = judge(&sink, &state, &one).await;
@@ -435,4 +445,28 @@ async fn a_thousand_partitions_cost_one_listing_and_reads_of_due_runs() {
     assert_eq!(server.requests(), 4 * WAITING + lists);
     judge(&server.sink(), &state, &work()).await;
     assert_eq!(server.requests(), 4 * WAITING + 2 * lists, "nothing waits, nothing is read");
+}
+
+#[tokio::test]
+async fn runs_that_can_never_be_validated_do_not_hide_the_others() {
+    let (backend, shared) = (Memory::default(), Arc::new(MemoryState::new()));
+    let state: Arc<dyn PartitionState> = shared;
+    for id in 100..140 {
+        let id = id.to_string();
+        seal(&RawSink::new(backend.store()), &customer(&id), &run(1), &rows("long", 1))
+            .await
+            .unwrap();
+        if id.ends_with('0') {
+            put_newer(&backend, &id).await;
+        }
+    }
+    let short = ["{}".to_owned()];
+    seal(&RawSink::new(backend.store()), &customer("200"), &run(1), &short).await.unwrap();
+    let options = SinkOptions::default().max_row_bytes(10);
+    let sink = RawSink::with(Arc::new(backend.store()), options, Runtime::default());
+    let told = judge(&sink, &state, &work()).await;
+    assert!(told.end.is_none(), "{:?}", told.end);
+    let kinds = |kind| told.judged.iter().filter(|(.., outcome)| *outcome == Err(kind)).count();
+    assert_eq!((kinds(ErrorKind::Invalid), kinds(ErrorKind::Unsupported)), (36, 4));
+    assert_eq!(told.judged.last().unwrap().2, Ok(true));
 }

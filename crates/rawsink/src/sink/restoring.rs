@@ -14,7 +14,7 @@ use futures_util::{
 use super::{
     PayloadSummary, RawSink,
     digest::{PayloadDigest, RowCount, sha256},
-    origin::Origin,
+    origin::{Origin, Suspicion},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -80,11 +80,11 @@ impl RawSink {
         self.restore(&path, Restoration::Seal(document)).await
     }
 
-    /// Reads a stored payload to its end and returns its summary. Does not compare it with the seal. `None`
-    /// without a payload.
+    /// Reads a stored payload to its end, checks by a HEAD that these were the stored bytes, and returns
+    /// their summary. Does not compare it with the seal. `None` without a payload.
     ///
     /// # Errors
-    /// The store's; `Closed` if `progress` stops it.
+    /// The store's; `Unavailable` if they were not; `Closed` if `progress` stops it.
     pub async fn summarize_payload(
         &self,
         key: &PartitionKey,
@@ -93,7 +93,12 @@ impl RawSink {
     ) -> Result<Option<PayloadSummary>> {
         let path = self.run_path(key, run)?;
         match summarize(&*self.store, &path, progress).await {
-            Ok((_, summary)) => Ok(Some(summary)),
+            Ok((origin, summary)) => {
+                let (store, run) = (self.store.clone(), path.clone());
+                let read = Suspicion { store, run, origins: vec![origin] };
+                read.check().await.map_err(|error| error.at(&path))?;
+                Ok(Some(summary))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.at(&path)),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Change, History, LogEntry, Record};
+use super::{Change, History, LogEntry, Record, StateFault};
 use crate::{
     error::{Error, ErrorKind, Result},
     partition::PartitionKey,
@@ -69,5 +69,5 @@ impl Batch {
 /// The error of a command that only the log can remember.
 fn no_log() -> Error {
     let message = "the state database has no table run_verdict, and this role may not create it";
-    Error::new(ErrorKind::Unsupported, message)
+    Error::new(ErrorKind::Unsupported, message).because(StateFault::NoLog)
 }

@@ -72,7 +72,7 @@ impl Change {
             }
             Self::Backfill if previous.is_some() => None,
             Self::Backfill => Some(Effect { record: pending_since(now), entries: Vec::new() }),
-            Self::Withdraw { run_id, .. } if history.withdrawal(run_id).is_some() => None,
+            Self::Withdraw { run_id, .. } if history.is_withdrawn_and_unnamed(run_id) => None,
             Self::Withdraw { run_id, reason } => {
                 let record = without(history, run_id, now);
                 let entry = LogEntry::new(Event::Withdrawn, Some(run_id), &record, now);

@@ -182,6 +182,13 @@ impl History {
         decisions.next_back().filter(|entry| entry.event == Event::Withdrawn)
     }
 
+    /// Returns whether a run is withdrawn, and the record does not name it. The record may name a withdrawn
+    /// run if other software wrote it since.
+    pub fn is_withdrawn_and_unnamed(&self, run: &RunId) -> bool {
+        let named = self.record().and_then(|record| record.current_run_id.as_ref());
+        self.withdrawal(run).is_some() && named != Some(run)
+    }
+
     /// Returns the newest verdict on a run, even if it does not count any more.
     pub fn verdict(&self, run: &RunId) -> Option<&LogEntry> {
         self.of_run(run).rfind(|entry| entry.event.is_verdict())

@@ -18,6 +18,7 @@ use crate::{
     context::Context,
     exit::{Errors, Exit, Failure},
     output,
+    shell::path_argument,
 };
 
 /// The outcome of a run, as JSON.
@@ -99,13 +100,20 @@ fn print(
         Some(damage) => format!("{path}\t{outcome}\t{}", described(damage)),
         None => format!("{path}\t{outcome}"),
     };
+    if outcome == "repaired" && damage.is_some_and(|damage| damage.has_failed) {
+        let place = Place::of_run(&run.key, &run.run_id);
+        output::hint(format!(
+            "run \"rawsink validate {}\": it failed before",
+            path_argument(&place)
+        ));
+    }
     let line = Line { path: &path, outcome, damage, error };
     // A closed pipe does not stop the repairs.
     Ok(context.output.data_if_read(&line, text)?)
 }
 
 /// Describes what is wrong, and what is written.
-fn described(Damage { seal, payload, bytes }: &Damage) -> String {
+fn described(Damage { seal, payload, bytes, .. }: &Damage) -> String {
     let files = [("metadata.json", seal), ("payload.jsonl", payload)];
     let wrong = files
         .iter()
@@ -141,7 +149,7 @@ impl Totals {
         if *repaired > 0 {
             parts.push(format!("{repaired} repaired, {bytes}"));
         }
-        let more = [(withdrawn, "damaged and withdrawn"), (failed, "failed")];
+        let more = [(withdrawn, "withdrawn and left alone"), (failed, "failed")];
         let more = more.iter().filter(|(count, _)| **count > 0);
         parts.extend(more.map(|(count, what)| format!("{count} {what}")));
         output::note(parts.join(", "));

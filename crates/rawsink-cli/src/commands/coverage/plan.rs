@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rawsink::{RunId, layout::Place};
-use rawsink_ops::coverage::{Coverage, Extraction};
+use rawsink_ops::coverage::{CommandTemplate, Coverage, Extraction};
 use serde::Serialize;
 
 use crate::{context::Context, exit::Failure};
@@ -22,7 +22,7 @@ struct Row<'a> {
 /// Prints each step. All new runs share the run id of `now`.
 pub(super) fn print(
     coverage: &Coverage,
-    extract: Option<&str>,
+    extract: Option<&CommandTemplate>,
     now: Timestamp,
     context: &Context<'_>,
 ) -> Result<(), Failure> {

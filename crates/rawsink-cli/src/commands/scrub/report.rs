@@ -120,6 +120,11 @@ impl Report {
         self.resume.after()
     }
 
+    /// Returns the last run that could not be read, if none after it could be.
+    pub(super) fn after_unread(&self) -> Option<&Place> {
+        self.resume.after_unread()
+    }
+
     /// Reports whether the scrub came to its end and found no run.
     pub(super) fn is_empty(&self) -> bool {
         self.selected == 0 && !self.has_ended_early

@@ -93,7 +93,13 @@ fn verb(plan: &Plan) -> &'static str {
 }
 
 fn kept(plan: &Plan) -> String {
-    if plan.kept == 0 { String::new() } else { format!(", {} kept", plan.kept) }
+    match plan.kept {
+        0 => String::new(),
+        kept if is_retry(plan) => {
+            format!(", {kept} kept because other software marked them; --marked includes them")
+        }
+        kept => format!(", {kept} kept"),
+    }
 }
 
 fn partitions(count: usize) -> String {

@@ -190,3 +190,18 @@ fn g03_a_repair_that_meets_a_full_disk_changes_nothing_and_works_with_space_agai
     source.rawsink(repair).exits(0).says(&["0 intact, 1 repaired"]);
     assert_eq!(content(), right);
 }
+
+#[test]
+fn after_the_repair_of_a_run_that_failed_its_validation_is_the_next_step() {
+    let landing = landing();
+    flip(&landing, "c");
+    landing.rawsink(["scrub", "--record"]).exits(5);
+    let repaired = backup(&landing)
+        .with("RAW_SINK_STATE_URL", "sqlite:data/state_store.db")
+        .rawsink(APPLY)
+        .exits(0);
+    let next = format!("rawsink validate {}", run_path("c"));
+    repaired.says(&[&format!("hint: run \"{next}\"")]);
+    landing.shell(&next).exits(0);
+    landing.rawsink(["read", PARTITION, "--current"]).exits(0);
+}

@@ -177,6 +177,22 @@ pub(super) fn expected(landing: &Landing, asked: &Asked) -> Expected {
             cells.push(cell(&key, records.get(&key), logs.get(&key), tree.get(&key)));
         }
     }
+    // Nobody expects data of a customer whose every run was withdrawn.
+    for (source, customer) in series.iter().map(|[source, customer, _]| (source, customer)) {
+        let of_customer = |cell: &Value| {
+            cell["source"] == source.as_str() && cell["customer_id"] == customer.as_str()
+        };
+        let mut found =
+            cells.iter().filter(|cell| of_customer(cell) && cell["standing"] != "missing");
+        if found.all(|cell| cell["standing"] == "withdrawn")
+            && cells.iter().any(|cell| of_customer(cell) && cell["standing"] == "withdrawn")
+            && !asked.customers.contains(customer)
+        {
+            for cell in cells.iter_mut().filter(|cell| of_customer(cell)) {
+                cell["standing"] = "withdrawn".into();
+            }
+        }
+    }
     let is_stale = asked.until.is_none();
     answer(cells, series.len(), &days, is_stale)
 }

@@ -58,6 +58,7 @@ fn a_withdrawn_run_is_not_read_until_it_is_restored_and_validated() {
     assert_eq!(landing.rawsink(["validate", "--all"]).exits(0).stdout, "", "it is not due");
     let refused = landing.rawsink(["validate", &newer]).exits(2);
     assert!(refused.one_error("Invalid").contains("an operator withdrew this run: wrong"));
+    refused.says(&["hint: run \"rawsink state restore "]);
     landing
         .rawsink(["state", "withdraw", &run_path(RUN), "--reason", "wrong too"])
         .exits(0)
@@ -103,6 +104,8 @@ fn a_customer_is_erased_by_withdrawing_all_its_runs_first() {
         let covered = landing.rawsink(["coverage", "--until", "2024-06-01"]).exits(0).stdout;
         assert!(covered.ends_with("\twithdrawn 2024-06-01\n"), "{covered}");
         assert_eq!(landing.rawsink(["coverage", "--plan"]).stdout, "");
+        let fails_on = ["coverage", "--until", "2024-06-01", "--fail-on", "withdrawn"];
+        landing.rawsink(fails_on).exits(1);
         landing.rawsink(["read", PARTITION, "--current"]).exits(3);
         if source.exists() {
             fs::remove_dir_all(&source).unwrap();

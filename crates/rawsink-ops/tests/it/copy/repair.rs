@@ -287,6 +287,11 @@ async fn a_withdrawn_run_is_not_repaired() {
     assert_eq!(pair.plan().await.unwrap(), RepairOutcome::Withdrawn);
     assert_eq!(pair.repair().await.unwrap(), RepairOutcome::Withdrawn);
     assert_eq!(pair.stored().await[0], None);
+    // Nothing says that it is missing: a copy would land erased data again.
+    pair.tamper(Object::Seal, None).await;
+    assert_eq!(pair.repair().await.unwrap(), RepairOutcome::Withdrawn);
+    pair.tamper(Object::Seal, Some(b"{}")).await;
+    assert_eq!(pair.repair().await.unwrap(), RepairOutcome::Withdrawn);
 }
 
 #[tokio::test]

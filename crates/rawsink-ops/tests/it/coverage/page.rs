@@ -141,7 +141,7 @@ fn shown(data: &Value) -> BTreeMap<String, String> {
                 'n' => "unreadable",
                 other => panic!("{other}"),
             };
-            let [run, unknown, reason, ..] = numbers(data, row, day, letter);
+            let [run, unknown, reason, _, named_run] = numbers(data, row, day, letter);
             let mut count = None;
             if ["validated", "lost"].contains(&standing) {
                 count = match counts.next().unwrap() {
@@ -157,7 +157,8 @@ fn shown(data: &Value) -> BTreeMap<String, String> {
                 letter.eq_ignore_ascii_case(&'o'),
                 standing == "validated" && count == Some(0)
             );
-            let marked = unknown > 0 && standing != "sealed";
+            let marked =
+                (unknown > 0 && standing != "sealed") || (named_run > 0 && standing == "validated");
             assert_eq!(letter.is_ascii_uppercase(), marked, "{row} {day}");
             let (run, unknown) = (named("runs", run), named("runs", unknown));
             let reason = named("reasons", reason);

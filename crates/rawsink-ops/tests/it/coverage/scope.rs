@@ -8,7 +8,7 @@ use rawsink::{
     partition::Selection,
     runtime::Runtime,
     sink::SinkOptions,
-    state::{Change, Outcome, Verdict},
+    state::{Change, Outcome, Status, Verdict},
     store::Object,
     validate::{self, Rules},
 };
@@ -17,7 +17,7 @@ use rawsink_ops::{
     withdraw,
 };
 
-use super::{cell_texts, cover};
+use super::{cell_texts, cover, page::assert_page_matches};
 use rawsink_testkit::{
     backend::{Backend, Memory},
     databases::{Database, Sqlite},
@@ -379,6 +379,34 @@ async fn g20_a_withdrawn_run_that_other_software_gave_authority_is_lost() {
     let newest = run(500);
     let actions: Vec<_> = covered.steps(&newest).map(|step| step.action).collect();
     assert_eq!(actions, [Action::Land]);
+    // A plan may withdraw it, and it must not come back.
+    let record = state.change(&key(), &withdrawal, now).await.unwrap().unwrap();
+    assert_eq!((record.status, record.current_run_id), (Status::Pending, None));
+    assert_eq!(state.change(&key(), &withdrawal, now).await.unwrap(), None, "nothing is left");
+}
+
+#[tokio::test]
+async fn an_erased_customer_is_expected_only_if_an_option_names_it() {
+    let (backend, database) = (Memory::default(), Sqlite::new());
+    let (sink, state) = (RawSink::new(backend.store()), database.state());
+    let on = |customer: &str, day: &str| PartitionKey::new("ads", customer, "q", day).unwrap();
+    for (customer, day) in
+        [("erased", "2024-06-01"), ("kept", "2024-06-01"), ("kept", "2024-06-02")]
+    {
+        seal(&sink, &on(customer, day), &run(1), &rows("a", 1)).await.unwrap();
+        validate::run(&sink, &*state, &on(customer, day), &run(1), Rules::default()).await.unwrap();
+    }
+    let erased = Selection { customer_id: Some("erased".into()), ..Selection::default() };
+    let plan = withdraw::plan_all(&sink, &*state, &erased, "erased").await.unwrap();
+    state.change_many(&plan, "2024-06-10T00:00:00Z".parse().unwrap()).await.unwrap();
+    let covered = cover(&backend, &database, &Scope::default()).await;
+    let tally = covered.tally();
+    assert_eq!((tally.validated, tally.withdrawn, tally.missing), (2, 2, 0));
+    assert_page_matches(&covered, &cell_texts(&covered));
+    assert_eq!(covered.steps(&run(500)).count(), 0, "nobody extracts it again");
+    let scope = Scope { customers: names(&["erased", "kept"]), ..Scope::default() };
+    let tally = cover(&backend, &database, &scope).await.tally();
+    assert_eq!((tally.validated, tally.withdrawn, tally.missing), (2, 1, 1));
 }
 
 #[tokio::test]
@@ -396,6 +424,7 @@ async fn a_run_of_the_future_that_blocks_a_run_of_today_is_withdrawn() {
     }
     let covered = cover(&backend, &database, &Scope::default()).await;
     assert_eq!((covered.tally().validated, covered.tally().blocked), (1, 1));
+    assert_page_matches(&covered, &cell_texts(&covered));
     let newest = run(500);
     let steps: Vec<_> = covered.steps(&newest).collect();
     assert_eq!(
@@ -403,7 +432,7 @@ async fn a_run_of_the_future_that_blocks_a_run_of_today_is_withdrawn() {
         [Action::Release(&future)]
     );
     let place = Place::of_run(&key(), &future);
-    let command = format!("rawsink state withdraw {place} --reason 'its id is in the future'");
+    let command = format!("rawsink state withdraw {place} --reason 'its id sorts after new runs'");
     assert_eq!(steps[0].command(None), command, "it need not wait for an extraction");
     backend.tamper(&path(&key(), &run(2)), Object::Payload, Some(b"{}\n")).await;
     let covered = cover(&backend, &database, &Scope::default()).await;

@@ -1,0 +1,107 @@
+//! Which values are legal.
+
+use std::time::Duration;
+
+use super::{MAX_DURATION, Timing};
+use crate::{store::s3::provider::Provider, tls::is_loopback};
+
+impl Timing {
+    pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
+        let fields = [
+            ("leftover_grace", self.leftover_grace),
+            ("seal_deadline", self.seal_deadline),
+            ("seal_timeout", self.seal_timeout),
+            ("complete_deadline", self.complete_deadline),
+        ];
+        let legal = Duration::from_millis(1)..=MAX_DURATION;
+        let mut faults: Vec<_> = fields
+            .into_iter()
+            .filter(|(_, time)| !legal.contains(time))
+            .map(|(field, time)| (field, format!("is {time:?}, not more than 0 and up to 24 h")))
+            .collect();
+        let least = self.least_grace();
+        if faults.is_empty() && self.leftover_grace < least {
+            let what = format!(
+                "is {} s, must be at least {} s: the seal's deadline ({} s) and one and a half of its \
+                 timeouts ({} s each)",
+                self.leftover_grace.as_secs_f64(),
+                least.as_secs_f64(),
+                self.seal_deadline.as_secs_f64(),
+                self.seal_timeout.as_secs_f64()
+            );
+            faults.push(("leftover_grace", what));
+        }
+        faults
+    }
+}
+
+/// A parsed endpoint URL.
+pub(super) struct Endpoint {
+    pub(super) url: String,
+    pub(super) host: String,
+    pub(super) provider: &'static Provider,
+}
+
+impl Endpoint {
+    /// Returns the reason to refuse an endpoint: it could overwrite a sealed run or leak secrets.
+    pub(super) fn refusal(&self, allow_http: bool) -> Option<String> {
+        if let Some(why) = self.provider.refused {
+            return Some(format!("is refused: {why}"));
+        }
+        let in_the_clear = self.url.starts_with("http:") && !is_loopback(&self.host);
+        (in_the_clear && !allow_http).then(|| "is plain http to another machine".to_owned())
+    }
+}
+
+/// Parses an endpoint URL. The error never contains the URL, which may include a password.
+pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
+    let url = url::Url::parse(text).map_err(|cause| format!("is not a URL: {cause}"))?;
+    let fault = match (url.scheme(), url.host_str()) {
+        ("http" | "https", Some(_)) if !url.username().is_empty() || url.password().is_some() => {
+            "contains credentials"
+        }
+        ("http" | "https", Some(_)) if url.path() != "/" => {
+            "has a path; set the bucket and the prefix separately"
+        }
+        ("http" | "https", Some(_)) if url.query().is_some() || url.fragment().is_some() => {
+            "has a query or fragment"
+        }
+        ("http" | "https", Some(host)) => {
+            let plain = url.as_str().trim_end_matches('/').to_owned();
+            let provider = Provider::of_host(host);
+            return Ok(Endpoint { url: plain, host: host.to_owned(), provider });
+        }
+        _ => "does not start with https:// and a host",
+    };
+    Err(fault.to_owned())
+}
+
+pub(super) fn bucket(text: &str) -> Result<String, String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    if (3..=255).contains(&text.len()) && text.bytes().all(legal) && text != "..." {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("is {text:?}, not a valid bucket name"))
+    }
+}
+
+pub(super) fn prefix(text: &str) -> Result<String, String> {
+    let trimmed = text.trim_matches('/');
+    let legal = |segment: &str| {
+        !matches!(segment, "" | "." | "..") && !segment.chars().any(char::is_control)
+    };
+    if trimmed.split('/').all(legal) {
+        Ok(trimmed.to_owned())
+    } else {
+        Err(format!("is {text:?}, not a valid path inside a bucket"))
+    }
+}
+
+pub(super) fn region_name(text: &str) -> Result<(), String> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if !text.is_empty() && text.bytes().all(legal) {
+        Ok(())
+    } else {
+        Err(format!("is {text:?}, not a valid region name"))
+    }
+}
