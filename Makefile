@@ -38,7 +38,7 @@ torture-ceph: ## Run the same on a Ceph object gateway, with garbage collection 
 	scripts/with-ceph scripts/torture --grace 10 --seal-deadline 4 --seal-timeout 3 \
 		--before-check 'radosgw-admin gc process --include-all' $(TORTURE)
 
-torture-state: ## Kill validators at random beside operators, on SQLite and PostgreSQL; then check records and log without the library
+torture-state: ## Kill validators and repairs at random beside operators, on SQLite and PostgreSQL; then check state and files without the library
 	scripts/torture-state $(TORTURE)
 
 model: ## Explore every interleaving of writers and write docs/proof.md; takes minutes
