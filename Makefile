@@ -31,7 +31,7 @@ parity: ## Run the tests against a real object storage server and PostgreSQL; st
 parity-ceph: ## Run the same tests against a Ceph object gateway on loopback; installs missing Debian packages
 	scripts/with-ceph scripts/parity
 
-torture: ## Kill, pause and race writers on MinIO for five minutes, then check every partition without the library
+torture: ## Kill, pause and race writers and repairs on MinIO for five minutes, then check every partition without the library
 	scripts/with-minio scripts/torture $(TORTURE)
 
 torture-ceph: ## Run the same on a Ceph object gateway, with garbage collection before the check
