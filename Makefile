@@ -31,14 +31,14 @@ parity: ## Run the tests against a real object storage server and PostgreSQL; st
 parity-ceph: ## Run the same tests against a Ceph object gateway on loopback; installs missing Debian packages
 	scripts/with-ceph scripts/parity
 
-torture: ## Kill, pause and race writers on MinIO for five minutes, then check every partition without the library
+torture: ## Kill, pause and race writers and repairs on MinIO for five minutes, then check every partition without the library
 	scripts/with-minio scripts/torture $(TORTURE)
 
 torture-ceph: ## Run the same on a Ceph object gateway, with garbage collection before the check
 	scripts/with-ceph scripts/torture --grace 10 --seal-deadline 4 --seal-timeout 3 \
 		--before-check 'radosgw-admin gc process --include-all' $(TORTURE)
 
-torture-state: ## Kill validators at random beside operators, on SQLite and PostgreSQL; then check records and log without the library
+torture-state: ## Kill validators and repairs at random beside operators, on SQLite and PostgreSQL; then check state and files without the library
 	scripts/torture-state $(TORTURE)
 
 model: ## Explore every interleaving of writers and write docs/proof.md; takes minutes

@@ -1,7 +1,8 @@
-"""Checks record and verdict log of every partition, from the rules of docs/state.md alone."""
+"""Checks record and verdict log of every partition, from the rules of docs/state.md alone, and the files of every run."""
 
-import os
 from collections import Counter
+
+from landing import PAYLOAD
 
 VERDICTS = ("passed", "failed")
 
@@ -24,6 +25,7 @@ def everything(torture, tables, before, last):
         if path not in torture.landing.damaged:
             faults += [f"{path}: {fault}" for fault in newest(torture.landing.runs.get(path, {}), records.get(path), mine)]
     faults += consumed(torture, records)
+    faults += [f"{path}: {fault}" for path, fault in restored(torture, entries)]
     return faults
 
 
@@ -101,15 +103,21 @@ def judged_once(entries):
             withdrawn.add(run)
 
 
-def newest(runs, record, entries):
-    """The newest good run that is not withdrawn has authority."""
+def withdrawn_runs(entries):
+    """Returns the runs that are withdrawn after all entries."""
     withdrawn = set()
     for entry in entries:
         if entry["verdict"] == "withdrawn":
             withdrawn.add(entry["run_id"])
         elif entry["verdict"] == "restored":
             withdrawn.discard(entry["run_id"])
-    good = [run for run, (is_good, _) in runs.items() if is_good and run not in withdrawn]
+    return withdrawn
+
+
+def newest(runs, record, entries):
+    """The newest good run that is not withdrawn has authority."""
+    withdrawn = withdrawn_runs(entries)
+    good = [run for run, landed in runs.items() if landed.good and run not in withdrawn]
     expected = max(good) if good else None
     found = record["current_run_id"] if record and record["status"] == "success" else None
     if found != expected:
@@ -122,6 +130,45 @@ def consumed(torture, records):
     readable = [path for path in undamaged if records[path]["status"] == "success"]
     for path in sorted(readable)[:60]:
         code, lines = torture.run("read", path, "--current")
-        expected = torture.landing.runs[path][records[path]["current_run_id"]][1].decode().splitlines()
+        expected = torture.landing.runs[path][records[path]["current_run_id"]].files[PAYLOAD].decode().splitlines()
         if (code, lines) != (0, expected):
             yield f"{path}: read --current ended with {code} and {len(lines)} rows, expected {len(expected)}"
+
+
+def restored(torture, entries):
+    """Every run has the files of its backup, and no others. Only a damaged run that is withdrawn, or that neither its
+    seal nor the log covers, has still the damaged ones."""
+    landing, repairs = torture.landing, torture.repairs
+    for partition, runs in sorted(landing.runs.items()):
+        mine = entries.get(partition, [])
+        withdrawn = withdrawn_runs(mine)
+        for run, landed in sorted(runs.items()):
+            path = f"{partition}/run_id={run}"
+            if landing.files(landing.backup, path) != landed.files:
+                yield path, "the backup has changed"
+            damaged, printed = landing.wrong.get(path), repairs.last.get(path, {"outcome": None})
+            expected = landed.files
+            allowed = {"failed"} if contradicted(run, landed, mine) else {"intact", "repaired"}
+            if damaged and (run in withdrawn or printed["outcome"] == "failed"):
+                expected = damaged.files
+                allowed = {"withdrawn"} if run in withdrawn else set()
+                allowed |= set() if repairs.is_proven(damaged) else {"failed"}
+            if printed["outcome"] not in allowed:
+                yield path, f"expected {sorted(allowed)}, the last repair printed {printed}"
+            found = landing.files(landing.root, path)
+            if found != expected:
+                yield path, f"has other files than expected: {difference(expected, found)}"
+
+
+def contradicted(run, landed, entries):
+    """Returns whether a backup without a seal block is called damaged: its metadata.json names another number of rows,
+    or a damaged payload passed a validation."""
+    passed = [entry for entry in entries if (entry["run_id"], entry["verdict"]) == (run, "passed")][-1:]
+    seal, payload = landed.sums
+    another = any(entry["seal_sha256"] == seal and entry["payload_sha256"] != payload for entry in passed)
+    return not landed.has_block and (another or not landed.good)
+
+
+def difference(expected, found):
+    """Names the files that differ."""
+    return ", ".join(sorted(name for name in expected | found if expected.get(name) != found.get(name)))

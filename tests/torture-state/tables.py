@@ -9,7 +9,7 @@ import subprocess
 
 KEY = ["source", "customer_id", "query_name", "logical_date"]
 RECORD = KEY + ["status", "current_run_id", "schema_version", "record_count", "error_message", "attempt_count"]
-ENTRY = KEY + ["run_id", "verdict", "record_count", "schema_version", "reason", "attempt", "status", "seal_sha256"]
+ENTRY = KEY + ["run_id", "verdict", "record_count", "schema_version", "reason", "attempt", "status", "seal_sha256", "payload_sha256"]
 NULL = "\\N"
 
 
@@ -40,6 +40,14 @@ class Tables:
     def log(self):
         """Returns the entries of the log with their partitions, in their order."""
         return [(self.path(row), row) for row in self.rows("run_verdict", ENTRY, "seq")]
+
+    def evidence(self, path, run):
+        """Returns the SHA-256 of metadata.json and payload that the newest success of a run has read."""
+        key = dict(part.split("=") for part in path.split("/")[1:])
+        match = {"source": path.split("/")[0], **key, "run_id": run, "verdict": "passed"}
+        where = " AND ".join(f"{name} = '{value}'" for name, value in match.items())
+        rows = self.rows(f"run_verdict WHERE {where}", ["seal_sha256", "payload_sha256"], "seq DESC LIMIT 1")
+        return tuple(rows[0].values()) if rows else None
 
     @staticmethod
     def path(row):

@@ -1,5 +1,5 @@
-"""Runs validators that are killed at random beside writers, operators and damage, on one state; then checks
-record and verdict log of every partition without the library.
+"""Runs validators and repairs that are killed at random beside writers, operators and damage, on one state; then
+checks record and verdict log of every partition, and every file of every run, without the library.
 
 `make torture-state` runs it on SQLite and on PostgreSQL. See CONTRIBUTING.md.
 """
@@ -17,9 +17,10 @@ import time
 
 import check
 from landing import Landing
+from repairs import Repairs
 from tables import Tables
 
-VALIDATORS = 8
+VALIDATORS, REPAIRERS = 8, 3
 
 
 def arguments():
@@ -33,8 +34,9 @@ def arguments():
 
 
 class Torture:
-    def __init__(self, args, root, tables):
-        self.args, self.landing = args, Landing(root, args.partitions)
+    def __init__(self, args, work, tables):
+        self.args = args
+        self.landing = Landing(os.path.join(work, "raw"), os.path.join(work, "backup"), args.partitions)
         self.program = os.path.abspath(args.program)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RAW_SINK")},
@@ -43,10 +45,11 @@ class Torture:
         self.end = time.monotonic() + 60 * args.minutes
         self.printed, self.counts, self.strange = [], {}, []
         self.lock = threading.Lock()
+        self.repairs = Repairs(self, tables)
 
-    def count(self, what):
+    def count(self, what, number=1):
         with self.lock:
-            self.counts[what] = self.counts.get(what, 0) + 1
+            self.counts[what] = self.counts.get(what, 0) + number
 
     def run(self, *words):
         """Runs the program to its end and returns its exit code and lines."""
@@ -100,27 +103,20 @@ class Torture:
             self.run("validate", self.landing.choose_by_hand(rng))
         self.count(what)
 
-    def damage(self, rng):
-        """Damages a run and repairs it a little later."""
-        repair = self.landing.damage(rng)
-        time.sleep(rng.random() * 0.3)
-        repair()
-        self.count("runs damaged and repaired")
-
     def actor(self, act, number):
-        rng = random.Random(f"{self.args.seed} {act.__name__} {number}")
+        rng = random.Random(f"{self.args.seed} {act.__qualname__} {number}")
         try:
             while time.monotonic() < self.end:
                 act(rng)
         except Exception as error:
-            self.strange.append(f"{act.__name__}: {error!r}")
+            self.strange.append(f"{act.__qualname__}: {error!r}")
             raise
 
     def play(self):
         rng = random.Random(self.args.seed)
         for _ in range(self.args.partitions):
             self.landing.land(rng)
-        actors = [(self.validator, VALIDATORS), (self.writer, 2), (self.operator, 2), (self.damage, 1)]
+        actors = [(self.validator, VALIDATORS), (self.writer, 2), (self.operator, 2), (self.repairs.act, REPAIRERS)]
         threads = [threading.Thread(target=self.actor, args=(act, number)) for act, count in actors for number in range(count)]
         for thread in threads:
             thread.start()
@@ -132,8 +128,9 @@ def main():
     args = arguments()
     print(f"torture-state: {args.database}, seed {args.seed}", flush=True)
     with tempfile.TemporaryDirectory() as work, Tables(args.database, work) as tables:
-        torture = Torture(args, os.path.join(work, "raw"), tables)
+        torture = Torture(args, work, tables)
         torture.play()
+        torture.repairs.finish(random.Random(args.seed))
         before = tables.log()
         code, last = torture.validate_all()
         faults = torture.strange + check.everything(torture, tables, before, last)

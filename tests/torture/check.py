@@ -19,6 +19,10 @@ PAYLOAD, SEAL = "payload.jsonl", "metadata.json"
 # A writer with one of these results can own the seal: `sealed` does, and the others may.
 MAY_OWN = {"sealed", "Unknown", "killed"}
 MAY_HAPPEN = MAY_OWN | {"AlreadySealed", "Conflict", "Unavailable", "terminated"}
+REPAIRED = {"repaired", "intact"}
+MAY_HAPPEN_TO_A_REPAIR = REPAIRED | {"Conflict", "Unavailable", "killed", "terminated"}
+# Exit codes of readers: before the repair of a damaged run, during it, and after it.
+MAY_READ = {"damaged": {5}, "meanwhile": {0, 5, 75}, "afterwards": {0, 75}}
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,9 @@ def check_run(bucket, run, objects):
     if len(told) > 1:
         violated("two were told sealed", [writer["writer"] for writer in told])
     for seen in run["seen"]:
-        if seen != objects:
+        # A repair replaces the payload, so an earlier listing of a repaired run has only the seal.
+        now = {name: objects.get(name) for name in seen} if run.get("damage") else objects
+        if seen != now:
             violated("changed after its seal", f"{seen} is now {objects}")
     if SEAL not in objects:
         if told:
@@ -90,8 +96,11 @@ def check_sealed(bucket, run, told, violated):
     seal = json.loads(seal_bytes)
     block, owner = seal["_seal"], seal["writer"]
     check_payload(payload, block, seal, violated)
-    if not payload_token == seal_token == block["writer"]:
+    # A repair stores the payload under its own token.
+    tokens = {seal_token} if run.get("damage") else {payload_token, seal_token}
+    if tokens != {block["writer"]}:
         violated("the token is not the seal's", f"{payload_token} {seal_token} {block['writer']}")
+    check_repairs(run, block["payload_sha256"], violated)
     rows = [json.loads(line) for line in payload.splitlines()]
     if any(row["writer"] != owner for row in rows):
         violated("rows of another writer", f"{owner}: {collections.Counter(row['writer'] for row in rows)}")
@@ -108,6 +117,23 @@ def check_sealed(bucket, run, told, violated):
     for writer in told:
         if (writer["writer"], writer["token"]) != (owner, block["writer"]):
             violated("told sealed, and the seal is another's", f"{writer['writer']}, not {owner}")
+
+
+def check_repairs(run, sha256, violated):
+    """Checks that a damaged run was repaired, and that no reader got other bytes than the sealed ones."""
+    repairs, reads = run.get("repairs", []), run.get("reads", [])
+    for repair in repairs:
+        if repair["outcome"] not in MAY_HAPPEN_TO_A_REPAIR:
+            violated("an outcome of a repair that may not be", repair)
+    for read in reads:
+        if read["exit"] not in MAY_READ[read["role"]]:
+            violated("an exit code of a reader that may not be", read)
+        if read.get("sha256", sha256) != sha256:
+            violated("a reader got wrong bytes", read)
+    if run.get("damage") and not any(repair["outcome"] in REPAIRED for repair in repairs):
+        violated("nobody could repair it", [repair["outcome"] for repair in repairs])
+    if run.get("damage") and not any(read["role"] == "afterwards" and read["exit"] == 0 for read in reads):
+        violated("nobody could read it after its repair", reads[-1:])
 
 
 def check_payload(payload, block, seal, violated):

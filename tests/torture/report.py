@@ -40,6 +40,7 @@ def facts(args, runs, tally, lasted):
     writers = sum(len(run["writers"]) for run in runs)
     yield f"{len(runs)} runs, {writers} writers, {lasted:.0f} s, seed {args.seed}"
     yield f"grace {args.grace:g} s, seal deadline {args.seal_deadline:g} s, seal timeout {args.seal_timeout:g} s"
+    yield from repairs(runs)
     yield "requests: " + counted(tally["requests"])
     yield f"fates: {sum(tally['fates'].values())}: " + counted(tally["fates"])
     slowest = tally["slowest_s"]
@@ -50,6 +51,16 @@ def facts(args, runs, tally, lasted):
     for name, bound in bounds.items():
         if slowest.get(name, 0) >= bound:
             yield f"NOTE: a {name} took longer than {bound:g} s, so the assumption about the grace was not kept"
+
+
+def repairs(runs):
+    """Lines with the damages, the outcomes of all repairs, and the exit codes of their readers."""
+    damaged = [run for run in runs if run["damage"]]
+    yield f"damaged runs: {len(damaged)}: " + counted(collections.Counter(run["damage"] for run in damaged))
+    told = [repair for run in runs for repair in run["repairs"]]
+    yield f"repairs: {len(told)}: " + counted(collections.Counter(repair["outcome"] for repair in told))
+    reads = collections.Counter(f"{read['role']} {read['exit']}:" for run in runs for read in run["reads"])
+    yield f"readers by exit code: {reads.total()}: " + counted(reads)
 
 
 def counted(counts):

@@ -1,4 +1,5 @@
-"""Tortures the program on a real server: kills, pauses, races and a faulty proxy; then checks every partition.
+"""Tortures the program on a real server: kills, pauses, races and a faulty proxy; damages and
+repairs some runs; then checks every partition.
 
 The RAW_SINK_* variables name the server; all objects stay below a new prefix in its bucket. See
 CONTRIBUTING.md; `make torture` and `make torture-ceph` run it.
@@ -23,6 +24,7 @@ import server
 import tamper
 from bucket import Bucket
 from plans import PART_BYTES, Options, Planner
+from repairs import Repairs
 from writers import Ports, Writers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -44,6 +46,7 @@ def arguments():
     number("--lanes", 32, "rounds that are under way at a time", int)
     number("--large-share", 0.05, "share of rounds whose payloads have about the size of a part or more")
     number("--enforced-share", 0.3, "share of rounds that rely on conditions on Complete, where they are honoured")
+    number("--repair-share", 0.1, "share of runs that are damaged and repaired after their writers")
     number("--fault-share", 0.15, "share of the requests by the bad port that meet a fate")
     number("--latest-request", 1.2, "seconds by which a request reaches the server late at most")
     number("--latest-reply", 1.6, "graces by which a reply is late at most")
@@ -84,7 +87,7 @@ class Proxy:
         return json.loads(self.process.communicate()[0])
 
 
-async def rounds(args, writers, write_down):
+async def rounds(args, writers, repairs, write_down):
     """Runs rounds on all lanes until time is up or their number is reached."""
     numbers = iter(range(args.first, args.first + args.rounds))
     options = Options(args.seed, args.grace, args.large_share, args.enforced_share)
@@ -93,6 +96,7 @@ async def rounds(args, writers, write_down):
     async def lane():
         for number in numbers:
             run = await writers.carry_out(Planner(options, number).plan())
+            await repairs.carry_out(run, random.Random(f"{args.seed}/{number}/repairs"))
             write_down(asdict(run))
             if time.monotonic() > end:
                 return
@@ -116,16 +120,20 @@ def torture(args):
 
         write_down({"prefix": prefix, "arguments": vars(args)})
         proxy = Proxy(args)
-        writers = Writers(os.path.abspath(args.program), directory, proxy.ports, bucket.look)
-        asyncio.run(rounds(args, writers, write_down))
+        program = os.path.abspath(args.program)
+        writers = Writers(program, directory, proxy.ports, bucket.look)
+        repairs = Repairs(program, directory, proxy.ports, bucket, args.repair_share)
+        asyncio.run(rounds(args, writers, repairs, write_down))
         tally = proxy.end()
     lasted = time.monotonic() - start
     collect_garbage(args)
     violations = check.check(bucket, runs)
     print(report.of(args, runs, tally, lasted))
-    missed = tamper.unnoticed(bucket, Bucket(f"{prefix}-tampered"), runs)
+    violated = {violation.run for violation in violations}
+    sound = [run for run in runs if run["path"] not in violated]
+    missed = tamper.unnoticed(bucket, Bucket(f"{prefix}-tampered"), sound)
     raced = Bucket(f"{prefix}-raced")
-    both, at_once, later = server.abort_beside_complete(bucket, raced, runs, lambda: collect_garbage(args))
+    both, at_once, later = server.abort_beside_complete(bucket, raced, sound, lambda: collect_garbage(args))
     print(f"abort during Complete: {both} of {server.RACES} both answered 2xx; whole {at_once} at once, {later} later")
     for line in [*map(str, violations), *(f"the check is blind: {one}" for one in missed)]:
         print(line)

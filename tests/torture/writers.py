@@ -25,8 +25,12 @@ class Run:
     kind: str
     large: bool
     writers: list = field(default_factory=list)
-    # Listings of the run's objects, from the first one with a seal.
+    # Listings of the run's objects, from the first one with a seal. A repair replaces the payload.
     seen: list = field(default_factory=list)
+    # The damage, if the run was damaged; its repairs, and what readers got meanwhile.
+    damage: str | None = None
+    repairs: list = field(default_factory=list)
+    reads: list = field(default_factory=list)
 
 
 @dataclass
@@ -86,7 +90,8 @@ class Writers:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        sending = asyncio.create_task(self.disturb(process, attempt, run.large)) if attempt.signal else None
+        usual_s = self.usual_s[run.large]
+        sending = asyncio.create_task(disturb(process, attempt.signal, usual_s)) if attempt.signal else None
         try:
             stdout, stderr = await asyncio.wait_for(process.communicate(), PATIENCE_S)
         except TimeoutError:
@@ -108,20 +113,21 @@ class Writers:
             "RAW_SINK_COMPLETE_CONDITIONS": "enforced" if attempt.conditions_enforced else "ignored",
         }
 
-    async def disturb(self, process, attempt, large):
-        befalls = attempt.signal
-        # By its descriptor: the id of an ended process may be reused.
-        descriptor = os.pidfd_open(process.pid)
-        try:
-            await asyncio.sleep(befalls.share * self.usual_s[large] + befalls.seconds)
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(descriptor, getattr(signal, f"SIG{befalls.name}"))
-                if befalls.name == "STOP":
-                    await asyncio.sleep(befalls.pause_s)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(descriptor, signal.SIGCONT)
-            os.close(descriptor)
+
+async def disturb(process, befalls, usual_s):
+    """Sends a signal to a process at its time."""
+    # By its descriptor: the id of an ended process may be reused.
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        await asyncio.sleep(befalls.share * usual_s + befalls.seconds)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, getattr(signal, f"SIG{befalls.name}"))
+            if befalls.name == "STOP":
+                await asyncio.sleep(befalls.pause_s)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, signal.SIGCONT)
+        os.close(descriptor)
 
 
 def outcome(code, stdout, stderr):
