@@ -38,16 +38,8 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
     if stage == Stage::AfterSeal && error.kind() != ErrorKind::Internal {
         return Some(format!(r#"run "rawsink validate {}""#, path_argument(run?)));
     }
-    match StateFault::of(error) {
-        Some(StateFault::RunWithdrawn) => {
-            let run = path_argument(run?);
-            return Some(format!(r#"run "rawsink state restore {run}" to end the withdrawal"#));
-        }
-        Some(StateFault::NoLog) => {
-            let next = "let an administrator run the statements of the warning above";
-            return Some(next.to_owned());
-        }
-        None => {}
+    if let Some(fault) = StateFault::of(error) {
+        return of_state(fault, run);
     }
     match error.kind() {
         ErrorKind::NotFound => {
@@ -83,19 +75,37 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
         }
         ErrorKind::Corrupt => Some(of_damage(run, partition.as_ref())?),
         ErrorKind::Unavailable => Some(again(run, stage)),
-        ErrorKind::Unknown => Some(match (run, partition) {
-            (Some(run), _) => {
-                format!(r#"run "rawsink show {}" to see whether it is sealed"#, path_argument(run))
-            }
-            (None, Some(partition)) => format!(
-                r#"run "rawsink state show {}" to see what is recorded"#,
-                path_argument(&partition)
-            ),
-            (None, None) => again(None, stage),
-        }),
+        ErrorKind::Unknown => Some(of_unknown(run, partition.as_ref(), stage)),
         ErrorKind::Internal => Some(format!("report this bug with the command line at {ISSUES}")),
         _ => None,
     }
+}
+
+/// Returns how to see what became of a change.
+fn of_unknown(run: Option<&Place>, partition: Option<&Place>, stage: Stage) -> String {
+    match (run, partition) {
+        (Some(run), _) => {
+            format!(r#"run "rawsink show {}" to see whether it is sealed"#, path_argument(run))
+        }
+        (None, Some(partition)) => {
+            let partition = path_argument(partition);
+            format!(r#"run "rawsink state show {partition}" to see what is recorded"#)
+        }
+        (None, None) => again(None, stage),
+    }
+}
+
+/// Returns what to do about a state that cannot be changed as asked.
+fn of_state(fault: StateFault, run: Option<&Place>) -> Option<String> {
+    Some(match fault {
+        StateFault::RunWithdrawn => {
+            let run = path_argument(run?);
+            format!(r#"run "rawsink state restore {run}" to end the withdrawal"#)
+        }
+        StateFault::NoLog => {
+            "let an administrator run the statements of the warning above".to_owned()
+        }
+    })
 }
 
 /// Returns what to do about a setting, by its field in the configuration types.

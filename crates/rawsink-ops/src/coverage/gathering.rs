@@ -177,7 +177,9 @@ impl<'scope> Gathering<'scope> {
         for series in self.expected()? {
             let mut seen = self.seen.remove(&series).unwrap_or_default();
             if erased.contains(&(series.source.clone(), series.customer_id.clone())) {
-                days.iter().for_each(|day| of_day(&mut seen, *day).has_withdrawn = true);
+                for day in &days {
+                    of_day(&mut seen, *day).has_withdrawn = true;
+                }
             }
             mark_hidden(&self.hidden, &series, &days, &mut seen);
             seen.shrink_to_fit();

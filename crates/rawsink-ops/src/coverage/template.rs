@@ -26,29 +26,29 @@ enum Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Name {
     Source,
-    CustomerId,
-    QueryName,
-    LogicalDate,
+    Customer,
+    Query,
+    Day,
 }
 
 impl Name {
-    const ALL: [Self; 4] = [Self::Source, Self::CustomerId, Self::QueryName, Self::LogicalDate];
+    const ALL: [Self; 4] = [Self::Source, Self::Customer, Self::Query, Self::Day];
 
     fn written(self) -> &'static str {
         match self {
             Self::Source => "{source}",
-            Self::CustomerId => "{customer_id}",
-            Self::QueryName => "{query_name}",
-            Self::LogicalDate => "{logical_date}",
+            Self::Customer => "{customer_id}",
+            Self::Query => "{query_name}",
+            Self::Day => "{logical_date}",
         }
     }
 
     fn of(self, key: &PartitionKey) -> String {
         match self {
             Self::Source => key.source().to_owned(),
-            Self::CustomerId => key.customer_id().to_owned(),
-            Self::QueryName => key.query_name().to_owned(),
-            Self::LogicalDate => key.logical_date().to_string(),
+            Self::Customer => key.customer_id().to_owned(),
+            Self::Query => key.query_name().to_owned(),
+            Self::Day => key.logical_date().to_string(),
         }
     }
 }
