@@ -91,10 +91,10 @@ class Landing:
 
     @staticmethod
     def files(root, path):
-        """Returns the content of every file of a run."""
+        """Returns the content of every file of a run. `clean` deletes a directory that it leaves empty."""
         directory = os.path.join(root, path)
         contents = {}
-        for name in os.listdir(directory):
+        for name in os.listdir(directory) if os.path.isdir(directory) else []:
             with open(os.path.join(directory, name), "rb") as file:
                 contents[name] = file.read()
         return contents
