@@ -148,7 +148,9 @@ def restored(torture, entries):
                 yield path, "the backup has changed"
             damaged, printed = landing.wrong.get(path), repairs.last.get(path, {"outcome": None})
             expected = landed.files
-            allowed = {"failed"} if contradicted(run, landed, mine) else {"intact", "repaired"}
+            allowed = {"intact", "repaired", "copied"}
+            if contradicted(run, landed, mine):
+                allowed = {"withdrawn"} if run in withdrawn else {"failed"}
             if damaged and (run in withdrawn or printed["outcome"] == "failed"):
                 # `clean` deletes the payload of a withdrawn run that has no seal.
                 expected = damaged.files if SEAL in damaged.files else {}

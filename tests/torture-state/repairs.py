@@ -124,6 +124,11 @@ class Repairs:
         if done.returncode not in (0, 5):
             self.torture.strange.append(f"the last repair: exit {done.returncode}: {done.stderr.strip()}")
         self.last = {line["path"]: line for line in map(json.loads, done.stdout.splitlines())}
+        # A run without a seal that was withdrawn, and restored since.
+        for path in [path for path, line in self.last.items() if line["outcome"] == "missing"]:
+            copy = [self.torture.program, "copy", path, "--to-root", self.landing.root, "--json"]
+            copied = subprocess.run(copy, env=self.environment, text=True, capture_output=True)
+            self.last |= {line["path"]: line for line in map(json.loads, copied.stdout.splitlines())}
         self.torture.run("clean", "--apply", "--older-than", "0s")
 
 
