@@ -162,7 +162,7 @@ fn print_holder(key: &PartitionKey, run: &RunId, holder: &RunId, authority: Hold
             output::note(format!(
                 "run {run} passed and got no authority, because the id of run {holder} sorts after it"
             ));
-            // Every run id that is a time sorts before it, or after it, for ever.
+            // An id that is no time may sort after those of all runs to come.
             if holder.time().is_none() && run.time().is_some() {
                 output::hint(withdrawal(key, holder));
             }
