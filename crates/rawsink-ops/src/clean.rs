@@ -6,11 +6,11 @@
 //! | leftover | in a directory | in a bucket |
 //! |---|---|---|
 //! | payload without a seal | removed under the run's lock | shown; removed with [`Payloads::Everywhere`] |
-//! | the same, if state or log name its run | kept, see [`keep_named`] | kept |
+//! | the same, if its run was sealed when it was judged | kept, see [`Fate::Named`] | kept |
 //! | staging file | removed under the run's lock, in sealed runs too | |
 //! | open upload | | aborted |
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::stream::{BoxStream, StreamExt};
 use jiff::Timestamp;
@@ -77,8 +77,8 @@ pub enum Fate {
     Young,
     /// It is kept: the next writer of the run replaces it.
     Shown,
-    /// It is kept: state or verdict log name its run, which lost its seal. It may be the only copy of
-    /// validated rows.
+    /// It is kept: its run has authority or was sealed when it was judged, and lost its seal. It may be the
+    /// only copy of validated rows.
     Named,
 }
 
@@ -88,48 +88,42 @@ pub enum Fate {
 ///
 /// # Errors
 /// `Invalid` for an age below [`LEAST_AGE_WITHOUT_LOCK`] in a store without locks. In the stream the
-/// errors of the store, and `Unsupported` if a store without locks reports no modification time of a
-/// leftover.
+/// errors of the store and of the state, and `Unsupported` if a store without locks reports no modification
+/// time of a leftover. A leftover with an error is kept.
 pub fn plan(
     sink: &RawSink,
+    state: &Arc<dyn PartitionState>,
     place: &Place,
     policy: CleanPolicy,
 ) -> Result<BoxStream<'static, Result<Planned>>> {
     let (clock, presence) = (sink.runtime().clock.clone(), sink.presence());
     policy.check(presence)?;
-    let planned = sink.leftovers_below(place).map(move |found| {
-        let leftover = found?;
-        if presence == Presence::Age && leftover.found.modified == Timestamp::UNIX_EPOCH {
-            return Err(unknown_age(&leftover));
+    let state = state.clone();
+    let planned = sink.leftovers_below(place).then(move |found| {
+        let (state, now) = (state.clone(), clock.now());
+        async move {
+            let leftover = found?;
+            let (age, fate) = policy.judge(&leftover, presence, now)?;
+            let removes_payload =
+                fate == Fate::Remove && leftover.found.kind == LeftoverKind::Payload;
+            let is_named = removes_payload && is_named(&*state, &leftover).await?;
+            let fate = if is_named { Fate::Named } else { fate };
+            Ok(Planned { leftover, age, fate })
         }
-        let age = age(leftover.found.modified, clock.now());
-        let may_be_live = presence == Presence::Age && policy.payloads == Payloads::UnderLock;
-        let fate = match leftover.found.kind {
-            _ if age < policy.older_than => Fate::Young,
-            LeftoverKind::Payload if may_be_live => Fate::Shown,
-            _ => Fate::Remove,
-        };
-        Ok(Planned { leftover, age, fate })
     });
     Ok(planned.boxed())
 }
 
-/// Keeps a payload whose run is named by its record or its log, and not withdrawn.
-///
-/// # Errors
-/// The state's. Then nothing is known, and the payload must be kept.
-pub async fn keep_named(state: &dyn PartitionState, mut planned: Planned) -> Result<Planned> {
-    let RunLeftover { key, run_id, found } = &planned.leftover;
-    if planned.fate != Fate::Remove || found.kind != LeftoverKind::Payload {
-        return Ok(planned);
-    }
+/// Returns whether the run has authority or was sealed when it was judged, and nobody withdrew it.
+async fn is_named(state: &dyn PartitionState, leftover: &RunLeftover) -> Result<bool> {
+    let RunLeftover { key, run_id, .. } = leftover;
     let history = state.history(key).await.map_err(|error| error.at(Place::of_run(key, run_id)))?;
     let current = history.record().and_then(|record| record.current_run_id.as_ref());
-    let is_named = current == Some(run_id) || history.summary(run_id).is_named;
-    if is_named && history.withdrawal(run_id).is_none() {
-        planned.fate = Fate::Named;
-    }
-    Ok(planned)
+    let was_sealed = history
+        .entries()
+        .iter()
+        .any(|entry| entry.run_id.as_ref() == Some(run_id) && entry.evidence.seal_sha256.is_some());
+    Ok((current == Some(run_id) || was_sealed) && history.withdrawal(run_id).is_none())
 }
 
 /// Removes one leftover of a plan; `None` if the plan keeps it.
@@ -153,6 +147,27 @@ impl CleanPolicy {
         let message = "on object storage the minimum age is 1 h: no lock shows whether a writer is \
                        active";
         Err(Error::invalid(message))
+    }
+
+    /// Returns the age of a leftover, and its fate as far as the store tells.
+    fn judge(
+        self,
+        leftover: &RunLeftover,
+        presence: Presence,
+        now: Timestamp,
+    ) -> Result<(Duration, Fate)> {
+        let found = &leftover.found;
+        if presence == Presence::Age && found.modified == Timestamp::UNIX_EPOCH {
+            return Err(unknown_age(leftover));
+        }
+        let age = age(found.modified, now);
+        let may_be_live = presence == Presence::Age && self.payloads == Payloads::UnderLock;
+        let fate = match found.kind {
+            _ if age < self.older_than => Fate::Young,
+            LeftoverKind::Payload if may_be_live => Fate::Shown,
+            _ => Fate::Remove,
+        };
+        Ok((age, fate))
     }
 }
 

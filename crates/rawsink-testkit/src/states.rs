@@ -1,5 +1,7 @@
 //! The state under test, and the one in memory.
 
+use std::sync::Arc;
+
 use rawsink::state::{MemoryState, PartitionState};
 
 /// An empty state that several processes can open.
@@ -23,4 +25,9 @@ impl StateBackend for Memory {
     fn patient_state(&self) -> Box<dyn PartitionState> {
         self.state()
     }
+}
+
+/// Returns a state without records.
+pub fn no_state() -> Arc<dyn PartitionState> {
+    Arc::new(MemoryState::new())
 }

@@ -9,7 +9,7 @@ use rawsink::{
     layout::Place,
     store::{Discarded, LeftoverKind, Presence},
 };
-use rawsink_ops::clean::{CleanPolicy, Fate, Payloads, Planned, execute, keep_named, plan};
+use rawsink_ops::clean::{CleanPolicy, Fate, Payloads, Planned, execute, plan};
 use serde::Serialize;
 
 use crate::{
@@ -22,8 +22,8 @@ use crate::{
 ///
 /// Leftovers are payloads without a seal, open uploads and staging files. Without --apply this command
 /// removes nothing. It never removes sealed runs, payloads of runs that the state names, leftovers younger
-/// than AGE, or files that a running writer has locked. In a bucket it only lists payloads without a seal: write the run again to replace
-/// one.
+/// than AGE, or files that a running writer has locked. In a bucket it only lists payloads without a seal:
+/// write the run again to replace one.
 ///
 /// After an error the command continues with the next leftover and exits with the code of the most severe error.
 #[derive(Debug, clap::Args)]
@@ -80,14 +80,11 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     let place = partition::parse(&args.path, context)?;
     let payloads = if args.payloads_too { Payloads::Everywhere } else { Payloads::UnderLock };
     let rules = CleanPolicy { older_than: args.older_than, payloads };
-    let mut planned = plan(&context.sink, &place, rules)?;
+    let mut planned = plan(&context.sink, &context.state, &place, rules)?;
     let (mut totals, mut errors) = (Totals::default(), Errors::default());
     while let Some(planned) = planned.next().await {
         match planned {
-            Ok(planned) => match keep_named(&*context.state, planned).await {
-                Ok(planned) => process(&planned, args, context, &mut totals, &mut errors).await?,
-                Err(error) => errors.report(&error, context.output),
-            },
+            Ok(planned) => process(&planned, args, context, &mut totals, &mut errors).await?,
             Err(error) => errors.report(&error, context.output),
         }
     }

@@ -24,6 +24,7 @@ use rawsink_ops::clean::{
 use rawsink_testkit::{
     backend::{Backend, Directory},
     sample::{key, path, rows, run, seal},
+    states::no_state,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -34,7 +35,7 @@ fn older_than(older_than: Duration) -> CleanPolicy {
 
 async fn planned(sink: &RawSink, rules: CleanPolicy) -> (Vec<Planned>, Vec<Error>) {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
-    let mut plan = plan(sink, &Place::top(), rules).unwrap();
+    let mut plan = plan(sink, &no_state(), &Place::top(), rules).unwrap();
     while let Some(planned) = plan.next().await {
         match planned {
             Ok(planned) => found.push(planned),
@@ -164,9 +165,9 @@ async fn an_error_hides_one_leftover_and_no_other() {
 async fn without_locks_an_age_below_an_hour_is_refused() {
     let server = rawsink_testkit::s3_server::S3Server::default();
     let least = older_than(LEAST_AGE_WITHOUT_LOCK);
-    assert!(plan(&server.sink(), &Place::top(), least).is_ok());
+    assert!(plan(&server.sink(), &no_state(), &Place::top(), least).is_ok());
     let younger = older_than(Duration::from_secs(3599));
-    let refused = plan(&server.sink(), &Place::top(), younger).err().unwrap();
+    let refused = plan(&server.sink(), &no_state(), &Place::top(), younger).err().unwrap();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
     assert_eq!(server.requests(), 0, "nothing is asked before");
 }

@@ -12,6 +12,7 @@ use rawsink::{
     env::Loaded,
     layout::Place,
     runtime::{FixedClock, Runtime},
+    state::{MemoryState, PartitionState},
     store::Discarded,
 };
 use rawsink_ops::clean::{CleanPolicy, LEAST_AGE_WITHOUT_LOCK, Payloads, execute, plan};
@@ -32,9 +33,10 @@ pub(super) fn cleaned_later(
     let runtime = Runtime { clock, ..Runtime::default() };
     let sink = RawSink::open_in(&Loaded::from_vars(vars).unwrap().config, runtime)?;
     let rules = CleanPolicy { older_than: LEAST_AGE_WITHOUT_LOCK, payloads };
+    let state: Arc<dyn PartitionState> = Arc::new(MemoryState::new());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let planned = plan(&sink, &Place::top(), rules)?;
+        let planned = plan(&sink, &state, &Place::top(), rules)?;
         let done = planned.then(async |planned| {
             let planned = planned?;
             let name = planned.leftover.found.name.clone();

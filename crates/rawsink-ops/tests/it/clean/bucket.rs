@@ -17,6 +17,7 @@ use rawsink_testkit::{
         UploadListing, UploadTimes, key_of,
     },
     sample::{customer, key, path, read, rows, run, seal},
+    states::no_state,
 };
 
 const DAY: CleanPolicy =
@@ -111,8 +112,11 @@ async fn a_path_limits_the_cleanup_for_any_listing_style() {
         let whole = Place::of_run(&one, &run(1));
         let customer = Place::parse("google_ads/customer_id=1", "").unwrap();
         for place in [customer, Place::of_partition(&one), whole] {
-            let found: Vec<_> =
-                plan(&server.sink(), &place, DAY).unwrap().try_collect().await.unwrap();
+            let found: Vec<_> = plan(&server.sink(), &no_state(), &place, DAY)
+                .unwrap()
+                .try_collect()
+                .await
+                .unwrap();
             let keys: Vec<_> = found.iter().map(|planned| &planned.leftover.key).collect();
             assert_eq!(keys, [&one], "{listing:?} {place}");
         }

@@ -482,19 +482,20 @@ async fn an_upload_that_a_crashed_repair_left_in_a_sealed_run_is_cleaned() {
     server.tamper(&path(&key(), &run(1)), Object::Payload, None);
     server.habit(Habit::always(Op::Part, Effect::Refused(Answer::Error(403, "AccessDenied"))));
     server.habit(Habit::always(Op::Abort, Effect::Refused(Answer::Error(403, "AccessDenied"))));
-    let state = MemoryState::new();
-    let failed = copy::repair_run(&source, &sink, &state, &key(), &run(1), &on()).await;
+    let state: Arc<dyn PartitionState> = Arc::new(MemoryState::new());
+    let failed = copy::repair_run(&source, &sink, &*state, &key(), &run(1), &on()).await;
     assert_eq!(failed.unwrap_err().kind(), ErrorKind::Denied);
     assert_eq!(server.residue(&path(&key(), &run(1))), ["metadata.json", "upload"]);
     server.behave();
     server.pass_hours(25);
     let older_than = std::time::Duration::from_hours(24);
     let policy = CleanPolicy { older_than, payloads: Payloads::UnderLock };
-    let planned: Vec<_> = plan(&sink, &Place::top(), policy).unwrap().try_collect().await.unwrap();
+    let planned: Vec<_> =
+        plan(&sink, &state, &Place::top(), policy).unwrap().try_collect().await.unwrap();
     assert_eq!(planned.len(), 1, "{planned:?}");
     assert_eq!(execute(&sink, &planned[0]).await.unwrap().unwrap().name(), "removed");
     assert_eq!(server.residue(&path(&key(), &run(1))), ["metadata.json"]);
-    copy::repair_run(&source, &sink, &state, &key(), &run(1), &on()).await.unwrap();
+    copy::repair_run(&source, &sink, &*state, &key(), &run(1), &on()).await.unwrap();
     assert_eq!(read(&sink, &key(), &run(1)).await.unwrap(), many_rows());
     assert_eq!(server.residue(&path(&key(), &run(1))), ["metadata.json", "payload.jsonl"]);
 }

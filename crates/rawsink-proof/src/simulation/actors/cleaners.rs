@@ -1,12 +1,15 @@
 //! Cleaners: they plan a clean-up and execute it.
 
+use std::sync::Arc;
+
 use futures_util::StreamExt;
-use rawsink::{Result, layout::Place};
+use rawsink::{Result, layout::Place, state::PartitionState};
 use rawsink_ops::clean::{CleanPolicy, Fate, Planned, execute, plan};
 
 use super::{in_process, wait};
 use crate::simulation::{
-    encounters::EncounterKind, handle::ProcessHandle, plan::PlannedCleaner, world::SharedWorld,
+    encounters::EncounterKind, handle::ProcessHandle, plan::PlannedCleaner, state::MemoryState,
+    world::SharedWorld,
 };
 
 /// Cleans several times.
@@ -43,7 +46,8 @@ fn here(world: &SharedWorld, name: String) -> ProcessHandle {
 
 /// Cleans once and continues after errors; returns the number of errors.
 async fn clean(here: ProcessHandle, rules: CleanPolicy) -> u64 {
-    let planned = plan(&here.sink(), &Place::top(), rules).expect("the age is enough");
+    let state: Arc<dyn PartitionState> = Arc::new(MemoryState(here.clone()));
+    let planned = plan(&here.sink(), &state, &Place::top(), rules).expect("the age is enough");
     // The plan is read to its end first, so that the task waits for every answer.
     let planned: Vec<_> = planned.collect().await;
     let mut errors = 0;
