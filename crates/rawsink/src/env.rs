@@ -264,6 +264,10 @@ fn state(parser: &mut Parser) -> Option<StateConfig> {
             let what = "contains a password, and RAW_SINK_STATE_PASSWORD is also set";
             parser.fault("RAW_SINK_STATE_URL", what);
         }
+        for name in &postgres.ignored {
+            let what = "the database needs no such parameter";
+            parser.warning(format!("{name} in RAW_SINK_STATE_URL is ignored: {what}"));
+        }
         for what in postgres.file_faults() {
             parser.fault("RAW_SINK_STATE_URL", &what);
         }

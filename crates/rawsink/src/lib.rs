@@ -81,6 +81,7 @@ mod foreign;
 pub mod guarantees {}
 mod internal;
 pub mod layout;
+mod literal;
 pub mod open;
 pub mod partition;
 pub mod runtime;

@@ -17,6 +17,7 @@ use crate::{
 };
 use crate::{
     error::{Error, Result},
+    literal,
     partition::row::LEGAL_MAX_ROW_BYTES,
     state::StateConfig,
     store::LeftoverPolicy,
@@ -228,11 +229,7 @@ pub(super) fn kind(text: &str) -> Parsed<Kind> {
 }
 
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {
-    if text.contains('\0') {
-        Err("contains a zero byte".to_owned())
-    } else {
-        Ok(PathBuf::from(text))
-    }
+    literal::check_path(text).map(|()| PathBuf::from(text))
 }
 
 pub(super) fn leftover(text: &str) -> Parsed<LeftoverPolicy> {
@@ -318,6 +315,7 @@ pub(super) fn flag(text: &str) -> Parsed<bool> {
 
 /// Parses the URL of the state. The fault never shows the text, which may carry a password.
 pub(super) fn state(text: &str) -> Parsed<StateConfig> {
+    literal::check(text)?;
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         #[cfg(feature = "postgres")]
         return crate::state::postgres_config(text).map(StateConfig::Postgres);

@@ -162,6 +162,42 @@ fn an_illegal_value_is_one_fault_that_names_the_variable_and_shows_no_secret() {
     }
 }
 
+/// What a shell would expand or unquote, and what a file with Windows line ends leaves, is never part of
+/// a name.
+#[test]
+fn spoilt_paths_and_urls_are_refused() {
+    let names = ["RAW_SINK_ROOT", "RAW_SINK_PREFIX", "RAW_SINK_ENDPOINT_URL", "RAW_SINK_STATE_URL"];
+    let legal = ["/srv/raw", "raw", "https://s3.example.org", "sqlite:/srv/state.db"];
+    for (name, legal) in names.into_iter().zip(legal) {
+        let variable = VARIABLES.iter().find(|variable| variable.name == name).unwrap();
+        Loaded::from_vars(with(variable, Ok(legal))).unwrap();
+        let spoilt = [
+            format!("{legal}\r"),
+            format!("\"{legal}\""),
+            format!(" {legal}"),
+            format!("{legal}\n"),
+        ];
+        for spoilt in spoilt {
+            let error = Loaded::from_vars(with(variable, Ok(&spoilt))).unwrap_err();
+            assert!(error.message().starts_with(&format!("{name} ")), "{spoilt:?}: {error}");
+        }
+    }
+    let paths = ["~/raw", "$HOME/raw", "s3://landing/raw", "file:///srv/raw"];
+    for (name, start) in
+        [("RAW_SINK_ROOT", ""), ("RAW_SINK_PREFIX", ""), ("RAW_SINK_STATE_URL", "sqlite:")]
+    {
+        let variable = VARIABLES.iter().find(|variable| variable.name == name).unwrap();
+        for path in paths {
+            let error =
+                Loaded::from_vars(with(variable, Ok(&format!("{start}{path}")))).unwrap_err();
+            assert!(error.message().starts_with(&format!("{name} ")), "{path}: {error}");
+        }
+    }
+    let nested =
+        load(&[("RAW_SINK_STATE_URL", "sqlite:postgres://me:canary@host/db")]).unwrap_err();
+    assert!(!format!("{nested:?}").contains("canary"), "{nested:?}");
+}
+
 #[test]
 fn faults_of_secret_files_name_the_variable() {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::{
     error::{Error, Result, system_text},
+    literal,
     secret::Secret,
     tls,
 };
@@ -31,6 +32,8 @@ pub struct PostgresConfig {
     pub ca_file: Option<PathBuf>,
     /// The client's own certificate and key.
     pub client: Option<(PathBuf, PathBuf)>,
+    /// Parameters of the URL that change nothing for this client.
+    pub(crate) ignored: Vec<String>,
 }
 
 /// How a connection to PostgreSQL is protected: libpq's `sslmode`.
@@ -75,7 +78,8 @@ impl fmt::Display for PostgresConfig {
 
 impl PostgresConfig {
     /// Reads a URL, `postgres://user@host:port/database`, with libpq's names for its parameters:
-    /// `host`, `sslmode`, `sslrootcert`, `sslcert`, `sslkey`.
+    /// `host`, `sslmode`, `sslrootcert`, `sslcert`, `sslkey`. Harmless parameters of poolers and providers
+    /// are ignored, and logged as a warning.
     ///
     /// A connection to another machine is encrypted unless `sslmode` is `disable` or `prefer`.
     ///
@@ -85,6 +89,9 @@ impl PostgresConfig {
     pub fn from_url(url: &str) -> Result<Self> {
         let fault = |what: String| Error::invalid(format!("the database URL {what}"));
         let config = parse(url).map_err(fault)?;
+        for name in &config.ignored {
+            tracing::warn!("the parameter {name} of the database URL is ignored");
+        }
         match config.file_faults().as_slice() {
             [] => Ok(config),
             faults => Err(fault(faults.join("; "))),
@@ -111,8 +118,55 @@ impl PostgresConfig {
     }
 }
 
+/// Parameters that change nothing for this client: names, waits, and settings of poolers and providers.
+const IGNORED: [&str; 16] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "connection_limit",
+    "fallback_application_name",
+    "gssencmode",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "pgbouncer",
+    "pool_timeout",
+    "sslsni",
+    "statement_cache_size",
+    "target_session_attrs",
+    "tcp_user_timeout",
+];
+
+/// Parameters of libpq and other clients that would change what is stored, or how safely.
+const REFUSED: [&str; 19] = [
+    "currentSchema",
+    "dbname",
+    "hostaddr",
+    "load_balance_hosts",
+    "options",
+    "passfile",
+    "password",
+    "port",
+    "replication",
+    "require_auth",
+    "requiressl",
+    "schema",
+    "search_path",
+    "service",
+    "ssl",
+    "sslcrl",
+    "sslnegotiation",
+    "sslpassword",
+    "user",
+];
+
+/// The advice for a URL whose password contains a delimiter of URLs.
+const UNESCAPED: &str = "write a @, :, /, ? or # of the password as %40, %3A, %2F, %3F or %23";
+
 /// Parses a URL without checking the files that it names.
 pub(crate) fn parse(text: &str) -> Result<PostgresConfig, String> {
+    literal::check(text)?;
     let url = Url::parse(text).map_err(|cause| format!("is not a URL: {cause}"))?;
     let host = decoded("host", url.host_str().unwrap_or_default())?;
     let database = decoded("database", url.path().trim_start_matches('/'))?;
@@ -126,6 +180,7 @@ pub(crate) fn parse(text: &str) -> Result<PostgresConfig, String> {
         tls: TlsMode::Prefer,
         ca_file: None,
         client: None,
+        ignored: Vec::new(),
     };
     read_parameters(&url, &mut config)?;
     for (name, value) in
@@ -133,6 +188,9 @@ pub(crate) fn parse(text: &str) -> Result<PostgresConfig, String> {
     {
         if value.is_empty() {
             return Err(format!("names no {name}"));
+        }
+        if name != "host" && value.contains(['@', ':', '/']) {
+            return Err(format!("has a {name} with a @, : or /; {UNESCAPED}"));
         }
     }
     if config.host.contains(',') {
@@ -146,6 +204,9 @@ pub(crate) fn parse(text: &str) -> Result<PostgresConfig, String> {
 
 /// Parses the parameters of the query, by libpq's names.
 fn read_parameters(url: &Url, config: &mut PostgresConfig) -> Result<(), String> {
+    if url.query().is_some_and(|query| query.contains('@')) {
+        return Err(format!("has a @ after its ?; {UNESCAPED}"));
+    }
     let (mut tls, mut certificate, mut key) = (None, None, None);
     for (name, value) in url.query_pairs() {
         match &*name {
@@ -160,11 +221,15 @@ fn read_parameters(url: &Url, config: &mut PostgresConfig) -> Result<(), String>
             "sslcert" => certificate = Some(path(&value)?),
             "sslkey" => key = Some(path(&value)?),
             "host" => config.host = value.into_owned(),
-            // The name may be part of a password that was not escaped, so it is not shown.
-            _ => {
-                return Err("has a parameter that is not one of host, sslmode, sslrootcert, \
-                            sslcert, sslkey"
-                    .to_owned());
+            name if IGNORED.contains(&name) => config.ignored.push(name.to_owned()),
+            // An unknown name may be part of a password that was not escaped, so it is not shown.
+            name => {
+                let known = REFUSED.contains(&name);
+                let shown =
+                    if known { format!("the parameter {name}") } else { "a parameter".into() };
+                return Err(format!(
+                    "has {shown}, which is not one of host, sslmode, sslrootcert, sslcert, sslkey"
+                ));
             }
         }
     }
@@ -188,18 +253,16 @@ fn password(text: &str) -> Result<Secret, String> {
 }
 
 fn path(text: &str) -> Result<PathBuf, String> {
-    if text.contains('\0') {
-        Err("has a path with a zero byte".to_owned())
-    } else {
-        Ok(text.into())
-    }
+    let fault = |what| format!("has a path that {what}");
+    literal::check_path(text).map(|()| text.into()).map_err(fault)
 }
 
 fn decoded(name: &str, text: &str) -> Result<String, String> {
     let decoded = percent_decode_str(text).decode_utf8();
     let decoded = decoded.map_err(|_| format!("has a {name} that is not UTF-8"))?;
-    if decoded.contains('\0') {
-        return Err(format!("has a {name} with a zero byte"));
+    // A control character in a password is the secret's own fault.
+    if name != "password" && decoded.contains(char::is_control) {
+        return Err(format!("has a {name} with a control character"));
     }
     Ok(decoded.into_owned())
 }
@@ -210,21 +273,30 @@ mod tests {
     #[test]
     fn every_part_of_a_url_is_parsed() {
         let settings = parse(
-            "postgresql://land%40ing:s%23cret@db.example.org:6432/raw%20state\
+            "postgresql://landing:s%23cret@db.example.org:6432/raw%20state\
              ?sslmode=verify-full&sslrootcert=/etc/ca.pem&sslcert=c.pem&sslkey=k.pem",
         )
         .unwrap();
         let expected = PostgresConfig {
             host: "db.example.org".into(),
             port: 6432,
-            user: "land@ing".into(),
+            user: "landing".into(),
             password: Some(Secret::value("s#cret")),
             database: "raw state".into(),
             tls: TlsMode::VerifyFull,
             ca_file: Some("/etc/ca.pem".into()),
             client: Some(("c.pem".into(), "k.pem".into())),
+            ignored: Vec::new(),
         };
         assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn parameters_of_poolers_are_ignored_by_name() {
+        let url = "postgres://u@localhost/d?pgbouncer=true&sslmode=require&connect_timeout=10";
+        let config = parse(url).unwrap();
+        assert_eq!(config.tls, TlsMode::Require);
+        assert_eq!(config.ignored, ["pgbouncer", "connect_timeout"]);
     }
 
     #[test]
@@ -263,8 +335,16 @@ mod tests {
             ),
             (
                 "postgres://me@localhost/d?password=canary",
-                "has a parameter that is not one of host",
+                "has the parameter password, which is not one of host",
             ),
+            ("postgres://me@localhost/d?Can-ary=1", "has a parameter, which is not one of host"),
+            ("postgres://me:can@ary/canary@localhost/d", "has a database with a @, : or /; write"),
+            ("postgres://me:c@localhost/x?canary@localhost/d", "has a @ after its ?; write"),
+            ("postgres://me%3Acanary@localhost/d", "has a user with a @, : or /; write"),
+            ("postgres://me@localhost/d%0Acanary", "has a database with a control character"),
+            ("\"postgres://me:canary@localhost/d\"", "starts or ends with a quotation mark"),
+            ("postgres://me:canary@localhost/d\r", "ends with a carriage return"),
+            ("postgres://me@localhost/d?sslrootcert=~/canary", "has a path that starts with ~"),
             ("postgres://me@localhost/d?sslcert=canary", "has only one of sslcert and sslkey"),
             ("postgres://me:canary@localhost/d?sslrootcert=/nowhere", "names a file that cannot"),
             (
@@ -272,7 +352,10 @@ mod tests {
                 "names a file that contains no",
             ),
             ("postgres://me:canary@localhost/d?sslcert=/dev/null&sslkey=/nowhere", "names a file"),
-            ("postgres://me:canary%00@localhost/d", "has a password with a zero byte"),
+            (
+                "postgres://me:canary%00@localhost/d",
+                "has an invalid password: the secret contains a control",
+            ),
             (
                 "postgres://me:canary%0A@localhost/d",
                 "has an invalid password: the secret contains a control",

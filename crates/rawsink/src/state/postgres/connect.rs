@@ -101,8 +101,9 @@ impl Connections {
 
     /// Sets every option that `sqlx` would take from libpq's variables, and rereads the password.
     fn options(&self) -> Result<PgConnectOptions> {
-        let PostgresConfig { host, port, user, password, database, tls: mode, ca_file, client } =
-            &self.config;
+        let PostgresConfig {
+            host, port, user, password, database, tls: mode, ca_file, client, ..
+        } = &self.config;
         let password = password.as_ref().map(Secret::read).transpose()?;
         let options = PgConnectOptions::new_without_pgpass()
             .port(*port)

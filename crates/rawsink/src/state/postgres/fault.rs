@@ -104,18 +104,29 @@ impl From<PgFault> for Error {
                 Self::new(ErrorKind::Unknown, message).because(cause)
             }
             PgFault::Sqlx(sqlx::Error::Io(cause)) => {
+                let next = next_step(cause.kind() == io::ErrorKind::InvalidData);
                 let message =
-                    format!("the state database cannot be reached: {}", system_text(&cause));
+                    format!("the state database cannot be reached: {}{next}", system_text(&cause));
                 Self::new(kind_of_io(&cause), message).because(cause)
             }
             PgFault::Sqlx(cause) => {
                 let kind = code.map_or_else(|| kind_of(&cause), |code| kind_of_code(&code));
                 let reason = cause.as_database_error().map(DatabaseError::message);
                 let reason = reason.map_or_else(|| cause.to_string(), str::to_owned);
-                Self::new(kind, format!("the state database returned an error: {reason}"))
+                let next = next_step(matches!(cause, sqlx::Error::Tls(_)));
+                Self::new(kind, format!("the state database returned an error: {reason}{next}"))
                     .because(cause)
             }
         }
+    }
+}
+
+/// Returns what to do if the server's certificate cannot be checked.
+fn next_step(is_untrusted: bool) -> &'static str {
+    if is_untrusted {
+        "; set sslrootcert to the certificates of the server's authority, or sslmode=require to check none"
+    } else {
+        ""
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    literal,
+};
 
 /// The thread on which file reads block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,8 +51,12 @@ impl FsConfig {
     }
 }
 
-/// Resolves a path against the current directory.
+/// Resolves a root against the current directory.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
+    if let Some(text) = path.to_str() {
+        let refused = |what| Error::invalid(format!("the root {text:?} {what}"));
+        literal::check_path(text).map_err(refused)?;
+    }
     let refused = |cause| Error::invalid(format!("{} is not a directory: {cause}", path.display()));
     std::path::absolute(path).map_err(refused)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{MAX_DURATION, Timing};
-use crate::{store::s3::provider::Provider, tls::is_loopback};
+use crate::{literal, store::s3::provider::Provider, tls::is_loopback};
 
 impl Timing {
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
@@ -55,6 +55,7 @@ impl Endpoint {
 
 /// Parses an endpoint URL. The error never contains the URL, which may include a password.
 pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
+    literal::check(text)?;
     let url = url::Url::parse(text).map_err(|cause| format!("is not a URL: {cause}"))?;
     let fault = match (url.scheme(), url.host_str()) {
         ("http" | "https", Some(_)) if !url.username().is_empty() || url.password().is_some() => {
@@ -86,11 +87,9 @@ pub(super) fn bucket(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn prefix(text: &str) -> Result<String, String> {
+    literal::check_path(text)?;
     let trimmed = text.trim_matches('/');
-    let legal = |segment: &str| {
-        !matches!(segment, "" | "." | "..") && !segment.chars().any(char::is_control)
-    };
-    if trimmed.split('/').all(legal) {
+    if trimmed.split('/').all(|segment| !matches!(segment, "" | "." | "..")) {
         Ok(trimmed.to_owned())
     } else {
         Err(format!("is {text:?}, not a valid path inside a bucket"))
