@@ -299,3 +299,44 @@ async fn g14_concurrent_validators_lose_no_update() {
     }
     assert_eq!(others, u64::from(THREADS * TIMES));
 }
+
+/// Neither a pipe that nobody feeds nor a view that never ends makes a command wait for ever.
+#[tokio::test]
+async fn only_an_ordinary_table_in_a_regular_file_is_a_state() {
+    let folder = TempDir::new().unwrap();
+    let pipe = folder.path().join("pipe");
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let view = Sqlite::new();
+    let endless = "CREATE VIEW partition_state AS WITH RECURSIVE endless(n) AS \
+        (SELECT 1 UNION ALL SELECT n + 1 FROM endless) SELECT n AS source FROM endless";
+    view.execute(endless).await;
+    for (state, said) in [
+        (SqliteState::new(&pipe), "not a regular file"),
+        (SqliteState::new(folder.path()), "not a regular file"),
+        (SqliteState::new(view.path()), "partition_state is not an ordinary table"),
+    ] {
+        let read = state.get(&key()).await.unwrap_err();
+        let listed = state.list(&Filter::default()).await.unwrap_err();
+        let recorded = state.judge(&key(), &passed(1), now()).await.unwrap_err();
+        for error in [read, listed, recorded] {
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+            assert!(error.message().contains(said), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn endless_text_of_other_software_is_not_loaded() {
+    let database = foreign().await;
+    database
+        .execute("UPDATE partition_state SET error_message = printf('%.*c', 1048576, 'x')")
+        .await;
+    let kept = database.state().get(&customer("0")).await.unwrap().unwrap();
+    assert_eq!(kept.error_message.unwrap().len(), 1 << 20);
+    database
+        .execute("UPDATE partition_state SET error_message = printf('%.*c', 1048577, 'x')")
+        .await;
+    let cut = database.state().get(&customer("0")).await.unwrap().unwrap();
+    assert_eq!(cut.error_message.unwrap(), "(longer than 1 MiB)");
+}

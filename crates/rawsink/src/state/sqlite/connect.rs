@@ -1,6 +1,6 @@
 //! Connections for reading and for writing.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use sqlx::{
     ConnectOptions, Connection, Sqlite, SqliteConnection, Transaction, sqlite::SqliteConnectOptions,
@@ -11,7 +11,7 @@ use super::{
     fault::{needs_recovery, unavailable},
     tables::{Records, has_table},
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 impl SqliteState {
     /// Opens for reading; `None` if the database or the table of the records does not exist.
@@ -23,7 +23,7 @@ impl SqliteState {
 
     /// Opens for reading; `None` if the database does not exist.
     pub(super) async fn file_reader(&self) -> Result<Option<SqliteConnection>> {
-        if !self.path.try_exists().map_err(|cause| unavailable(&cause, &self.path))? {
+        if !self.exists()? {
             return Ok(None);
         }
         let found = match self.connect_for_reading(self.options().read_only(true)).await {
@@ -50,10 +50,28 @@ impl SqliteState {
 
     /// Opens for writing and creates a missing file.
     pub(super) async fn writer(&self) -> Result<SqliteConnection> {
-        let create = || std::fs::create_dir_all(self.directory());
-        create().map_err(|cause| self.error(cause.into()))?;
+        if !self.exists()? {
+            let create = || std::fs::create_dir_all(self.directory());
+            create().map_err(|cause| self.error(cause.into()))?;
+        }
         let opened = self.options().create_if_missing(true).connect().await;
         opened.map_err(|cause| self.error(cause))
+    }
+
+    /// Returns whether the file exists.
+    ///
+    /// # Errors
+    /// `Invalid` for anything but a regular file. Opening a named pipe would wait for ever.
+    fn exists(&self) -> Result<bool> {
+        match std::fs::metadata(&self.path) {
+            Ok(found) if found.is_file() => Ok(true),
+            Ok(_) => {
+                let message = "the state database is not a regular file";
+                Err(Error::invalid(message).on_path(self.path.display()))
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(cause) => Err(unavailable(&cause, &self.path)),
+        }
     }
 
     /// Returns the directory that the file is in.
@@ -71,6 +89,10 @@ impl SqliteState {
     }
 
     fn options(&self) -> SqliteConnectOptions {
-        SqliteConnectOptions::new().filename(&self.path).busy_timeout(self.busy_timeout)
+        // Views, triggers and defaults that other software made call no function with side effects.
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .busy_timeout(self.busy_timeout)
+            .pragma("trusted_schema", "OFF")
     }
 }

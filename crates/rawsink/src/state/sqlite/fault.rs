@@ -18,6 +18,8 @@ impl SqliteState {
         }
         let kind = match code(&cause) {
             _ if self.path.is_dir() => ErrorKind::Invalid,
+            // Not an ordinary table.
+            _ if matches!(cause, sqlx::Error::Protocol(_)) => ErrorKind::Invalid,
             // SQLITE_PERM, SQLITE_READONLY, SQLITE_AUTH
             Some(3 | 8 | 23) => ErrorKind::Denied,
             // SQLITE_CANTOPEN has several causes

@@ -24,6 +24,11 @@ pub(super) const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS partition_state (
     PRIMARY KEY (source, customer_id, query_name, logical_date)
 )";
 
+/// The longest text that is read, in bytes.
+const LONGEST_TEXT: usize = 1 << 20;
+
+const KEY: &[&str] = COLUMNS.split_at(KEY_COLUMNS).0;
+
 /// The table of the records.
 pub(super) struct Records;
 
@@ -47,7 +52,7 @@ impl Dialect for Records {
                 "CAST(CASE typeof({column}) WHEN 'real' THEN {whole} ELSE {column} END AS TEXT)"
             )
         } else {
-            format!("CAST({column} AS TEXT)")
+            read_text(column)
         }
     }
 
@@ -77,7 +82,7 @@ impl Dialect for Log {
     }
 
     fn read(&self, column: &str) -> String {
-        format!("CAST({column} AS TEXT)")
+        read_text(column)
     }
 
     fn parameter(&self, number: usize) -> String {
@@ -103,12 +108,32 @@ pub(super) fn compare_columns() -> KeyComparison {
     KeyComparison { keys, condition: Some(condition.collect::<Vec<_>>().join(" AND ")) }
 }
 
+/// Returns the expression that reads a column as text. Text that other software made endless is not loaded.
+fn read_text(column: &str) -> String {
+    if KEY.contains(&column) {
+        // An expression that an index can serve.
+        return format!("CAST({column} AS TEXT)");
+    }
+    format!(
+        "CASE WHEN octet_length({column}) > {LONGEST_TEXT} THEN '(longer than 1 MiB)' \
+         ELSE CAST({column} AS TEXT) END"
+    )
+}
+
 /// Returns whether a table exists.
+///
+/// # Errors
+/// `Protocol` for a view or a virtual table of its name, which may run any code and never end.
 pub(super) async fn has_table(
     connection: &mut SqliteConnection,
     table: &impl Dialect,
 ) -> Result<bool, sqlx::Error> {
-    let query =
-        sqlx::query("SELECT 1 FROM sqlite_master WHERE name = ?1").bind(table.table().to_owned());
-    Ok(query.fetch_optional(connection).await?.is_some())
+    let sql = "SELECT type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' FROM sqlite_master \
+               WHERE name = ?1 AND type IN ('table', 'view')";
+    let name = table.table();
+    match sqlx::query_scalar(sql).bind(name).fetch_optional(connection).await? {
+        None => Ok(false),
+        Some(true) => Ok(true),
+        Some(false) => Err(sqlx::Error::Protocol(format!("{name} is not an ordinary table"))),
+    }
 }
