@@ -134,8 +134,6 @@ fn g17_a_proxy_reveals_no_password() {
         .unwrap();
     let shown = String::from_utf8([answer.stdout, answer.stderr].concat()).unwrap();
     assert!(answer.status.success() && shown.contains("1 passed"), "{shown}");
-    for used in [": io error: dns error", ": io error: tunnel error"] {
-        assert!(shown.contains(used), "the proxy was not used: {shown}");
-    }
+    assert!(shown.contains(": io error: tunnel error"), "the proxy was not used: {shown}");
     assert_hidden(&shown.replace(ACCESS_KEY, "id"));
 }

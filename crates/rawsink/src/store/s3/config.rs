@@ -36,7 +36,8 @@ pub enum Proxy {
     /// Directly.
     #[default]
     Direct,
-    /// Through the proxy named by `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, if any.
+    /// Through the proxy named by `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, if any. Plain http to this
+    /// machine is always direct.
     FromEnvironment,
 }
 

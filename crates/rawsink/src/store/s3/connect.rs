@@ -10,7 +10,12 @@
 //! | cached identities | secret files may change |
 //! | profiles and `AWS_*` variables | a stray one must not redirect a production write |
 
-use std::{error::Error as StdError, io, time::Duration};
+use std::{
+    error::Error as StdError,
+    io,
+    net::{Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use aws_sdk_s3::{
     Client as SdkClient,
@@ -29,7 +34,10 @@ use aws_smithy_http_client::{
     proxy::ProxyConfig,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_runtime_api::client::{
+    dns::{DnsFuture, ResolveDns},
+    interceptors::dyn_dispatch_hint,
+};
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
 use super::{Addressing, Proxy, S3Config, credentials::Credentials};
@@ -122,6 +130,16 @@ impl Intercept for LogRequests {
     }
 }
 
+/// The names of this machine, such as `s3.localhost`. No name server is asked: it could lead elsewhere.
+#[derive(Debug)]
+struct LoopbackNames;
+
+impl ResolveDns for LoopbackNames {
+    fn resolve_dns<'a>(&'a self, _name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::ready(Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]))
+    }
+}
+
 /// Returns a transport with the configured CA and proxy.
 fn transport(config: &S3Config) -> Result<SharedHttpClient> {
     let mut trust = TrustStore::empty().with_native_roots(true);
@@ -134,12 +152,18 @@ fn transport(config: &S3Config) -> Result<SharedHttpClient> {
     };
     let context =
         TlsContext::builder().with_trust_store(trust).build().map_err(|cause| refused(&cause))?;
+    let is_plain = config.endpoint_url.starts_with("http:");
+    let endpoint = url::Url::parse(&config.endpoint_url).ok();
+    let is_local = endpoint.as_ref().and_then(url::Url::host_str).is_some_and(tls::is_loopback);
     let proxy = match config.proxy {
+        // Plain requests to this machine are always allowed, so none of them may leave it.
+        _ if is_local && is_plain => ProxyConfig::disabled(),
         Proxy::Direct => ProxyConfig::disabled(),
         Proxy::FromEnvironment => ProxyConfig::from_env(),
     };
-    let pool = ConnectionPool::builder()
-        .proxy_config(proxy)
+    let pool = ConnectionPool::builder().proxy_config(proxy);
+    let pool = if is_local && is_plain { pool.dns_resolver(LoopbackNames) } else { pool };
+    let pool = pool
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(context)
         .build_https()

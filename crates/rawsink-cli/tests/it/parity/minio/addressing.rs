@@ -12,10 +12,9 @@ const DOMAIN: &str = "s3.localhost";
 /// Returns a landing with one of the two addressing styles, over a wire.
 fn addressed(way: &str, prefix: &str) -> (Wire, Landing) {
     let landing = bucket();
-    let endpoint = landing.var("RAW_SINK_ENDPOINT_URL").to_owned();
-    let wire = Wire::to(&endpoint, |_| Fate::Passed);
+    let wire = Wire::to(landing.var("RAW_SINK_ENDPOINT_URL"), |_| Fate::Passed);
     let landing = wire.between(landing).with("RAW_SINK_ADDRESSING", way);
-    let named = endpoint.replace("127.0.0.1", DOMAIN);
+    let named = landing.var("RAW_SINK_ENDPOINT_URL").replace("127.0.0.1", DOMAIN);
     (wire, landing.with("RAW_SINK_ENDPOINT_URL", named).with("RAW_SINK_PREFIX", prefix))
 }
 
@@ -26,11 +25,10 @@ fn path_and_host_addressing_reach_the_same_bucket() {
     let prefix = format!("addressed-{}", std::process::id());
     let direct = bucket().with("RAW_SINK_PREFIX", &prefix);
     let name = direct.var("RAW_SINK_BUCKET");
-    let port = direct.var("RAW_SINK_ENDPOINT_URL").rsplit_once(':').unwrap().1;
-    for (way, host) in
-        [("path", format!("{DOMAIN}:{port}")), ("virtual", format!("{name}.{DOMAIN}:{port}"))]
-    {
+    for (way, host) in [("path", DOMAIN.to_owned()), ("virtual", format!("{name}.{DOMAIN}"))] {
         let (wire, landing) = addressed(way, &prefix);
+        let port = landing.var("RAW_SINK_ENDPOINT_URL").rsplit_once(':').unwrap().1;
+        let host = format!("{host}:{port}");
         for (run, mib) in [("small", 1), ("large", 12)] {
             let run = format!("{way}-{run}");
             landing.land(&run, rows(&run, mib));

@@ -1,7 +1,5 @@
-//! A proxy on loopback for `HTTP_PROXY` and `HTTPS_PROXY` that records every request, and
-//! holds or interrupts some.
-//!
-//! It connects to the server for any host name: names below `localhost` need no resolver.
+//! A server on loopback that records every request and passes it on, and holds or interrupts some. It is
+//! also a proxy: it connects to its own server for any host name.
 
 use std::{
     fmt,
@@ -56,7 +54,7 @@ struct Shared {
 }
 
 impl Wire {
-    /// Starts a proxy to the server of an endpoint; a function decides the fate of a request.
+    /// Starts a wire to the server of an endpoint; a function decides the fate of a request.
     pub(super) fn to(
         endpoint: &str,
         decide: impl Fn(&Request) -> Fate + Send + Sync + 'static,
@@ -77,10 +75,18 @@ impl Wire {
         Self { address, shared }
     }
 
-    /// Routes every request of a landing through this proxy.
+    /// Routes every request of a landing, which uses plain http, through this server.
     pub(super) fn between(&self, landing: Landing) -> Landing {
-        let url = format!("http://{}", self.address);
-        landing.with("HTTP_PROXY", &url).with("HTTPS_PROXY", url).with("NO_PROXY", "")
+        landing.with("RAW_SINK_ENDPOINT_URL", self.url())
+    }
+
+    /// Names this server as the proxy of a landing.
+    pub(super) fn as_proxy(&self, landing: Landing) -> Landing {
+        landing.with("HTTP_PROXY", self.url()).with("HTTPS_PROXY", self.url()).with("NO_PROXY", "")
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub(super) fn seen(&self) -> Vec<Request> {
