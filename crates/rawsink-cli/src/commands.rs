@@ -39,7 +39,7 @@ Exit codes:
   5   corrupt
   70  bug in rawsink
   75  temporary failure, or outcome unknown; try again
-  130, 143  interrupted by a signal";
+  129, 130, 131, 143  interrupted by SIGHUP, SIGINT, SIGQUIT, SIGTERM";
 
 /// Parses a number of jobs.
 fn jobs_parser() -> impl TypedValueParser<Value = NonZeroUsize> {

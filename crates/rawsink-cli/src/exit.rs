@@ -140,9 +140,22 @@ impl Errors {
 
 /// Reports how a command ended and returns its exit code.
 pub(crate) fn report(outcome: Result<Exit, Failure>, output: &Output) -> ExitCode {
+    ExitCode::from(report_code(outcome, output))
+}
+
+/// Reports a failure and ends the program, whatever its threads do.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "as a kill does, which leaves nothing that is sealed"
+)]
+pub(crate) fn now(failure: Failure, output: &Output) -> ! {
+    std::process::exit(report_code(Err(failure), output).into())
+}
+
+fn report_code(outcome: Result<Exit, Failure>, output: &Output) -> u8 {
     let (report, code) = match outcome {
-        Ok(Exit::Success) | Err(Failure::ClosedPipe) => return ExitCode::SUCCESS,
-        Ok(Exit::CheckFailed) => return ExitCode::from(1),
+        Ok(Exit::Success) | Err(Failure::ClosedPipe) => return 0,
+        Ok(Exit::CheckFailed) => return 1,
         Err(Failure::CheckFailed { place, message }) => {
             (ErrorReport::plain(None, place.as_deref(), &message), 1)
         }
@@ -176,7 +189,7 @@ pub(crate) fn report(outcome: Result<Exit, Failure>, output: &Output) -> ExitCod
         }
     };
     output.error(&report);
-    ExitCode::from(code)
+    code
 }
 
 /// Prints help, or reports a malformed command line, and returns the exit code.

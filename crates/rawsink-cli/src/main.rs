@@ -5,6 +5,7 @@
 
 mod commands;
 mod context;
+mod escape;
 mod exit;
 mod filter;
 mod hint;
@@ -15,9 +16,10 @@ mod progress;
 mod screen;
 mod signals;
 
-use std::process::ExitCode;
+use std::{panic, process::ExitCode};
 
 use clap::{CommandFactory, Parser};
+use rawsink::{Error, ErrorKind};
 use rawsink_ops::shell;
 
 use crate::{
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Err(error) => return exit::report_usage(&error),
     };
     let output = Output::new(cli.json, cli.verbose);
+    survive_thread_limit(output.clone());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cli.command.threads())
         .enable_all()
@@ -69,8 +72,25 @@ fn main() -> ExitCode {
     exit::report(outcome, &output)
 }
 
+/// Ends the program with a temporary error if the system starts no further thread. The runtime panics
+/// then, and its other threads would wait for ever.
+fn survive_thread_limit(output: Output) {
+    let default = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        match panic.payload_as_str().and_then(|text| text.strip_prefix("OS can't spawn ")) {
+            Some(what) => {
+                let message = format!("the system cannot start another thread: {what}");
+                let error = Error::new(ErrorKind::Unavailable, message);
+                exit::now(Failure::Library(error), &output)
+            }
+            None => default(panic),
+        }
+    }));
+}
+
 async fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     signals::survive_file_size_limit();
+    signals::watch(output.clone()).map_err(|cause| Failure::internal(&cause))?;
     match command {
         Command::Completions(args) => commands::completions::run(&args, Cli::command()),
         Command::ManPages(args) => commands::man_pages::run(&args, Cli::command()),

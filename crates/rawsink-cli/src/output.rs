@@ -10,8 +10,10 @@ use std::{
 use rawsink::{Error, ErrorKind, layout::Place};
 use serde::Serialize;
 
+use crate::escape;
+
 /// How a command prints: data and errors as JSON or as text, and how much is logged.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Output {
     json: bool,
     verbose: u8,
@@ -34,7 +36,12 @@ impl Output {
 
     /// Prints one record of data: as one line of JSON, or as its text.
     pub(crate) fn data<T: Serialize>(&self, record: &T, text: impl fmt::Display) -> io::Result<()> {
-        if self.json { self::record(record) } else { self::text(format!("{text}\n").as_bytes()) }
+        if self.json {
+            return self::record(record);
+        }
+        let line = format!("{text}\n");
+        // A pipe gets names as they are.
+        self::text(if *STDOUT_IS_TERMINAL { escape::lines(&line) } else { line.into() }.as_bytes())
     }
 
     /// Prints a record like [`data`](Self::data), but ignores a closed pipe: the work and the exit
@@ -152,7 +159,7 @@ pub(crate) fn unbuffered() -> io::Result<File> {
 
 /// Prints what happens, for a person.
 pub(crate) fn note(text: impl fmt::Display) {
-    print_to_stderr(format_args!("{text}"));
+    print_to_stderr(format_args!("{}", escape::lines(&text.to_string())));
 }
 
 /// Warns of a likely mistake.
@@ -181,7 +188,7 @@ pub(crate) fn confirm(question: &str) -> io::Result<Option<bool>> {
         return Ok(None);
     }
     let mut stderr = io::stderr().lock();
-    write!(stderr, "{question} [y/N] ")?;
+    write!(stderr, "{} [y/N] ", escape::lines(question))?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
@@ -212,6 +219,9 @@ impl Label {
     }
 }
 
+/// Whether data is printed for a person.
+static STDOUT_IS_TERMINAL: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal());
+
 /// Whether labels are coloured.
 static COLOURED: LazyLock<bool> = LazyLock::new(|| stderr_is_terminal() && allows_colours());
 
@@ -224,6 +234,8 @@ pub(crate) fn allows_colours() -> bool {
 }
 
 fn labelled(label: Label, word: &str, text: &dyn fmt::Display) {
+    let text = text.to_string();
+    let text = escape::paragraph(&text);
     if *COLOURED {
         print_to_stderr(format_args!("{}{word}\x1b[0m {text}", label.colour()));
     } else {

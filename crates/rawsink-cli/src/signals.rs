@@ -1,11 +1,18 @@
-//! Signals: SIGINT and SIGTERM stop a writer cleanly; SIGXFSZ becomes an error.
+//! Signals: one policy for all commands, also as process 1 of a container.
+//!
+//! SIGHUP, SIGINT, SIGQUIT and SIGTERM end the program, SIGHUP unless it is ignored at the start, as by
+//! `nohup`. A command with nothing to clean up ends at once. Another holds [`Signals`], and gets
+//! [`CLEANUP`]; only a seal in doubt may take longer. SIGXFSZ becomes an error.
 
 use std::{
+    future::poll_fn,
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Poll,
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream::BoxStream};
@@ -14,43 +21,116 @@ use rustix::process::Signal as Number;
 use signal_hook::flag;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::{
+    exit::{self, Failure},
+    output::Output,
+};
+
+/// How long a command may clean up after the first signal.
+const CLEANUP: Duration = Duration::from_secs(4);
+
+/// The end of a command that another call resumes.
+pub(crate) const RESUMABLE: &str = "interrupted by a signal; run the same command to resume";
+
+/// What ends the command at the first signal.
+static ENDING: Mutex<Ending> = Mutex::new(Ending::AtOnce);
+
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    /// The program ends at once.
+    AtOnce,
+    /// The command ends itself. After [`CLEANUP`] the program ends with this message.
+    Cleanly(&'static str),
+    /// The command ends itself, when it knows whether the run is sealed.
+    Never,
+}
+
 /// The signals that stop the program.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+    listening: Vec<(i32, Signal)>,
     /// The number of the last signal, set by the handler: the runtime delivers it later.
     received: Arc<AtomicUsize>,
 }
 
 impl Signals {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// Takes the signals over: the command ends itself. If it takes too long, the program ends with
+    /// `unfinished`.
+    pub(crate) fn new(unfinished: &'static str) -> Result<Self, Failure> {
+        let signals = Self::listen().map_err(|cause| Failure::internal(&cause))?;
+        set(Ending::Cleanly(unfinished));
+        Ok(signals)
+    }
+
+    fn listen() -> io::Result<Self> {
         let received = Arc::new(AtomicUsize::new(0));
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            let number = kind.as_raw_value();
-            flag::register_usize(
-                number,
-                received.clone(),
-                usize::try_from(number).unwrap_or_default(),
-            )?;
+        let mut listening = Vec::new();
+        for number in [Number::HUP, Number::INT, Number::QUIT, Number::TERM] {
+            if number == Number::HUP && is_ignored(number) {
+                continue;
+            }
+            let number = number.as_raw();
+            let flag = usize::try_from(number).unwrap_or_default();
+            flag::register_usize(number, received.clone(), flag)?;
+            listening.push((number, signal(SignalKind::from_raw(number))?));
         }
-        let (interrupt, terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { interrupt, terminate, received })
+        Ok(Self { listening, received })
     }
 
     /// Waits for the next signal and returns its number.
     pub(crate) async fn next(&mut self) -> i32 {
-        tokio::select! {
-            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
-        }
+        poll_fn(|context| {
+            let mut received = self.listening.iter_mut().filter_map(|(number, signal)| {
+                signal.poll_recv(context).is_ready().then_some(*number)
+            });
+            received.next().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
     /// Returns the signal that has been received, even before [`next`](Self::next) returns it.
     pub(crate) fn received(&self) -> Option<i32> {
         i32::try_from(self.received.load(Ordering::SeqCst)).ok().filter(|number| *number != 0)
     }
+
+    /// Lets the command end when it knows its outcome, however long that takes.
+    pub(crate) fn hold() {
+        set(Ending::Never);
+    }
+}
+
+fn set(ending: Ending) {
+    *ENDING.lock().unwrap_or_else(PoisonError::into_inner) = ending;
+}
+
+fn ending() -> Ending {
+    *ENDING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns whether this process was started with the signal ignored.
+fn is_ignored(number: Number) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (number.as_raw() - 1) & 1 == 1)
+}
+
+/// Ends the program after the first signal: at once, or when the command has had its time.
+pub(crate) fn watch(output: Output) -> io::Result<()> {
+    let mut signals = Signals::listen()?;
+    tokio::spawn(async move {
+        let number = signals.next().await;
+        if !matches!(ending(), Ending::AtOnce) {
+            tokio::time::sleep(CLEANUP).await;
+        }
+        let message = match ending() {
+            Ending::AtOnce => "interrupted by a signal",
+            Ending::Cleanly(unfinished) => unfinished,
+            Ending::Never => return,
+        };
+        exit::now(Failure::signal(number, message), &output)
+    });
+    Ok(())
 }
 
 /// The events of a work that a signal ends early.

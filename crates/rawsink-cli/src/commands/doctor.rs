@@ -25,8 +25,11 @@ Examples:
   rawsink doctor --json | jq -r 'select(.outcome == \"fault\").finding'")]
 pub(crate) struct Args {}
 
+/// The end of a command that cannot clean up in time.
+const UNFINISHED: &str = "interrupted by a signal; test objects may remain in _doctor*";
+
 pub(crate) async fn run(_args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
-    let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
+    let mut signals = Signals::new(UNFINISHED)?;
     let doctor = Doctor::new(context.config(), context.sink.runtime().clone())?;
     let diagnosis = examine(&doctor, &mut signals).await?;
     for finding in &diagnosis.findings {

@@ -21,7 +21,7 @@ use crate::{
     output, partition,
     progress::{Progress, Steps, count},
     shell::path_argument,
-    signals::{Signals, StoppableEvents},
+    signals::{self, Signals, StoppableEvents},
 };
 
 /// Read sealed runs and report those that are damaged or lost
@@ -112,7 +112,7 @@ fn run_of(path: &str, context: &Context<'_>) -> Result<(PartitionKey, RunId), Fa
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let work = args.work(context)?;
-    let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
+    let mut signals = Signals::new(signals::RESUMABLE)?;
     let meter = tokio::select! {
         number = signals.next() => {
             return Err(Failure::signal(number, "interrupted by a signal; nothing was read"));

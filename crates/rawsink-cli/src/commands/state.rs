@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
+    escape,
     exit::{Exit, Failure},
 };
 
@@ -80,7 +81,10 @@ fn print(entry: &Entry, context: &Context<'_>) -> Result<(), Failure> {
         record,
     };
     let run = record.current_run_id.as_ref().map_or("-", RunId::as_str);
-    let error =
-        record.error_message.as_ref().map(|message| format!("\t{message}")).unwrap_or_default();
+    let error = record
+        .error_message
+        .as_ref()
+        .map(|message| format!("\t{}", escape::field(message)))
+        .unwrap_or_default();
     Ok(context.output.data(&row, format!("{path}\t{}\t{run}{error}", record.status))?)
 }

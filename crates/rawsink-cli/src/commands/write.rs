@@ -12,7 +12,7 @@ use rawsink::{
     validate::{self, Gaps, Rules, Validation},
 };
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use self::source::{Ended, Source};
 use crate::{
@@ -26,6 +26,16 @@ use crate::{
 
 /// How long an attempt may take to begin after a signal, so that it can be cleaned up.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the output of a command may stay open after its exit before a note says why nothing ends.
+const OPEN_OUTPUT_NOTE: Duration = Duration::from_secs(5);
+
+const OPEN_OUTPUT: &str = "the command has exited, but its output has not ended; a process that it started may \
+                           hold it open";
+
+/// The end of a command whose attempt cannot be aborted in time.
+const NOT_CLEANED_UP: &str = "interrupted by a signal; nothing was sealed; the attempt could not be aborted in \
+                              time, and rawsink clean removes what it left";
 
 /// Write rows to a partition and seal it
 ///
@@ -42,7 +52,7 @@ Examples:
 
 In a pipe, a crashed extractor looks like end of file. Use `-- COMMAND`, or add --expect-records.
 
-SIGINT and SIGTERM stop COMMAND and abort the attempt; nothing is sealed (exit code 130 or 143). While
+SIGHUP, SIGINT, SIGQUIT and SIGTERM stop COMMAND and abort the attempt; nothing is sealed (exit code 128 + signal). While
 the seal is written, the first signal is ignored, and a second one exits at once: the run may be sealed.")]
 pub(crate) struct Args {
     /// Canonical path of a partition or run, as in the storage
@@ -197,7 +207,7 @@ impl Args {
             if self.command.is_empty() { Some(Source::input(self.file.as_deref())?) } else { None };
 
         // From here on a signal stops the attempt cleanly.
-        let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
+        let mut signals = Signals::new(NOT_CLEANED_UP)?;
         let mut writer = begin(context.sink.write_partition(key, run), &mut signals).await?;
         warn(key, run, &gaps);
         if let Err(failure) = self.fill(file, &mut writer, &mut signals).await {
@@ -274,16 +284,16 @@ impl Args {
     ) -> Result<Exit, Failure> {
         let rules =
             Rules { gaps: if self.strict { Gaps::Refuse } else { Gaps::Warn }, ..Rules::default() };
-        let validation = if self.then_validate {
-            let interrupted = |signal| {
-                Failure::signal(signal, "interrupted by a signal; the run was not validated")
-            };
-            Some(tokio::select! {
+        let interrupted =
+            |signal| Failure::signal(signal, "interrupted by a signal; the run was not validated");
+        let validation = match signals.received() {
+            _ if !self.then_validate => None,
+            // The signal came while the run was being sealed.
+            Some(signal) => Some(Err(interrupted(signal))),
+            None => Some(tokio::select! {
                 validated = validate::run(&context.sink, &*context.state, key, run, rules) => validated.map_err(Failure::from),
                 signal = signals.next() => Err(interrupted(signal)),
-            })
-        } else {
-            None
+            }),
         };
         let path = Place::of_run(key, run).to_string();
         let passed = validation.as_ref().and_then(|outcome| outcome.as_ref().ok());
@@ -305,6 +315,7 @@ async fn wait_for_rows(
     source: &mut Source,
     signals: &mut Signals,
 ) -> Result<Ended, Failure> {
+    let mut told = !source.is_command();
     let (mut landed, mut ended) = (false, (!source.is_command()).then_some(Ended::Input));
     tokio::pin!(landing);
     loop {
@@ -319,6 +330,12 @@ async fn wait_for_rows(
             signal = signals.next() => return Err(interrupted(signal)),
             outcome = &mut landing, if !landed => { outcome?; landed = true; }
             outcome = source.wait(), if ended.is_none() => ended = Some(outcome?),
+            () = sleep(OPEN_OUTPUT_NOTE), if ended.is_some() && !told => {
+                told = true;
+                if !source.has_rows_ended() {
+                    output::note(OPEN_OUTPUT);
+                }
+            }
         }
     }
     Ok(ended.unwrap_or(Ended::Input))
@@ -365,6 +382,7 @@ async fn seal(
     sealing: impl Future<Output = rawsink::Result<Sealed>>,
     signals: &mut Signals,
 ) -> Result<Sealed, Failure> {
+    Signals::hold();
     tokio::pin!(sealing);
     tokio::select! {
         outcome = &mut sealing => return Ok(outcome?),

@@ -1,7 +1,9 @@
-//! SIGTERM and SIGINT in the middle of a stream: a clean abort, nothing is visible.
+//! Signals: a clean abort of a writer, nothing is visible; an end of every other command.
 
 use std::{
+    fs,
     io::{BufRead, BufReader},
+    net::TcpListener,
     os::unix::process::CommandExt,
     process::Stdio,
     thread,
@@ -14,16 +16,25 @@ use nix::{
 };
 
 use crate::{
-    landing::{Answer, Landing, PARTITION, RUN},
-    running::{Running, is_alive, pid_in, until_staged},
+    landing::{Answer, Landing, PARTITION, PROGRAM, RUN},
+    running::{Running, is_alive, pid_in, until, until_staged},
 };
 
-const SIGNALS: [(Signal, i32); 2] = [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)];
+const SIGNALS: [(Signal, i32); 4] =
+    [(Signal::SIGTERM, 143), (Signal::SIGINT, 130), (Signal::SIGHUP, 129), (Signal::SIGQUIT, 131)];
+/// As in the foreground of a terminal, even if the caller of the tests ignores some.
+const DEFAULT_SIGNALS: &str = "--default-signal=HUP,INT,QUIT";
 const MIB: usize = 1024 * 1024;
 
 fn writing(landing: &Landing, more: &[&str]) -> Running {
-    let args = [&["write", PARTITION, "--run-id", RUN], more].concat();
-    Running::start(landing.command(args))
+    started(landing, DEFAULT_SIGNALS, &[&["write", PARTITION, "--run-id", RUN], more].concat())
+}
+
+/// Starts the program with an option of `env` for its signals.
+fn started(landing: &Landing, signals: &str, args: &[&str]) -> Running {
+    let mut command = landing.command_of("env");
+    command.args([signals, PROGRAM]).args(args);
+    Running::start(command)
 }
 
 /// Asserts that nothing is visible and that the same run can be written now.
@@ -171,13 +182,13 @@ fn g08_a_signal_to_the_whole_group_never_seals_partial_output() {
     for (number, code) in SIGNALS {
         for _ in 0..30 {
             let landing = Landing::new();
-            // As in the foreground, even if the caller of the tests ignores SIGINT.
             let mut extractor = landing.command_of("env");
-            extractor.args(["--default-signal=INT", "sh", "-c", "echo '{}'; exec sleep 100"]);
+            extractor.args([DEFAULT_SIGNALS, "sh", "-c", "echo '{}'; exec sleep 100"]);
             extractor.stdout(Stdio::piped());
             let mut extractor = extractor.process_group(0).spawn().unwrap();
             let group = i32::try_from(extractor.id()).unwrap();
-            let mut writer = landing.command(["write", PARTITION, "--run-id", RUN]);
+            let mut writer = landing.command_of("env");
+            writer.args([DEFAULT_SIGNALS, PROGRAM, "write", PARTITION, "--run-id", RUN]);
             writer.stdin(extractor.stdout.take().unwrap()).stdout(Stdio::null());
             let mut writer = writer.stderr(Stdio::null()).process_group(group).spawn().unwrap();
             until_staged(&landing.run_dir(RUN), 0);
@@ -226,4 +237,112 @@ fn processes_started_by_a_command_are_stopped_with_it() {
     assert!(answer.exits(1).stderr.contains("exited with 3"));
     assert!(!is_alive(pid_in(&landing.dir().join("pid"))), "the child's child is still running");
     landing.assert_nothing_of(RUN);
+}
+
+/// `nohup rawsink write ...` survives the end of its terminal.
+#[test]
+fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
+    let landing = Landing::new();
+    let args = ["write", PARTITION, "--run-id", RUN];
+    let mut writer = started(&landing, "--ignore-signal=HUP", &args);
+    until_staged(&landing.run_dir(RUN), 0);
+    writer.signal(Signal::SIGHUP);
+    writer.feed(b"{}\n");
+    writer.finish().exits(0);
+    assert!(landing.metadata(RUN).exists());
+}
+
+/// Every command that talks to a store or a state.
+const COMMANDS: [&[&str]; 13] = [
+    &["list"],
+    &["show", PARTITION, "--latest"],
+    &["read", PARTITION, "--latest"],
+    &["verify", PARTITION, "--latest"],
+    &["validate", PARTITION, "--latest"],
+    &["validate", "--all"],
+    &["scrub"],
+    &["coverage"],
+    &["manifest"],
+    &["clean"],
+    &["doctor"],
+    &["copy", "--to-root", "copied"],
+    &["write", PARTITION, "--", "sleep", "60"],
+];
+
+/// Returns a landing in a bucket whose server accepts connections and never answers.
+fn in_silence() -> (Landing, TcpListener) {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let landing = Landing::new()
+        .in_bucket(&format!("http://{}", server.local_addr().unwrap()))
+        .with("RAW_SINK_ACCESS_KEY_ID", "id")
+        .with("RAW_SINK_SECRET_ACCESS_KEY", "secret");
+    (landing, server)
+}
+
+/// The kernel delivers no signal without a handler to process 1 of a container.
+#[test]
+fn every_command_handles_every_signal_also_as_process_1() {
+    for args in COMMANDS {
+        let (landing, _server) = in_silence();
+        let mut command = started(&landing, DEFAULT_SIGNALS, args);
+        let status = format!("/proc/{}/status", command.pid());
+        until(&format!("{args:?} handles all signals"), || {
+            let status = fs::read_to_string(&status).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+            let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+            SIGNALS.iter().all(|(signal, _)| caught >> (*signal as i32 - 1) & 1 == 1)
+        });
+    }
+}
+
+#[test]
+fn every_command_ends_by_one_signal_also_while_the_store_is_silent() {
+    // Without records a manifest asks no store.
+    let asking = COMMANDS.into_iter().filter(|args| args[0] != "manifest");
+    for (args, (signal, code)) in asking.zip(SIGNALS.into_iter().cycle()) {
+        let (landing, server) = in_silence();
+        let mut command = started(&landing, DEFAULT_SIGNALS, args);
+        // Once it has sent a request, it has its handlers.
+        let (_connection, _) = server.accept().unwrap();
+        command.signal(signal);
+        let answer = command.end().exits(code);
+        answer.says(&["interrupted by a signal"]);
+    }
+}
+
+#[test]
+fn a_process_that_holds_the_output_of_an_exited_command_is_told() {
+    let landing = Landing::new();
+    let script = "echo '{}'; sleep 60 & echo $! > pid";
+    let mut writer = writing(&landing, &["--", "sh", "-c", script]);
+    let left = pid_in(&landing.dir().join("pid"));
+    let told = BufReader::new(writer.child().stderr.take().unwrap()).lines().map(Result::unwrap);
+    let note = "the command has exited, but its output has not ended";
+    assert!(told.into_iter().any(|line| line.starts_with(note)));
+    nix::sys::signal::kill(left, Signal::SIGKILL).unwrap();
+    writer.end().exits(0);
+}
+
+/// A limit of processes is temporary: no panic, no hang, nothing sealed in silence.
+#[test]
+fn a_limit_of_processes_is_a_temporary_error() {
+    let mut met = std::collections::BTreeSet::new();
+    for limit in 1..12 {
+        let landing = Landing::new();
+        std::os::unix::fs::chown(landing.dir(), Some(64_000), None).ok();
+        let limited = format!("ulimit -u {limit}; exec \"$@\"");
+        let is_root = rustix::process::geteuid().is_root();
+        // The limit does not apply to root.
+        let user = ["setpriv", "--reuid=64000", "--regid=64000", "--clear-groups"];
+        let user = if is_root { &user[..] } else { &["env"] };
+        let mut command = landing.command_of(user[0]);
+        command.args(&user[1..]).args(["bash", "-c", &limited, "bash", PROGRAM]);
+        command.args(["write", PARTITION, "--run-id", RUN, "--", "echo", "{}"]);
+        let answer = Running::start(command).end();
+        assert!(!answer.stderr.contains("panicked"), "{limit}: {answer:#?}");
+        assert!(matches!(answer.code, Some(0 | 75)), "{limit}: {answer:#?}");
+        assert_eq!(answer.code == Some(0), landing.metadata(RUN).exists(), "{limit}: {answer:#?}");
+        met.insert(answer.code);
+    }
+    assert!(met.contains(&Some(75)), "no limit was reached: {met:?}");
 }

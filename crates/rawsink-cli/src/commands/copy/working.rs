@@ -12,9 +12,8 @@ use futures_util::{StreamExt, stream::BoxStream};
 use rawsink::Result;
 use rawsink_ops::copy::{self, Processed};
 
+pub(super) use crate::signals::RESUMABLE as INTERRUPTED;
 use crate::{exit::Failure, output, progress::Progress, signals::Signals};
-
-pub(super) const INTERRUPTED: &str = "interrupted by a signal; run the same command to resume";
 
 /// How the first signal stops the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +56,7 @@ impl Work {
         stopping: Stopping,
         mut print: impl FnMut(Result<Processed<T>>) -> Result<(), Failure>,
     ) -> Result<Option<i32>, Failure> {
-        let mut signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
+        let mut signals = Signals::new(INTERRUPTED)?;
         let mut stopped_by = None;
         loop {
             let next = tokio::select! {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
+    escape,
     exit::{Exit, Failure},
     output, partition,
 };
@@ -61,7 +62,11 @@ fn print(key: &PartitionKey, entry: &LogEntry, context: &Context<'_>) -> Result<
     let path = place.to_string();
     let time = entry.judged_at.map_or("-".to_owned(), |time| time.to_string());
     let rows = entry.record_count.map(|rows| format!("\t{rows} rows")).unwrap_or_default();
-    let reason = entry.reason.as_ref().map(|reason| format!("\t{reason}")).unwrap_or_default();
+    let reason = entry
+        .reason
+        .as_ref()
+        .map(|reason| format!("\t{}", escape::field(reason)))
+        .unwrap_or_default();
     let text = format!("{time}\t{}\t{path}{rows}{reason}", entry.event);
     Ok(context.output.data(&Row { path, entry }, text)?)
 }

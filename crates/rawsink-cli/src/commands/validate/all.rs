@@ -12,7 +12,7 @@ use crate::{
     exit::{Errors, Exit, Failure},
     output,
     progress::{Steps, count},
-    signals::{Signals, StoppableEvents},
+    signals::{self, Signals, StoppableEvents},
 };
 
 pub(super) async fn run(args: &Args, prefix: &str, context: &Context<'_>) -> Result<Exit, Failure> {
@@ -23,7 +23,7 @@ pub(super) async fn run(args: &Args, prefix: &str, context: &Context<'_>) -> Res
         jobs: args.jobs,
         stop: Stop::default(),
     };
-    let signals = Signals::new().map_err(|cause| Failure::internal(&cause))?;
+    let signals = Signals::new(signals::RESUMABLE)?;
     let steps = Steps::new("validating");
     let (mut tally, mut errors) = (Tally::default(), Errors::default());
     let events = validate::all(&context.sink, &context.state, &work);

@@ -4,33 +4,57 @@ use std::{
     ffi::OsString,
     fmt,
     fs::File,
-    io::{IsTerminal, Read},
-    os::unix::process::ExitStatusExt,
+    io::{self, IsTerminal, Read},
+    os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::Path,
     process::{ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use rawsink::{Error, ErrorKind, Result, error::system_text};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process_group, test_kill_process_group},
+};
 use tokio::{
     process::{Child, Command},
     time::{sleep, timeout},
 };
 
 /// How long the command and its children may take to exit after SIGTERM.
-const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The interval between checks whether the process group still exists.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// An open source of rows, and the command that writes them.
 pub(super) struct Source {
-    rows: Option<Box<dyn Read + Send>>,
+    rows: Option<File>,
     child: Option<Child>,
     /// The process group of the command and its children.
     group: Option<Pid>,
     terminal: bool,
+    rows_ended: Arc<AtomicBool>,
+}
+
+/// The rows of a source. It remembers that they have ended.
+struct Rows {
+    input: File,
+    ended: Arc<AtomicBool>,
+}
+
+impl Read for Rows {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.input.read(buffer)?;
+        if bytes == 0 && !buffer.is_empty() {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        Ok(bytes)
+    }
 }
 
 /// How a source ended.
@@ -49,7 +73,7 @@ impl Source {
     pub(super) fn input(file: Option<&Path>) -> Result<Self> {
         match file.filter(|file| *file != Path::new("-")) {
             None => {
-                let stdin = std::io::stdin();
+                let stdin = io::stdin();
                 let terminal = stdin.is_terminal();
                 let unreadable = |cause| {
                     Error::new(
@@ -59,12 +83,7 @@ impl Source {
                 };
                 // Unbuffered, because chunks are large.
                 let input = rustix::stdio::stdin().try_clone_to_owned().map_err(unreadable)?;
-                Ok(Self {
-                    rows: Some(Box::new(File::from(input))),
-                    child: None,
-                    group: None,
-                    terminal,
-                })
+                Ok(Self { terminal, ..Self::of(File::from(input)) })
             }
             Some(path) => {
                 let refused = |cause| {
@@ -76,7 +95,7 @@ impl Source {
                     return Err(Error::invalid("cannot read the rows: is a directory")
                         .on_path(path.display()));
                 }
-                Ok(Self { rows: Some(Box::new(file)), child: None, group: None, terminal: false })
+                Ok(Self::of(file))
             }
         }
     }
@@ -86,24 +105,36 @@ impl Source {
         let Some((program, arguments)) = command.split_first() else {
             return Err(Error::invalid("no command follows --"));
         };
-        let refused = |cause: std::io::Error| {
-            Error::invalid(format!(
-                "cannot start the command {}: {}",
-                program.display(),
-                system_text(&cause)
-            ))
+        let refused = |cause: io::Error| {
+            let text = system_text(&cause);
+            let message = format!("cannot start the command {}: {text}", program.display());
+            Error::new(kind_of_start(&cause), message)
         };
-        let (rows, feed) = std::io::pipe().map_err(refused)?;
+        let (rows, feed) = io::pipe().map_err(refused)?;
         let mut command = Command::new(program);
         // In its own process group the command gets no signals from the terminal, and one signal
-        // reaches all its children. Such a group cannot read from the terminal.
-        command.args(arguments).stdout(feed).process_group(0).kill_on_drop(true);
-        if std::io::stdin().is_terminal() {
-            command.stdin(Stdio::null());
-        }
+        // reaches all its children. It gets no input either: rows would be lost in a command that
+        // does not read them.
+        command.args(arguments).stdin(Stdio::null()).stdout(feed);
+        command.process_group(0).kill_on_drop(true);
         let child = command.spawn().map_err(refused)?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok(Self { rows: Some(Box::new(rows)), child: Some(child), group, terminal: false })
+        Ok(Self { child: Some(child), group, ..Self::of(File::from(OwnedFd::from(rows))) })
+    }
+
+    fn of(rows: File) -> Self {
+        Self {
+            rows: Some(rows),
+            child: None,
+            group: None,
+            terminal: false,
+            rows_ended: Arc::default(),
+        }
+    }
+
+    /// Reports whether the rows were read to their end.
+    pub(super) fn has_rows_ended(&self) -> bool {
+        self.rows_ended.load(Ordering::Relaxed)
     }
 
     /// Reports whether the rows come from a terminal.
@@ -112,8 +143,10 @@ impl Source {
     }
 
     /// Takes the stream of rows; a second call is an error.
-    pub(super) fn take_rows(&mut self) -> Result<Box<dyn Read + Send>> {
-        self.rows.take().ok_or_else(|| Error::new(ErrorKind::Internal, "the rows were taken twice"))
+    pub(super) fn take_rows(&mut self) -> Result<impl Read + Send + use<>> {
+        let taken = || Error::new(ErrorKind::Internal, "the rows were taken twice");
+        let input = self.rows.take().ok_or_else(taken)?;
+        Ok(Rows { input, ended: self.rows_ended.clone() })
     }
 
     /// Waits until the source has ended and returns how.
@@ -160,6 +193,13 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source").field("child", &self.child).finish_non_exhaustive()
     }
+}
+
+/// Returns the kind of an error of starting a process. A limit of the system is temporary.
+fn kind_of_start(cause: &io::Error) -> ErrorKind {
+    let limits = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE];
+    let is_limit = Errno::from_io_error(cause).is_some_and(|errno| limits.contains(&errno));
+    if is_limit { ErrorKind::Unavailable } else { ErrorKind::Invalid }
 }
 
 fn describe(status: ExitStatus) -> String {

@@ -31,11 +31,13 @@ fn rows_come_from_standard_input_a_file_or_a_command() {
 }
 
 #[test]
-fn a_command_gets_its_arguments_and_standard_input_untouched() {
+fn a_command_gets_its_arguments_untouched_and_no_standard_input() {
     let landing = Landing::new();
-    let command = ["--", "sed", "s/.*/{\"line\":\"&\"}/"];
-    landing.feed(write(&command), "--json\n-h\n").exits(0);
-    assert_landed(&landing, "{\"line\":\"--json\"}\n{\"line\":\"-h\"}\n");
+    let script = "printf '{\"line\":\"%s\"}\\n' \"$@\" \"$(cat)\"";
+    let command = ["--", "sh", "-c", script, "sh", "--json", "-h"];
+    // In a shell's `while read` loop, a command that reads would take the loop's other lines.
+    landing.feed(write(&command), "another line of the caller\n").exits(0);
+    assert_landed(&landing, "{\"line\":\"--json\"}\n{\"line\":\"-h\"}\n{\"line\":\"\"}\n");
 }
 
 #[test]
