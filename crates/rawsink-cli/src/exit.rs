@@ -1,6 +1,12 @@
 //! How a command ends: with success, a failed check or a failure, and the exit code of each.
 
-use std::{fmt, io, process::ExitCode};
+use std::{
+    fmt, io,
+    process::ExitCode,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use rawsink::{Error, ErrorKind, error::system_text};
 
@@ -8,6 +14,9 @@ use crate::{
     hint::{Stage, hint},
     output::{ErrorReport, Output},
 };
+
+/// How long the program tries to print why it ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a command that did its work ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +149,11 @@ impl Errors {
 
 /// Reports how a command ended and returns its exit code.
 pub(crate) fn report(outcome: Result<Exit, Failure>, output: &Output) -> ExitCode {
-    ExitCode::from(report_code(outcome, output))
+    let (report, code) = described(outcome);
+    if let Some(report) = report {
+        output.error(&report);
+    }
+    ExitCode::from(code)
 }
 
 /// Reports a failure and ends the program, whatever its threads do.
@@ -149,13 +162,39 @@ pub(crate) fn report(outcome: Result<Exit, Failure>, output: &Output) -> ExitCod
     reason = "as a kill does, which leaves nothing that is sealed"
 )]
 pub(crate) fn now(failure: Failure, output: &Output) -> ! {
-    std::process::exit(report_code(Err(failure), output).into())
+    let (report, code) = described(Err(failure));
+    print_last(report, output);
+    std::process::exit(code.into())
 }
 
-fn report_code(outcome: Result<Exit, Failure>, output: &Output) -> u8 {
+/// Prints an error, but does not wait long for another thread that blocks standard error.
+fn print_last(report: Option<ErrorReport>, output: &Output) {
+    let Some(report) = report else { return };
+    let words = Arc::new((report, output.clone()));
+    let (printed, is_printed) = mpsc::channel();
+    let print = {
+        let words = words.clone();
+        move || {
+            words.1.error(&words.0);
+            let _ = printed.send(());
+        }
+    };
+    match thread::Builder::new().spawn(print) {
+        Ok(_) => drop(is_printed.recv_timeout(LAST_WORDS)),
+        Err(_) => words.1.error(&words.0),
+    }
+}
+
+/// Reports that a signal ends the program.
+pub(crate) fn print_signal(number: i32, output: &Output) {
+    print_last(described(Err(Failure::signal(number, "interrupted by a signal"))).0, output);
+}
+
+/// Returns the error to print, and the exit code.
+fn described(outcome: Result<Exit, Failure>) -> (Option<ErrorReport>, u8) {
     let (report, code) = match outcome {
-        Ok(Exit::Success) | Err(Failure::ClosedPipe) => return 0,
-        Ok(Exit::CheckFailed) => return 1,
+        Ok(Exit::Success) | Err(Failure::ClosedPipe) => return (None, 0),
+        Ok(Exit::CheckFailed) => return (None, 1),
         Err(Failure::CheckFailed { place, message }) => {
             (ErrorReport::plain(None, place.as_deref(), &message), 1)
         }
@@ -188,8 +227,7 @@ fn report_code(outcome: Result<Exit, Failure>, output: &Output) -> u8 {
             (report.hint(hint(&error, place, stage)), code(error.kind()))
         }
     };
-    output.error(&report);
-    code
+    (Some(report), code)
 }
 
 /// Prints help, or reports a malformed command line, and returns the exit code.

@@ -79,7 +79,9 @@ fn survive_thread_limit(output: Output) {
     panic::set_hook(Box::new(move |panic| {
         match panic.payload_as_str().and_then(|text| text.strip_prefix("OS can't spawn ")) {
             Some(what) => {
-                let message = format!("the system cannot start another thread: {what}");
+                let message = format!(
+                    "the system cannot start another thread: {what}; run the same command again"
+                );
                 let error = Error::new(ErrorKind::Unavailable, message);
                 exit::now(Failure::Library(error), &output)
             }

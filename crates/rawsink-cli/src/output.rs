@@ -190,6 +190,8 @@ pub(crate) fn confirm(question: &str) -> io::Result<Option<bool>> {
     let mut stderr = io::stderr().lock();
     write!(stderr, "{} [y/N] ", escape::lines(question))?;
     stderr.flush()?;
+    // A signal that ends the program here prints its own line.
+    drop(stderr);
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     Ok(Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")))

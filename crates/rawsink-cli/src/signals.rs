@@ -1,14 +1,14 @@
 //! Signals: one policy for all commands, also as process 1 of a container.
 //!
-//! SIGHUP, SIGINT, SIGQUIT and SIGTERM end the program, SIGHUP unless it is ignored at the start, as by
-//! `nohup`. A command with nothing to clean up ends at once. Another holds [`Signals`], and gets
+//! SIGHUP, SIGINT, SIGQUIT and SIGTERM end the program, unless one was ignored at the start, as by `nohup`;
+//! SIGTERM always does. A command with nothing to clean up ends at once. Another holds [`Signals`], and gets
 //! [`CLEANUP`]; only a seal in doubt may take longer. SIGXFSZ becomes an error.
 
 use std::{
     future::poll_fn,
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
@@ -18,8 +18,11 @@ use std::{
 use futures_util::{StreamExt, stream::BoxStream};
 use rawsink_ops::validate::Stop;
 use rustix::process::Signal as Number;
-use signal_hook::flag;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use signal_hook::{flag, low_level::emulate_default_handler};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
 
 use crate::{
     exit::{self, Failure},
@@ -28,6 +31,9 @@ use crate::{
 
 /// How long a command may clean up after the first signal.
 const CLEANUP: Duration = Duration::from_secs(4);
+
+/// How often the end of a seal in doubt is looked for.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The end of a command that another call resumes.
 pub(crate) const RESUMABLE: &str = "interrupted by a signal; run the same command to resume";
@@ -58,7 +64,7 @@ impl Signals {
     /// `unfinished`.
     pub(crate) fn new(unfinished: &'static str) -> Result<Self, Failure> {
         let signals = Self::listen().map_err(|cause| Failure::internal(&cause))?;
-        set(Ending::Cleanly(unfinished));
+        *ending() = Ending::Cleanly(unfinished);
         Ok(signals)
     }
 
@@ -66,7 +72,7 @@ impl Signals {
         let received = Arc::new(AtomicUsize::new(0));
         let mut listening = Vec::new();
         for number in [Number::HUP, Number::INT, Number::QUIT, Number::TERM] {
-            if number == Number::HUP && is_ignored(number) {
+            if number != Number::TERM && is_ignored(number) {
                 continue;
             }
             let number = number.as_raw();
@@ -93,21 +99,23 @@ impl Signals {
         i32::try_from(self.received.load(Ordering::SeqCst)).ok().filter(|number| *number != 0)
     }
 
-    /// Lets the command end when it knows its outcome, however long that takes.
+    /// Lets the command take its time: it ends when it knows its outcome.
     pub(crate) fn hold() {
-        set(Ending::Never);
+        *ending() = Ending::Never;
+    }
+
+    /// Ends [`hold`](Self::hold). If the command takes too long now, the program ends with `unfinished`.
+    pub(crate) fn release(unfinished: &'static str) {
+        *ending() = Ending::Cleanly(unfinished);
     }
 }
 
-fn set(ending: Ending) {
-    *ENDING.lock().unwrap_or_else(PoisonError::into_inner) = ending;
+fn ending() -> MutexGuard<'static, Ending> {
+    ENDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn ending() -> Ending {
-    *ENDING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Returns whether this process was started with the signal ignored.
+/// Returns whether this process was started with the signal ignored: as by `nohup`, or in the background
+/// of a script.
 fn is_ignored(number: Number) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -120,17 +128,39 @@ pub(crate) fn watch(output: Output) -> io::Result<()> {
     let mut signals = Signals::listen()?;
     tokio::spawn(async move {
         let number = signals.next().await;
-        if !matches!(ending(), Ending::AtOnce) {
-            tokio::time::sleep(CLEANUP).await;
+        loop {
+            let now = *ending();
+            match now {
+                Ending::AtOnce => {}
+                Ending::Cleanly(_) => sleep(CLEANUP).await,
+                Ending::Never => {
+                    sleep(POLL_INTERVAL).await;
+                    continue;
+                }
+            }
+            // While this is locked, the command cannot begin what must not be interrupted.
+            let ending = ending();
+            match *ending {
+                Ending::AtOnce => die(number, &output),
+                Ending::Cleanly(unfinished) => {
+                    exit::now(Failure::signal(number, unfinished), &output)
+                }
+                Ending::Never => {}
+            }
         }
-        let message = match ending() {
-            Ending::AtOnce => "interrupted by a signal",
-            Ending::Cleanly(unfinished) => unfinished,
-            Ending::Never => return,
-        };
-        exit::now(Failure::signal(number, message), &output)
     });
     Ok(())
+}
+
+/// Ends the program as the signal does by default: a shell then ends its loop too.
+fn die(number: i32, output: &Output) -> ! {
+    exit::print_signal(number, output);
+    // Process 1 of a container does not die of a default action, and a core has secrets.
+    let is_first = std::process::id() == 1;
+    if !is_first && number != Number::QUIT.as_raw() {
+        let _ = emulate_default_handler(number);
+    }
+    exit::now(Failure::signal(number, "interrupted by a signal"), output)
 }
 
 /// The events of a work that a signal ends early.

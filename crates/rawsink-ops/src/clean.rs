@@ -6,7 +6,7 @@
 //! | leftover | in a directory | in a bucket |
 //! |---|---|---|
 //! | payload without a seal | removed under the run's lock | shown; removed with [`Payloads::Everywhere`] |
-//! | the same, if its run was sealed when it was judged | kept, see [`Fate::Named`] | kept |
+//! | the same, if state or log name its run | kept, see [`Fate::Named`] | kept |
 //! | staging file | removed under the run's lock, in sealed runs too | |
 //! | open upload | | aborted |
 
@@ -77,8 +77,8 @@ pub enum Fate {
     Young,
     /// It is kept: the next writer of the run replaces it.
     Shown,
-    /// It is kept: its run has authority or was sealed when it was judged, and lost its seal. It may be the
-    /// only copy of validated rows.
+    /// It is kept: state or verdict log name its run, which lost its seal. It may be the only copy of
+    /// validated rows.
     Named,
 }
 
@@ -114,16 +114,13 @@ pub fn plan(
     Ok(planned.boxed())
 }
 
-/// Returns whether the run has authority or was sealed when it was judged, and nobody withdrew it.
+/// Returns whether the record or the verdict log of its partition name the run, and nobody withdrew it.
 async fn is_named(state: &dyn PartitionState, leftover: &RunLeftover) -> Result<bool> {
     let RunLeftover { key, run_id, .. } = leftover;
     let history = state.history(key).await.map_err(|error| error.at(Place::of_run(key, run_id)))?;
     let current = history.record().and_then(|record| record.current_run_id.as_ref());
-    let was_sealed = history
-        .entries()
-        .iter()
-        .any(|entry| entry.run_id.as_ref() == Some(run_id) && entry.evidence.seal_sha256.is_some());
-    Ok((current == Some(run_id) || was_sealed) && history.withdrawal(run_id).is_none())
+    let is_named = current == Some(run_id) || history.summary(run_id).is_named;
+    Ok(is_named && history.withdrawal(run_id).is_none())
 }
 
 /// Removes one leftover of a plan; `None` if the plan keeps it.

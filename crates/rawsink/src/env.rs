@@ -265,8 +265,7 @@ fn state(parser: &mut Parser) -> Option<StateConfig> {
             parser.fault("RAW_SINK_STATE_URL", what);
         }
         for name in &postgres.ignored {
-            let what = "the database needs no such parameter";
-            parser.warning(format!("{name} in RAW_SINK_STATE_URL is ignored: {what}"));
+            parser.warning(format!("{name} in RAW_SINK_STATE_URL has no effect"));
         }
         for what in postgres.file_faults() {
             parser.fault("RAW_SINK_STATE_URL", &what);

@@ -21,7 +21,7 @@ use crate::{
     output, partition,
     progress::{Progress, Steps, count},
     shell::path_argument,
-    signals::{self, Signals, StoppableEvents},
+    signals::{Signals, StoppableEvents},
 };
 
 /// Read sealed runs and report those that are damaged or lost
@@ -110,9 +110,13 @@ fn run_of(path: &str, context: &Context<'_>) -> Result<(PartitionKey, RunId), Fa
     Ok(named.ok_or_else(wrong)?)
 }
 
+/// The end of a command that cannot end its reads in time.
+const UNFINISHED: &str =
+    "interrupted by a signal; a scrub starts over unless --resume-after names a run";
+
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let work = args.work(context)?;
-    let mut signals = Signals::new(signals::RESUMABLE)?;
+    let mut signals = Signals::new(UNFINISHED)?;
     let meter = tokio::select! {
         number = signals.next() => {
             return Err(Failure::signal(number, "interrupted by a signal; nothing was read"));

@@ -35,7 +35,7 @@ const OPEN_OUTPUT: &str = "the command has exited, but its output has not ended;
 
 /// The end of a command whose attempt cannot be aborted in time.
 const NOT_CLEANED_UP: &str = "interrupted by a signal; nothing was sealed; the attempt could not be aborted in \
-                              time, and rawsink clean removes what it left";
+                              time, and rawsink clean --apply removes what it left";
 
 /// Write rows to a partition and seal it
 ///
@@ -52,8 +52,10 @@ Examples:
 
 In a pipe, a crashed extractor looks like end of file. Use `-- COMMAND`, or add --expect-records.
 
-SIGHUP, SIGINT, SIGQUIT and SIGTERM stop COMMAND and abort the attempt; nothing is sealed (exit code 128 + signal). While
-the seal is written, the first signal is ignored, and a second one exits at once: the run may be sealed.")]
+COMMAND gets no standard input.
+
+SIGHUP, SIGINT, SIGQUIT and SIGTERM stop COMMAND and abort the attempt; nothing is sealed (exit code 128
+and the signal's number). While the seal is written, the first signal is ignored, and a second one exits at once: the run may be sealed.")]
 pub(crate) struct Args {
     /// Canonical path of a partition or run, as in the storage
     partition: String,
@@ -74,7 +76,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     expect_records: Option<u64>,
 
-    /// Seal the run even if standard input or the file has no rows
+    /// Seal the run even if standard input or the file has no rows, or if COMMAND has none while standard
+    /// input has data
     #[arg(long)]
     allow_empty: bool,
 
@@ -115,6 +118,7 @@ pub(crate) async fn run(args: Args, context: &Context<'_>) -> Result<Exit, Failu
     let sealed = seal(writer.finalize(metadata), &mut signals)
         .await
         .map_err(|failure| conclude(failure, Some(&path), Sealing::Begun))?;
+    Signals::release("interrupted by a signal; the run is sealed");
     args.report(context, &key, &run, &sealed, &mut signals)
         .await
         .map_err(|failure| conclude(failure, Some(&path), Sealing::Done))
@@ -265,6 +269,15 @@ impl Args {
             (Ended::CommandFailed(how), _) => refused(format!("the command {how}")),
             (_, Some(expected)) if expected != rows => {
                 refused(format!("expected {expected} rows, got {rows}"))
+            }
+            (Ended::CommandSucceeded, None)
+                if rows == 0 && !self.allow_empty && Source::is_input_unread() =>
+            {
+                refused(
+                    "the command printed no rows, and standard input, which it does not get, has data \
+                     (--allow-empty seals an empty run)"
+                        .to_owned(),
+                )
             }
             (Ended::Input, None) if rows == 0 && !self.allow_empty => refused(
                 "got no rows, which may be a crashed extractor (--allow-empty seals an empty run)"

@@ -100,6 +100,13 @@ impl Source {
         }
     }
 
+    /// Returns whether standard input has data that nobody has read.
+    pub(super) fn is_input_unread() -> bool {
+        let stdin = rustix::stdio::stdin();
+        // A device such as /dev/null does not know the call.
+        !io::stdin().is_terminal() && rustix::io::ioctl_fionread(stdin).is_ok_and(|bytes| bytes > 0)
+    }
+
     /// Starts the command.
     pub(super) fn command(command: &[OsString]) -> Result<Self> {
         let Some((program, arguments)) = command.split_first() else {

@@ -180,3 +180,17 @@ fn a_bad_row_of_a_slow_command_is_refused_at_once() {
     assert!(answer.one_error("Invalid").contains("line 2"), "{answer:#?}");
     assert!(start.elapsed().as_secs() < 10, "the row was found {:?} later", start.elapsed());
 }
+
+/// A command that reads its rows' ids from standard input must not seal an empty run instead.
+#[test]
+fn an_empty_command_beside_unread_input_seals_nothing_unless_allowed() {
+    let landing = Landing::new();
+    let command = ["--", "cat"];
+    let said = "the command printed no rows, and standard input, which it does not get, has data";
+    landing.feed(write(&command), "123\n").exits(1).says(&[said, "nothing was sealed"]);
+    landing.assert_nothing_of(RUN);
+    landing.feed(write(&["--allow-empty", "--", "cat"]), "123\n").exits(0);
+    let landing = Landing::new();
+    landing.feed(write(&command), "").exits(0);
+    assert_landed(&landing, "");
+}

@@ -1,6 +1,6 @@
 //! Cleaners: they plan a clean-up and execute it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::StreamExt;
 use rawsink::{Result, layout::Place, state::PartitionState};
@@ -8,8 +8,11 @@ use rawsink_ops::clean::{CleanPolicy, Fate, Planned, execute, plan};
 
 use super::{in_process, wait};
 use crate::simulation::{
-    encounters::EncounterKind, handle::ProcessHandle, plan::PlannedCleaner, state::MemoryState,
-    world::SharedWorld,
+    encounters::EncounterKind,
+    handle::ProcessHandle,
+    plan::PlannedCleaner,
+    state::MemoryState,
+    world::{SharedWorld, SimWorld},
 };
 
 /// Cleans several times.
@@ -36,7 +39,17 @@ pub(super) async fn clean_alone(world: &SharedWorld, cleaner: PlannedCleaner) {
     if errors > 0 {
         world.auditor.violate(format!("G08: {errors} leftovers cannot be removed"));
     }
-    world.auditor.cleaned_up(&world.server);
+    let named = named(world);
+    world.auditor.cleaned_up(&world.server, &named);
+}
+
+/// Returns the prefixes of the runs that the state names. A verdict may name a run that has no seal.
+fn named(world: &SimWorld) -> BTreeSet<String> {
+    let runs = world.plan.runs.iter().filter(|run| {
+        let history = world.histories.get(&Place::of_partition(&run.key).to_string());
+        history.is_some_and(|history| history.summary(&run.id).is_named)
+    });
+    runs.map(|run| run.prefix.clone()).collect()
 }
 
 fn here(world: &SharedWorld, name: String) -> ProcessHandle {

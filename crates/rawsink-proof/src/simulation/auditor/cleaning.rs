@@ -1,6 +1,6 @@
 //! The requests of cleaners: they delete nothing of a living writer (G18).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fake_s3::UploadId;
 use rawsink::{ErrorKind, store::Object};
@@ -50,8 +50,13 @@ impl Auditor {
     }
 
     /// Checks the bucket after the last clean-up, when everything is old and no writer lives. It may hold
-    /// sealed payloads, uploads that may be a completed payload, and the payloads of these uploads.
-    pub(in crate::simulation) fn cleaned_up(&mut self, server: &SimBucket) {
+    /// sealed payloads, uploads that may be a completed payload, the payloads of these uploads, and those of
+    /// runs that the state names, given by their prefixes.
+    pub(in crate::simulation) fn cleaned_up(
+        &mut self,
+        server: &SimBucket,
+        named: &BTreeSet<String>,
+    ) {
         let (kept, left): (Vec<_>, Vec<_>) = server.uploads.values().partition(|upload| {
             let bytes: usize = upload.parts.values().map(|part| part.body.len()).sum();
             let payload = server.objects.get(&upload.key);
@@ -59,7 +64,10 @@ impl Auditor {
         });
         let is_alone =
             |run: &&RunRecord| kept.iter().all(|upload| run_of(&upload.key) != run.prefix);
-        let mut unsealed = self.runs.iter().filter(|run| run.is_left(server)).filter(is_alone);
+        let mut unsealed = self
+            .runs
+            .iter()
+            .filter(|run| run.is_left(server) && is_alone(run) && !named.contains(&run.prefix));
         let payload = unsealed.next().map(|run| run.prefix.clone());
         if !left.is_empty() || payload.is_some() {
             self.violate(format!("G08: a clean-up left {left:?} and {payload:?}"));

@@ -244,12 +244,12 @@ fn g18_g08_a_cleanup_that_deletes_too_much_or_too_little_is_detected() {
     scene.assert_detected("G18");
     let mut scene = Scene::new();
     scene.put_payload(ROWS);
-    scene.auditor.cleaned_up(&scene.server);
+    scene.auditor.cleaned_up(&scene.server, &BTreeSet::new());
     scene.assert_detected("G08");
     let mut scene = Scene::sealed();
     let key = format!("{}payload.jsonl", scene.run.prefix);
     scene.server.list_completed(7, &key);
-    scene.auditor.cleaned_up(&scene.server);
+    scene.auditor.cleaned_up(&scene.server, &BTreeSet::new());
     assert_eq!(scene.auditor.violation(), None);
     scene.auditor.cleaning_failed(ErrorKind::Unavailable, "");
     assert_eq!(scene.auditor.violation(), None);

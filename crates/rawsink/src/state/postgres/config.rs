@@ -90,7 +90,7 @@ impl PostgresConfig {
         let fault = |what: String| Error::invalid(format!("the database URL {what}"));
         let config = parse(url).map_err(fault)?;
         for name in &config.ignored {
-            tracing::warn!("the parameter {name} of the database URL is ignored");
+            tracing::warn!("the parameter {name} of the database URL has no effect");
         }
         match config.file_faults().as_slice() {
             [] => Ok(config),
@@ -118,7 +118,8 @@ impl PostgresConfig {
     }
 }
 
-/// Parameters that change nothing for this client: names, waits, and settings of poolers and providers.
+/// Parameters that this client does not need, or cannot honour: names, waits, and settings of poolers and
+/// providers. A warning says that they have no effect.
 const IGNORED: [&str; 16] = [
     "application_name",
     "channel_binding",
@@ -162,11 +163,15 @@ const REFUSED: [&str; 19] = [
 ];
 
 /// The advice for a URL whose password contains a delimiter of URLs.
-const UNESCAPED: &str = "write a @, :, /, ? or # of the password as %40, %3A, %2F, %3F or %23";
+const UNESCAPED: &str =
+    "write a @, :, /, ? or # of a user or password as %40, %3A, %2F, %3F or %23";
 
 /// Parses a URL without checking the files that it names.
 pub(crate) fn parse(text: &str) -> Result<PostgresConfig, String> {
     literal::check(text)?;
+    if text.matches('@').count() > 1 {
+        return Err(format!("has more than one @; {UNESCAPED}"));
+    }
     let url = Url::parse(text).map_err(|cause| format!("is not a URL: {cause}"))?;
     let host = decoded("host", url.host_str().unwrap_or_default())?;
     let database = decoded("database", url.path().trim_start_matches('/'))?;
@@ -189,8 +194,11 @@ pub(crate) fn parse(text: &str) -> Result<PostgresConfig, String> {
         if value.is_empty() {
             return Err(format!("names no {name}"));
         }
-        if name != "host" && value.contains(['@', ':', '/']) {
-            return Err(format!("has a {name} with a @, : or /; {UNESCAPED}"));
+        // Here a part of the password would be shown.
+        if (name == "user" && value.contains([':', '/']))
+            || (name == "database" && value.contains('/'))
+        {
+            return Err(format!("has a {name} with a : or /; {UNESCAPED}"));
         }
     }
     if config.host.contains(',') {
@@ -204,9 +212,6 @@ pub(crate) fn parse(text: &str) -> Result<PostgresConfig, String> {
 
 /// Parses the parameters of the query, by libpq's names.
 fn read_parameters(url: &Url, config: &mut PostgresConfig) -> Result<(), String> {
-    if url.query().is_some_and(|query| query.contains('@')) {
-        return Err(format!("has a @ after its ?; {UNESCAPED}"));
-    }
     let (mut tls, mut certificate, mut key) = (None, None, None);
     for (name, value) in url.query_pairs() {
         match &*name {
@@ -273,14 +278,14 @@ mod tests {
     #[test]
     fn every_part_of_a_url_is_parsed() {
         let settings = parse(
-            "postgresql://landing:s%23cret@db.example.org:6432/raw%20state\
+            "postgresql://land%40ing:s%23cret@db.example.org:6432/raw%20state\
              ?sslmode=verify-full&sslrootcert=/etc/ca.pem&sslcert=c.pem&sslkey=k.pem",
         )
         .unwrap();
         let expected = PostgresConfig {
             host: "db.example.org".into(),
             port: 6432,
-            user: "landing".into(),
+            user: "land@ing".into(),
             password: Some(Secret::value("s#cret")),
             database: "raw state".into(),
             tls: TlsMode::VerifyFull,
@@ -338,9 +343,9 @@ mod tests {
                 "has the parameter password, which is not one of host",
             ),
             ("postgres://me@localhost/d?Can-ary=1", "has a parameter, which is not one of host"),
-            ("postgres://me:can@ary/canary@localhost/d", "has a database with a @, : or /; write"),
-            ("postgres://me:c@localhost/x?canary@localhost/d", "has a @ after its ?; write"),
-            ("postgres://me%3Acanary@localhost/d", "has a user with a @, : or /; write"),
+            ("postgres://me:can@ary/canary@localhost/d", "has more than one @; write"),
+            ("postgres://me:c@localhost/x?canary@localhost/d", "has more than one @; write"),
+            ("postgres://me%3Acanary@localhost/d", "has a user with a : or /; write"),
             ("postgres://me@localhost/d%0Acanary", "has a database with a control character"),
             ("\"postgres://me:canary@localhost/d\"", "starts or ends with a quotation mark"),
             ("postgres://me:canary@localhost/d\r", "ends with a carriage return"),

@@ -124,7 +124,7 @@ impl From<PgFault> for Error {
 /// Returns what to do if the server's certificate cannot be checked.
 fn next_step(is_untrusted: bool) -> &'static str {
     if is_untrusted {
-        "; set sslrootcert to the certificates of the server's authority, or sslmode=require to check none"
+        "; set sslrootcert to the certificates of the server's authority"
     } else {
         ""
     }

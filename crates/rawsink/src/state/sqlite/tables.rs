@@ -129,7 +129,7 @@ pub(super) async fn has_table(
     table: &impl Dialect,
 ) -> Result<bool, sqlx::Error> {
     let sql = "SELECT type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' FROM sqlite_master \
-               WHERE name = ?1 AND type IN ('table', 'view')";
+               WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')";
     let name = table.table();
     match sqlx::query_scalar(sql).bind(name).fetch_optional(connection).await? {
         None => Ok(false),
