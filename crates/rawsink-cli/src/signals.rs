@@ -1,7 +1,7 @@
 //! Signals: one policy for all commands, also as process 1 of a container.
 //!
-//! SIGHUP, SIGINT, SIGQUIT and SIGTERM end the program, unless one was ignored at the start, as by `nohup`;
-//! SIGTERM always does. A command with nothing to clean up ends at once. Another holds [`Signals`], and gets
+//! SIGHUP, SIGINT, SIGQUIT and SIGTERM end the program, SIGHUP unless it was ignored at the start, as by
+//! `nohup`. A command with nothing to clean up ends at once. Another holds [`Signals`], and gets
 //! [`CLEANUP`]; only a seal in doubt may take longer. SIGXFSZ becomes an error.
 
 use std::{
@@ -72,7 +72,7 @@ impl Signals {
         let received = Arc::new(AtomicUsize::new(0));
         let mut listening = Vec::new();
         for number in [Number::HUP, Number::INT, Number::QUIT, Number::TERM] {
-            if number != Number::TERM && is_ignored(number) {
+            if number == Number::HUP && is_ignored(number) {
                 continue;
             }
             let number = number.as_raw();
@@ -114,8 +114,7 @@ fn ending() -> MutexGuard<'static, Ending> {
     ENDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns whether this process was started with the signal ignored: as by `nohup`, or in the background
-/// of a script.
+/// Returns whether this process was started with the signal ignored.
 fn is_ignored(number: Number) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

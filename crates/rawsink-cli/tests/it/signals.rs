@@ -268,7 +268,8 @@ const COMMANDS: [&[&str]; 12] = [
     &["write", PARTITION, "--", "sleep", "60"],
 ];
 
-/// Returns a landing in a bucket whose server accepts connections and never answers.
+/// Returns a landing in a bucket whose server accepts connections and never answers. Without a network it
+/// cannot be reached, and the program tries again.
 fn in_silence() -> (Landing, TcpListener) {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let landing = Landing::new()
@@ -278,34 +279,34 @@ fn in_silence() -> (Landing, TcpListener) {
     (landing, server)
 }
 
+/// Waits until a program has a handler for every signal.
+#[track_caller]
+fn until_handling(command: &mut Running, args: &[&str]) {
+    let status = format!("/proc/{}/status", command.pid());
+    until(&format!("{args:?} handles all signals"), || {
+        let status = fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+        SIGNALS.iter().all(|(signal, _)| caught >> (*signal as i32 - 1) & 1 == 1)
+    });
+}
+
 /// The kernel delivers no signal without a handler to process 1 of a container.
 #[test]
 fn every_command_handles_every_signal_also_as_process_1() {
     for args in COMMANDS {
         let (landing, _server) = in_silence();
         let mut command = started(&landing, DEFAULT_SIGNALS, args);
-        let status = format!("/proc/{}/status", command.pid());
-        until(&format!("{args:?} handles all signals"), || {
-            let status = fs::read_to_string(&status).unwrap();
-            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
-            let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
-            SIGNALS.iter().all(|(signal, _)| caught >> (*signal as i32 - 1) & 1 == 1)
-        });
+        until_handling(&mut command, args);
     }
 }
 
 #[test]
 fn every_command_ends_by_one_signal_also_while_the_store_is_silent() {
     for (args, (signal, code)) in COMMANDS.into_iter().zip(SIGNALS.into_iter().cycle()) {
-        let (landing, server) = in_silence();
+        let (landing, _server) = in_silence();
         let mut command = started(&landing, DEFAULT_SIGNALS, args);
-        // Once it has sent a request, it has its handlers.
-        server.set_nonblocking(true).unwrap();
-        let mut connection = None;
-        until(&format!("{args:?} sends a request"), || {
-            connection = server.accept().ok();
-            connection.is_some()
-        });
+        until_handling(&mut command, args);
         command.signal(signal);
         let answer = command.end();
         // A command without anything to clean up dies of the signal, so that a shell ends its loop too.
