@@ -156,10 +156,10 @@ pub(crate) fn report(outcome: Result<Exit, Failure>, output: &Output) -> ExitCod
     ExitCode::from(code)
 }
 
-/// Reports a failure and ends the program, whatever its threads do.
+/// Reports a failure and ends the program at once. Its threads are not waited for.
 #[expect(
     clippy::disallowed_methods,
-    reason = "as a kill does, which leaves nothing that is sealed"
+    reason = "the program must end now; an attempt is left as after a kill"
 )]
 pub(crate) fn now(failure: Failure, output: &Output) -> ! {
     let (report, code) = described(Err(failure));

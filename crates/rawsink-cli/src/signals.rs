@@ -153,10 +153,10 @@ pub(crate) fn watch(output: Output) -> io::Result<()> {
 
 /// Ends the program as the signal does by default: a shell then ends its loop too.
 fn die(number: i32, output: &Output) -> ! {
-    exit::print_signal(number, output);
-    // Process 1 of a container does not die of a default action, and a core has secrets.
+    // Process 1 of a container does not die of a default action. SIGQUIT would write a core, with secrets.
     let is_first = std::process::id() == 1;
     if !is_first && number != Number::QUIT.as_raw() {
+        exit::print_signal(number, output);
         let _ = emulate_default_handler(number);
     }
     exit::now(Failure::signal(number, "interrupted by a signal"), output)

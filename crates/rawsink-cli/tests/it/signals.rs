@@ -252,7 +252,7 @@ fn a_hangup_that_was_ignored_at_the_start_stays_ignored() {
     assert!(landing.metadata(RUN).exists());
 }
 
-/// Every command that asks a store, whatever the state has.
+/// Commands that send a request to the store even if the state is empty.
 const COMMANDS: [&[&str]; 12] = [
     &["list"],
     &["show", PARTITION, "--latest"],
@@ -311,7 +311,9 @@ fn every_command_ends_by_one_signal_also_while_the_store_is_silent() {
         let answer = command.end();
         // A command without anything to clean up dies of the signal, so that a shell ends its loop too.
         assert!(answer.code.is_none_or(|exit| exit == code), "{args:?}: {answer:#?}");
-        answer.says(&["interrupted by a signal"]);
+        let answer = answer.says(&["interrupted by a signal"]);
+        let lines = answer.stderr.lines().filter(|line| line.contains("interrupted"));
+        assert_eq!(lines.count(), 1, "{args:?}: {answer:#?}");
     }
 }
 
