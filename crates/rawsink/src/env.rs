@@ -23,7 +23,7 @@ use crate::{
     open::{Backend, Config},
     sink::{RawSink, SinkOptions},
     state::StateConfig,
-    store::fs::FsConfig,
+    store::fs::{FsConfig, Links, Mounted, Parents},
 };
 
 /// Default directory of the filesystem sink.
@@ -186,8 +186,7 @@ fn backend(parser: &mut Parser) -> Option<Backend> {
                     "RAW_SINK is not set to object, so these settings are ignored: {names}"
                 ));
             }
-            let root = parser.take("RAW_SINK_ROOT", parse::path, DEFAULT_ROOT.into());
-            Some(Backend::Directory(FsConfig::new(root)))
+            Some(Backend::Directory(directory(parser)))
         }
         #[cfg(feature = "s3")]
         parse::Kind::Object => {
@@ -200,6 +199,23 @@ fn backend(parser: &mut Parser) -> Option<Backend> {
             None
         }
     }
+}
+
+/// Reads the configuration of a directory.
+fn directory(parser: &mut Parser) -> FsConfig {
+    let root = parser.take("RAW_SINK_ROOT", parse::path, DEFAULT_ROOT.into());
+    // Another root may be misspelt or not mounted; the default one cannot.
+    let is_default = std::path::absolute(&root).ok() == std::path::absolute(DEFAULT_ROOT).ok();
+    let parents = if is_default { Parents::Created } else { Parents::MustExist };
+    let mounted = match parser.take("RAW_SINK_ROOT_MOUNTED", parse::flag, false) {
+        true => Mounted::Required,
+        false => Mounted::Any,
+    };
+    let links = match parser.take("RAW_SINK_FOLLOW_LINKS", parse::flag, false) {
+        true => Links::Followed,
+        false => Links::Refused,
+    };
+    FsConfig::new(root).parents(parents).mounted(mounted).links(links)
 }
 
 /// Reads the configuration of a bucket; `None` after a fault.

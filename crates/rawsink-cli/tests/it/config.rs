@@ -31,7 +31,7 @@ fn config_shows_each_value_and_its_origin() {
 
 #[test]
 fn all_faults_are_reported_together_and_nothing_is_done() {
-    let landing = Landing::new()
+    let landing = Landing::without_root()
         .with("RAW_SINK", "s3")
         .with("RAW_SINK_LEFTOVER", "keep")
         .with("RAW_SINK_MAX_ROW_BYTES", "16 MB")
@@ -52,7 +52,7 @@ fn all_faults_are_reported_together_and_nothing_is_done() {
 
 #[test]
 fn a_bucket_without_settings_is_one_error_that_lists_them_all() {
-    let landing = Landing::new().with("RAW_SINK", "object").with("RAW_SINK_BUKET", "landing");
+    let landing = Landing::without_root().with("RAW_SINK", "object").with("RAW_SINK_BUKET", "landing");
     for args in [&["config"][..], &["list"], &["write", PARTITION, "--", "touch", "extracted"]] {
         let answer = landing.rawsink(args).exits(2);
         answer.one_error("Invalid");
@@ -85,6 +85,7 @@ fn the_root_and_the_state_may_be_anywhere() {
     let landing = Landing::new()
         .with("RAW_SINK_ROOT", "some where/else")
         .with("RAW_SINK_STATE_URL", "sqlite:st ate/s.db");
+    fs::create_dir(landing.dir().join("some where")).unwrap();
     let args = ["write", PARTITION, "--run-id", "r", "--then-validate"];
     landing.feed(args, "{}\n").exits(0);
     let files = landing.files();

@@ -42,7 +42,15 @@ pub(crate) struct Landing {
 }
 
 impl Landing {
+    /// Returns a landing with an empty root.
     pub(crate) fn new() -> Self {
+        let landing = Self::without_root();
+        fs::create_dir_all(landing.dir.join("data/raw")).unwrap();
+        landing
+    }
+
+    /// Returns a landing in an empty directory.
+    pub(crate) fn without_root() -> Self {
         let temp = TempDir::new().unwrap();
         Self { dir: temp.path().to_owned(), _temp: Some(temp), vars: Vec::new() }
     }

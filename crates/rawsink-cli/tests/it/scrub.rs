@@ -209,6 +209,7 @@ fn g13_record_ends_the_authority_of_damaged_runs() {
 fn an_empty_storage_is_not_intact_if_the_state_names_runs() {
     let landing = validated(&["1", "2"]);
     fs::rename(landing.dir().join("data/raw"), landing.dir().join("unmounted")).unwrap();
+    fs::create_dir(landing.dir().join("data/raw")).unwrap();
     let said =
         "error[Corrupt]: the storage has no sealed run here, but the state gives authority to ";
     landing.rawsink(["scrub"]).exits(5).says(&["nothing to scrub", said, "2 runs"]);

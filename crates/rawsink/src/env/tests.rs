@@ -8,7 +8,8 @@ fn load(vars: &[(&str, &str)]) -> Result<Loaded> {
 }
 
 fn defaults() -> Config {
-    Config { state: StateConfig::sqlite("data/state_store.db"), ..Config::directory("data/raw") }
+    let directory = FsConfig::new("data/raw").parents(Parents::Created);
+    Config::new(Backend::Directory(directory)).state(StateConfig::sqlite("data/state_store.db"))
 }
 
 #[test]
@@ -25,6 +26,23 @@ fn without_variables_the_defaults_apply_and_every_setting_is_shown() {
     sorted.sort_unstable();
     assert_eq!(sorted, used);
     assert!(loaded.effective.iter().all(|setting| setting.origin == Origin::Default));
+}
+
+#[test]
+fn a_configured_root_needs_its_parent_and_the_mount_and_links_are_settings() {
+    let directory = |vars: &[(&str, &str)]| match load(vars).unwrap().config.backend {
+        Backend::Directory(directory) => directory,
+        other => panic!("{other:?}"),
+    };
+    let expected = FsConfig::new("/srv/raw").parents(Parents::MustExist);
+    assert_eq!(directory(&[("RAW_SINK_ROOT", "/srv/raw")]), expected);
+    let set = [
+        ("RAW_SINK_ROOT", "/srv/raw"),
+        ("RAW_SINK_ROOT_MOUNTED", "1"),
+        ("RAW_SINK_FOLLOW_LINKS", "1"),
+    ];
+    let expected = expected.mounted(Mounted::Required).links(Links::Followed);
+    assert_eq!(directory(&set), expected);
 }
 
 /// The documented default, the shown value and the value in use are equal.
@@ -125,7 +143,7 @@ fn garbage(name: &str) -> &'static str {
         "RAW_SINK_SECRET_ACCESS_KEY" => " canary",
         "RAW_SINK_ADDRESSING" => "dns",
         "RAW_SINK_CA_FILE" => "/nowhere/ca.pem",
-        "RAW_SINK_ALLOW_HTTP" => "yes",
+        "RAW_SINK_ROOT_MOUNTED" | "RAW_SINK_FOLLOW_LINKS" | "RAW_SINK_ALLOW_HTTP" => "yes",
         "RAW_SINK_PART_BYTES" => "8 MB",
         "RAW_SINK_UPLOADS_IN_FLIGHT" => "0",
         "RAW_SINK_COMPLETE_CONDITIONS" => "on",

@@ -46,7 +46,7 @@ use crate::{
     tls,
 };
 
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Creates an SDK client of a bucket. `change` may change its configuration. Sends nothing.
@@ -79,6 +79,12 @@ pub(super) fn sdk_client(
         .interceptor(LogRequests)
         .http_client(http);
     Ok(SdkClient::from_conf(change(sdk).build()))
+}
+
+/// Returns the same client without a limit for the answer. Connecting stays limited.
+pub(super) fn without_answer_limit(sdk: &SdkClient) -> SdkClient {
+    let timeouts = TimeoutConfig::builder().disable_read_timeout().build();
+    SdkClient::from_conf(sdk.config().to_builder().timeout_config(timeouts).build())
 }
 
 /// Logs every request at level `trace`, with the status of its reply.
