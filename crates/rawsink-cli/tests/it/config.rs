@@ -85,7 +85,7 @@ fn the_root_and_the_state_may_be_anywhere() {
     let landing = Landing::new()
         .with("RAW_SINK_ROOT", "some where/else")
         .with("RAW_SINK_STATE_URL", "sqlite:st ate/s.db");
-    fs::create_dir(landing.dir().join("some where")).unwrap();
+    std::fs::create_dir(landing.dir().join("some where")).unwrap();
     let args = ["write", PARTITION, "--run-id", "r", "--then-validate"];
     landing.feed(args, "{}\n").exits(0);
     let files = landing.files();

@@ -408,7 +408,7 @@ fn a_missing_root_is_an_error_of_every_command_that_reads() {
         &["read", PARTITION, "--current"],
         &["verify", &run],
         &["validate", &run],
-        &["validate", "--all", "--revalidate"],
+        &["validate", "--all"],
         &["clean", "--apply"],
         &["copy", "--to-root", "backup"],
         &["copy", "--to-root", "backup", "--repair"],

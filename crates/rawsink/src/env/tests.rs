@@ -9,7 +9,8 @@ fn load(vars: &[(&str, &str)]) -> Result<Loaded> {
 
 fn defaults() -> Config {
     let directory = FsConfig::new("data/raw").parents(Parents::Created);
-    Config::new(Backend::Directory(directory)).state(StateConfig::sqlite("data/state_store.db"))
+    let state = StateConfig::sqlite("data/state_store.db");
+    Config { state, ..Config::new(Backend::Directory(directory)) }
 }
 
 #[test]

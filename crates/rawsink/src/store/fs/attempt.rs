@@ -3,15 +3,15 @@
 //! 1. Lock the run's directory; check for a seal; delete staging files of dead attempts.
 //! 2. Write rows to a staging file. Its name starts with a dot and contains the token.
 //! 3. Sync it; check for a seal again; delete a leftover; link the payload (create-only); delete
-//!    the staging name; sync the run's directory and all directories above it. Each store syncs
-//!    those above the root's parent only once.
+//!    the staging name; sync the run's directory and all directories above it that this store has
+//!    not synced before.
 //! 4. Only then stage and sync the seal, link it (create-only), make the payload read-only, sync the
 //!    directory, delete the staging name.
 //!
 //! An attempt renames no file. A failed sync is never repeated: the attempt ends. An attempt that ends
 //! before the link of step 4 deletes its payload (G08); after it, the attempt touches nothing.
 
-use std::{fs::File, io::Write, os::fd::OwnedFd, path::Path, sync::atomic::Ordering};
+use std::{fs::File, io::Write, os::fd::OwnedFd, path::Path};
 
 use bytes::Bytes;
 use rustix::{
@@ -23,7 +23,7 @@ use super::{
     error::FsError,
     lock::LockedRun,
     probe::{Probe, Step},
-    root::{Directory, Root},
+    root::{Directory, Identity, Root},
 };
 use crate::{
     error::Error,
@@ -299,31 +299,38 @@ fn absent_is_fine(outcome: Result<(), FsError>) -> Result<(), FsError> {
     outcome.or_else(|error| if error.is_absence() { Ok(()) } else { Err(error) })
 }
 
-/// Syncs a run's directory and every directory above it, regardless of their creator: up to the
-/// root's parent each time, the rest once.
+/// Syncs a run's directory and the directories above it, regardless of their creator, until one that this
+/// store has synced before.
 pub(super) fn sync_upwards(run: &Directory, probe: &Probe) -> Result<(), FsError> {
-    let (root, mut step) = (run.root(), Step::SyncRunDirectory);
-    let mut next = Some(run.clone());
+    let (mut step, mut next, mut synced) = (Step::SyncRunDirectory, Some(run.clone()), Vec::new());
     while let Some(dir) = next {
         let open = dir.open_to_read(step.action())?;
+        let identity = Identity::of(&open);
         probe.run(step, dir.path(), || fs::fsync(&open))?;
+        if dir.is_kept(identity) {
+            run.root().keep(synced);
+            return Ok(());
+        }
+        synced.extend(identity.map(|identity| (dir.below().clone(), identity)));
         (next, step) = (dir.parent().map(|(parent, _)| parent), Step::SyncAncestor);
     }
-    if let Some(top) = root.path().parent() {
-        match probe.run(step, top, || sync_directory(top)) {
-            // Without permission for the root's parent, sync its whole file system.
-            Err(error) if error.is(Errno::ACCESS) => {
-                probe.run(step, top, || sync_file_system(root.path()))?;
-            }
-            outcome => outcome?,
-        }
-    }
-    if !root.ancestors_synced().load(Ordering::Acquire) {
-        sync_above_root(root.path(), probe)?;
-        // Set last: a concurrent attempt must not skip the sync before it is done.
-        root.ancestors_synced().store(true, Ordering::Release);
-    }
+    sync_root(run.root().path(), probe)?;
+    // Set last: a concurrent attempt must not skip a sync before it is done.
+    run.root().keep(synced);
     Ok(())
+}
+
+/// Syncs the root into its parent, and the directories above.
+fn sync_root(root: &Path, probe: &Probe) -> Result<(), FsError> {
+    let top = root.parent().unwrap_or(root);
+    match probe.run(Step::SyncAncestor, top, || sync_directory(top)) {
+        // Without permission for the root's parent, sync its whole file system.
+        Err(error) if error.is(Errno::ACCESS) => {
+            probe.run(Step::SyncAncestor, top, || sync_file_system(root))?;
+        }
+        outcome => outcome?,
+    }
+    sync_above_root(root, probe)
 }
 
 /// Syncs the directories above the root's parent up to the mount point. Without permission for one

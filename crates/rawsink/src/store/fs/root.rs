@@ -7,6 +7,7 @@
 //! The root is opened again for each operation, so that a file system which is unmounted is noticed.
 
 use std::{
+    collections::HashMap,
     fs::DirBuilder,
     io,
     os::{
@@ -14,10 +15,7 @@ use std::{
         unix::fs::DirBuilderExt,
     },
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::{
@@ -51,12 +49,35 @@ struct Shared {
     config: FsConfig,
     /// Absolute.
     path: PathBuf,
-    /// Whether this store has synced the directories above the root's parent.
+    /// Directories that this store has synced into all directories above them.
     ///
-    /// A process cannot know whether the creator of an existing root has synced them, so each syncs
-    /// them once.
-    ancestors_synced: AtomicBool,
+    /// A process cannot know whether the creator of an existing directory has synced it, so each store
+    /// syncs them once.
+    kept: Mutex<HashMap<StorePath, Identity>>,
 }
+
+/// What tells a directory from another of the same path, also if that has the same inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: (u32, u32),
+    inode: u64,
+    created: (i64, u32),
+}
+
+impl Identity {
+    /// Returns the identity of an open directory; `None` on a file system without creation times.
+    pub(super) fn of(dir: &OwnedFd) -> Option<Self> {
+        let wanted = StatxFlags::INO | StatxFlags::BTIME;
+        let found = fs::statx(dir, "", AtFlags::EMPTY_PATH, wanted).ok()?;
+        let created = (found.stx_btime.tv_sec, found.stx_btime.tv_nsec);
+        let device = (found.stx_dev_major, found.stx_dev_minor);
+        let has_both = StatxFlags::from_bits_retain(found.stx_mask).contains(wanted);
+        has_both.then_some(Self { device, inode: found.stx_ino, created })
+    }
+}
+
+/// More directories are not remembered. A store of so many starts over.
+const MOST_KEPT: usize = 10_000;
 
 impl FsConfig {
     /// Checks that the root exists and is mounted as configured, or may be created.
@@ -74,7 +95,7 @@ impl FsConfig {
 impl Root {
     pub(super) fn new(config: &FsConfig) -> Result<Self> {
         let (config, path) = (config.clone(), config::absolute(&config.root)?);
-        Ok(Self(Arc::new(Shared { config, path, ancestors_synced: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Shared { config, path, kept: Mutex::default() })))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -87,8 +108,17 @@ impl Root {
         Directory { root: self.clone(), below: path.clone(), shown }
     }
 
-    pub(super) fn ancestors_synced(&self) -> &AtomicBool {
-        &self.0.ancestors_synced
+    /// Remembers directories that are synced into all directories above them.
+    pub(super) fn keep(&self, dirs: impl IntoIterator<Item = (StorePath, Identity)>) {
+        let mut kept = self.kept();
+        if kept.len() > MOST_KEPT {
+            kept.clear();
+        }
+        kept.extend(dirs);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<StorePath, Identity>> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the root, to name what is below it.
@@ -115,8 +145,6 @@ impl Root {
         if self.0.config.mounted == Mounted::Required {
             return Err(FsError::Refused(self.missing()));
         }
-        // Directories above it may be created again.
-        self.ancestors_synced().store(false, Ordering::Release);
         let with_parents = self.0.config.parents == Parents::Created;
         match DirBuilder::new().recursive(with_parents).mode(DIRECTORY_MODE).create(self.path()) {
             Ok(()) => self.open().map(drop),
@@ -210,6 +238,11 @@ impl Directory {
     pub(super) fn parent(&self) -> Option<(Self, &str)> {
         let (above, name) = self.below.parent()?;
         Some((self.root.at(&above), name))
+    }
+
+    /// Returns whether this store has synced this directory into all directories above it.
+    pub(super) fn is_kept(&self, identity: Option<Identity>) -> bool {
+        identity.is_some() && self.root.kept().get(&self.below).copied() == identity
     }
 
     /// Opens the directory, to name what is in it.
