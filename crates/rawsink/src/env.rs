@@ -51,7 +51,7 @@ pub enum Origin {
 pub struct Effective {
     /// The variable.
     pub name: &'static str,
-    /// The value in use.
+    /// The value in use; a path is absolute.
     pub value: String,
     /// Where the value came from.
     pub origin: Origin,

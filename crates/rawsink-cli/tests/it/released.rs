@@ -189,7 +189,8 @@ fn settings(found: &str, expected: &str) -> (Vec<String>, Vec<String>) {
     let mut found: Vec<Value> = found.lines().map(named).collect();
     found.retain(|line| expected.iter().any(|known| known["name"] == line["name"]));
     let in_use = |(line, asked): (&Value, &Value)| {
-        let value = line["value"].as_str().unwrap();
+        // Today's program shows absolute paths.
+        let value = &line["value"].as_str().unwrap().replace("{dir}/", "");
         let shown = match line["name"].as_str().unwrap() {
             "RAW_SINK_PREFIX" => value.trim_matches('/').to_owned(),
             "RAW_SINK_COMPLETE_CONDITIONS" if asked["value"] == "auto" => return String::new(),

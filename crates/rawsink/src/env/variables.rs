@@ -1,6 +1,9 @@
 //! The table of variables.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    path::{self, Path},
+};
 
 use super::Origin;
 #[cfg(feature = "s3")]
@@ -208,7 +211,7 @@ pub const VARIABLES: [Variable; 27] = [
         default: Fallback::Value("none"),
         shown: of_bucket!(bucket => {
             let path = bucket.ca_file.as_ref();
-            path.map_or_else(none, |path| path.display().to_string())
+            path.map_or_else(none, |path| absolute(path))
         }),
         ..required("RAW_SINK_CA_FILE", "ca_file")
     },
@@ -309,7 +312,7 @@ pub const VARIABLES: [Variable; 27] = [
                  [state.md](state.md)",
         default: Fallback::Value("sqlite:data/state_store.db"),
         field: "state",
-        shown: |config| config.state.as_ref().map(ToString::to_string),
+        shown: state,
     },
     Variable {
         name: "RAW_SINK_LOG",
@@ -357,7 +360,7 @@ fn kind(config: &Config) -> &'static str {
 #[cfg_attr(not(feature = "s3"), expect(clippy::unnecessary_wraps, reason = "a bucket has none"))]
 fn root(config: &Config) -> Option<String> {
     match &config.backend {
-        Backend::Directory(directory) => Some(directory.root.display().to_string()),
+        Backend::Directory(directory) => Some(absolute(&directory.root)),
         #[cfg(feature = "s3")]
         Backend::Bucket(_) => None,
     }
@@ -370,6 +373,19 @@ fn of_directory(config: &Config, shown: impl Fn(&FsConfig) -> bool) -> Option<St
         #[cfg(feature = "s3")]
         Backend::Bucket(_) => None,
     }
+}
+
+fn state(config: &Config) -> Option<String> {
+    let shown = config.state.as_ref()?.to_string();
+    Some(match shown.strip_prefix("sqlite:") {
+        Some(path) => format!("sqlite:{}", absolute(Path::new(path))),
+        None => shown,
+    })
+}
+
+/// Returns an absolute path; without a current directory as it is given.
+fn absolute(path: &Path) -> String {
+    path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 #[cfg(feature = "s3")]

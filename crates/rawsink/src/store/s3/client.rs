@@ -26,7 +26,7 @@ use super::{
     config::S3Config,
     connect,
     credentials::Credentials,
-    fault::S3Fault,
+    fault::{self, S3Fault},
     requests::{
         Condition, Content, Head, OpenUpload, Page, Reply, Requests, UploadMarker, UploadPage,
         UploadParts,
@@ -137,10 +137,12 @@ impl Client {
             None => (None, None),
         };
         let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
-        let code = meta.and_then(|meta| meta.code()).map(str::to_owned);
+        let code = meta.and_then(|meta| meta.code());
+        let code = code.map(|code| fault::checked_code(self.credentials.hidden_in(code)));
         let text = meta.and_then(|meta| meta.message()).map(str::to_owned);
         // From the headers: the answer to a HEAD has no parsed error.
-        let request_id = error.request_id().map(str::to_owned);
+        let request_id = error.request_id();
+        let request_id = request_id.map(|id| fault::checked_id(self.credentials.hidden_in(id)));
         let skew = date.and_then(|date| self.skew(&date)).filter(|skew| match code.as_deref() {
             Some(code) => code == "RequestTimeTooSkewed",
             // The answer to a HEAD has no code.
@@ -154,7 +156,7 @@ impl Client {
             Some("NoSuchBucket") => format!("{text} ({} at {})", self.bucket, self.endpoint_url),
             _ => text,
         };
-        let message = self.credentials.hidden_in(message);
+        let message = self.credentials.hidden_in(&message);
         let untrusted = status.is_none() && connect::is_refused_handshake(error);
         S3Fault { status, code, message, request_id, given_up: None, skew, untrusted }
     }
@@ -228,12 +230,17 @@ impl Requests for Client {
             return Err(unexpected("a different range than requested"));
         }
         let rest = length(object.content_length);
-        let chunks = stream::unfold(Some(object.body), |body| async move {
-            let mut body = body?;
-            match body.next().await? {
-                Ok(chunk) => Some((Ok(chunk), Some(body))),
-                Err(cause) => {
-                    Some((Err(S3Fault { message: chain(&cause), ..S3Fault::default() }), None))
+        let credentials = self.credentials.clone();
+        let chunks = stream::unfold(Some(object.body), move |body| {
+            let credentials = credentials.clone();
+            async move {
+                let mut body = body?;
+                match body.next().await? {
+                    Ok(chunk) => Some((Ok(chunk), Some(body))),
+                    Err(cause) => {
+                        let message = credentials.hidden_in(&chain(&cause));
+                        Some((Err(S3Fault { message, ..S3Fault::default() }), None))
+                    }
                 }
             }
         });
