@@ -1,6 +1,6 @@
 //! A secret: a value, or the file that holds it. It is never printed.
 
-use std::{fmt, path::PathBuf};
+use std::{cmp::Reverse, fmt, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -51,10 +51,38 @@ impl Secret {
     /// Returns a printable form: the file's path, or `(hidden)`.
     pub fn shown(&self) -> String {
         match &self.0 {
-            Source::Value(_) => "(hidden)".to_owned(),
+            Source::Value(_) => HIDDEN.to_owned(),
             Source::File(path) => format!("(file {})", path.display()),
         }
     }
+}
+
+/// What a text shows in place of a secret.
+const HIDDEN: &str = "(hidden)";
+
+/// Replaces secrets in the text of a server. A short secret may be part of a word, so it is replaced only
+/// where no letter or digit is beside it.
+pub(crate) fn hidden_in<'a>(text: String, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    let mut secrets: Vec<&str> = secrets.into_iter().filter(|secret| !secret.is_empty()).collect();
+    // One secret may be a part of another.
+    secrets.sort_by_key(|secret| Reverse(secret.len()));
+    secrets.into_iter().fold(text, |text, secret| {
+        if secret.len() < 8 { without_word(&text, secret) } else { text.replace(secret, HIDDEN) }
+    })
+}
+
+fn without_word(text: &str, word: &str) -> String {
+    let (mut shown, mut from) = (String::new(), 0);
+    for (at, _) in text.match_indices(word) {
+        let end = at + word.len();
+        let beside = [text[..at].chars().next_back(), text[end..].chars().next()];
+        if !beside.into_iter().flatten().any(char::is_alphanumeric) {
+            shown.push_str(&text[from..at]);
+            shown.push_str(HIDDEN);
+            from = end;
+        }
+    }
+    shown + &text[from..]
 }
 
 /// Returns a valid secret, or the text of its fault.
@@ -97,6 +125,19 @@ mod tests {
         let secret = Secret::value("canary");
         assert!(!format!("{secret:?} {}", secret.shown()).contains("canary"));
         assert_eq!(secret.read().unwrap(), "canary");
+    }
+
+    #[test]
+    fn g17_a_secret_is_hidden_in_the_text_of_a_server() {
+        for (text, secrets, shown) in [
+            ("key xcanary-key", &["canary-key"][..], "key x(hidden)"),
+            ("key canary-key-of-mine", &["canary-key", "canary-key-of-mine"], "key (hidden)"),
+            ("\"pass\": pass", &["pass"], "\"(hidden)\": (hidden)"),
+            ("password of passer-by", &["pass"], "password of passer-by"),
+            ("nothing", &["", "canary"], "nothing"),
+        ] {
+            assert_eq!(hidden_in(text.to_owned(), secrets.iter().copied()), shown);
+        }
     }
 
     #[test]

@@ -7,7 +7,11 @@ use std::{
 
 use aws_sdk_s3::config::{Credentials as SdkCredentials, ProvideCredentials};
 
-use crate::{error::Result, secret::Secret, store::s3::S3Config};
+use crate::{
+    error::Result,
+    secret::{self, Secret},
+    store::s3::S3Config,
+};
 
 /// The credentials of a bucket. Clones share the last values.
 #[derive(Clone)]
@@ -37,12 +41,12 @@ impl Credentials {
     /// Replaces the credentials in a server's text.
     pub(super) fn hidden_in(&self, text: String) -> String {
         let current = self.current.read().expect("no holder of the lock panics");
-        [Some(current.access_key_id()), Some(current.secret_access_key()), current.session_token()]
-            .into_iter()
-            .flatten()
-            // A shorter secret could be part of a word.
-            .filter(|secret| secret.len() >= 8)
-            .fold(text, |text, secret| text.replace(secret, "(hidden)"))
+        let all = [
+            Some(current.access_key_id()),
+            Some(current.secret_access_key()),
+            current.session_token(),
+        ];
+        secret::hidden_in(text, all.into_iter().flatten())
     }
 
     /// Reads the files again and returns whether a value has changed.
