@@ -1,6 +1,6 @@
 //! A secret: a value, or the file that holds it. It is never printed.
 
-#[cfg(feature = "s3")]
+#[cfg(any(feature = "s3", feature = "postgres"))]
 mod hidden;
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
-#[cfg(feature = "s3")]
+#[cfg(any(feature = "s3", feature = "postgres"))]
 pub(crate) use self::hidden::Hidden;
 use crate::error::{Error, Result, system_text};
 

@@ -11,7 +11,8 @@ use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 /// What is shown in place of a secret.
 const HIDDEN: &str = "(hidden)";
 
-/// Length of the shortest secret that is hidden, in bytes. A shorter one could be part of a word.
+/// A shorter secret may be part of a word, so it is hidden only where no letter or digit is beside it, and
+/// only as it is. Length in bytes.
 const SHORTEST: usize = 8;
 
 /// Length of the longest text that is shown, in bytes.
@@ -20,33 +21,38 @@ const LONGEST: usize = 4000;
 /// The secrets to hide. `Debug` does not print them.
 #[derive(Clone)]
 pub(crate) struct Hidden {
-    /// Each secret, and its encodings that change every character.
-    forms: Vec<Vec<u8>>,
+    forms: Vec<Form>,
+}
+
+/// A secret, or one of its encodings that change every character.
+#[derive(Clone)]
+struct Form {
+    bytes: Vec<u8>,
+    /// Whether it is hidden only where no letter or digit is beside it.
+    is_word: bool,
 }
 
 impl Hidden {
     pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
-        let secrets = secrets.into_iter().filter(|secret| secret.len() >= SHORTEST);
-        Self { forms: secrets.flat_map(forms).collect() }
+        Self { forms: secrets.into_iter().flat_map(forms).collect() }
     }
 
     /// Returns a text without the secrets, shortened if it is very long.
     pub(crate) fn in_text(&self, text: &str) -> String {
-        let mut shown = String::new();
-        let mut rest = text;
+        let (mut shown, mut rest, mut before) = (String::new(), text, None::<char>);
         while let Some(next) = rest.chars().next() {
             if shown.len() >= LONGEST {
                 shown.push_str("...");
                 break;
             }
-            let found = self.forms.iter().filter_map(|form| length_at_start(rest, form)).max();
-            if let Some(after) = found.and_then(|length| rest.get(length..)) {
-                shown.push_str(HIDDEN);
-                rest = after;
-            } else {
-                shown.push(next);
-                rest = &rest[next.len_utf8()..];
+            let found = self.forms.iter().filter_map(|form| form.length_at_start(rest, before)).max();
+            let (part, length) = found.map_or((None, next.len_utf8()), |length| (Some(HIDDEN), length));
+            match part {
+                Some(hidden) => shown.push_str(hidden),
+                None => shown.push(next),
             }
+            before = rest[..length].chars().next_back();
+            rest = &rest[length..];
         }
         shown
     }
@@ -58,8 +64,28 @@ impl fmt::Debug for Hidden {
     }
 }
 
-/// Returns a secret and its encodings.
-fn forms(secret: &str) -> Vec<Vec<u8>> {
+impl Form {
+    /// Returns how many bytes at the start of a text are this form. `before` is the character before the text.
+    fn length_at_start(&self, text: &str, before: Option<char>) -> Option<usize> {
+        let length = length_at_start(text, &self.bytes)?;
+        let beside = [before, text.get(length..)?.chars().next()];
+        let is_part = || beside.into_iter().flatten().any(char::is_alphanumeric);
+        (!self.is_word || !is_part()).then_some(length)
+    }
+}
+
+/// Returns a secret and its encodings. An empty one has none.
+fn forms(secret: &str) -> Vec<Form> {
+    let is_word = secret.len() < SHORTEST;
+    let all = match secret {
+        "" => Vec::new(),
+        _ if is_word => vec![secret.as_bytes().to_vec()],
+        _ => encodings(secret),
+    };
+    all.into_iter().map(|bytes| Form { bytes, is_word }).collect()
+}
+
+fn encodings(secret: &str) -> Vec<Vec<u8>> {
     let digits = secret.bytes().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect();
     let whole = STANDARD_NO_PAD.encode(secret).into_bytes();
     let mut forms = vec![secret.as_bytes().to_vec(), digits, whole];
@@ -188,9 +214,15 @@ mod tests {
     }
 
     #[test]
+    fn a_short_secret_is_hidden_as_a_word() {
+        assert_eq!(hidden("\"short\": SHORT, shorter"), "\"(hidden)\": (hidden), shorter");
+        assert_eq!(Hidden::new(["", "canary-key", "canary-key-of"]).in_text("canary-key-of"), HIDDEN);
+    }
+
+    #[test]
     fn other_text_is_unchanged() {
         for text in [
-            "short",
+            "shorter, ashort or short2",
             "IQoJb3JpZ2luX2VjE/cAnArY+to",
             "100 % of a\\b & c&d; ümlaut %zz %e \\u00 &#; &#x110000; \u{202e}",
             "",
