@@ -207,15 +207,12 @@ fn directory(parser: &mut Parser) -> FsConfig {
     // Another root may be misspelt or not mounted; the default one cannot.
     let is_default = std::path::absolute(&root).ok() == std::path::absolute(DEFAULT_ROOT).ok();
     let parents = if is_default { Parents::Created } else { Parents::MustExist };
-    let mounted = match parser.take("RAW_SINK_ROOT_MOUNTED", parse::flag, false) {
-        true => Mounted::Required,
-        false => Mounted::Any,
-    };
-    let links = match parser.take("RAW_SINK_FOLLOW_LINKS", parse::flag, false) {
-        true => Links::Followed,
-        false => Links::Refused,
-    };
-    FsConfig::new(root).parents(parents).mounted(mounted).links(links)
+    let is_mounted = parser.take("RAW_SINK_ROOT_MOUNTED", parse::flag, false);
+    let follows_links = parser.take("RAW_SINK_FOLLOW_LINKS", parse::flag, false);
+    FsConfig::new(root)
+        .parents(parents)
+        .mounted(if is_mounted { Mounted::Required } else { Mounted::Any })
+        .links(if follows_links { Links::Followed } else { Links::Refused })
 }
 
 /// Reads the configuration of a bucket; `None` after a fault.

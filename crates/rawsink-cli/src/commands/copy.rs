@@ -17,7 +17,10 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use rawsink::{
-    Backend, Config, Error, RawSink, Result, env::Loaded, layout::Place, sink::Run,
+    Backend, Config, Error, RawSink, Result,
+    env::Loaded,
+    layout::Place,
+    sink::Run,
     store::fs::{FsConfig, MissingRoot},
 };
 use rawsink_ops::copy::{self, CopyFault, CopyOutcome, Processed};
@@ -274,8 +277,7 @@ impl Destination {
                 if let Backend::Directory(source) = &context.config().backend {
                     directory = directory.links(source.links);
                 }
-                Config::new(Backend::Directory(directory))
-                    .options(context.config().options.clone())
+                Config::new(Backend::Directory(directory)).options(context.config().options.clone())
             }
             (None, None) => unreachable!("one of them is required"),
         };

@@ -112,7 +112,8 @@ fn all_faults_are_reported_together_and_nothing_is_done() {
 
 #[test]
 fn a_bucket_without_settings_is_one_error_that_lists_them_all() {
-    let landing = Landing::without_root().with("RAW_SINK", "object").with("RAW_SINK_BUKET", "landing");
+    let landing =
+        Landing::without_root().with("RAW_SINK", "object").with("RAW_SINK_BUKET", "landing");
     for args in [&["config"][..], &["list"], &["write", PARTITION, "--", "touch", "extracted"]] {
         let answer = landing.rawsink(args).exits(2);
         answer.one_error("Invalid");

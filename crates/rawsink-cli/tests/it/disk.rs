@@ -133,7 +133,7 @@ fn g08_a_file_size_limit_that_only_the_seal_exceeds_leaves_nothing() {
 
 #[test]
 fn g08_a_directory_without_permission_is_one_clear_error_and_nothing_is_visible() {
-    let landing = Landing::new();
+    let landing = Landing::without_root();
     let below = Denied::below(landing.dir());
     let answer = below.rawsink(&["write", PARTITION, "--run-id", RUN]).exits(4);
     assert_clear(&answer, "Denied", "permission denied");

@@ -33,6 +33,15 @@ pub(crate) fn lines(count: u64, line: impl Fn(u64) -> String) -> String {
     (0..count).map(|number| line(number) + "\n").collect::<Vec<_>>().concat()
 }
 
+/// Replaces a file, as other software does: sealed files are read-only.
+#[track_caller]
+pub(crate) fn replace(path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+    if path.as_ref().exists() {
+        fs::remove_file(&path).unwrap();
+    }
+    fs::write(path, content).unwrap();
+}
+
 /// A working directory with the default settings: `data/raw` and `data/state_store.db`.
 #[derive(Debug)]
 pub(crate) struct Landing {
@@ -155,7 +164,7 @@ impl Landing {
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.dir.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
+        replace(&path, content);
         path
     }
 

@@ -136,9 +136,7 @@ pub const VARIABLES: [Variable; 27] = [
         values: "`0` or `1`",
         default: Fallback::Value("0"),
         field: "mounted",
-        shown: |config| {
-            of_directory(config, |directory| directory.mounted == Mounted::Required)
-        },
+        shown: |config| of_directory(config, |directory| directory.mounted == Mounted::Required),
     },
     Variable {
         name: "RAW_SINK_FOLLOW_LINKS",

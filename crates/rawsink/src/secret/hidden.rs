@@ -45,8 +45,10 @@ impl Hidden {
                 shown.push_str("...");
                 break;
             }
-            let found = self.forms.iter().filter_map(|form| form.length_at_start(rest, before)).max();
-            let (part, length) = found.map_or((None, next.len_utf8()), |length| (Some(HIDDEN), length));
+            let found =
+                self.forms.iter().filter_map(|form| form.length_at_start(rest, before)).max();
+            let (part, length) =
+                found.map_or((None, next.len_utf8()), |length| (Some(HIDDEN), length));
             match part {
                 Some(hidden) => shown.push_str(hidden),
                 None => shown.push(next),
@@ -216,7 +218,10 @@ mod tests {
     #[test]
     fn a_short_secret_is_hidden_as_a_word() {
         assert_eq!(hidden("\"short\": SHORT, shorter"), "\"(hidden)\": (hidden), shorter");
-        assert_eq!(Hidden::new(["", "canary-key", "canary-key-of"]).in_text("canary-key-of"), HIDDEN);
+        assert_eq!(
+            Hidden::new(["", "canary-key", "canary-key-of"]).in_text("canary-key-of"),
+            HIDDEN
+        );
     }
 
     #[test]

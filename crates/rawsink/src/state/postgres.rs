@@ -195,7 +195,7 @@ impl PostgresState {
             }
         };
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            let statements = self.connections.hidden(missing.statements().join("; "));
+            let statements = self.connections.hidden(&missing.statements().join("; "));
             tracing::warn!(
                 "the state database has no verdict log, and this role may not create it; verdicts are \
                  recorded without their evidence; ask an administrator to run: {statements}"
@@ -495,7 +495,7 @@ impl PostgresState {
     }
 
     fn error(&self, fault: PgFault) -> Error {
-        let error = fault.into_error(&|text| self.connections.hidden(text));
+        let error = fault.into_error(&|text| self.connections.hidden(&text));
         error.on_path(self.connections.place())
     }
 }

@@ -220,7 +220,7 @@ fn tag_of(stat: &Stat) -> ObjectTag {
 /// Returns when a file was last changed; `None` before 1970.
 fn modified(stat: &Stat) -> Option<SystemTime> {
     let seconds = Duration::from_secs(stat.st_mtime.try_into().ok()?);
-    Some(SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(stat.st_mtime_nsec.into()))
+    Some(SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(stat.st_mtime_nsec))
 }
 
 fn open_at(dir: &Directory, object: Object, offset: u64) -> Result<(File, Stat), FsError> {

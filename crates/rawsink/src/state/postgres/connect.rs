@@ -59,9 +59,9 @@ impl Connections {
     }
 
     /// Replaces the password in a server's text.
-    pub(super) fn hidden(&self, text: String) -> String {
+    pub(super) fn hidden(&self, text: &str) -> String {
         let password = lock(&self.password).clone();
-        Hidden::new(password.as_ref().map(ExposeSecret::expose_secret)).in_text(&text)
+        Hidden::new(password.as_ref().map(ExposeSecret::expose_secret)).in_text(text)
     }
 
     /// Returns the time limit of an answer.

@@ -142,9 +142,9 @@ impl FsAttempt {
     /// Links a staging file to an object's name, unless the name exists.
     fn link(&self, step: Step, staging: &str, object: Object) -> Result<(), FsError> {
         let (dir, name) = (&self.run.dir, object.file_name());
-        let linked = self
-            .probe
-            .run(step, self.run.at.path(), || fs::linkat(dir, staging, dir, name, AtFlags::empty()));
+        let linked = self.probe.run(step, self.run.at.path(), || {
+            fs::linkat(dir, staging, dir, name, AtFlags::empty())
+        });
         match linked {
             // A network file system may lose the reply, send the link again and find its own file.
             Err(error) if error.is(Errno::EXIST) => {
@@ -246,7 +246,8 @@ pub(super) fn open_staging(
 /// Makes a sealed payload read-only. It is sealed even if this fails, on a file system without modes.
 fn protect(payload: &File) {
     if let Ok(stat) = fs::fstat(payload) {
-        let mode = Mode::from_raw_mode(stat.st_mode).difference(Mode::WUSR | Mode::WGRP | Mode::WOTH);
+        let mode =
+            Mode::from_raw_mode(stat.st_mode).difference(Mode::WUSR | Mode::WGRP | Mode::WOTH);
         let _ = fs::fchmod(payload, mode);
     }
 }
@@ -273,9 +274,8 @@ pub(super) fn sync_runs(root: &Root, runs: &[Directory], probe: &Probe) -> Resul
         sync_upwards(&root.at(&StorePath::root()), probe)?;
     }
     // Other file systems may be mounted below the root.
-    let is_elsewhere = |run: &&Directory| {
-        !is_many || run.open("check").ok().as_ref().and_then(device) != home
-    };
+    let is_elsewhere =
+        |run: &&Directory| !is_many || run.open("check").ok().as_ref().and_then(device) != home;
     for run in runs.iter().filter(is_elsewhere) {
         sync_run(run, probe)?;
     }
@@ -287,9 +287,9 @@ fn sync_run(run: &Directory, probe: &Probe) -> Result<(), FsError> {
     let objects = [(Step::SyncPayload, Object::Payload), (Step::SyncSeal, Object::Seal)];
     for (step, object) in objects {
         let name = object.file_name();
-        let synced = run.open_file(name).and_then(|file| {
-            probe.run(step, &run.path().join(name), || fs::fsync(&file))
-        });
+        let synced = run
+            .open_file(name)
+            .and_then(|file| probe.run(step, &run.path().join(name), || fs::fsync(&file)));
         absent_is_fine(synced)?;
     }
     absent_is_fine(sync_upwards(run, probe))

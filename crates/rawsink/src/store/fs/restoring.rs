@@ -81,7 +81,9 @@ impl FsRestore {
         probe.run(step, run.at.path(), || fs::fsync(&self.staging))?;
         check_seal(run, self.seal.as_ref(), probe)?;
         let replaced = object.file_name();
-        probe.run(Step::Replace, run.at.path(), || fs::renameat(&run.dir, name, &run.dir, replaced))?;
+        probe.run(Step::Replace, run.at.path(), || {
+            fs::renameat(&run.dir, name, &run.dir, replaced)
+        })?;
         sync_upwards(&run.at, probe)
     }
 }

@@ -325,9 +325,8 @@ impl Directory {
             target.is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_dir());
         match self.root.links() {
             Links::Followed if is_directory && !self.leads_upwards(name) => Link::Directory,
-            Links::Followed => Link::File,
             Links::Refused if is_directory || target.is_err() => Link::Refused,
-            Links::Refused => Link::File,
+            Links::Followed | Links::Refused => Link::File,
         }
     }
 

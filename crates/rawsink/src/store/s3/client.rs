@@ -118,8 +118,10 @@ impl Client {
     {
         let limited = || async {
             // A request that ends here is closed, as by the SDK's own limit.
-            let answer = tokio::time::timeout(limit, request()).await;
-            answer.unwrap_or_else(|_| Err(SdkError::timeout_error(NoAnswer(limit))))
+            match tokio::time::timeout(limit, request()).await {
+                Ok(answer) => answer,
+                Err(_) => Err(SdkError::timeout_error(NoAnswer(limit))),
+            }
         };
         self.send(limited).await
     }

@@ -190,7 +190,8 @@ async fn a_link_in_place_of_an_object_is_refused() {
     let (store, run) = (backend.store(), store_path("p/run"));
     write(&store, &run, 1, "rows").await;
     let payload = backend.at(&run).join("payload.jsonl");
-    fs::rename(&payload, backend.root().join("elsewhere")).unwrap();
+    fs::hard_link(&payload, backend.root().join("elsewhere")).unwrap();
+    fs::remove_file(&payload).unwrap();
     symlink(backend.root().join("elsewhere"), &payload).unwrap();
     let refused = store.read(&run, Object::Payload, 0).await.unwrap_err();
     assert_eq!((refused.kind(), refused.setting()), (ErrorKind::Invalid, Some("links")));
