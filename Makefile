@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline features compat parity parity-ceph torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows dist ci
+.PHONY: help demo test test-offline features compat parity parity-ceph torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows supply-chain audit fuzz dist ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -72,13 +72,24 @@ docs: ## Generate docs/cli.md and docs/configuration.md
 
 lint: ## Check format, lints and documentation
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps
 
 lint-workflows: ## Check the workflow files of GitHub Actions; installs actionlint if missing
 	scripts/lint-workflows
 
-dist: ## Pack the program: dist/*.tar.gz with completions, manual pages and the licences of all crates; SHA256SUMS
+supply-chain: ## Check licences, banned crates and sources of all crates; installs cargo-deny if missing
+	scripts/supply-chain check
+
+audit: ## Compare all crates with the RustSec advisories, which it fetches; ADVISORY_DB=path names a local clone instead
+	scripts/supply-chain audit
+
+fuzz: ## Fuzz the parsers of foreign input for FUZZ_SECONDS (600) each; TARGET=name selects one; needs g++
+	scripts/fuzz $(TARGET)
+
+dist: ## Pack the program: dist/*.tar.gz with completions, manual pages and the licences of all crates and an SBOM; SHA256SUMS
 	scripts/dist
 
-ci: lint test-offline features simulate ## Run all checks that a change must pass
+ci: lint supply-chain test-offline features simulate ## Run all checks that a change must pass

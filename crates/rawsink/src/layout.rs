@@ -232,7 +232,13 @@ fn below_root<'path>(path: &'path str, root: &str) -> Result<Vec<&'path str>, St
     let root_segments: Vec<&str> = split(root).collect();
     let at_root = segments.starts_with(&root_segments) && !root_segments.is_empty();
     let customer = segments.iter().position(|segment| segment.starts_with(Level::Customer.label()));
+    // A root may have the name of a customer, such as a prefix for each tenant.
+    let is_in_root = at_root && customer.is_some_and(|customer| customer < root_segments.len());
+    let is_query = |segment: &&str| segment.starts_with(Level::Query.label());
     let lead = match customer {
+        Some(_) if is_in_root && !segments.get(root_segments.len()).is_some_and(is_query) => {
+            root_segments.len()
+        }
         Some(0) => return Err("the source is missing".to_owned()),
         Some(customer) => customer - 1,
         // The path ends above the customers, or its customer has no label.
@@ -283,6 +289,14 @@ mod tests {
             RUN
         );
         assert_eq!(Place::parse("raw/ads", "raw").unwrap().to_string(), "ads");
+        for root in ["tenants/customer_id=5", "customer_id=5", "/srv/customer_id=5/raw"] {
+            for below in ["ads", RUN] {
+                let place = Place::parse(&format!("{root}/{below}"), root).unwrap();
+                assert_eq!(place.to_string(), below, "{root}");
+            }
+            assert_eq!(Place::parse(root, root).unwrap(), Place::top(), "{root}");
+            assert_eq!(Place::parse(RUN, root).unwrap().to_string(), RUN, "{root}");
+        }
         assert_eq!(Place::parse("data/raw/", "data/raw").unwrap(), Place::top());
         assert_eq!(Place::parse("", "data/raw").unwrap(), Place::top());
     }

@@ -321,7 +321,8 @@ pub(super) fn state(text: &str) -> Parsed<StateConfig> {
         #[cfg(not(feature = "postgres"))]
         return Err("is a PostgreSQL URL, which this build does not support".to_owned());
     }
-    match text.strip_prefix("sqlite:") {
+    let path = text.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+    match path {
         // SQLite does not interpret these as file names.
         Some(path)
             if path.starts_with("file:") || path.contains(":memory:") || path.contains('?') =>
@@ -329,7 +330,7 @@ pub(super) fn state(text: &str) -> Parsed<StateConfig> {
             Err("does not name a plain file after \"sqlite:\"".to_owned())
         }
         Some(path) if !path.is_empty() => {
-            let path = self::path(path.strip_prefix("//").unwrap_or(path))?;
+            let path = self::path(path)?;
             let unsupported = || "is an SQLite file, which this build does not support".to_owned();
             StateConfig::sqlite(path).ok_or_else(unsupported)
         }

@@ -398,3 +398,15 @@ fn the_state_password_has_one_source() {
     // A file needs none.
     assert!(load(&[variable]).unwrap().warnings.is_empty());
 }
+
+#[test]
+fn an_sqlite_url_names_a_file() {
+    for url in ["sqlite:", "sqlite://"] {
+        let error = load(&[("RAW_SINK_STATE_URL", url)]).unwrap_err();
+        assert!(error.message().contains("has no file name after"), "{error}");
+    }
+    for url in ["sqlite:s.db", "sqlite://s.db"] {
+        let loaded = load(&[("RAW_SINK_STATE_URL", url)]).unwrap();
+        assert_eq!(loaded.config.state, StateConfig::sqlite("s.db"));
+    }
+}

@@ -19,7 +19,10 @@ fn pages() -> Vec<PathBuf> {
             found.push(path);
         }
     }
-    found.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
+    found.extend(
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
+            .map(|name| root().join(name)),
+    );
     found.sort_unstable();
     found
 }

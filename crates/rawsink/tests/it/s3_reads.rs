@@ -139,3 +139,54 @@ async fn a_truncated_listing_without_a_marker_is_not_the_end() {
     let error = names.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
 }
+
+/// A page with one sealed run, of another source than the one that is listed. More follows.
+const SAME_PAGE: &str = "<ListBucketResult><IsTruncated>true</IsTruncated><Contents>\
+    <Key>raw/zone/crm/customer_id=1/query_name=q/logical_date=2024-06-01/run_id=r/metadata.json</Key>\
+    <Size>2</Size></Contents></ListBucketResult>";
+
+#[tokio::test]
+async fn a_listing_that_repeats_a_page_ends() {
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::List, Effect::Refused(Answer::Document(SAME_PAGE))));
+    let (store, root) = (server.store(), StorePath::root());
+    let walked: Vec<Result<_>> = store.walk(&root).take(10).collect().await;
+    let [Ok(_), Err(error)] = walked.as_slice() else { panic!("{walked:?}") };
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    let names: Result<Vec<String>> = store.children(&root).try_collect().await;
+    assert_eq!(names.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_key_with_an_empty_segment_has_no_name() {
+    let page = "<ListBucketResult><Contents><Key>raw/zone//run_id=r/metadata.json</Key><Size>2</Size>\
+                </Contents></ListBucketResult>";
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::List, Effect::Refused(Answer::Document(page))));
+    let names: Vec<String> =
+        server.store().children(&StorePath::root()).try_collect().await.unwrap();
+    assert_eq!(names, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn impossible_lengths_of_parts_are_no_panic() {
+    const UPLOADS: &str = "<ListMultipartUploadsResult><Upload><UploadId>u</UploadId><Key>\
+        raw/zone/ads/customer_id=1/query_name=q/logical_date=2024-06-01/run_id=r/payload.jsonl\
+        </Key></Upload></ListMultipartUploadsResult>";
+    const PARTS: &str = "<ListPartsResult><Part><Size>9223372036854775807</Size></Part>\
+        <Part><Size>9223372036854775807</Size></Part><Part><Size>2</Size></Part></ListPartsResult>";
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::Uploads, Effect::Refused(Answer::Document(UPLOADS))));
+    server.habit(Habit::always(Op::Parts, Effect::Refused(Answer::Document(PARTS))));
+    let found: Vec<_> = server.store().leftovers(&StorePath::root()).try_collect().await.unwrap();
+    assert_eq!(found[0].bytes, u64::MAX);
+}
+
+#[tokio::test]
+async fn a_listing_shows_nothing_outside_the_listed_place() {
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::List, Effect::Refused(Answer::Document(SAME_PAGE))));
+    let walked = server.store().walk(&StorePath::root().join("ads")).take(10);
+    let walked: Vec<Result<_>> = walked.collect().await;
+    assert!(matches!(walked.as_slice(), [Err(_)]), "{walked:?}");
+}

@@ -33,6 +33,7 @@ pub(super) fn walk(
         let found = page
             .objects
             .iter()
+            .filter(|(key, _)| key.starts_with(&prefix))
             .filter_map(|(key, head)| stored(key.strip_prefix(&root)?, head))
             .map(Ok)
             .collect();
@@ -78,7 +79,9 @@ async fn child_names(
                 continue;
             };
             let known = names.last().is_some_and(|last| last == name);
-            if !known && !store::is_skipped(name) && stored(rest, head).is_some() {
+            // A key may have an empty segment.
+            let is_name = !name.is_empty() && !store::is_skipped(name);
+            if !known && is_name && stored(rest, head).is_some() {
                 names.push(name.to_owned());
             }
         }

@@ -49,7 +49,7 @@ impl Client {
                 })
                 .await?;
             for part in page.parts() {
-                found.bytes += length(part.size());
+                found.bytes = found.bytes.saturating_add(length(part.size()));
                 found.last =
                     found.last.max(part.last_modified().map(|at| timestamp_exact(Some(at))));
             }
@@ -57,8 +57,9 @@ impl Client {
                 return Ok(found);
             }
             let next = page.next_part_number_marker;
-            if next.is_none() || next == after {
-                return Err(unexpected("a truncated list of parts without a marker"));
+            let number = |marker: &Option<String>| marker.as_ref()?.parse::<u32>().ok();
+            if number(&next) <= number(&after) {
+                return Err(unexpected("a truncated list of parts that does not go on"));
             }
             after = next;
         }
