@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline features compat parity parity-ceph torture torture-ceph torture-state model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows supply-chain audit fuzz dist ci
+.PHONY: help demo test test-offline features compat parity parity-ceph torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows supply-chain audit fuzz dist ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,9 @@ torture-ceph: ## Run the same on a Ceph object gateway, with garbage collection 
 
 torture-state: ## Kill validators and repairs at random beside operators, on SQLite and PostgreSQL; then check state and files without the library
 	scripts/torture-state $(TORTURE)
+
+crash-states: ## Read every state that a directory may have after a power failure, for landings, repairs and clean-ups
+	scripts/crash-states $(CRASH)
 
 model: ## Explore every interleaving of writers and write docs/proof.md; takes minutes
 	$(CARGO) run --package rawsink-proof --bin model -- --page docs/proof.md

@@ -48,8 +48,9 @@ fn docs_configuration_is_generated_from_the_table() {
         Settings come from environment variables alone. An empty variable counts as not set. All invalid values are\n\
         reported together, including unusable files of secrets and certificates. The program warns about variables that start\n\
         with `RAW_SINK_` and are not on this page, and about settings of a bucket if `RAW_SINK` is not set.\n\
-        `rawsink config` shows the effective values and where each came from. `AWS_*` variables and profile files are\n\
-        never read; `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` are honoured, except for plain `http` to this machine.\n"
+        `rawsink config` shows the effective values, with absolute paths, where each came from, and the proxy of requests to the\n\
+        bucket. `AWS_*` variables and profile files are never read; `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured,\n\
+        except for plain `http` to this machine.\n"
         .to_owned();
     let chapters = [
         (UsedBy::Both, "Both sinks"),

@@ -3,7 +3,7 @@
 //! Such text may move the cursor, change colours, reverse the order of letters, or look like another line.
 //! So control characters (C0, C1) and marks of the writing direction are printed as `\u{1b}`.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
 
 /// Escapes text that may have several lines.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
@@ -27,15 +27,34 @@ pub(crate) fn field(text: &str) -> Cow<'_, str> {
     escaped(text, &[])
 }
 
+/// Escapes JSON text as JSON: its strings keep their values.
+pub(crate) fn json(text: &str) -> Cow<'_, str> {
+    // All of them are in strings, and in one unit of UTF-16. Those of ASCII are escaped already, or between
+    // values.
+    let is_unsafe = |one: char| one >= '\u{7f}' && is_unsafe(one);
+    replaced(text, is_unsafe, |one, escaped| {
+        // Writing to a string does not fail.
+        let _ = write!(escaped, "\\u{:04x}", u32::from(one));
+    })
+}
+
 fn escaped<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
     let is_unsafe = |one: char| is_unsafe(one) && !kept.contains(&one);
-    if !text.contains(is_unsafe) {
+    replaced(text, is_unsafe, |one, escaped| escaped.extend(one.escape_default()))
+}
+
+fn replaced(
+    text: &str,
+    is_unsafe: impl Fn(char) -> bool,
+    escape: impl Fn(char, &mut String),
+) -> Cow<'_, str> {
+    if !text.contains(&is_unsafe) {
         return text.into();
     }
     let mut escaped = String::with_capacity(text.len() + 16);
     for one in text.chars() {
         if is_unsafe(one) {
-            escaped.extend(one.escape_default());
+            escape(one, &mut escaped);
         } else {
             escaped.push(one);
         }
@@ -72,6 +91,11 @@ mod tests {
             assert_eq!(field(text), expected);
         }
         assert_eq!(paragraph("a\nhint: b\n  c"), "a\n  hint: b\n  c");
+        let strings = "[\"\u{9b}\u{7f}\u{2028}\u{202e}ü\\n\",\n 1]\n";
+        let expected = "[\"\\u009b\\u007f\\u2028\\u202eü\\n\",\n 1]\n";
+        assert_eq!(json(strings), expected);
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(strings), value(expected));
         assert_eq!((lines("a\n\tb").as_ref(), field("a\n\tb").as_ref()), ("a\n\tb", "a\\n\\tb"));
     }
 }

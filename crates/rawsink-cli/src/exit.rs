@@ -1,6 +1,7 @@
 //! How a command ends: with success, a failed check or a failure, and the exit code of each.
 
 use std::{
+    borrow::Cow,
     fmt, io,
     process::ExitCode,
     sync::{Arc, mpsc},
@@ -11,8 +12,9 @@ use std::{
 use rawsink::{Error, ErrorKind, error::system_text};
 
 use crate::{
+    escape,
     hint::{Stage, hint},
-    output::{ErrorReport, Output},
+    output::{self, ErrorReport, Output},
 };
 
 /// How long the program tries to print why it ends.
@@ -244,8 +246,13 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
         let kind = ErrorKind::Invalid;
         Output::new(true, 0).error(&ErrorReport::plain(Some(kind), None, message));
     } else {
-        // A closed pipe ends the help early.
-        let _ = error.print();
+        let text = error.render().to_string();
+        match escape::lines(&text) {
+            // A closed pipe ends the help early.
+            Cow::Borrowed(_) => drop(error.print()),
+            // Arguments may come from a file. Without colours nothing else needs escapes.
+            Cow::Owned(safe) => output::note(safe.trim_end()),
+        }
     }
     ExitCode::from(if error.use_stderr() { code(ErrorKind::Invalid) } else { 0 })
 }

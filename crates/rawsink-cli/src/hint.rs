@@ -119,6 +119,11 @@ fn of_setting(field: &str) -> Option<String> {
         "leftover" => format!("set {variable}=replace to replace the leftover"),
         "ca_file" => format!("set {variable} to the CA certificates (PEM) of a private authority"),
         "part_bytes" => format!("raise {variable}"),
+        "root" => {
+            format!("check {variable}, and that its file system is mounted; create it if it is new")
+        }
+        "mounted" => format!("mount the file system, or set {variable}=0"),
+        "links" => format!("replace the link by a directory, or set {variable}=1 to follow links"),
         _ => format!("check {variable}"),
     })
 }

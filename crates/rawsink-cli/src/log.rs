@@ -15,7 +15,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::output;
+use crate::{escape, output};
 
 /// Prints events from now on: those that `filter` selects, or more with `-v` and `-vv`.
 ///
@@ -48,10 +48,15 @@ impl<S: Subscriber> Layer<S> for Lines {
         match *event.metadata().level() {
             Level::ERROR => output::logged_error(format!("{message}{fields}")),
             Level::WARN => output::warning(format!("{message}{fields}")),
-            Level::INFO => output::note(format!("{message}{fields}")),
-            _ => output::note(format!("{}: {message}{fields}", event.metadata().target())),
+            Level::INFO => note(&format!("{message}{fields}")),
+            _ => note(&format!("{}: {message}{fields}", event.metadata().target())),
         }
     }
+}
+
+/// Prints an event, which may quote a server: no further line of it looks like another note.
+fn note(text: &str) {
+    output::note(escape::paragraph(text));
 }
 
 /// The message of an event, and its other fields as ` name=value`.

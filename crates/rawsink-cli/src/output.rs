@@ -39,9 +39,7 @@ impl Output {
         if self.json {
             return self::record(record);
         }
-        let line = format!("{text}\n");
-        // A pipe gets names as they are.
-        self::text(if *STDOUT_IS_TERMINAL { escape::lines(&line) } else { line.into() }.as_bytes())
+        line(&text)
     }
 
     /// Prints a record like [`data`](Self::data), but ignores a closed pipe: the work and the exit
@@ -62,7 +60,7 @@ impl Output {
         if self.json {
             // Texts and nulls always serialise.
             let object = serde_json::to_string(report).unwrap_or_default();
-            return print_to_stderr(format_args!("{object}"));
+            return print_to_stderr(format_args!("{}", escape::json(&object)));
         }
         match report.kind {
             Some(kind) => labelled(Label::Error, &format!("error[{kind}]:"), &report.text),
@@ -141,9 +139,15 @@ impl ErrorReport {
 
 /// Prints one record of data as one line of JSON.
 pub(crate) fn record<T: Serialize>(record: &T) -> io::Result<()> {
-    let mut line = serde_json::to_vec(record)?;
-    line.push(b'\n');
-    text(&line)
+    let mut line = escape::json(&serde_json::to_string(record)?).into_owned();
+    line.push('\n');
+    text(line.as_bytes())
+}
+
+/// Prints a line of data, or several, for a person. A pipe gets names as they are.
+pub(crate) fn line(text: impl fmt::Display) -> io::Result<()> {
+    let line = format!("{text}\n");
+    self::text(if *STDOUT_IS_TERMINAL { escape::lines(&line) } else { line.into() }.as_bytes())
 }
 
 /// Prints text unchanged.

@@ -11,7 +11,7 @@ pub mod checks;
 mod directory;
 mod finding;
 
-use std::{fmt, path::PathBuf};
+use std::fmt;
 
 use self::{bucket::Examination, checks::Check};
 pub use self::{
@@ -24,6 +24,7 @@ use rawsink::{
     runtime::Runtime,
     store::{
         WriterToken,
+        fs::FsConfig,
         raw::{BucketScratch, Connector},
         s3::S3Config,
     },
@@ -37,7 +38,7 @@ pub struct Doctor {
 
 enum Target {
     Bucket(Box<Bucket>),
-    Directory(PathBuf),
+    Directory(FsConfig),
 }
 
 struct Bucket {
@@ -56,7 +57,7 @@ impl Doctor {
     pub fn new(config: &Config, runtime: Runtime) -> Result<Self> {
         match &config.backend {
             Backend::Directory(directory) => {
-                Ok(Self { target: Target::Directory(directory.root.clone()), runtime })
+                Ok(Self { target: Target::Directory(directory.clone()), runtime })
             }
             Backend::Bucket(bucket) => Self::of_bucket(bucket, runtime, None),
             _ => Err(Error::new(ErrorKind::Unsupported, "doctor does not support this backend")),
@@ -92,9 +93,9 @@ impl Doctor {
                 let Bucket { config, scratch } = &**bucket;
                 Examination::new(scratch, config, &self.runtime, progress).examine().await
             }
-            Target::Directory(root) => {
+            Target::Directory(config) => {
                 let token = WriterToken::new(self.runtime.tokens.next());
-                directory::examine(root.clone(), token, progress).await
+                directory::examine(config.clone(), token, progress).await
             }
         }
     }

@@ -243,14 +243,16 @@ fn name(object: Object) -> String {
     object.file_name().to_owned()
 }
 
-/// A store in a directory that does not exist yet.
+/// A store in an empty directory.
 pub struct Directory {
     parent: TempDir,
 }
 
 impl Default for Directory {
     fn default() -> Self {
-        Self { parent: TempDir::new().unwrap() }
+        let directory = Self { parent: TempDir::new().unwrap() };
+        fs::create_dir(directory.root()).unwrap();
+        directory
     }
 }
 
@@ -274,6 +276,8 @@ impl Backend for Directory {
         let file = self.at(run).join(object.file_name());
         if let Some(content) = content {
             fs::create_dir_all(self.at(run)).unwrap();
+            // Sealed files are read-only.
+            let _ = fs::remove_file(&file);
             fs::write(file, content).unwrap();
         } else if file.exists() {
             fs::remove_file(file).unwrap();

@@ -23,7 +23,7 @@ use crate::{
     open::{Backend, Config},
     sink::{RawSink, SinkOptions},
     state::StateConfig,
-    store::fs::FsConfig,
+    store::fs::{FsConfig, Links, Mounted, Parents},
 };
 
 /// Default directory of the filesystem sink.
@@ -51,7 +51,7 @@ pub enum Origin {
 pub struct Effective {
     /// The variable.
     pub name: &'static str,
-    /// The value in use.
+    /// The value in use; a path is absolute.
     pub value: String,
     /// Where the value came from.
     pub origin: Origin,
@@ -186,8 +186,7 @@ fn backend(parser: &mut Parser) -> Option<Backend> {
                     "RAW_SINK is not set to object, so these settings are ignored: {names}"
                 ));
             }
-            let root = parser.take("RAW_SINK_ROOT", parse::path, DEFAULT_ROOT.into());
-            Some(Backend::Directory(FsConfig::new(root)))
+            Some(Backend::Directory(directory(parser)))
         }
         #[cfg(feature = "s3")]
         parse::Kind::Object => {
@@ -200,6 +199,20 @@ fn backend(parser: &mut Parser) -> Option<Backend> {
             None
         }
     }
+}
+
+/// Reads the configuration of a directory.
+fn directory(parser: &mut Parser) -> FsConfig {
+    let root = parser.take("RAW_SINK_ROOT", parse::path, DEFAULT_ROOT.into());
+    // Another root may be misspelt or not mounted; the default one cannot.
+    let is_default = std::path::absolute(&root).ok() == std::path::absolute(DEFAULT_ROOT).ok();
+    let parents = if is_default { Parents::Created } else { Parents::MustExist };
+    let is_mounted = parser.take("RAW_SINK_ROOT_MOUNTED", parse::flag, false);
+    let follows_links = parser.take("RAW_SINK_FOLLOW_LINKS", parse::flag, false);
+    FsConfig::new(root)
+        .parents(parents)
+        .mounted(if is_mounted { Mounted::Required } else { Mounted::Any })
+        .links(if follows_links { Links::Followed } else { Links::Refused })
 }
 
 /// Reads the configuration of a bucket; `None` after a fault.

@@ -1,9 +1,17 @@
 //! A secret: a value, or the file that holds it. It is never printed.
 
-use std::{fmt, path::PathBuf};
+#[cfg(any(feature = "s3", feature = "postgres"))]
+mod hidden;
+
+use std::{
+    fmt,
+    path::{self, PathBuf},
+};
 
 use secrecy::{ExposeSecret, SecretString};
 
+#[cfg(any(feature = "s3", feature = "postgres"))]
+pub(crate) use self::hidden::Hidden;
 use crate::error::{Error, Result, system_text};
 
 /// The source of a secret. `Debug` prints neither a value nor its length (G17).
@@ -48,11 +56,15 @@ impl Secret {
             .map_err(|fault| refused(&format_args!("it {fault}")))
     }
 
-    /// Returns a printable form: the file's path, or `(hidden)`.
+    /// Returns a printable form: the file's absolute path, or `(hidden)`.
     pub fn shown(&self) -> String {
         match &self.0 {
             Source::Value(_) => "(hidden)".to_owned(),
-            Source::File(path) => format!("(file {})", path.display()),
+            Source::File(path) => {
+                // Without a current directory the path is shown as given.
+                let absolute = path::absolute(path).unwrap_or_else(|_| path.clone());
+                format!("(file {})", absolute.display())
+            }
         }
     }
 }

@@ -39,7 +39,7 @@ SETTINGS = {
 # What `rawsink config` shows for a value that it does not show as given.
 SHOWN = {"RAW_SINK_MAX_ROW_BYTES": "1 MiB", "RAW_SINK_PART_BYTES": "16 MiB"}
 SECRETS = ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN", "STATE_PASSWORD"]
-ONLY_ON_A_FILESYSTEM = "RAW_SINK_ROOT"
+ONLY_ON_A_FILESYSTEM = {"RAW_SINK_ROOT", "RAW_SINK_ROOT_MOUNTED", "RAW_SINK_FOLLOW_LINKS"}
 
 
 def role_variable(setting: str) -> str:
@@ -53,7 +53,7 @@ def options() -> dict[str, dict[str, object]]:
 def test_every_setting_of_the_program_is_tried_here() -> None:
     page = (ANSIBLE.parents[1] / "docs/configuration.md").read_text()
     documented = set(re.findall(r"^\| `(RAW_SINK\w*)`", page, re.MULTILINE))
-    tried = SETTINGS.keys() | {f"RAW_SINK_{name}" for name in SECRETS} | {ONLY_ON_A_FILESYSTEM}
+    tried = SETTINGS.keys() | {f"RAW_SINK_{name}" for name in SECRETS} | ONLY_ON_A_FILESYSTEM
     assert documented == tried
 
 
@@ -77,10 +77,18 @@ def test_files_with_secrets_are_neither_logged_nor_compared() -> None:
     tasks = [task for file in (ROLE / "tasks").glob("*.yml") for task in yaml.safe_load(file.read_text())]
     tasks += [inner for task in tasks for inner in task.get("block", [])]
     rendering = [task for task in tasks if task.get("ansible.builtin.template", {}).get("src") == "environment.j2"]
-    assert len(rendering) == 2
+    modes = {"Write the environment file": "0640", "Write MinIO's environment file": "0600"}
+    assert {task["name"]: task["ansible.builtin.template"]["mode"] for task in rendering} == modes
     for task in rendering:
         assert (task.get("no_log"), task.get("diff")) == (True, False), task["name"]
-        assert task["ansible.builtin.template"]["mode"] == "0600"
+
+
+def test_no_unit_writes_cores() -> None:
+    unit = (ROLE / "templates/minio.service.j2").read_text()
+    documented = [ANSIBLE / "README.md", ANSIBLE.parents[1] / "docs/deployment.md"]
+    for text in [unit, *(page.read_text() for page in documented)]:
+        jobs = re.findall(r"^ *EnvironmentFile=", text, re.MULTILINE)
+        assert text.count("LimitCORE=0") >= len(jobs) > 0
 
 
 def test_the_role_itself_waits_for_a_healthy_minio() -> None:

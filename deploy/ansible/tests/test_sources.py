@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
-import pwd
 import re
 import stat
 import subprocess
@@ -104,8 +104,9 @@ def test_a_host_gets_its_secrets_from(
 
     assert host.play(*options).succeeds().changed > 0
     written = os.stat(host.environment_file)
-    assert stat.S_IMODE(written.st_mode) == 0o600
-    assert pwd.getpwuid(written.st_uid).pw_name == host.variables["rawsink_user"]
+    assert stat.S_IMODE(written.st_mode) == 0o640
+    assert written.st_uid == os.geteuid(), "the service could change its settings"
+    assert grp.getgrgid(written.st_gid).gr_name == host.variables["rawsink_group"]
     assert host.files_with_secrets() == ["etc/rawsink.env"]
 
     settings = host.settings()

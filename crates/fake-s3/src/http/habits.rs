@@ -13,6 +13,15 @@ pub enum Answer {
     Error(u16, &'static str),
     /// 403 `AccessDenied` with this message.
     Said(&'static str),
+    /// 403 with these texts in XML, and the id in a header.
+    Told {
+        /// Error code.
+        code: &'static str,
+        /// Message.
+        message: &'static str,
+        /// Id of the request, also the id of the host.
+        request_id: &'static str,
+    },
     /// A status, and a body that breaks off.
     CutShort(u16),
     /// A status, and an HTML page.

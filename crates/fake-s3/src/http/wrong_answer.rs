@@ -30,6 +30,7 @@ pub(super) fn response(op: Op, answer: Answer) -> Result<HttpResponse, Connector
         }
         Answer::Document(text) => (200, "application/xml", text.to_owned()),
         Answer::Error(status, code) => (status, "application/xml", error(code, "said so")),
+        Answer::Told { code, message, .. } => (403, "application/xml", error(code, message)),
         Answer::Said(message) => (403, "application/xml", error("AccessDenied", message)),
     };
     let status = StatusCode::try_from(status).map_err(|e| ConnectorError::other(e.into(), None))?;
@@ -37,7 +38,12 @@ pub(super) fn response(op: Op, answer: Answer) -> Result<HttpResponse, Connector
     let body = if op == Op::Head { SdkBody::empty() } else { SdkBody::from(text) };
     let mut response = HttpResponse::new(status, body);
     response.headers_mut().insert("content-type", kind);
-    response.headers_mut().insert("x-amz-request-id", "REQUEST-17");
+    let id = match answer {
+        Answer::Told { request_id, .. } => request_id,
+        _ => "REQUEST-17",
+    };
+    response.headers_mut().insert("x-amz-request-id", id);
+    response.headers_mut().insert("x-amz-id-2", id);
     response.headers_mut().insert("date", DATE);
     if let Answer::Page { etag, .. } = answer {
         response.headers_mut().insert("content-length", length);

@@ -17,8 +17,11 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use rawsink::{
-    Backend, Config, Error, RawSink, Result, env::Loaded, layout::Place, sink::Run,
-    store::fs::FsConfig,
+    Backend, Config, Error, RawSink, Result,
+    env::Loaded,
+    layout::Place,
+    sink::Run,
+    store::fs::{FsConfig, MissingRoot},
 };
 use rawsink_ops::copy::{self, CopyFault, CopyOutcome, Processed};
 use serde::Serialize;
@@ -261,21 +264,31 @@ impl Destination {
     }
 
     fn open(&self, context: &Context<'_>) -> Result<RawSink, Failure> {
-        let config = match (&self.env, &self.root) {
+        let mut config = match (&self.env, &self.root) {
             (Some(file), _) => {
                 let loaded = Loaded::from_file(file)?;
                 for warning in &loaded.warnings {
                     output::warning(format!("{}: {warning}", file.display()));
                 }
-                let backend = context::inline(loaded.config.backend.clone());
-                Config::new(backend).options(loaded.config.options)
+                Config::new(loaded.config.backend).options(loaded.config.options)
             }
             (None, Some(root)) => {
-                Config::new(context::inline(Backend::Directory(FsConfig::new(root))))
-                    .options(context.config().options.clone())
+                let mut directory = FsConfig::new(root);
+                if let Backend::Directory(source) = &context.config().backend {
+                    directory = directory.links(source.links);
+                }
+                Config::new(Backend::Directory(directory)).options(context.config().options.clone())
             }
             (None, None) => unreachable!("one of them is required"),
         };
+        config.backend = match context::inline(config.backend) {
+            // The first copy creates the root.
+            Backend::Directory(to) => Backend::Directory(to.missing(MissingRoot::IsEmpty)),
+            backend => backend,
+        };
+        if let Backend::Directory(to) = &config.backend {
+            to.check()?;
+        }
         Ok(RawSink::open_in(&config, context.sink.runtime().clone())?)
     }
 }

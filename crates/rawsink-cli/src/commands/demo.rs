@@ -3,11 +3,14 @@
 mod sample;
 mod tree;
 
-use std::{io::Cursor, path::PathBuf};
+use std::{
+    io::Cursor,
+    path::{Path, PathBuf},
+};
 
 use rawsink::{
-    Clock, Error, ErrorKind, Metadata, RunId, SystemClock, consume, env::Loaded, layout::Place,
-    validate,
+    Clock, Error, ErrorKind, Metadata, RunId, SystemClock, consume, env::Loaded,
+    error::system_text, layout::Place, validate,
 };
 
 use self::sample::Extract;
@@ -37,6 +40,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
+    create(&args.dir)?;
     let context = Context::new(load(args)?, output)?;
     let extracts = sample::extracts()?;
     let run = RunId::at(SystemClock.now());
@@ -48,6 +52,14 @@ pub(crate) async fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     demo.show_tree(args).await?;
     demo.show_next(&extracts, args)?;
     Ok(Exit::Success)
+}
+
+/// Creates the directory of the demo.
+fn create(dir: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(dir).map_err(|cause| {
+        let message = format!("cannot create the directory: {}", system_text(&cause));
+        Error::invalid(message).on_path(dir.display()).into()
+    })
 }
 
 /// Returns the settings of the demo: raw data and state below its directory.

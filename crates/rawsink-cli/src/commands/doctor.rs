@@ -6,6 +6,7 @@ use rawsink_ops::doctor::{
 
 use crate::{
     context::Context,
+    escape,
     exit::{Exit, Failure},
     output,
     progress::Steps,
@@ -76,6 +77,8 @@ async fn examine(doctor: &Doctor, signals: &mut Signals) -> Result<Diagnosis, Fa
 /// Returns one line for the finding and one for each action.
 fn text(finding: &Finding) -> String {
     let Finding { check, outcome, seen, set, advice } = finding;
+    // It quotes the server.
+    let seen = escape::field(seen);
     let mut first = format!("{:<9}{:<22}{seen}", outcome.name(), check.id);
     if *outcome > Severity::Note && !check.guarantees.is_empty() {
         first = format!("{first} ({})", joined(check.guarantees));

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
+    escape,
     exit::{Exit, Failure},
     partition::RunArgs,
 };
@@ -82,7 +83,10 @@ fn shown(info: ObjectInfo) -> ShownObject {
 fn text(shown: &Shown) -> Result<String, Failure> {
     let mut text = shown.path.clone();
     let sealed = match (&shown.seal, shown.sealed) {
-        (Some(seal), _) => format!("sealed by {} (writer {})", seal.software, seal.writer),
+        (Some(seal), _) => {
+            let (software, writer) = (escape::field(&seal.software), escape::field(&seal.writer));
+            format!("sealed by {software} (writer {writer})")
+        }
         (None, true) => "sealed by other software, without a seal block".to_owned(),
         (None, false) => "not sealed".to_owned(),
     };
@@ -103,7 +107,8 @@ fn text(shown: &Shown) -> Result<String, Failure> {
         line("sha256", seal.payload_sha256.clone());
     }
     if let Some(metadata) = &shown.metadata {
-        line("metadata", serde_json::to_string_pretty(metadata).map_err(std::io::Error::from)?);
+        let members = serde_json::to_string_pretty(metadata).map_err(std::io::Error::from)?;
+        line("metadata", escape::json(&members).into_owned());
     }
     Ok(text)
 }

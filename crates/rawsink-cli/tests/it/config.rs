@@ -8,14 +8,17 @@ use crate::landing::{Landing, PARTITION, PROGRAM};
 fn config_shows_each_value_and_its_origin() {
     let landing = Landing::new();
     let text = landing.rawsink(["config"]).exits(0).stdout;
+    let dir = landing.dir().canonicalize().unwrap();
+    let data = dir.join("data").display().to_string();
     for line in [
         "RAW_SINK=filesystem\tdefault",
-        "RAW_SINK_ROOT=data/raw\tdefault",
+        &format!("RAW_SINK_ROOT={data}/raw\tdefault"),
         "RAW_SINK_LEFTOVER=replace\tdefault",
-        "RAW_SINK_STATE_URL=sqlite:data/state_store.db\tdefault",
+        &format!("RAW_SINK_STATE_URL=sqlite:{data}/state_store.db\tdefault"),
     ] {
         assert!(text.lines().any(|shown| shown == line), "no {line:?} in {text}");
     }
+    assert!(!text.contains("proxy"), "a directory needs none: {text}");
     let landing = landing.with("RAW_SINK_ROOT", "/srv/raw").with("RAW_SINK_LEFTOVER", "");
     let settings = landing.rawsink(["config", "--json"]).exits(0).json();
     let shown = |value| settings.contains(&value);
@@ -30,8 +33,65 @@ fn config_shows_each_value_and_its_origin() {
 }
 
 #[test]
-fn all_faults_are_reported_together_and_nothing_is_done() {
+fn config_shows_absolute_paths_of_a_bucket_and_no_secret() {
     let landing = Landing::new()
+        .in_bucket("https://s3.example.org")
+        .with("RAW_SINK_ACCESS_KEY_ID", "canary-key")
+        .with("RAW_SINK_SECRET_ACCESS_KEY_FILE", "secrets/key");
+    landing.file("secrets/key", "canary-secret\n");
+    let landing = landing.with("RAW_SINK_CA_FILE", "/etc/ssl/certs/ca-certificates.crt");
+    let text = landing.rawsink(["config"]).exits(0).stdout;
+    let dir = landing.dir().canonicalize().unwrap();
+    let file = dir.join("secrets/key");
+    let line = format!("RAW_SINK_SECRET_ACCESS_KEY=(file {})\tenvironment", file.display());
+    assert!(text.lines().any(|shown| shown == line), "no {line:?} in {text}");
+    assert!(text.contains("RAW_SINK_ACCESS_KEY_ID=(hidden)") && !text.contains("canary"), "{text}");
+}
+
+#[test]
+fn config_shows_the_proxy_of_the_endpoint_without_its_password() {
+    let proxy = |endpoint: &str, vars: &[(&'static str, &str)]| {
+        let none = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"].map(|name| (name, ""));
+        let landing = Landing::new()
+            .in_bucket(endpoint)
+            .with("RAW_SINK_ALLOW_HTTP", "1")
+            .with("RAW_SINK_ACCESS_KEY_ID", "key")
+            .with("RAW_SINK_SECRET_ACCESS_KEY", "secret");
+        let vars = none.iter().chain(vars);
+        let landing = vars.fold(landing, |landing, (name, value)| landing.with(name, *value));
+        let text = landing.rawsink(["config"]).exits(0).stdout;
+        let json = landing.rawsink(["config", "--json"]).exits(0);
+        assert!(!format!("{text}{}", json.stdout).contains("canary"), "{text}");
+        let lines: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("proxy=")).collect();
+        let [line] = lines.try_into().unwrap();
+        let (value, origin) = line.split_once('\t').unwrap();
+        assert!(json.json().contains(&json!({"name": "proxy", "value": value, "origin": origin})));
+        line.to_owned()
+    };
+    let url = "http://user:canary@proxy.example.org:3128/canary";
+    let shown = "http://proxy.example.org:3128\tenvironment";
+    let secure = "https://s3.example.org";
+    for (endpoint, vars, expected) in [
+        (secure, &[][..], "none\tdefault"),
+        (secure, &[("HTTPS_PROXY", url)], shown),
+        (secure, &[("HTTPS_PROXY", "http://user:can@ary@proxy.example.org:3128")], shown),
+        (secure, &[("ALL_PROXY", "socks5://canary@[::1]")], "socks5://[::1]\tenvironment"),
+        (secure, &[("HTTP_PROXY", url)], "none\tdefault"),
+        (secure, &[("HTTPS_PROXY", url), ("NO_PROXY", "example.org")], "none\tdefault"),
+        (secure, &[("HTTPS_PROXY", url), ("NO_PROXY", "*")], "none\tdefault"),
+        ("http://s3.example.org", &[("HTTP_PROXY", url)], shown),
+        // Plain requests to this machine never leave it.
+        ("http://127.0.0.1:9000", &[("HTTP_PROXY", url)], "none\tdefault"),
+        ("https://127.0.0.1:9000", &[("HTTPS_PROXY", url)], shown),
+    ] {
+        assert_eq!(proxy(endpoint, vars), expected, "{endpoint} {vars:?}");
+    }
+}
+
+#[test]
+fn all_faults_are_reported_together_and_nothing_is_done() {
+    let landing = Landing::without_root()
         .with("RAW_SINK", "s3")
         .with("RAW_SINK_LEFTOVER", "keep")
         .with("RAW_SINK_MAX_ROW_BYTES", "16 MB")
@@ -52,7 +112,8 @@ fn all_faults_are_reported_together_and_nothing_is_done() {
 
 #[test]
 fn a_bucket_without_settings_is_one_error_that_lists_them_all() {
-    let landing = Landing::new().with("RAW_SINK", "object").with("RAW_SINK_BUKET", "landing");
+    let landing =
+        Landing::without_root().with("RAW_SINK", "object").with("RAW_SINK_BUKET", "landing");
     for args in [&["config"][..], &["list"], &["write", PARTITION, "--", "touch", "extracted"]] {
         let answer = landing.rawsink(args).exits(2);
         answer.one_error("Invalid");
@@ -85,6 +146,7 @@ fn the_root_and_the_state_may_be_anywhere() {
     let landing = Landing::new()
         .with("RAW_SINK_ROOT", "some where/else")
         .with("RAW_SINK_STATE_URL", "sqlite:st ate/s.db");
+    std::fs::create_dir(landing.dir().join("some where")).unwrap();
     let args = ["write", PARTITION, "--run-id", "r", "--then-validate"];
     landing.feed(args, "{}\n").exits(0);
     let files = landing.files();

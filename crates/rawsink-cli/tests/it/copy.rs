@@ -7,7 +7,7 @@ use std::{fs, thread, time::Duration};
 use nix::sys::signal::Signal;
 
 use crate::{
-    landing::{Landing, PARTITION, lines, run_path},
+    landing::{Landing, PARTITION, lines, replace, run_path},
     random::{Random, rounds},
     running::{Running, until_staged},
 };
@@ -60,10 +60,10 @@ fn a_different_run_of_the_same_name_is_corrupt_and_the_others_are_copied() {
     landing.rawsink(["copy", &run_path("b"), "--to-root", "there"]).exits(0);
     let other = landing.dir().join("there").join(run_path("b")).join("payload.jsonl");
     let payload = fs::read_to_string(&other).unwrap();
-    fs::write(&other, payload.replacen("\"row\":0", "\"row\":9", 1)).unwrap();
+    replace(&other, payload.replacen("\"row\":0", "\"row\":9", 1));
     landing.rawsink(COPY).exits(0).says(&["2 copied, 1 already there"]);
     let seal = other.with_file_name("metadata.json");
-    fs::write(&seal, "{}").unwrap();
+    replace(&seal, "{}");
     let differs = landing.rawsink(COPY).exits(5);
     differs.says(&["metadata.json differs", "0 copied, 2 already there, 1 failed"]).says(&[
         "error[Corrupt]",

@@ -48,9 +48,10 @@ fn a_directory_is_examined_without_changes() {
 
 #[test]
 fn a_missing_root_is_an_error_and_stays_missing() {
-    let landing = Landing::new();
-    let answer = landing.rawsink(["doctor"]).exits(2);
-    assert!(answer.one_error("Invalid").contains("the root does not exist"), "{answer:?}");
+    let landing = Landing::without_root();
+    let answer = landing.rawsink(["doctor"]).exits(75);
+    let error = answer.one_error("Unavailable");
+    assert!(error.contains("neither the root nor the directory above it exists"), "{error}");
     assert_eq!(landing.snapshot().len(), 0);
 }
 

@@ -33,6 +33,15 @@ pub(crate) fn lines(count: u64, line: impl Fn(u64) -> String) -> String {
     (0..count).map(|number| line(number) + "\n").collect::<Vec<_>>().concat()
 }
 
+/// Replaces a file, as other software does: sealed files are read-only.
+#[track_caller]
+pub(crate) fn replace(path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+    if path.as_ref().exists() {
+        fs::remove_file(&path).unwrap();
+    }
+    fs::write(path, content).unwrap();
+}
+
 /// A working directory with the default settings: `data/raw` and `data/state_store.db`.
 #[derive(Debug)]
 pub(crate) struct Landing {
@@ -42,7 +51,15 @@ pub(crate) struct Landing {
 }
 
 impl Landing {
+    /// Returns a landing with an empty root.
     pub(crate) fn new() -> Self {
+        let landing = Self::without_root();
+        fs::create_dir_all(landing.dir.join("data/raw")).unwrap();
+        landing
+    }
+
+    /// Returns a landing in an empty directory.
+    pub(crate) fn without_root() -> Self {
         let temp = TempDir::new().unwrap();
         Self { dir: temp.path().to_owned(), _temp: Some(temp), vars: Vec::new() }
     }
@@ -147,7 +164,7 @@ impl Landing {
     pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.dir.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
+        replace(&path, content);
         path
     }
 

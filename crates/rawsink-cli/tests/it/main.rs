@@ -19,6 +19,7 @@ mod demo; // the demo, and the commands that it suggests
 mod disk; // disks that are full, limited, forbidden or missing
 mod doctor; // results of an examination, and its cleanup
 mod errors; // errors with and without --json
+mod foreign_text; // text of others on a terminal, in pipes and in JSON
 mod future; // run ids from the future
 mod kill; // kill -9 of a writer at any moment
 mod landing; // a working directory, and results of the program in it

@@ -59,9 +59,12 @@ fn g19_a_run_that_is_not_the_validated_one_is_named_and_hides_no_other() {
     let next_step = format!("\"rawsink coverage {PARTITION} --plan\" for the next step");
     let run = run_path(RUN);
     for (damage, says) in [
-        ("printf '{}\\n' > {payload}", "the payload has 3 bytes, the validated one had 8"),
+        (
+            "rm {payload}; printf '{}\\n' > {payload}",
+            "the payload has 3 bytes, the validated one had 8",
+        ),
         ("rm {payload}", "its payload is missing"),
-        ("echo {} > {metadata}", "metadata.json is not the one that was validated"),
+        ("rm {metadata}; echo {} > {metadata}", "metadata.json is not the one that was validated"),
         ("rm {metadata}", "the run that has authority in the state cannot be read"),
     ] {
         let damage = damage

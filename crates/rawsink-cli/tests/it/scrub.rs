@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::{
-    landing::{Answer, Landing, PARTITION, RUN, run_path},
+    landing::{Answer, Landing, PARTITION, RUN, replace, run_path},
     running::Running,
 };
 
@@ -46,10 +46,10 @@ fn object(landing: &Landing, customer: &str, name: &str) -> std::path::PathBuf {
 fn damage(landing: &Landing) {
     let payload = |customer: &str| object(landing, customer, "payload.jsonl");
     let seal = |customer: &str| object(landing, customer, "metadata.json");
-    fs::write(payload("1"), ROWS.replace('2', "3")).unwrap();
-    fs::write(payload("2"), &ROWS[..8]).unwrap();
+    replace(payload("1"), ROWS.replace('2', "3"));
+    replace(payload("2"), &ROWS[..8]);
     fs::remove_file(payload("3")).unwrap();
-    fs::write(seal("4"), "{").unwrap();
+    replace(seal("4"), "{");
     fs::remove_file(seal("5")).unwrap();
     // The same run again, as long as before, with other rows.
     fs::remove_file(seal("6")).unwrap();
@@ -209,6 +209,7 @@ fn g13_record_ends_the_authority_of_damaged_runs() {
 fn an_empty_storage_is_not_intact_if_the_state_names_runs() {
     let landing = validated(&["1", "2"]);
     fs::rename(landing.dir().join("data/raw"), landing.dir().join("unmounted")).unwrap();
+    fs::create_dir(landing.dir().join("data/raw")).unwrap();
     let said =
         "error[Corrupt]: the storage has no sealed run here, but the state gives authority to ";
     landing.rawsink(["scrub"]).exits(5).says(&["nothing to scrub", said, "2 runs"]);
@@ -229,7 +230,7 @@ fn on_a_terminal_the_runs_are_counted_first() {
 #[test]
 fn a_run_that_cannot_be_read_is_no_damage_and_stops_no_other() {
     let landing = validated(&["1", "2", "3"]);
-    fs::write(object(&landing, "2", "metadata.json"), r#"{"_seal":{"format":2}}"#).unwrap();
+    replace(object(&landing, "2", "metadata.json"), r#"{"_seal":{"format":2}}"#);
     let answer = landing.rawsink(["scrub"]).exits(4);
     assert_eq!(answer.stdout, "");
     answer.says(&[
@@ -238,7 +239,7 @@ fn a_run_that_cannot_be_read_is_no_damage_and_stops_no_other() {
         "error[Unsupported]: not all runs were read: 1 error, see above",
     ]);
     // Damage is graver.
-    fs::write(object(&landing, "3", "payload.jsonl"), "{}\n").unwrap();
+    replace(object(&landing, "3", "payload.jsonl"), "{}\n");
     landing.rawsink(["scrub"]).exits(5).says(&["1 intact, 1 payload_differs, 1 not read"]);
 }
 
@@ -289,7 +290,7 @@ fn a_malformed_call_reads_nothing() {
 #[test]
 fn verify_of_many_runs_names_the_scrub() {
     let landing = validated(&["1"]);
-    fs::write(object(&landing, "1", "payload.jsonl"), "{}\n").unwrap();
+    replace(object(&landing, "1", "payload.jsonl"), "{}\n");
     for path in ["google_ads", "google_ads/customer_id=1", &partition("1")] {
         let answer = landing.rawsink(["verify", path]).exits(2);
         answer.one_error("Invalid");

@@ -158,6 +158,7 @@ fn g17_no_successful_command_shows_a_secret() {
             }
         }
         for landing in [by_value(bucket(Landing::new())), by_file(bucket(Landing::new()))] {
+            let landing = landing.with("HTTPS_PROXY", "http://user:canary@proxy.example.org:3128");
             let alone = |call: &Vec<String>| !asks_the_server(call) && !needs_a_withdrawn_run(call);
             for call in calls().into_iter().filter(alone) {
                 ask(&landing, call, form, &canaries()).exits(0);

@@ -339,7 +339,9 @@ fn a_limit_of_processes_is_a_temporary_error() {
         // That user may not reach the directory of the program.
         let program = landing.dir().join("program");
         fs::copy(PROGRAM, &program).unwrap();
-        std::os::unix::fs::chown(landing.dir(), Some(64_000), None).ok();
+        for dir in ["data/raw", ""] {
+            std::os::unix::fs::chown(landing.dir().join(dir), Some(64_000), None).ok();
+        }
         let limited = format!("ulimit -u {limit}; exec \"$@\"");
         let is_root = rustix::process::geteuid().is_root();
         // The limit does not apply to root.

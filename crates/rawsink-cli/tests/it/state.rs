@@ -206,3 +206,26 @@ fn a_limit_of_the_validator_gives_no_verdict() {
         (&"success".into(), &1.into())
     );
 }
+
+#[test]
+fn new_files_and_directories_are_not_for_all_users() {
+    use std::os::unix::fs::PermissionsExt;
+    for (umask, file, directory) in
+        [("000", 0o640, 0o750), ("022", 0o640, 0o750), ("077", 0o600, 0o700)]
+    {
+        let landing = Landing::new();
+        let write = format!("echo '{{}}' | rawsink write {PARTITION} --run-id r --then-validate");
+        landing.shell(&format!("umask {umask}; {write}")).exits(0);
+        let mut found = 0;
+        for path in landing.snapshot().into_keys() {
+            let path = landing.dir().join(path);
+            let there = fs::metadata(&path).unwrap();
+            let expected = if there.is_dir() { directory } else { file };
+            let mode = there.permissions().mode() & 0o777;
+            // The seal is made read-only.
+            assert!(mode == expected || mode == 0o440 & expected, "{umask} {path:?}: {mode:o}");
+            found += 1;
+        }
+        assert!(found >= 9, "data, its state, the root, five levels, two files: {found}");
+    }
+}

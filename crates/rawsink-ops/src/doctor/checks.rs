@@ -92,8 +92,9 @@ pub static BUCKET: [Check; 20] = [
 ];
 
 /// The checks of a directory, in the order of the examination.
-pub static DIRECTORY: [Check; 10] = [
+pub static DIRECTORY: [Check; 11] = [
     check("root", "is the root writable", &[]),
+    check("access", "who else may write to the root", &[G03]),
     check("file-system", "which file system is it, and is it local", &[G02, G04]),
     check("space", "how much space is free", &[]),
     check("create-link", "how many of 20 concurrent links to one name succeed", &[G03, G04, G05]),

@@ -15,7 +15,8 @@ use rawsink::{
     error::{Error, ErrorKind, Result},
     store::{
         WriterToken,
-        raw::{DirectoryScratch, FileSystem, Taken},
+        fs::FsConfig,
+        raw::{Access, DirectoryScratch, FileSystem, Taken},
     },
 };
 
@@ -30,6 +31,7 @@ const LONGEST_NAME: usize = 255;
 #[derive(Debug)]
 struct Observed {
     root: PathBuf,
+    access: Result<Access>,
     file_system: Result<FileSystem>,
     links: Vec<FileRace>,
     creations: Vec<FileRace>,
@@ -78,13 +80,13 @@ enum Spelling {
 
 /// Examines a directory, and deletes the scratch files.
 pub(super) async fn examine(
-    root: PathBuf,
+    config: FsConfig,
     token: WriterToken,
     progress: &Progress<'_>,
 ) -> Result<Diagnosis> {
     progress(checks::find("root"));
     let examined = spawn_blocking(move || {
-        let mut scratch = DirectoryScratch::make(&root, &token)?;
+        let mut scratch = DirectoryScratch::make(&config, &token)?;
         let observed = observe(&scratch);
         let place = scratch.path().display().to_string();
         Ok((observed, place, scratch.clear()))
@@ -101,6 +103,7 @@ pub(super) async fn examine(
 fn observe(scratch: &DirectoryScratch) -> Observed {
     Observed {
         root: scratch.root().to_owned(),
+        access: scratch.access(),
         file_system: scratch.file_system(),
         links: (0..ROUNDS).map(|round| race_of_links(scratch, round)).collect(),
         creations: (0..ROUNDS).map(|round| race_of_creations(scratch, round)).collect(),

@@ -304,7 +304,6 @@ pub(super) fn conditions(text: &str) -> Parsed<Option<CompleteConditions>> {
     }
 }
 
-#[cfg(feature = "s3")]
 pub(super) fn flag(text: &str) -> Parsed<bool> {
     match text {
         "0" => Ok(false),

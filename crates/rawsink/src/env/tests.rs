@@ -8,7 +8,9 @@ fn load(vars: &[(&str, &str)]) -> Result<Loaded> {
 }
 
 fn defaults() -> Config {
-    Config { state: StateConfig::sqlite("data/state_store.db"), ..Config::directory("data/raw") }
+    let directory = FsConfig::new("data/raw").parents(Parents::Created);
+    let state = StateConfig::sqlite("data/state_store.db");
+    Config { state, ..Config::new(Backend::Directory(directory)) }
 }
 
 #[test]
@@ -27,6 +29,33 @@ fn without_variables_the_defaults_apply_and_every_setting_is_shown() {
     assert!(loaded.effective.iter().all(|setting| setting.origin == Origin::Default));
 }
 
+#[test]
+fn a_configured_root_needs_its_parent_and_the_mount_and_links_are_settings() {
+    let directory = |vars: &[(&str, &str)]| match load(vars).unwrap().config.backend {
+        Backend::Directory(directory) => directory,
+        other => panic!("{other:?}"),
+    };
+    let expected = FsConfig::new("/srv/raw").parents(Parents::MustExist);
+    assert_eq!(directory(&[("RAW_SINK_ROOT", "/srv/raw")]), expected);
+    let set = [
+        ("RAW_SINK_ROOT", "/srv/raw"),
+        ("RAW_SINK_ROOT_MOUNTED", "1"),
+        ("RAW_SINK_FOLLOW_LINKS", "1"),
+    ];
+    let expected = expected.mounted(Mounted::Required).links(Links::Followed);
+    assert_eq!(directory(&set), expected);
+}
+
+/// Returns a documented default as it is shown: a path is absolute.
+fn shown_default(default: &str) -> String {
+    let here = std::env::current_dir().unwrap();
+    match default.strip_prefix("sqlite:") {
+        _ if default == "data/raw" => here.join(default).display().to_string(),
+        Some(path) => format!("sqlite:{}", here.join(path).display()),
+        None => default.to_owned(),
+    }
+}
+
 /// The documented default, the shown value and the value in use are equal.
 #[test]
 fn documented_defaults_are_shown_and_in_use() {
@@ -38,19 +67,46 @@ fn documented_defaults_are_shown_and_in_use() {
             if let (Some(shown), Fallback::Value(default), false) =
                 (shown, variable.default, is_set)
             {
-                assert_eq!(shown.value, default, "{}", variable.name);
+                assert_eq!(shown.value, shown_default(default), "{}", variable.name);
             }
         }
-        // Setting every shown value except secrets gives the same configuration.
-        let stated = loaded
-            .effective
-            .iter()
-            .filter(|shown| !shown.value.starts_with(['(']) && shown.value != "none");
-        let mut stated: Vec<_> = stated.map(|shown| (shown.name, shown.value.as_str())).collect();
-        let secrets = required.iter().filter(|(name, _)| SECRETS.contains(name));
-        stated.extend(secrets.copied());
-        assert_eq!(load(&stated).unwrap().config, loaded.config);
+        // Setting every shown value except secrets gives the same configuration, with absolute paths.
+        let stated = |loaded: &Loaded| {
+            let stated = loaded
+                .effective
+                .iter()
+                .filter(|shown| !shown.value.starts_with(['(']) && shown.value != "none");
+            let mut stated: Vec<_> =
+                stated.map(|shown| (shown.name, shown.value.as_str())).collect();
+            let secrets = required.iter().filter(|(name, _)| SECRETS.contains(name));
+            stated.extend(secrets.copied());
+            load(&stated).unwrap()
+        };
+        let absolute = stated(&loaded);
+        assert_eq!(absolute.config.options, loaded.config.options);
+        assert_eq!(stated(&absolute).config, absolute.config);
+        let values = |loaded: &Loaded| {
+            loaded.effective.iter().map(|shown| shown.value.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(values(&absolute), values(&loaded));
     }
+}
+
+#[cfg(feature = "s3")]
+#[test]
+fn relative_paths_are_shown_as_absolute_ones() {
+    let here = std::env::current_dir().unwrap();
+    let (dir, name) = (here.display(), "Cargo.toml");
+    let vars = [
+        ("RAW_SINK_ROOT", "some/raw", format!("{dir}/some/raw")),
+        ("RAW_SINK_STATE_URL", "sqlite:./s.db", format!("sqlite:{dir}/s.db")),
+    ];
+    let loaded = load(&vars.clone().map(|(name, value, _)| (name, value))).unwrap();
+    for (name, _, shown) in vars {
+        let found = loaded.effective.iter().find(|shown| shown.name == name).unwrap();
+        assert_eq!(found.value, shown);
+    }
+    assert_eq!(Secret::file(name).shown(), format!("(file {dir}/{name})"));
 }
 
 #[test]
@@ -125,7 +181,7 @@ fn garbage(name: &str) -> &'static str {
         "RAW_SINK_SECRET_ACCESS_KEY" => " canary",
         "RAW_SINK_ADDRESSING" => "dns",
         "RAW_SINK_CA_FILE" => "/nowhere/ca.pem",
-        "RAW_SINK_ALLOW_HTTP" => "yes",
+        "RAW_SINK_ROOT_MOUNTED" | "RAW_SINK_FOLLOW_LINKS" | "RAW_SINK_ALLOW_HTTP" => "yes",
         "RAW_SINK_PART_BYTES" => "8 MB",
         "RAW_SINK_UPLOADS_IN_FLIGHT" => "0",
         "RAW_SINK_COMPLETE_CONDITIONS" => "on",

@@ -1,13 +1,19 @@
 //! The table of variables.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    path::{self, Path},
+};
 
 use super::Origin;
 #[cfg(feature = "s3")]
 use crate::store::s3::S3Config;
 use crate::{
     open::{Backend, Config},
-    store::LeftoverPolicy,
+    store::{
+        LeftoverPolicy,
+        fs::{FsConfig, Links, Mounted},
+    },
 };
 
 /// One variable of the table.
@@ -102,7 +108,7 @@ macro_rules! of_bucket {
 }
 
 /// Every variable that is read.
-pub const VARIABLES: [Variable; 25] = [
+pub const VARIABLES: [Variable; 27] = [
     Variable {
         name: "RAW_SINK",
         used_by: UsedBy::Both,
@@ -115,11 +121,31 @@ pub const VARIABLES: [Variable; 25] = [
     Variable {
         name: "RAW_SINK_ROOT",
         used_by: UsedBy::Filesystem,
-        meaning: "Directory of the filesystem sink. The first writer creates it.",
+        meaning: "Directory of the filesystem sink. The first writer creates it; the directory above it \
+                  has to exist, except for the default.",
         values: "a path, absolute or relative to the current directory",
         default: Fallback::Value("data/raw"),
         field: "root",
         shown: root,
+    },
+    Variable {
+        name: "RAW_SINK_ROOT_MOUNTED",
+        used_by: UsedBy::Filesystem,
+        meaning: "Whether a file system other than that of `/` has to be mounted at the root or above \
+                  it.",
+        values: "`0` or `1`",
+        default: Fallback::Value("0"),
+        field: "mounted",
+        shown: |config| of_directory(config, |directory| directory.mounted == Mounted::Required),
+    },
+    Variable {
+        name: "RAW_SINK_FOLLOW_LINKS",
+        used_by: UsedBy::Filesystem,
+        meaning: "Whether symbolic links below the root are followed. The root itself may be one.",
+        values: "`0` or `1`",
+        default: Fallback::Value("0"),
+        field: "links",
+        shown: |config| of_directory(config, |directory| directory.links == Links::Followed),
     },
     Variable {
         meaning: "Endpoint of the object storage. Required for AWS too, so that a missing variable \
@@ -183,7 +209,7 @@ pub const VARIABLES: [Variable; 25] = [
         default: Fallback::Value("none"),
         shown: of_bucket!(bucket => {
             let path = bucket.ca_file.as_ref();
-            path.map_or_else(none, |path| path.display().to_string())
+            path.map_or_else(none, |path| absolute(path))
         }),
         ..required("RAW_SINK_CA_FILE", "ca_file")
     },
@@ -284,7 +310,7 @@ pub const VARIABLES: [Variable; 25] = [
                  [state.md](state.md)",
         default: Fallback::Value("sqlite:data/state_store.db"),
         field: "state",
-        shown: |config| config.state.as_ref().map(ToString::to_string),
+        shown: state,
     },
     Variable {
         name: "RAW_SINK_LOG",
@@ -332,10 +358,32 @@ fn kind(config: &Config) -> &'static str {
 #[cfg_attr(not(feature = "s3"), expect(clippy::unnecessary_wraps, reason = "a bucket has none"))]
 fn root(config: &Config) -> Option<String> {
     match &config.backend {
-        Backend::Directory(directory) => Some(directory.root.display().to_string()),
+        Backend::Directory(directory) => Some(absolute(&directory.root)),
         #[cfg(feature = "s3")]
         Backend::Bucket(_) => None,
     }
+}
+
+#[cfg_attr(not(feature = "s3"), expect(clippy::unnecessary_wraps, reason = "a bucket has none"))]
+fn of_directory(config: &Config, shown: impl Fn(&FsConfig) -> bool) -> Option<String> {
+    match &config.backend {
+        Backend::Directory(directory) => Some(u8::from(shown(directory)).to_string()),
+        #[cfg(feature = "s3")]
+        Backend::Bucket(_) => None,
+    }
+}
+
+fn state(config: &Config) -> Option<String> {
+    let shown = config.state.as_ref()?.to_string();
+    Some(match shown.strip_prefix("sqlite:") {
+        Some(path) => format!("sqlite:{}", absolute(Path::new(path))),
+        None => shown,
+    })
+}
+
+/// Returns an absolute path; without a current directory as it is given.
+fn absolute(path: &Path) -> String {
+    path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
 #[cfg(feature = "s3")]

@@ -23,6 +23,9 @@ pub const MAX_METADATA_BYTES: usize = 4 * 1024 * 1024;
 /// Name of the member that holds the [`Seal`].
 pub const SEAL_MEMBER: &str = "_seal";
 
+/// Length of the longest text in a seal block, in bytes.
+const LONGEST_SEAL_TEXT: usize = 255;
+
 /// The seal block version that this software writes and reads.
 pub const SEAL_FORMAT: u64 = 1;
 
@@ -63,8 +66,10 @@ impl Metadata {
     /// `Invalid` for a document that is not one JSON object, has a name twice, has a member
     /// `_seal`, or is longer than [`MAX_METADATA_BYTES`].
     pub fn parse(document: &[u8]) -> Result<Self> {
-        let members = Members::parse(document)
-            .map_err(|fault| Error::invalid(format!("metadata is not a JSON object: {fault}")))?;
+        let members = Members::parse(document).map_err(|fault| {
+            let fault = excerpt(&fault.to_string());
+            Error::invalid(format!("metadata is not a JSON object: {fault}"))
+        })?;
         if let Some(name) = members.repeated() {
             return Err(Error::invalid(format!("metadata has the member {name:?} twice")));
         }
@@ -191,12 +196,18 @@ fn seal_member_is_reserved() -> Error {
     Error::invalid(format!("metadata has a member {SEAL_MEMBER:?}, which is reserved"))
 }
 
-/// Returns a member's text for a message: one line of at most 80 characters.
+/// Returns a text of a document for a message: one line of at most about 80 characters.
 fn excerpt(raw: &str) -> String {
-    const LONGEST: usize = 80;
-    let line: String =
-        raw.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if raw.chars().nth(LONGEST).is_some() { format!("{line}...") } else { line }
+    const START: usize = 50;
+    const END: usize = 30;
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let count = raw.chars().count();
+    if count <= START + END {
+        return raw.chars().map(plain).collect();
+    }
+    let start = raw.chars().take(START).map(plain);
+    let end = raw.chars().skip(count - END).map(plain);
+    start.chain("...".chars()).chain(end).collect()
 }
 
 /// Returns whether a member has a value. One that is null counts as missing.
@@ -226,8 +237,10 @@ pub(crate) fn sealed_document(metadata: &Metadata, seal: &Seal) -> Bytes {
 /// `Corrupt` unless it is a JSON object with at most one readable seal block; `Unsupported` for a
 /// seal block of another format.
 pub fn parse_sealed(document: &[u8]) -> Result<(Metadata, Option<Seal>)> {
-    let mut members = Members::parse(document)
-        .map_err(|fault| Error::corrupt(format!("metadata.json is not a JSON object: {fault}")))?;
+    let mut members = Members::parse(document).map_err(|fault| {
+        let fault = excerpt(&fault.to_string());
+        Error::corrupt(format!("metadata.json is not a JSON object: {fault}"))
+    })?;
     let blocks = members.remove(SEAL_MEMBER);
     let seal = match blocks.as_slice() {
         [] => None,
@@ -242,15 +255,34 @@ fn parse_seal(block: &str) -> Result<Seal> {
     struct Format {
         format: u64,
     }
-    let unreadable =
-        |fault: serde_json::Error| Error::corrupt(format!("cannot read the seal block: {fault}"));
+    // The text of a fault may contain a member.
+    let unreadable = |fault: serde_json::Error| malformed_seal(&excerpt(&fault.to_string()));
     let Format { format } = serde_json::from_str(block).map_err(unreadable)?;
     if format != SEAL_FORMAT {
         let message =
             format!("the seal block has format {format}, this version reads {SEAL_FORMAT}");
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    serde_json::from_str(block).map_err(unreadable)
+    let seal: Seal = serde_json::from_str(block).map_err(unreadable)?;
+    for (name, text) in [("writer", &seal.writer), ("software", &seal.software)] {
+        if text.len() > LONGEST_SEAL_TEXT {
+            let limit =
+                format!("{name} has {} bytes, the limit is {LONGEST_SEAL_TEXT}", text.len());
+            return Err(malformed_seal(&limit));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(malformed_seal(&format!("{name} contains a control character")));
+        }
+    }
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if seal.payload_sha256.len() != 64 || !seal.payload_sha256.bytes().all(is_digit) {
+        return Err(malformed_seal("payload_sha256 is not a SHA-256"));
+    }
+    Ok(seal)
+}
+
+fn malformed_seal(fault: &str) -> Error {
+    Error::corrupt(format!("cannot read the seal block: {fault}"))
 }
 
 #[cfg(test)]

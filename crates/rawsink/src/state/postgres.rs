@@ -7,8 +7,10 @@
 mod config;
 mod connect;
 mod fault;
+mod guard;
 mod log;
 mod table;
+mod unverified;
 mod writing;
 
 use std::{
@@ -193,7 +195,7 @@ impl PostgresState {
             }
         };
         if !self.has_warned.swap(true, Ordering::Relaxed) {
-            let statements = missing.statements().join("; ");
+            let statements = self.connections.hidden(&missing.statements().join("; "));
             tracing::warn!(
                 "the state database has no verdict log, and this role may not create it; verdicts are \
                  recorded without their evidence; ask an administrator to run: {statements}"
@@ -493,7 +495,8 @@ impl PostgresState {
     }
 
     fn error(&self, fault: PgFault) -> Error {
-        Error::from(fault).on_path(self.connections.place())
+        let error = fault.into_error(&|text| self.connections.hidden(&text));
+        error.on_path(self.connections.place())
     }
 }
 

@@ -8,6 +8,9 @@ pub(super) trait Dialect {
     /// Suffix of an expression that makes it compare text byte by byte.
     const BYTEWISE: &'static str;
 
+    /// What follows INSERT and UPDATE, so that a constraint of the table neither ignores nor replaces a row.
+    const OR_ABORT: &'static str = "";
+
     /// The columns; those of the key come first.
     const COLUMNS: &'static [&'static str];
 
@@ -121,7 +124,8 @@ pub(super) fn insert_unless_exists(dialect: &impl Dialect, rows: usize) -> Strin
 /// Creates rows; parameters: all columns of each row in turn.
 pub(super) fn insert<D: Dialect>(dialect: &D, rows: usize) -> String {
     let values = tuples(dialect, D::COLUMNS, rows);
-    format!("INSERT INTO {} ({}) VALUES {values}", dialect.table(), D::COLUMNS.join(", "))
+    let (table, columns) = (dialect.table(), D::COLUMNS.join(", "));
+    format!("INSERT{} INTO {table} ({columns}) VALUES {values}", D::OR_ABORT)
 }
 
 /// Returns the parameters of several tuples of these columns, in brackets: the only ones of a statement.
@@ -138,12 +142,12 @@ fn tuples(dialect: &impl Dialect, columns: &'static [&'static str], count: usize
 }
 
 /// Changes one record; parameters: all columns.
-pub(super) fn update(dialect: &impl Dialect) -> String {
+pub(super) fn update<D: Dialect>(dialect: &D) -> String {
     let set = numbered(&COLUMNS)
         .skip(KEY_COLUMNS)
         .map(|(column, number)| format!("{column} = {}", dialect.value(column, number)));
     let set = set.collect::<Vec<_>>().join(", ");
-    format!("UPDATE {} SET {set}{}", dialect.table(), of_key(dialect))
+    format!("UPDATE{} {} SET {set}{}", D::OR_ABORT, dialect.table(), of_key(dialect))
 }
 
 /// Reads the records that pass a filter, sorted by key; returned with its parameters.

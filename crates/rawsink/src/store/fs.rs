@@ -5,9 +5,10 @@
 //! | `attempt` | the steps of one attempt |
 //! | `restoring` | the steps of restoring a damaged file |
 //! | `lock` | the right to write a run |
+//! | `root` | the root, and what is below it: no symbolic link leads elsewhere |
 //! | `error` | the kind of each system error |
 //!
-//! Reads never lock and never write. Symbolic links to directories and files are followed.
+//! Reads never lock and never write.
 
 mod attempt;
 mod config;
@@ -17,6 +18,7 @@ mod listing;
 mod lock;
 mod probe;
 mod restoring;
+mod root;
 #[cfg(feature = "unstable-raw")]
 mod scratch;
 #[cfg(test)]
@@ -24,26 +26,32 @@ mod tests;
 mod upload;
 
 use std::{
-    fs::{File, Metadata},
+    fs::File,
     io::{Seek, SeekFrom},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    os::fd::OwnedFd,
+    path::Path,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use rustix::{buffer::spare_capacity, fs::OFlags, io::Errno};
+use rustix::{
+    buffer::spare_capacity,
+    fs::{FileType, Stat},
+    io::Errno,
+};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-pub use self::config::{Blocking, FsConfig};
+pub use self::config::{Blocking, FsConfig, Links, MissingRoot, Mounted, Parents};
 #[cfg(feature = "unstable-raw")]
-pub use self::scratch::{DirectoryScratch, FileSystem, Taken};
+pub use self::scratch::{Access, DirectoryScratch, FileSystem, Taken};
 use self::{
-    attempt::{AncestorsSynced, FsAttempt},
+    attempt::FsAttempt,
     error::{FsError, joined},
     probe::Probe,
     restoring::FsRestore,
+    root::{Directory, Root},
     upload::FsUpload,
 };
 use super::{
@@ -58,12 +66,12 @@ const LEAST_READ_BYTES: usize = 4096;
 
 /// A store in a directory of a local file system.
 ///
-/// The first writer creates the directory. Files get mode 0640 and directories 0750, less the
-/// umask. Requires hard links and `flock`; without them, writes fail with `Unsupported`.
+/// The first writer creates the directory in its parent; reading one that does not exist is an error.
+/// [`FsConfig`] changes that. Directories get mode 0750 and files 0640, less the umask; sealed files get
+/// 0440. Requires hard links and `flock`; without them, writes fail with `Unsupported`.
 #[derive(Debug, Clone)]
 pub struct FsStore {
-    root: PathBuf,
-    ancestors_synced: AncestorsSynced,
+    root: Root,
     blocking: Blocking,
     probe: Probe,
 }
@@ -74,18 +82,13 @@ impl FsStore {
     /// # Errors
     /// `Invalid` for an empty root.
     pub fn new(config: &FsConfig) -> Result<Self> {
-        let root = config::absolute(&config.root)?;
-        let (ancestors_synced, probe) = <(AncestorsSynced, Probe)>::default();
-        Ok(Self { root, ancestors_synced, blocking: config.blocking, probe })
+        let root = Root::new(config)?;
+        Ok(Self { root, blocking: config.blocking, probe: Probe::default() })
     }
 
     /// Returns the root directory, absolute.
     pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    fn dir(&self, path: &StorePath) -> PathBuf {
-        if path.as_str().is_empty() { self.root.clone() } else { self.root.join(path.as_str()) }
+        self.root.path()
     }
 }
 
@@ -94,30 +97,32 @@ impl crate::internal::Internal for FsStore {}
 #[async_trait]
 impl Store for FsStore {
     async fn inspect(&self, run: &StorePath) -> Result<RunObjects> {
-        let dir = self.dir(run);
+        let dir = self.root.at(run);
         Ok(joined(spawn_blocking(move || inspect(&dir)).await)?)
     }
 
     async fn start(&self, run: &StorePath, options: StartOptions) -> Result<Box<dyn Upload>> {
-        if self.inspect(run).await?.seal.is_some() {
-            return Err(super::already_sealed());
-        }
-        let (root, ancestors_synced) = (self.root.clone(), self.ancestors_synced.clone());
-        let (dir, probe) = (self.dir(run), self.probe.clone());
-        let start = move || FsAttempt::start(&root, ancestors_synced, &dir, options, probe);
+        let (dir, probe) = (self.root.at(run), self.probe.clone());
+        let start = move || {
+            dir.root().create()?;
+            if inspect(&dir)?.seal.is_some() {
+                return Err(FsError::Refused(super::already_sealed()));
+            }
+            FsAttempt::start(&dir, options, probe)
+        };
         let started = spawn_blocking(start).await;
         Ok(Box::new(FsUpload::new(joined(started)?)))
     }
 
     async fn read(&self, run: &StorePath, object: Object, offset: u64) -> Result<Reading> {
-        let path = self.dir(run).join(object.file_name());
+        let dir = self.root.at(run);
         let opened = match self.blocking {
-            Blocking::Inline => open_at(&path, offset),
-            Blocking::Pool => joined(spawn_blocking(move || open_at(&path, offset)).await),
+            Blocking::Inline => open_at(&dir, object, offset),
+            Blocking::Pool => joined(spawn_blocking(move || open_at(&dir, object, offset)).await),
         };
         match opened {
-            Ok((file, meta)) => {
-                let (bytes, tag) = (meta.len(), Some(tag_of(&meta)));
+            Ok((file, stat)) => {
+                let (bytes, tag) = (bytes_of(&stat), Some(tag_of(&stat)));
                 let at_once = chunk_bytes(bytes.saturating_sub(offset));
                 Ok(Reading { bytes, tag, chunks: chunks(file, at_once, self.blocking) })
             }
@@ -127,19 +132,18 @@ impl Store for FsStore {
     }
 
     async fn sync(&self, runs: &[StorePath]) -> Result<()> {
-        let (root, ancestors_synced) = (self.root.clone(), self.ancestors_synced.clone());
-        let dirs: Vec<PathBuf> = runs.iter().map(|run| self.dir(run)).collect();
-        let probe = self.probe.clone();
-        let sync = move || attempt::sync_runs(&root, &ancestors_synced, &dirs, &probe);
+        let dirs: Vec<Directory> = runs.iter().map(|run| self.root.at(run)).collect();
+        let (root, probe) = (self.root.clone(), self.probe.clone());
+        let sync = move || attempt::sync_runs(&root, &dirs, &probe);
         Ok(joined(spawn_blocking(sync).await)?)
     }
 
     fn children(&self, dir: &StorePath) -> BoxStream<'static, Result<String>> {
-        listing::children(self.dir(dir), dir.clone())
+        listing::children(self.root.at(dir))
     }
 
     fn walk(&self, dir: &StorePath) -> BoxStream<'static, Result<Stored>> {
-        listing::walk(self.dir(dir), dir.clone())
+        listing::walk(self.root.at(dir))
     }
 
     fn prefix_bytes(&self) -> usize {
@@ -151,11 +155,11 @@ impl Store for FsStore {
     }
 
     fn leftovers(&self, dir: &StorePath) -> BoxStream<'static, Result<Leftover>> {
-        leftovers::leftovers(self.dir(dir), dir.clone())
+        leftovers::leftovers(self.root.at(dir))
     }
 
     async fn discard(&self, leftover: &Leftover) -> Result<Discarded> {
-        let (dir, leftover) = (self.dir(&leftover.run), leftover.clone());
+        let (dir, leftover) = (self.root.at(&leftover.run), leftover.clone());
         let probe = self.probe.clone();
         let discarded = spawn_blocking(move || leftovers::discard(&dir, &leftover, &probe)).await;
         Ok(joined(discarded)?)
@@ -168,10 +172,8 @@ impl Store for FsStore {
         restoration: Restoration,
     ) -> Result<()> {
         let (object, seal, mut chunks) = restoration.into_parts();
-        let (root, ancestors_synced) = (self.root.clone(), self.ancestors_synced.clone());
-        let (dir, probe) = (self.dir(run), self.probe.clone());
-        let start =
-            move || FsRestore::start(root, ancestors_synced, &dir, (object, seal), &token, probe);
+        let (dir, probe) = (self.root.at(run), self.probe.clone());
+        let start = move || FsRestore::start(&dir, (object, seal), &token, probe);
         let mut restore = joined(spawn_blocking(start).await)?;
         // After an error of the stream, dropping the restore deletes its staging file.
         while let Some(chunk) = chunks.next().await.transpose()? {
@@ -183,48 +185,58 @@ impl Store for FsStore {
 }
 
 /// Returns the objects in a run's directory. A directory that does not exist has none.
-fn inspect(dir: &Path) -> Result<RunObjects, FsError> {
-    let info = |object: Object| file_info(&dir.join(object.file_name()));
+fn inspect(dir: &Directory) -> Result<RunObjects, FsError> {
+    let open = match dir.open("check") {
+        Err(error) if error.is_absence() => return Ok(RunObjects::default()),
+        opened => opened?,
+    };
+    let info = |object: Object| file_info(dir, &open, object.file_name());
     // The seal first: then a payload without a seal was unsealed when the seal was checked.
     let seal = info(Object::Seal)?;
     Ok(RunObjects { seal, payload: info(Object::Payload)? })
 }
 
-/// Returns length, age and tag of a regular file; `None` for anything else.
-fn file_info(path: &Path) -> Result<Option<ObjectInfo>, FsError> {
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() => {
-            let modified =
-                meta.modified().ok().and_then(|time| time.try_into().ok()).unwrap_or_default();
-            Ok(Some(ObjectInfo { bytes: meta.len(), modified, tag: Some(tag_of(&meta)) }))
+/// Returns length, age and tag of a regular file in an open directory; `None` for anything else.
+fn file_info(dir: &Directory, open: &OwnedFd, name: &str) -> Result<Option<ObjectInfo>, FsError> {
+    match dir.status(open, name) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => {
+            let modified = modified(&stat).and_then(|time| time.try_into().ok());
+            let (bytes, tag) = (bytes_of(&stat), Some(tag_of(&stat)));
+            Ok(Some(ObjectInfo { bytes, modified: modified.unwrap_or_default(), tag }))
         }
         Ok(_) => Ok(None),
         Err(cause) => {
-            let error = FsError::new("check", path, &cause);
+            let error = FsError::new("check", dir.path().join(name), &cause.into());
             if error.is_absence() { Ok(None) } else { Err(error) }
         }
     }
 }
-
 /// Returns the tag of a file. Another file of the same name has another inode, a changed one another
 /// time.
-fn tag_of(meta: &Metadata) -> ObjectTag {
-    ObjectTag::of(&(meta.ino(), meta.mtime(), meta.mtime_nsec()))
+fn tag_of(stat: &Stat) -> ObjectTag {
+    ObjectTag::of(&(stat.st_ino, stat.st_mtime, stat.st_mtime_nsec))
 }
 
-fn open_at(path: &Path, offset: u64) -> Result<(File, Metadata), FsError> {
-    let wrap = |cause| FsError::new("open", path, &cause);
-    // Opening a named pipe would block. The flag has no effect on a file.
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).expect("a flag of the system");
-    let mut options = File::options();
-    let mut file = options.read(true).custom_flags(nonblocking).open(path).map_err(wrap)?;
-    let meta = file.metadata().map_err(wrap)?;
-    if !meta.is_file() {
-        return Err(FsError::new("open", path, &Errno::NOENT.into()));
+/// Returns when a file was last changed; `None` before 1970.
+fn modified(stat: &Stat) -> Option<SystemTime> {
+    let seconds = Duration::from_secs(stat.st_mtime.try_into().ok()?);
+    Some(SystemTime::UNIX_EPOCH + seconds + Duration::from_nanos(stat.st_mtime_nsec))
+}
+
+fn open_at(dir: &Directory, object: Object, offset: u64) -> Result<(File, Stat), FsError> {
+    let wrap = |cause| FsError::new("open", dir.path().join(object.file_name()), &cause);
+    let mut file = File::from(dir.open_file(object.file_name())?);
+    let stat = rustix::fs::fstat(&file).map_err(|cause| wrap(cause.into()))?;
+    if !FileType::from_raw_mode(stat.st_mode).is_file() {
+        return Err(wrap(Errno::NOENT.into()));
     }
     // Past the end there are no bytes, and the system accepts no offset above 2^63.
-    file.seek(SeekFrom::Start(offset.min(meta.len()))).map_err(wrap)?;
-    Ok((file, meta))
+    file.seek(SeekFrom::Start(offset.min(bytes_of(&stat)))).map_err(wrap)?;
+    Ok((file, stat))
+}
+
+fn bytes_of(stat: &Stat) -> u64 {
+    stat.st_size.try_into().unwrap_or_default()
 }
 
 /// Returns the size of a buffer for the rest of a file. A small one also finds the end of a small file.

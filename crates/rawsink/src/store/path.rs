@@ -41,6 +41,14 @@ impl StorePath {
         self.0.split('/').filter(|segment| !segment.is_empty())
     }
 
+    /// Returns the path above this one, and the last segment; `None` for the root.
+    pub fn parent(&self) -> Option<(Self, &str)> {
+        match self.0.rsplit_once('/') {
+            Some((above, name)) => Some((Self(above.to_owned()), name)),
+            None => Some((Self::root(), self.as_str())).filter(|_| !self.0.is_empty()),
+        }
+    }
+
     /// Returns the path relative to `dir`: `Some("")` for `dir` itself, `None` for a path outside
     /// it.
     pub fn below(&self, dir: &Self) -> Option<&str> {

@@ -4,6 +4,6 @@
 #[cfg(feature = "s3")]
 pub use aws_sdk_s3::config::SharedHttpClient as Connector;
 
-pub use super::fs::{DirectoryScratch, FileSystem, Taken};
+pub use super::fs::{Access, DirectoryScratch, FileSystem, Taken};
 #[cfg(feature = "s3")]
 pub use super::s3::{BucketScratch, Condition, Reply, Requests, S3Fault, Traffic, Versioning};

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `protocol` | the steps of one attempt, without HTTP: one file per step |
 //! | `requests` | the requests |
-//! | `client`, `connect`, `credentials` | sending them over HTTP |
+//! | `client`, `connect`, `credentials`, `proxy` | sending them over HTTP |
 //! | `fault` | the meaning of an answer, and its error kind |
 //! | `retry` | when a request is sent again |
 //! | `upload` | the parts of a payload |
@@ -25,6 +25,7 @@ mod leftovers;
 mod listing;
 mod protocol;
 mod provider;
+mod proxy;
 mod reading;
 #[cfg_attr(not(feature = "unstable-raw"), expect(unreachable_pub, reason = "a feature shows it"))]
 mod requests;

@@ -89,11 +89,13 @@ async fn g10_a_seal_that_differs_from_its_payload_is_corrupt(backend: &dyn Backe
         assert!(seal.contains(from), "{seal}");
         format!("{given}{}", seal.replacen(from, to, 1))
     };
-    let bytes = payload.len();
+    let (bytes, sum) = (payload.len(), metadata.split("\"payload_sha256\":\"").nth(1).unwrap());
+    let sum = &sum[..64];
     for changed in [
         change("\"record_count\":300", "\"record_count\":299"),
         change(&format!("\"payload_bytes\":{bytes}"), "\"payload_bytes\":1"),
         change("\"payload_sha256\":\"", "\"payload_sha256\":\"0"),
+        change(sum, &"0".repeat(64)),
     ] {
         put(backend, &payload, &changed).await;
         assert_eq!(outcome(open(backend).await).await, Err(ErrorKind::Corrupt), "{changed}");

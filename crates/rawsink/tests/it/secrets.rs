@@ -103,6 +103,59 @@ async fn g17_a_secret_echoed_by_the_server_is_hidden() {
     }
 }
 
+#[tokio::test]
+async fn g17_a_secret_is_hidden_in_each_part_of_an_error_and_of_the_log() {
+    const BASE64: &str = "dGhpcy1pcy10aGUtc2Vzc2lvbi10b2tlbg==";
+    const ENCODED: &str = "this%2Dis%2dthe-SESSION-token";
+    let server = server();
+    let told = |code, message, request_id| Answer::Told { code, message, request_id };
+    for (answer, shown) in [
+        (
+            told("AKIDTEST", "this&#45;is-the-session-token", "id-AKIDTEST-this-is-the-secret"),
+            "403 (malformed): (hidden) [request id-(hidden)-(hidden)]",
+        ),
+        (told("Denied", BASE64, BASE64), "403 Denied: (hidden)== [request (hidden)==]"),
+        (told("Denied", ENCODED, "a b"), "403 Denied: (hidden) [request (malformed)]"),
+        (told("De nied", "&lt;a&gt;", "\tx"), "403 (malformed): <a> [request (malformed)]"),
+    ] {
+        server.behave();
+        server.habit(Habit::always(Op::List, Effect::Refused(answer)));
+        let log = Log::default();
+        let guard = log.listen();
+        let error = first_error(&server.store()).await;
+        drop(guard);
+        assert!(error.message().starts_with(&format!("the server answered {shown}")), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        let own = log.text();
+        let own = own.lines().filter(|line| line.contains("rawsink::")).collect::<Vec<_>>();
+        assert!(own.iter().any(|line| line.contains("GET http")), "{own:?}");
+        for text in [format!("{error:?}"), own.join("\n")] {
+            assert_hidden(&text);
+            assert!(!text.contains(BASE64) && !text.contains(ENCODED), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn g17_a_secret_in_an_upload_id_is_not_logged() {
+    let (server, log) = (server(), Log::default());
+    let created = "<InitiateMultipartUploadResult><UploadId>this-is-the-session-token</UploadId>\
+        </InitiateMultipartUploadResult>";
+    let listed = "<ListMultipartUploadsResult><Upload><Key>raw/zone/google_ads/customer_id=1234567890/\
+        query_name=campaign/logical_date=2024-06-01/run_id=2024-06-02T04:05:06.001Z/payload.jsonl</Key>\
+        <UploadId>this-is-the-session-token</UploadId></Upload></ListMultipartUploadsResult>";
+    for (op, document) in [(Op::Create, created), (Op::Uploads, listed)] {
+        server.habit(Habit::always(op, Effect::Refused(Answer::Document(document))));
+    }
+    let guard = log.listen();
+    seal(&server.sink(), &key(), &run(1), &rows("mine", 20_000)).await.unwrap_err();
+    drop(guard);
+    let text = log.text();
+    let own = text.lines().filter(|line| line.contains(" rawsink::")).collect::<Vec<_>>();
+    assert!(own.iter().any(|line| line.contains("uploadId=(hidden)")), "{own:#?}");
+    assert_hidden(&own.join("\n"));
+}
+
 /// Returns the errors and logs for endpoints without a listener.
 #[tokio::test]
 async fn g17_an_unreachable_endpoint_reveals_no_secret() {

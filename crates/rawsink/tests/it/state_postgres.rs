@@ -1,6 +1,7 @@
 //! Behaviour of a state in PostgreSQL only.
 
 mod altered; // tables changed while a state is in use
+mod hostile; // servers that return the password
 mod losses; // servers that are missing, silent or lost in the middle
 mod rights; // passwords, roles and certificates
 mod tables; // types, collations, constraints and triggers

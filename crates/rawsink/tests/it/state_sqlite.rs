@@ -340,3 +340,104 @@ async fn endless_text_of_other_software_is_not_loaded() {
     let cut = database.state().get(&customer("0")).await.unwrap().unwrap();
     assert_eq!(cut.error_message.unwrap(), "(longer than 1 MiB)");
 }
+
+/// Returns the error of each way to open a state.
+async fn refusals(state: &SqliteState) -> Vec<rawsink::Error> {
+    vec![
+        state.init().await.unwrap_err(),
+        state.get(&key()).await.unwrap_err(),
+        state.list(&Filter::default()).await.unwrap_err(),
+        state.histories(&[key()]).await.unwrap_err(),
+        state.judge(&key(), &passed(1), now()).await.unwrap_err(),
+    ]
+}
+
+#[tokio::test]
+async fn a_trigger_on_a_table_of_the_state_is_refused_by_name() {
+    let forge = "AFTER INSERT ON \"Partition_State\" BEGIN UPDATE partition_state SET status = 'success'; END";
+    let hide = "BEFORE INSERT ON run_verdict BEGIN SELECT RAISE(IGNORE); END";
+    for (name, rest, table) in
+        [("forge", forge, "Partition_State"), ("hide it\n\u{1b}", hide, "run_verdict")]
+    {
+        let database = Sqlite::new();
+        database.state().judge(&key(), &passed(1), now()).await.unwrap();
+        database.execute(&format!("CREATE TRIGGER \"{name}\" {rest}")).await;
+        let before = fs::read(database.path()).unwrap();
+        for error in refusals(&SqliteState::new(database.path())).await {
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+            let named = format!("{table} has the trigger {name:?}, which could change what is");
+            assert!(error.message().contains(&named), "{error}");
+            assert!(error.message().contains("drop it, or keep the state in another database"));
+        }
+        assert_eq!(fs::read(database.path()).unwrap(), before);
+        database.execute(&format!("DROP TRIGGER \"{name}\"")).await;
+        assert_eq!(database.state().get(&key()).await.unwrap().unwrap().attempt_count, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_on_another_table_is_no_concern() {
+    let database = foreign().await;
+    let other = "CREATE TABLE other (x); CREATE TRIGGER touch AFTER INSERT ON other \
+        BEGIN DELETE FROM other; END";
+    database.execute(other).await;
+    database.state().judge(&key(), &passed(1), now()).await.unwrap();
+    assert_eq!(database.state().get(&key()).await.unwrap().unwrap().attempt_count, 1);
+}
+
+/// A verdict that a constraint ignores would be reported as recorded; one that replaces another record
+/// would take its authority.
+#[tokio::test]
+async fn a_constraint_neither_ignores_nor_replaces_a_record() {
+    for action in ["IGNORE", "REPLACE"] {
+        let database = Sqlite::new();
+        let narrow = WITHOUT_A_KEY
+            .replace("source VARCHAR(64)", &format!("source TEXT UNIQUE ON CONFLICT {action}"));
+        database.execute(&narrow).await;
+        database.state().judge(&customer("1"), &passed(1), now()).await.unwrap();
+        let second = database.state().judge(&customer("2"), &passed(1), now()).await.unwrap_err();
+        assert_eq!(second.kind(), ErrorKind::Invalid, "{second}");
+        assert!(database.state().get(&customer("1")).await.unwrap().is_some(), "{action}");
+        assert_eq!(database.state().get(&customer("2")).await.unwrap(), None, "{action}");
+    }
+}
+
+/// The umask of a process cannot change in a test, so a shell sets it for the program in its own tests.
+#[tokio::test]
+async fn a_new_database_is_not_for_all_users_and_an_existing_one_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("new/dir/state.db");
+    let state = SqliteState::new(&path);
+    state.judge(&key(), &passed(1), now()).await.unwrap();
+    for (path, most) in [
+        (path.as_path(), 0o640),
+        (&folder.path().join("new"), 0o750),
+        (&folder.path().join("new/dir"), 0o750),
+    ] {
+        assert_eq!((mode(path) & !most, mode(path) & 0o600), (0, 0o600), "{}", path.display());
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+    state.judge(&key(), &passed(2), now()).await.unwrap();
+    assert_eq!(mode(&path), 0o664);
+
+    let database = Sqlite::new();
+    database.state().judge(&key(), &passed(1), now()).await.unwrap();
+    let mut writer = database.connect().await;
+    writer.execute("PRAGMA journal_mode = WAL").await;
+    writer.execute("UPDATE partition_state SET attempt_count = 8").await;
+    for name in ["state.db", "state.db-wal", "state.db-shm"] {
+        let found = mode(&database.folder.path().join(name));
+        assert_eq!((found & !0o640, found & 0o600), (0, 0o600), "{name}: {found:o}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_to_a_file_that_does_not_exist_yet_is_followed() {
+    let folder = TempDir::new().unwrap();
+    let link = folder.path().join("state.db");
+    std::os::unix::fs::symlink("elsewhere.db", &link).unwrap();
+    SqliteState::new(&link).judge(&key(), &passed(1), now()).await.unwrap();
+    assert!(folder.path().join("elsewhere.db").is_file());
+}

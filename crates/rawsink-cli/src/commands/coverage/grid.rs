@@ -10,6 +10,7 @@ mod names;
 mod tests;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
 };
@@ -19,7 +20,7 @@ use rawsink::state::Series;
 use rawsink_ops::coverage::{Coverage, Tally};
 
 use self::{calendar::Calendar, mark::Mark, names::shortened};
-use crate::{progress::count, screen::Screen};
+use crate::{escape, progress::count, screen::Screen};
 
 /// Lines of the terminal beside the rows: summary, ruler, legend, notes and prompt.
 const OTHER_LINES: usize = 10;
@@ -118,10 +119,10 @@ impl Labels {
         let titles = ["source", "customer", "query"];
         let skipped = usize::from(sources.len() == 1);
         let mut full: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); titles.len() - skipped];
-        for row in shown {
-            let parts = parts(coverage.row(*row).0);
+        let parts = shown.iter().map(|row| parts(coverage.row(*row).0)).collect::<Vec<_>>();
+        for parts in &parts {
             for (names, part) in full.iter_mut().zip(&parts[skipped..]) {
-                names.insert(*part);
+                names.insert(part);
             }
         }
         let most = shown.iter().map(|row| coverage.row_tally(*row).open()).max().unwrap_or(0);
@@ -162,7 +163,7 @@ impl Labels {
         for ((part, names), (_, width)) in
             parts[skipped..].iter().zip(&self.names).zip(&self.columns)
         {
-            let name = names.get(*part).map_or(*part, String::as_str);
+            let name = names.get(part.as_ref()).map_or(part.as_ref(), String::as_str);
             let padding = " ".repeat(width.saturating_sub(names::width(name)));
             let _ = write!(line, "{name}{padding}{GAP}");
         }
@@ -172,8 +173,9 @@ impl Labels {
     }
 }
 
-fn parts(series: &Series) -> [&str; 3] {
-    [&series.source, &series.customer_id, &series.query_name]
+/// Returns the names as a terminal shows them.
+fn parts(series: &Series) -> [Cow<'_, str>; 3] {
+    [&series.source, &series.customer_id, &series.query_name].map(|name| escape::field(name))
 }
 
 /// Narrows the widest columns until all fit.

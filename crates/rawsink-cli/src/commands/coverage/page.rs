@@ -1,8 +1,9 @@
 //! Writes the HTML page: completely or not at all, and never below the root of the sink.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, BufWriter, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -14,6 +15,9 @@ use rawsink::{
 use rawsink_ops::coverage::{Coverage, PageFacts};
 
 use crate::context::Context;
+
+/// Mode of a new page, less the umask.
+const FILE_MODE: u32 = 0o640;
 
 /// Checks the path of the page before anything is listed.
 ///
@@ -39,11 +43,13 @@ pub(super) fn check(path: &Path, context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Writes the page to a temporary file beside `path`, then renames it over an older page.
+/// Writes the page to a temporary file beside `path`, then renames it over an older page, whose mode it gets.
 pub(super) fn write(coverage: &Coverage, facts: &PageFacts, path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = directory(path).join(format!(".{name}.{:032x}", SystemTokens.next()));
-    let written = write_draft(coverage, facts, &draft).and_then(|()| replace(&draft, path));
+    let written = create_draft(&draft, path)
+        .and_then(|file| write_draft(coverage, facts, file))
+        .and_then(|()| replace(&draft, path));
     written.map_err(|cause| {
         // The first error is the one to report.
         let _ = fs::remove_file(&draft);
@@ -51,8 +57,16 @@ pub(super) fn write(coverage: &Coverage, facts: &PageFacts, path: &Path) -> Resu
     })
 }
 
-fn write_draft(coverage: &Coverage, facts: &PageFacts, draft: &Path) -> io::Result<()> {
-    let mut out = BufWriter::new(File::create_new(draft)?);
+fn create_draft(draft: &Path, path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(draft)?;
+    if let Ok(older) = fs::metadata(path) {
+        file.set_permissions(Permissions::from_mode(older.permissions().mode() & 0o777))?;
+    }
+    Ok(file)
+}
+
+fn write_draft(coverage: &Coverage, facts: &PageFacts, file: File) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
     coverage.write_page(facts, &mut out)?;
     out.flush()
 }

@@ -74,8 +74,7 @@ pub(super) fn print_rows(coverage: &Coverage) -> Result<(), Failure> {
             let _ = write!(line, "{separator}{span}");
             separator = ", ";
         }
-        line.push('\n');
-        output::text(line.as_bytes())?;
+        output::line(&line)?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
+    escape,
     exit::{Errors, Exit, Failure},
     output,
     progress::{self, count},
@@ -90,7 +91,8 @@ impl Report {
             recorded: matches!(damage.recorded, Recorded::Yes),
             hint: &hint,
         };
-        let text = format!("{run}\t{}\t{}", damage.kind.as_str(), damage.detail);
+        let detail = escape::field(&damage.detail);
+        let text = format!("{run}\t{}\t{detail}", damage.kind.as_str());
         // A closed pipe does not stop the scrub.
         context.output.data_if_read(&line, text)?;
         if !context.output.is_json() && self.last_hint.as_ref() != Some(&hint) {

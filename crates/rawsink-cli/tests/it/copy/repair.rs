@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use crate::{
-    landing::{Landing, PARTITION, run_path},
+    landing::{Landing, PARTITION, replace, run_path},
     namespace::SmallDisk,
 };
 
@@ -29,7 +29,7 @@ fn backup(landing: &Landing) -> Landing {
 fn flip(landing: &Landing, run: &str) {
     let mut payload = fs::read(landing.payload(run)).unwrap();
     payload[7] ^= 1;
-    fs::write(landing.payload(run), payload).unwrap();
+    replace(landing.payload(run), payload);
 }
 
 #[track_caller]
@@ -41,7 +41,7 @@ fn assert_same_trees(landing: &Landing) {
 fn g03_damaged_runs_are_listed_then_repaired_and_a_second_repair_changes_nothing() {
     let landing = landing();
     flip(&landing, "a");
-    fs::write(landing.metadata("b"), "{}").unwrap();
+    replace(landing.metadata("b"), "{}");
     fs::remove_file(landing.payload("c")).unwrap();
     landing.rawsink(["read", PARTITION, "--current"]).exits(5).says(&["rawsink copy --repair"]);
     let before = landing.snapshot();
@@ -75,7 +75,7 @@ fn g03_damaged_runs_are_listed_then_repaired_and_a_second_repair_changes_nothing
 #[test]
 fn an_ordinary_copy_names_the_repair_of_a_damaged_payload() {
     let landing = landing();
-    fs::write(landing.payload("b"), "{}\n").unwrap();
+    replace(landing.payload("b"), "{}\n");
     let differs = backup(&landing).rawsink(["copy", "--to-root", "data/raw"]).exits(5);
     let command = format!("rawsink copy {} --to-root data/raw --repair", run_path("b"));
     differs.says(&["the same metadata.json and another payload: its length differs", &command]);
@@ -87,7 +87,7 @@ fn an_ordinary_copy_names_the_repair_of_a_damaged_payload() {
 #[test]
 fn g03_an_edited_seal_without_a_state_is_refused_with_the_next_step() {
     let landing = landing();
-    fs::write(landing.metadata("b"), "{}").unwrap();
+    replace(landing.metadata("b"), "{}");
     let elsewhere = backup(&landing).with("RAW_SINK_STATE_URL", "sqlite:other.db");
     let refused = elsewhere.rawsink(APPLY).exits(5);
     refused
@@ -122,11 +122,11 @@ fn g03_a_damaged_source_is_refused_and_the_others_are_repaired() {
     flip(&landing, "b");
     let source = landing.dir().join("backup").join(run_path("a")).join("payload.jsonl");
     let (good, damaged) = (fs::read(&source).unwrap(), fs::read(landing.payload("a")).unwrap());
-    fs::write(&source, "{}\n").unwrap();
+    replace(&source, "{}\n");
     let refused = backup(&landing).rawsink(APPLY).exits(5);
     refused.says(&["the source is damaged", "1 intact, 1 repaired", "1 failed"]);
     assert_eq!(fs::read(landing.payload("a")).unwrap(), damaged);
-    fs::write(&source, good).unwrap();
+    replace(&source, good);
     backup(&landing).rawsink(APPLY).exits(0);
     assert_same_trees(&landing);
 }
@@ -155,10 +155,10 @@ fn a_killed_repair_leaves_a_file_that_clean_and_the_next_repair_delete() {
     let landing = landing();
     flip(&landing, "a");
     let staged = landing.run_dir("a").join(".payload.jsonl.0123456789abcdef0123456789abcdef");
-    fs::write(&staged, "half").unwrap();
+    replace(&staged, "half");
     landing.rawsink(["clean", "--older-than", "0s", "--apply"]).exits(0).says(&["1 removed"]);
     assert!(!staged.exists());
-    fs::write(&staged, "half").unwrap();
+    replace(&staged, "half");
     backup(&landing).rawsink(APPLY).exits(0);
     assert_same_trees(&landing);
 }
@@ -178,7 +178,7 @@ fn g03_a_repair_that_meets_a_full_disk_changes_nothing_and_works_with_space_agai
         files.map(|file| (file.clone(), fs::read(file).unwrap())).collect::<BTreeMap<_, _>>()
     };
     let right = content();
-    fs::write(run.join("payload.jsonl"), "{}\n").unwrap();
+    replace(run.join("payload.jsonl"), "{}\n");
     let damaged = content();
     for free in 0..2 {
         disk.fill_but(free * 4096);

@@ -1,7 +1,7 @@
 //! The grid on a terminal.
 
 use super::{SERIES, land, landing, of_day};
-use crate::landing::{Answer, Landing};
+use crate::landing::{Answer, Landing, replace};
 
 /// Runs `rawsink coverage` on a terminal of this size.
 fn on_terminal(landing: &Landing, size: &str, args: &str) -> Answer {
@@ -63,7 +63,7 @@ fn seals_are_compared_on_request() {
     // Other metadata of the same length.
     let edited = seal.replacen("T00:", "T01:", 1);
     assert!(edited != seal && edited.len() == seal.len(), "{seal}");
-    std::fs::write(&path, edited).unwrap();
+    replace(&path, edited);
     let until = ["coverage", "--until", "2024-06-02"];
     landing.rawsink(until).exits(0);
     let answer = landing.rawsink([&until[..], &["--seals", "--jobs", "3"]].concat()).exits(1);

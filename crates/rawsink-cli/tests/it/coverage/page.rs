@@ -58,3 +58,23 @@ fn names_and_reasons_are_no_markup() {
     assert!(!page.contains("<script>alert") && !page.contains("<!--"), "{page}");
     assert!(page.contains(r#""\">\u003cscript>alert(1)\u003c!--""#), "{page}");
 }
+
+#[test]
+fn a_new_page_is_not_for_all_users_and_a_replaced_one_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let landing = landing();
+    let page = landing.dir().join("page.html");
+    let mode = || fs::metadata(&page).unwrap().permissions().mode() & 0o777;
+    for (umask, expected) in [("000", 0o640), ("022", 0o640), ("077", 0o600)] {
+        landing.shell(&format!("umask {umask}; rawsink coverage --html page.html")).exits(1);
+        assert_eq!(mode(), expected, "umask {umask}");
+        fs::remove_file(&page).unwrap();
+    }
+    for kept in [0o644, 0o666, 0o600] {
+        landing.file("page.html", "old");
+        fs::set_permissions(&page, fs::Permissions::from_mode(kept)).unwrap();
+        landing.shell("umask 027; rawsink coverage --html page.html").exits(1);
+        assert_eq!(mode(), kept);
+        assert!(fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
+    }
+}

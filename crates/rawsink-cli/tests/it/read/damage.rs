@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::landing::{Landing, PARTITION, RUN, run_path};
+use crate::landing::{Landing, PARTITION, RUN, replace, run_path};
 
 const ROWS: &str = "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n";
 
@@ -34,14 +34,14 @@ fn assert_corrupt(landing: &Landing, said: &str) {
 #[test]
 fn g10_a_changed_byte_is_detected() {
     let landing = landed();
-    fs::write(landing.payload(RUN), ROWS.replace('2', "7")).unwrap();
+    replace(landing.payload(RUN), ROWS.replace('2', "7"));
     assert_corrupt(&landing, "SHA-256");
 }
 
 #[test]
 fn g10_a_truncated_payload_is_detected_before_output() {
     let landing = landed();
-    fs::write(landing.payload(RUN), &ROWS[..16]).unwrap();
+    replace(landing.payload(RUN), &ROWS[..16]);
     assert_corrupt(&landing, "the payload has 16 bytes, expected 24");
     assert_eq!(landing.rawsink(["read", &run_path(RUN)]).stdout, "");
 }
@@ -49,7 +49,7 @@ fn g10_a_truncated_payload_is_detected_before_output() {
 #[test]
 fn g10_a_longer_payload_is_detected() {
     let landing = landed();
-    fs::write(landing.payload(RUN), format!("{ROWS}{{}}\n")).unwrap();
+    replace(landing.payload(RUN), format!("{ROWS}{{}}\n"));
     assert_corrupt(&landing, "the payload has 27 bytes, expected 24");
 }
 
@@ -67,7 +67,7 @@ fn a_missing_payload_is_detected() {
 #[test]
 fn a_seal_that_is_no_json_is_detected() {
     let landing = landed();
-    fs::write(landing.metadata(RUN), "{\"source\": ").unwrap();
+    replace(landing.metadata(RUN), "{\"source\": ");
     assert_corrupt(&landing, "metadata.json is not a JSON object");
 }
 
@@ -75,7 +75,7 @@ fn a_seal_that_is_no_json_is_detected() {
 fn a_seal_that_contradicts_its_path_fails_validation() {
     let landing = landed();
     let metadata = fs::read_to_string(landing.metadata(RUN)).unwrap();
-    fs::write(landing.metadata(RUN), metadata.replace("\"123\"", "\"124\"")).unwrap();
+    replace(landing.metadata(RUN), metadata.replace("\"123\"", "\"124\""));
     let answer = landing.rawsink(["validate", &run_path(RUN)]).exits(1);
     answer.says(&["customer_id \"124\", the partition has \"123\""]);
 }
@@ -93,12 +93,12 @@ fn a_damaged_sealed_run_is_never_overwritten() {
 fn damage_after_validation_revokes_authority_until_the_payload_is_restored() {
     let landing = landed();
     landing.rawsink(["validate", &run_path(RUN)]).exits(0);
-    fs::write(landing.payload(RUN), ROWS.replace('3', "4")).unwrap();
+    replace(landing.payload(RUN), ROWS.replace('3', "4"));
     let read = landing.rawsink(["read", PARTITION, "--current"]).exits(5);
     read.one_error("Corrupt");
     landing.rawsink(["validate", PARTITION, "--current"]).exits(1);
     landing.rawsink(["read", PARTITION, "--current"]).exits(3).one_error("NotFound");
-    fs::write(landing.payload(RUN), ROWS).unwrap();
+    replace(landing.payload(RUN), ROWS);
     landing.rawsink(["validate", PARTITION, "--latest"]).exits(0);
     assert_eq!(landing.rawsink(["read", PARTITION, "--current"]).exits(0).stdout, ROWS);
 }
@@ -117,7 +117,7 @@ fn show_prints_all_known_facts_of_a_damaged_run() {
         let landing = landed();
         match damage {
             None => fs::remove_file(landing.payload(RUN)).unwrap(),
-            Some(text) => fs::write(landing.payload(RUN), text).unwrap(),
+            Some(text) => replace(landing.payload(RUN), text),
         }
         let answer = landing.rawsink(["show", PARTITION, "--latest", "--json"]).exits(5);
         assert_eq!(answer.json()[0]["seal"]["record_count"], 3, "{answer:?}");

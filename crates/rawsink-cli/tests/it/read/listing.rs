@@ -90,13 +90,14 @@ fn a_json_list_has_one_object_per_line() {
 #[test]
 fn an_empty_sink_lists_nothing_and_creates_no_directory() {
     let landing = Landing::new();
+    let before = landing.snapshot();
     for args in [&["list"][..], &["list", "--runs"], &["list", PARTITION]] {
         let answer = landing.rawsink(args).exits(0);
         assert_eq!(answer.stdout, "");
         assert!(answer.stderr.starts_with("no runs exist"), "{}", answer.stderr);
         assert!(answer.stderr.ends_with("RAW_SINK_ROOT=data/raw\n"), "{}", answer.stderr);
     }
-    assert_eq!(landing.snapshot().len(), 0);
+    assert_eq!(landing.snapshot(), before);
 }
 
 #[test]
@@ -112,11 +113,16 @@ fn staging_files_are_no_run() {
 }
 
 #[test]
-fn cyclic_links_are_not_followed() {
+fn links_are_refused_or_followed_but_never_in_circles() {
     let landing = filled();
     for name in ["x", "y", "z"] {
         std::os::unix::fs::symlink(".", landing.dir().join("data/raw").join(name)).unwrap();
     }
+    let answer = landing.rawsink(["list", "--runs"]).exits(2);
+    assert_eq!(answer.stdout.lines().count(), 3, "{answer:#?}");
+    let answer = answer.says(&["symbolic link (", "data/raw/x)", "data/raw/y)", "data/raw/z)"]);
+    answer.says(&["hint: replace the link by a directory, or set RAW_SINK_FOLLOW_LINKS=1"]);
+    let landing = landing.with("RAW_SINK_FOLLOW_LINKS", "1");
     let listed = landing.rawsink(["list", "--runs"]).exits(0).stdout;
     assert_eq!(listed.lines().count(), 3, "{listed}");
 }

@@ -103,7 +103,7 @@ fn a_path_pasted_from_the_disk_may_start_with_the_root() {
 
 #[test]
 fn a_wrong_path_is_refused_and_the_wrong_segment_named() {
-    let landing = Landing::new();
+    let landing = Landing::without_root();
     let query = "google_ads/customer_id=1/query_name=q";
     for (path, said) in [
         (
@@ -146,7 +146,7 @@ fn a_wrong_path_is_refused_and_the_wrong_segment_named() {
 
 #[test]
 fn names_too_long_together_are_refused_before_extraction() {
-    let landing = Landing::new();
+    let landing = Landing::without_root();
     let long = "x".repeat(240);
     let path = format!(
         "{long}/customer_id={long}/query_name={long}/logical_date=2024-06-01/run_id={long}"

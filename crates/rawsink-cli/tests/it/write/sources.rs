@@ -165,7 +165,7 @@ fn closed_standard_input_has_no_rows() {
 
 #[test]
 fn a_missing_command_after_the_dashes_is_refused() {
-    let landing = Landing::new();
+    let landing = Landing::without_root();
     let answer = landing.feed(["write", PARTITION, "--"], "{}\n").exits(2);
     assert!(answer.one_error("Invalid").contains("no command follows --"), "{answer:#?}");
     assert_eq!(landing.snapshot().len(), 0);

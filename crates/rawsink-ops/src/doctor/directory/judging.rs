@@ -4,16 +4,22 @@ use super::{FileRace, Held, LONGEST_NAME, Locking, Observed, Spelling, kinds};
 use crate::doctor::finding::Finding;
 use rawsink::{
     error::{Error, ErrorKind, Result},
-    store::raw::{FileSystem, Taken},
+    store::raw::{Access, FileSystem, Taken},
 };
 
 /// Less free space than this is a warning.
 const MIN_FREE_BYTES: u64 = 1 << 30;
+/// Fewer free inodes than this are a warning. A partition takes two, and its directories.
+const MIN_FREE_INODES: u64 = 10_000;
+/// Permission of all users to write, and the bit that keeps them from deleting what others created.
+const OTHERS_WRITE: u32 = 0o002;
+const STICKY: u32 = 0o1000;
 const ADVICE: &str = "use another file system, or RAW_SINK=object";
 
 pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
     vec![
         root(observed),
+        access(&observed.access),
         file_system(&observed.file_system),
         space(&observed.file_system),
         race("create-link", "link", &observed.links),
@@ -29,6 +35,30 @@ pub(super) fn findings(observed: &Observed) -> Vec<Finding> {
 fn root(observed: &Observed) -> Finding {
     let (id, path) = ("root", observed.root.display());
     Finding::ok(id, format!("{path} is writable"))
+}
+
+fn access(found: &Result<Access>) -> Finding {
+    let id = "access";
+    let Access { own, owner, mode } = match found {
+        Ok(found) => *found,
+        Err(error) => return failed(id, error),
+    };
+    let others_write = mode & OTHERS_WRITE != 0;
+    if others_write && mode & STICKY == 0 {
+        let seen = format!("mode {mode:04o}: every user can rename or delete partitions");
+        return Finding::fault(id, seen).advise("run: chmod o-w on the root");
+    }
+    if others_write {
+        let seen = format!("mode {mode:04o}: every user can create partitions");
+        return Finding::warning(id, seen).advise("run: chmod o-w on the root");
+    }
+    if owner != own && owner != 0 {
+        let seen = format!("the root belongs to user {owner}, and this is user {own}");
+        return Finding::warning(id, seen).advise(
+            "the owner can rename or delete partitions: make sure that this is the user who lands them",
+        );
+    }
+    Finding::ok(id, format!("mode {mode:04o}, owner {owner}"))
 }
 
 fn file_system(found: &Result<FileSystem>) -> Finding {
@@ -59,8 +89,11 @@ fn space(found: &Result<FileSystem>) -> Finding {
     match found {
         Err(error) => failed(id, error),
         Ok(found) => {
-            let seen = format!("{} MiB free", found.free_bytes >> 20);
-            if found.free_bytes < MIN_FREE_BYTES {
+            let inodes = found.free_inodes.map(|free| format!(", {free} inodes"));
+            let inodes = inodes.unwrap_or_default();
+            let seen = format!("{} MiB{inodes} free", found.free_bytes >> 20);
+            let few_inodes = found.free_inodes.is_some_and(|free| free < MIN_FREE_INODES);
+            if found.free_bytes < MIN_FREE_BYTES || few_inodes {
                 return Finding::warning(id, seen)
                     .advise("free some space: a full disk refuses new partitions, but loses none");
             }
@@ -178,7 +211,8 @@ mod tests {
         finding::{Diagnosis, Severity, Soundness},
     };
 
-    const EXT4: FileSystem = FileSystem { kind: 0xef53, free_bytes: 2 << 30 };
+    const EXT4: FileSystem =
+        FileSystem { kind: 0xef53, free_bytes: 2 << 30, free_inodes: Some(MIN_FREE_INODES) };
 
     fn won(by: &[bool], survivor: Option<usize>) -> FileRace {
         let taken = |won: &bool| Ok(if *won { Taken::ByThis } else { Taken::Before });
@@ -188,6 +222,7 @@ mod tests {
     fn fine() -> Observed {
         Observed {
             root: "/raw".into(),
+            access: Ok(Access { own: 1000, owner: 1000, mode: 0o750 }),
             file_system: Ok(EXT4),
             links: vec![won(&[false, true], Some(1))],
             creations: vec![won(&[true, false], Some(0))],
@@ -294,5 +329,25 @@ mod tests {
     fn little_space_is_a_warning() {
         let little = FileSystem { free_bytes: (1 << 30) - 1, ..EXT4 };
         assert_found(|seen| seen.file_system = Ok(little), "space", Severity::Warning);
+        let few = FileSystem { free_inodes: Some(MIN_FREE_INODES - 1), ..EXT4 };
+        assert_found(|seen| seen.file_system = Ok(few), "space", Severity::Warning);
+        let unlimited = FileSystem { free_inodes: None, ..EXT4 };
+        assert_found(|seen| seen.file_system = Ok(unlimited), "space", Severity::Ok);
+    }
+
+    #[test]
+    fn a_root_that_others_can_change_is_reported() {
+        for (owner, mode, outcome) in [
+            (1000, 0o750, Severity::Ok),
+            (1000, 0o775, Severity::Ok),
+            (0, 0o755, Severity::Ok),
+            (1001, 0o775, Severity::Warning),
+            (1000, 0o1777, Severity::Warning),
+            (1000, 0o777, Severity::Fault),
+            (1001, 0o772, Severity::Fault),
+        ] {
+            let access = Access { own: 1000, owner, mode };
+            assert_found(|seen| seen.access = Ok(access), "access", outcome);
+        }
     }
 }

@@ -38,8 +38,8 @@ async fn a_local_directory_is_sound_and_unchanged() {
 async fn a_missing_root_is_an_error_and_stays_missing() {
     let dir = TempDir::new().unwrap();
     let error = examine(&dir.path().join("data/raw")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(error.message().contains("does not exist"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.message().contains("the root"), "{error}");
     assert_eq!(entries(dir.path()).unwrap(), Vec::<String>::new());
 }
 

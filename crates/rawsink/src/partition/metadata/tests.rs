@@ -10,7 +10,7 @@ fn seal() -> Seal {
         format: SEAL_FORMAT,
         writer: "w".into(),
         payload_bytes: 8,
-        payload_sha256: "00".into(),
+        payload_sha256: "0".repeat(64),
         record_count: 1,
         software: "rawsink".into(),
     }
@@ -55,6 +55,42 @@ fn an_unreadable_stored_document_is_corrupt_and_a_newer_one_unsupported() {
         ("{\"_seal\":{\"format\":2},\"_seal\":{\"format\":2}}", ErrorKind::Corrupt),
     ] {
         assert_eq!(parse_sealed(bad.as_bytes()).unwrap_err().kind(), kind, "{bad}");
+    }
+}
+
+#[test]
+fn a_seal_block_that_this_software_cannot_have_written_is_corrupt() {
+    let wrong = |change: fn(&mut Seal)| {
+        let mut seal = seal();
+        change(&mut seal);
+        let error = parse_sealed(&sealed_document(&Metadata::default(), &seal)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        error.message().to_owned()
+    };
+    let start = "cannot read the seal block: ";
+    for (message, fault) in [
+        (
+            wrong(|seal| seal.software = "x\u{1b}[2J".into()),
+            "software contains a control character",
+        ),
+        (wrong(|seal| seal.software = "x\n".into()), "software contains a control character"),
+        (wrong(|seal| seal.writer = "\u{9b}".into()), "writer contains a control character"),
+        (wrong(|seal| seal.software = "x".repeat(256)), "software has 256 bytes, the limit is 255"),
+        (wrong(|seal| seal.payload_sha256 = "00".into()), "payload_sha256 is not a SHA-256"),
+        (wrong(|seal| seal.payload_sha256 = "A".repeat(64)), "payload_sha256 is not a SHA-256"),
+    ] {
+        assert_eq!(message, format!("{start}{fault}"));
+    }
+}
+
+#[test]
+fn an_endless_member_is_not_in_the_message() {
+    let long = "x".repeat(1 << 20);
+    for document in [format!("\"{long}\""), format!("{{\"_seal\":{{\"format\":\"{long}\"}}}}")] {
+        let error = parse_sealed(document.as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.message().len() < 200, "{} bytes", error.message().len());
+        assert!(error.message().contains(" at line 1 col"), "{error}");
     }
 }
 

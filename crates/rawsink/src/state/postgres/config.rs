@@ -66,6 +66,11 @@ impl TlsMode {
             Self::VerifyFull => "verify-full",
         }
     }
+
+    /// Returns whether the server must prove who it is.
+    pub(super) fn verifies(self) -> bool {
+        matches!(self, Self::VerifyCa | Self::VerifyFull)
+    }
 }
 
 impl fmt::Display for PostgresConfig {
@@ -81,7 +86,7 @@ impl PostgresConfig {
     /// `host`, `sslmode`, `sslrootcert`, `sslcert`, `sslkey`. Harmless parameters of poolers and providers
     /// are ignored, and logged as a warning.
     ///
-    /// A connection to another machine is encrypted unless `sslmode` is `disable` or `prefer`.
+    /// Without `sslmode`, a connection to another machine is `verify-full`, and one to this machine `prefer`.
     ///
     /// # Errors
     /// `Invalid` for a URL that names no user, host or database, has unknown parameters, or names
@@ -105,6 +110,11 @@ impl PostgresConfig {
         self
     }
 
+    /// Returns whether the server is on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.host.starts_with('/') || tls::is_loopback(&self.host)
+    }
+
     /// Returns the faults of the files that the URL names.
     pub(crate) fn file_faults(&self) -> Vec<String> {
         let authority = self.ca_file.iter().filter_map(|path| tls::read_certificates(path).err());
@@ -120,13 +130,11 @@ impl PostgresConfig {
 
 /// Parameters that this client does not need, or cannot honour: names, waits, and settings of poolers and
 /// providers. A warning says that they have no effect.
-const IGNORED: [&str; 16] = [
+const IGNORED: [&str; 14] = [
     "application_name",
-    "channel_binding",
     "connect_timeout",
     "connection_limit",
     "fallback_application_name",
-    "gssencmode",
     "keepalives",
     "keepalives_count",
     "keepalives_idle",
@@ -138,6 +146,9 @@ const IGNORED: [&str; 16] = [
     "target_session_attrs",
     "tcp_user_timeout",
 ];
+
+/// Protections that this client lacks. Only `require` is refused: without it, libpq connects without them too.
+const LACKING: [&str; 2] = ["channel_binding", "gssencmode"];
 
 /// Parameters of libpq and other clients that would change what is stored, or how safely.
 const REFUSED: [&str; 19] = [
@@ -226,6 +237,12 @@ fn read_parameters(url: &Url, config: &mut PostgresConfig) -> Result<(), String>
             "sslcert" => certificate = Some(path(&value)?),
             "sslkey" => key = Some(path(&value)?),
             "host" => config.host = value.into_owned(),
+            name if LACKING.contains(&name) && value == "require" => {
+                return Err(format!(
+                    "has {name}=require, which is not supported; use sslmode=verify-full instead"
+                ));
+            }
+            name if LACKING.contains(&name) => config.ignored.push(name.to_owned()),
             name if IGNORED.contains(&name) => config.ignored.push(name.to_owned()),
             // An unknown name may be part of a password that was not escaped, so it is not shown.
             name => {
@@ -243,8 +260,8 @@ fn read_parameters(url: &Url, config: &mut PostgresConfig) -> Result<(), String>
         (None, None) => None,
         _ => return Err("has only one of sslcert and sslkey; set both".to_owned()),
     };
-    let is_local = config.host.starts_with('/') || tls::is_loopback(&config.host);
-    let mode = tls.unwrap_or(if is_local { TlsMode::Prefer } else { TlsMode::Require });
+    let default = if config.is_local() { TlsMode::Prefer } else { TlsMode::VerifyFull };
+    let mode = tls.unwrap_or(default);
     // As libpq does: naming an authority implies that its certificates are checked.
     let checks = mode == TlsMode::Require && config.ca_file.is_some();
     config.tls = if checks { TlsMode::VerifyCa } else { mode };
@@ -305,11 +322,29 @@ mod tests {
     }
 
     #[test]
-    fn remote_connections_are_encrypted_by_default() {
+    fn a_required_protection_that_is_missing_is_refused_by_name() {
+        for name in ["channel_binding", "gssencmode"] {
+            let url = |value| format!("postgres://u@localhost/d?sslmode=require&{name}={value}");
+            assert_eq!(parse(&url("prefer")).unwrap().ignored, [name]);
+            let fault = parse(&url("require")).unwrap_err();
+            assert!(fault.starts_with(&format!("has {name}=require, which is not")), "{fault}");
+        }
+    }
+
+    #[test]
+    fn remote_servers_are_verified_by_default() {
         for (url, host, tls) in [
-            ("postgres://u@db.example.org/d", "db.example.org", TlsMode::Require),
+            ("postgres://u@db.example.org/d", "db.example.org", TlsMode::VerifyFull),
             ("postgres://u@db.example.org/d?sslmode=disable", "db.example.org", TlsMode::Disable),
-            ("postgres://u@10.0.0.7/d?sslrootcert=ca.pem", "10.0.0.7", TlsMode::VerifyCa),
+            ("postgres://u@db.example.org/d?sslmode=prefer", "db.example.org", TlsMode::Prefer),
+            ("postgres://u@db.example.org/d?sslmode=require", "db.example.org", TlsMode::Require),
+            ("postgres://u@10.0.0.7/d?sslrootcert=ca.pem", "10.0.0.7", TlsMode::VerifyFull),
+            (
+                "postgres://u@10.0.0.7/d?sslmode=require&sslrootcert=ca.pem",
+                "10.0.0.7",
+                TlsMode::VerifyCa,
+            ),
+            ("postgres://u@localhost/d?host=10.0.0.7", "10.0.0.7", TlsMode::VerifyFull),
             ("postgres://u@localhost/d", "localhost", TlsMode::Prefer),
             ("postgres://u@[::1]:5433/d", "::1", TlsMode::Prefer),
             ("postgres://u@%2Frun%2Fpostgresql/d", "/run/postgresql", TlsMode::Prefer),

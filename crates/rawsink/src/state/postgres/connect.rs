@@ -9,16 +9,17 @@ use std::{
     time::Duration,
 };
 
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     ConnectOptions, Connection, PgConnection,
     postgres::{PgConnectOptions, PgSslMode},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{PostgresConfig, TlsMode, fault::PgFault};
+use super::{PostgresConfig, TlsMode, fault::PgFault, guard};
 use crate::{
     error::{Error, Result, system_text},
-    secret::Secret,
+    secret::{Hidden, Secret},
     tls,
 };
 
@@ -35,6 +36,8 @@ pub(super) struct Connections {
     pub(super) busy_timeout: Duration,
     permits: Semaphore,
     idle: Mutex<Vec<PgConnection>>,
+    /// The password of the newest connection.
+    password: Mutex<Option<SecretString>>,
 }
 
 /// One connection in use. Dropping it without [`Connections::keep`] closes it, and the server rolls
@@ -47,12 +50,18 @@ pub(super) struct Lease<'pool> {
 impl Connections {
     pub(super) fn new(config: PostgresConfig, busy_timeout: Duration) -> Self {
         let (permits, idle) = (Semaphore::new(MAX_CONNECTIONS), Mutex::default());
-        Self { config, busy_timeout, permits, idle }
+        Self { config, busy_timeout, permits, idle, password: Mutex::default() }
     }
 
     /// Returns the database's URL, without a password.
     pub(super) fn place(&self) -> String {
         self.config.to_string()
+    }
+
+    /// Replaces the password in a server's text.
+    pub(super) fn hidden(&self, text: &str) -> String {
+        let password = lock(&self.password).clone();
+        Hidden::new(password.as_ref().map(ExposeSecret::expose_secret)).in_text(text)
     }
 
     /// Returns the time limit of an answer.
@@ -81,9 +90,17 @@ impl Connections {
             // The other idle connections lead to the same server.
             self.idle().clear();
         }
-        let options = self.options()?;
-        let connection = within(self.patience(), options.connect()).await?;
+        let connection = within(self.patience(), self.connect()).await?;
         Ok(Lease { connection, _permit: permit })
+    }
+
+    /// Connects. A server that is not verified never gets the password itself.
+    async fn connect(&self) -> Result<PgConnection, PgFault> {
+        let (config, options) = (&self.config, self.options()?);
+        if config.tls.verifies() || config.is_local() || config.password.is_none() {
+            return Ok(options.connect().await?);
+        }
+        guard::connect(config, options).await
     }
 
     /// Returns a connection without an open transaction to the pool.
@@ -96,7 +113,7 @@ impl Connections {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<PgConnection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
 
     /// Sets every option that `sqlx` would take from libpq's variables, and rereads the password.
@@ -105,6 +122,7 @@ impl Connections {
             host, port, user, password, database, tls: mode, ca_file, client, ..
         } = &self.config;
         let password = password.as_ref().map(Secret::read).transpose()?;
+        *lock(&self.password) = password.clone().map(SecretString::from);
         let options = PgConnectOptions::new_without_pgpass()
             .port(*port)
             .username(user)
@@ -116,6 +134,9 @@ impl Connections {
         let options = if host.starts_with('/') {
             return Ok(options.socket(host).ssl_mode(PgSslMode::Disable));
         } else {
+            // A name server may lead the names of this machine elsewhere.
+            let is_alias = host.ends_with(".localhost") && !mode.verifies();
+            let host = if is_alias { "localhost" } else { host };
             options.host(host).ssl_mode(ssl_mode(*mode))
         };
         let authority = ca_file.as_deref().map(tls::read_certificates).transpose();
@@ -127,7 +148,12 @@ impl Connections {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads the client's certificate or key.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|cause| {
         let message = format!(
             "cannot read the client certificate or key for the state database: {}",

@@ -2,11 +2,9 @@
 
 use std::{io, time::Duration};
 
-use sqlx::{
-    error::DatabaseError,
-    postgres::{PgDatabaseError, PgSeverity},
-};
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
+use super::unverified;
 use crate::error::{Error, ErrorKind, system_text};
 
 /// A failed call.
@@ -18,8 +16,12 @@ pub(super) enum PgFault {
     Silent(Duration),
     /// The connection broke, or the server did not answer in time, during a commit.
     Commit(Box<PgFault>),
+    /// A server that is not verified requested the password by a method other than SCRAM: its code.
+    Unsafe(u32),
     /// The table does not match the contract.
     Table(String),
+    /// A call that the server refused, and what that means.
+    Explained(String, Box<PgFault>),
     /// An error of this library.
     Library(Error),
 }
@@ -82,52 +84,99 @@ impl From<sqlx::Error> for PgFault {
     }
 }
 
+impl From<io::Error> for PgFault {
+    fn from(cause: io::Error) -> Self {
+        Self::Sqlx(sqlx::Error::Io(cause))
+    }
+}
+
 impl From<Error> for PgFault {
     fn from(error: Error) -> Self {
         Self::Library(error)
     }
 }
 
-impl From<PgFault> for Error {
-    fn from(fault: PgFault) -> Self {
-        let code = fault.code().map(str::to_owned);
-        match fault {
-            PgFault::Library(error) => error,
-            PgFault::Table(fault) => Self::invalid(format!("the table partition_state {fault}")),
-            PgFault::Silent(limit) => {
+impl PgFault {
+    /// Converts to an error. `hide` replaces secrets in the server's text.
+    pub(super) fn into_error(self, hide: &dyn Fn(String) -> String) -> Error {
+        match self {
+            Self::Library(error) => error,
+            Self::Table(fault) => Error::invalid(format!("the table partition_state {fault}")),
+            Self::Silent(limit) => {
                 let message = format!("the state database did not answer within {limit:?}");
-                Self::new(ErrorKind::Unavailable, message)
+                Error::new(ErrorKind::Unavailable, message)
             }
-            PgFault::Commit(fault) => {
-                let cause = Self::from(*fault);
+            Self::Unsafe(method) => Error::new(ErrorKind::Denied, unsafe_method(method)),
+            Self::Commit(fault) => {
+                let cause = fault.into_error(hide);
                 let message = format!("the change may have been recorded: {}", cause.message());
-                Self::new(ErrorKind::Unknown, message).because(cause)
+                Error::new(ErrorKind::Unknown, message).because(cause)
             }
-            PgFault::Sqlx(sqlx::Error::Io(cause)) => {
-                let next = next_step(cause.kind() == io::ErrorKind::InvalidData);
+            Self::Explained(message, fault) => {
+                let cause = fault.into_error(hide);
+                Error::new(cause.kind(), hide(message)).because(cause)
+            }
+            Self::Sqlx(sqlx::Error::Io(cause)) => {
+                let text = hide(system_text(&cause));
+                let next = if is_untrusted(&cause) { UNTRUSTED } else { "" };
+                let message = format!("the state database cannot be reached: {text}{next}");
+                Error::new(kind_of_io(&cause), message).because(cause)
+            }
+            Self::Sqlx(cause) => {
+                let refusal: Option<&PgDatabaseError> =
+                    cause.as_database_error().and_then(|error| error.try_downcast_ref());
+                let (kind, reason, all) = match refusal {
+                    Some(it) => (kind_of_code(it.code()), it.message().to_owned(), parts(it)),
+                    None => (kind_of(&cause), cause.to_string(), cause.to_string()),
+                };
+                let next = if lacks_tls(&cause) { WITHOUT_TLS } else { "" };
                 let message =
-                    format!("the state database cannot be reached: {}{next}", system_text(&cause));
-                Self::new(kind_of_io(&cause), message).because(cause)
-            }
-            PgFault::Sqlx(cause) => {
-                let kind = code.map_or_else(|| kind_of(&cause), |code| kind_of_code(&code));
-                let reason = cause.as_database_error().map(DatabaseError::message);
-                let reason = reason.map_or_else(|| cause.to_string(), str::to_owned);
-                let next = next_step(matches!(cause, sqlx::Error::Tls(_)));
-                Self::new(kind, format!("the state database returned an error: {reason}{next}"))
-                    .because(cause)
+                    format!("the state database returned an error: {}{next}", hide(reason));
+                // Not the error of `sqlx`: it holds the server's text as it is.
+                Error::new(kind, message).because(hide(all))
             }
         }
     }
 }
 
-/// Returns what to do if the server's certificate cannot be checked.
-fn next_step(is_untrusted: bool) -> &'static str {
-    if is_untrusted {
-        "; set sslrootcert to the certificates of the server's authority"
-    } else {
-        ""
-    }
+/// What to do if the server's certificate cannot be verified.
+const UNTRUSTED: &str = "; set sslrootcert to a file with the certificate of the server's authority, or \
+    sslmode=require to connect without verification";
+
+/// What to do if the server does not support TLS.
+const WITHOUT_TLS: &str = "; enable TLS on the server, or set sslmode=disable on a trusted network";
+
+/// Returns why a password was not sent.
+fn unsafe_method(method: u32) -> String {
+    let form = match method {
+        3 => "in clear text",
+        5 => "as an MD5 hash",
+        _ => "by a method other than SCRAM",
+    };
+    format!(
+        "the password was not sent: the state database requests it {form} and is not verified; set \
+         sslmode=verify-full (and sslrootcert to a file with the certificate of a private authority), \
+         or let the server use scram-sha-256"
+    )
+}
+
+/// Returns every text of a refusal.
+fn parts(refusal: &PgDatabaseError) -> String {
+    let more =
+        [("detail", refusal.detail()), ("hint", refusal.hint()), ("where", refusal.r#where())];
+    let more = more.into_iter().filter_map(|(name, text)| Some(format!("; {name}: {}", text?)));
+    format!("{}: {}{}", refusal.code(), refusal.message(), more.collect::<String>())
+}
+
+/// Returns whether the server does not support TLS: `sqlx` has no code for that.
+fn lacks_tls(cause: &sqlx::Error) -> bool {
+    matches!(cause, sqlx::Error::Tls(tls) if tls.to_string() == unverified::NO_TLS)
+}
+
+/// Returns whether the server's certificate could not be verified.
+fn is_untrusted(cause: &io::Error) -> bool {
+    let cause = cause.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// Returns the kind of an I/O error. `InvalidData` is an untrusted certificate.

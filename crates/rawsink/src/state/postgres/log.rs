@@ -3,10 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::fault::PgFault;
-use crate::{
-    error::{Error, ErrorKind},
-    state::{log, sql::Dialect},
-};
+use crate::state::{log, sql::Dialect};
 
 /// The schema of `partition_state`, whether the log exists in it, and whether this role may create one.
 const INSPECT: &str = "SELECT quote_ident(n.nspname), quote_ident(current_user), \
@@ -87,7 +84,7 @@ impl LogTable {
             "no permission for the verdict log: GRANT SELECT, INSERT ON {name} TO {role} (readers \
              need SELECT only)"
         );
-        Error::new(ErrorKind::Denied, message).because(Error::from(fault)).into()
+        PgFault::Explained(message, Box::new(fault))
     }
 
     /// Returns the statements that create the table, for a role that may.

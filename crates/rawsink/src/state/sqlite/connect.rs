@@ -1,6 +1,11 @@
 //! Connections for reading and for writing.
 
-use std::{io, path::Path};
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
 
 use sqlx::{
     ConnectOptions, Connection, Sqlite, SqliteConnection, Transaction, sqlite::SqliteConnectOptions,
@@ -9,9 +14,13 @@ use sqlx::{
 use super::{
     SqliteState,
     fault::{needs_recovery, unavailable},
-    tables::{Records, has_table},
+    tables::{Records, check_triggers, has_table},
 };
 use crate::error::{Error, Result};
+
+/// Modes of what is created, less the umask. SQLite gives its other files the mode of the database.
+const FILE_MODE: u32 = 0o640;
+const DIRECTORY_MODE: u32 = 0o750;
 
 impl SqliteState {
     /// Opens for reading; `None` if the database or the table of the records does not exist.
@@ -44,18 +53,25 @@ impl SqliteState {
         let mut connection = options.connect().await?;
         sqlx::query("BEGIN").execute(&mut connection).await?;
         // The transaction begins with the first statement that reads.
-        has_table(&mut connection, &Records).await?;
+        check_triggers(&mut connection).await?;
         Ok(connection)
     }
 
     /// Opens for writing and creates a missing file.
     pub(super) async fn writer(&self) -> Result<SqliteConnection> {
         if !self.exists()? {
-            let create = || std::fs::create_dir_all(self.directory());
-            create().map_err(|cause| self.error(cause.into()))?;
+            self.create().map_err(|cause| unavailable(&cause, &self.path))?;
         }
-        let opened = self.options().create_if_missing(true).connect().await;
-        opened.map_err(|cause| self.error(cause))
+        self.options().connect().await.map_err(|cause| self.error(cause))
+    }
+
+    /// Creates an empty file, which is a database without tables, and its directories. Another process may
+    /// have created them since.
+    fn create(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(self.directory())?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(FILE_MODE).open(&self.path)?;
+        Ok(())
     }
 
     /// Returns whether the file exists.
@@ -85,11 +101,14 @@ impl SqliteState {
         &self,
         connection: &'lease mut SqliteConnection,
     ) -> Result<Transaction<'lease, Sqlite>> {
-        connection.begin_with("BEGIN IMMEDIATE").await.map_err(|cause| self.error(cause))
+        let begun = connection.begin_with("BEGIN IMMEDIATE").await;
+        let mut transaction = begun.map_err(|cause| self.error(cause))?;
+        check_triggers(&mut transaction).await.map_err(|cause| self.error(cause))?;
+        Ok(transaction)
     }
 
     fn options(&self) -> SqliteConnectOptions {
-        // Views, triggers and defaults that other software made call no function with side effects.
+        // Views, indexes and defaults that other software made call no function with side effects.
         SqliteConnectOptions::new()
             .filename(&self.path)
             .busy_timeout(self.busy_timeout)

@@ -16,10 +16,13 @@ impl SqliteState {
         if let sqlx::Error::Io(cause) = &cause {
             return unavailable(cause, self.directory());
         }
+        if let sqlx::Error::Protocol(fault) = &cause {
+            // Not an ordinary table, or a trigger.
+            return Error::invalid(format!("the state database cannot be used: {fault}"))
+                .on_path(self.path.display());
+        }
         let kind = match code(&cause) {
             _ if self.path.is_dir() => ErrorKind::Invalid,
-            // Not an ordinary table.
-            _ if matches!(cause, sqlx::Error::Protocol(_)) => ErrorKind::Invalid,
             // SQLITE_PERM, SQLITE_READONLY, SQLITE_AUTH
             Some(3 | 8 | 23) => ErrorKind::Denied,
             // SQLITE_CANTOPEN has several causes

@@ -39,6 +39,9 @@ impl Dialect for Records {
     /// Overrides the collation that other software may have declared.
     const BYTEWISE: &'static str = " COLLATE BINARY";
 
+    /// Overrides `ON CONFLICT IGNORE` and `ON CONFLICT REPLACE`.
+    const OR_ABORT: &'static str = " OR ABORT";
+
     const COLUMNS: &'static [&'static str] = &COLUMNS;
 
     fn table(&self) -> &'static str {
@@ -74,6 +77,8 @@ impl Dialect for Records {
 
 impl Dialect for Log {
     const BYTEWISE: &'static str = "";
+
+    const OR_ABORT: &'static str = Records::OR_ABORT;
 
     const COLUMNS: &'static [&'static str] = &log::COLUMNS;
 
@@ -135,5 +140,27 @@ pub(super) async fn has_table(
         None => Ok(false),
         Some(true) => Ok(true),
         Some(false) => Err(sqlx::Error::Protocol(format!("{name} is not an ordinary table"))),
+    }
+}
+
+/// Checks that no trigger runs when a state is recorded.
+///
+/// # Errors
+/// `Protocol` for a trigger on one of the tables. This software creates none, and it could record something
+/// else than was written.
+pub(super) async fn check_triggers(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let sql = "SELECT name, tbl_name FROM sqlite_master \
+               WHERE type = 'trigger' AND lower(tbl_name) IN (?1, ?2) ORDER BY name LIMIT 1";
+    let found: Option<(String, String)> = sqlx::query_as(sql)
+        .bind(Records.table())
+        .bind(Log.table())
+        .fetch_optional(connection)
+        .await?;
+    match found {
+        None => Ok(()),
+        Some((name, table)) => Err(sqlx::Error::Protocol(format!(
+            "{table} has the trigger {name:?}, which could change what is recorded: drop it, or keep the \
+             state in another database"
+        ))),
     }
 }

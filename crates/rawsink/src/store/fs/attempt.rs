@@ -3,24 +3,15 @@
 //! 1. Lock the run's directory; check for a seal; delete staging files of dead attempts.
 //! 2. Write rows to a staging file. Its name starts with a dot and contains the token.
 //! 3. Sync it; check for a seal again; delete a leftover; link the payload (create-only); delete
-//!    the staging name; sync the run's directory and all directories above it. Each store syncs
-//!    those above the root's parent only once.
-//! 4. Only then stage and sync the seal, link it (create-only), sync the directory, delete the
-//!    staging name.
+//!    the staging name; sync the run's directory and all directories above it that this store has
+//!    not synced before.
+//! 4. Only then stage and sync the seal, link it (create-only), make the payload read-only, sync the
+//!    directory, delete the staging name.
 //!
 //! An attempt renames no file. A failed sync is never repeated: the attempt ends. An attempt that ends
 //! before the link of step 4 deletes its payload (G08); after it, the attempt touches nothing.
 
-use std::{
-    fs::File,
-    io::Write,
-    os::fd::OwnedFd,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{fs::File, io::Write, os::fd::OwnedFd, path::Path};
 
 use bytes::Bytes;
 use rustix::{
@@ -32,27 +23,21 @@ use super::{
     error::FsError,
     lock::LockedRun,
     probe::{Probe, Step},
+    root::{Directory, Identity, Root},
 };
 use crate::{
     error::Error,
-    store::{self, LeftoverPolicy, Object, ObjectInfo, SealDocument, WriterToken},
+    store::{self, LeftoverPolicy, Object, ObjectInfo, SealDocument, StorePath, WriterToken},
 };
 
 const FILE_MODE: Mode = Mode::from_raw_mode(0o640);
-
-/// Whether a store has synced the directories above its root's parent.
-///
-/// A process cannot know whether the creator of an existing root has synced them, so each syncs
-/// them once.
-#[derive(Debug, Clone, Default)]
-pub(super) struct AncestorsSynced(Arc<AtomicBool>);
+/// Sealed files: no editor changes one by mistake.
+pub(super) const SEALED_MODE: Mode = Mode::from_raw_mode(0o440);
 
 /// An attempt that holds its run's lock.
 #[derive(Debug)]
 pub(super) struct FsAttempt {
     run: LockedRun,
-    root: PathBuf,
-    ancestors_synced: AncestorsSynced,
     token: WriterToken,
     probe: Probe,
     staging: File,
@@ -73,23 +58,16 @@ enum Stage {
 impl FsAttempt {
     /// Step 1, and an empty staging file.
     pub(super) fn start(
-        root: &Path,
-        ancestors_synced: AncestorsSynced,
-        dir: &Path,
+        at: &Directory,
         options: store::StartOptions,
         probe: Probe,
     ) -> Result<Self, FsError> {
-        if !root.exists() {
-            // The root was deleted: directories above it may be created again.
-            ancestors_synced.0.store(false, Ordering::Release);
-        }
-        let run = LockedRun::acquire(dir, &probe)?;
+        let run = LockedRun::acquire(at, &probe)?;
         let entered = enter(&run, &options, &probe);
         match entered {
             Ok(staging) => {
-                let (root, token) = (root.to_owned(), options.token);
-                let stage = Stage::Writing;
-                Ok(Self { run, root, ancestors_synced, token, probe, staging, stage })
+                let (token, stage) = (options.token, Stage::Writing);
+                Ok(Self { run, token, probe, staging, stage })
             }
             Err(error) => {
                 if !probe.is_dead() {
@@ -105,33 +83,35 @@ impl FsAttempt {
     /// Step 2.
     pub(super) fn append(&mut self, part: &[u8]) -> Result<(), FsError> {
         let Self { run, staging, probe, .. } = self;
-        probe.run(Step::Append, &run.path, || staging.write_all(part))
+        probe.run(Step::Append, run.at.path(), || staging.write_all(part))
     }
 
     /// Step 3.
     pub(super) fn complete(&mut self, last: &[u8]) -> Result<(), FsError> {
         self.append(last)?;
-        let path = self.run.path.clone();
         let staging = staging_name(Object::Payload, &self.token);
-        self.probe.run(Step::SyncPayload, &path, || fs::fsync(&self.staging))?;
+        self.probe.run(Step::SyncPayload, self.run.at.path(), || fs::fsync(&self.staging))?;
         refuse_sealed(&self.run, &self.probe, Step::CheckSeal)?;
         self.unlink(Step::UnlinkLeftover, Object::Payload.file_name())?;
         // Set first: after a failed link the payload may exist.
         self.stage = Stage::PayloadLinked;
         self.link(Step::LinkPayload, &staging, Object::Payload)?;
         self.unlink(Step::UnlinkPayloadStaging, &staging)?;
-        sync_upwards(&self.root, &self.ancestors_synced, &path, &self.probe)
+        sync_upwards(&self.run.at, &self.probe)
     }
 
     /// Step 4.
     pub(super) fn seal(&mut self, document: &Bytes) -> Result<(), FsError> {
-        let path = self.run.path.clone();
+        let at = self.run.at.clone();
+        let path = at.path();
         let staging = staging_name(Object::Seal, &self.token);
-        let mut file = open_staging(&self.run, &self.probe, Step::OpenSealStaging, &staging)?;
-        self.probe.run(Step::WriteSeal, &path, || file.write_all(document))?;
-        self.probe.run(Step::SyncSeal, &path, || fs::fsync(&file))?;
+        let mut file =
+            open_staging(&self.run, &self.probe, Step::OpenSealStaging, &staging, SEALED_MODE)?;
+        self.probe.run(Step::WriteSeal, path, || file.write_all(document))?;
+        self.probe.run(Step::SyncSeal, path, || fs::fsync(&file))?;
         self.link_seal(&staging)?;
-        let synced = self.probe.run(Step::SyncSealedDirectory, &path, || fs::fsync(&self.run.dir));
+        protect(&self.staging);
+        let synced = self.probe.run(Step::SyncSealedDirectory, path, || fs::fsync(&self.run.dir));
         synced.map_err(FsError::seal_unknown)?;
         // The run is sealed and durable, even if this fails.
         let _ = self.unlink(Step::UnlinkSealStaging, &staging);
@@ -162,9 +142,9 @@ impl FsAttempt {
     /// Links a staging file to an object's name, unless the name exists.
     fn link(&self, step: Step, staging: &str, object: Object) -> Result<(), FsError> {
         let (dir, name) = (&self.run.dir, object.file_name());
-        let linked = self
-            .probe
-            .run(step, &self.run.path, || fs::linkat(dir, staging, dir, name, AtFlags::empty()));
+        let linked = self.probe.run(step, self.run.at.path(), || {
+            fs::linkat(dir, staging, dir, name, AtFlags::empty())
+        });
         match linked {
             // A network file system may lose the reply, send the link again and find its own file.
             Err(error) if error.is(Errno::EXIST) => {
@@ -220,17 +200,18 @@ fn enter(run: &LockedRun, options: &store::StartOptions, probe: &Probe) -> Resul
         return Err(FsError::Refused(store::leftover_refused(left, options.now)));
     }
     remove_old_staging(run, probe)?;
-    open_staging(run, probe, Step::OpenStaging, &staging_name(Object::Payload, &options.token))
+    let name = staging_name(Object::Payload, &options.token);
+    open_staging(run, probe, Step::OpenStaging, &name, FILE_MODE)
 }
 
 fn leftover(run: &LockedRun) -> Result<Option<ObjectInfo>, FsError> {
-    super::file_info(&run.path.join(Object::Payload.file_name()))
+    super::file_info(&run.at, &run.dir, Object::Payload.file_name())
 }
 
 fn refuse_sealed(run: &LockedRun, probe: &Probe, step: Step) -> Result<(), FsError> {
     let name = Object::Seal.file_name();
     let found =
-        probe.run(step, &run.path, || fs::statat(&run.dir, name, AtFlags::SYMLINK_NOFOLLOW));
+        probe.run(step, run.at.path(), || fs::statat(&run.dir, name, AtFlags::SYMLINK_NOFOLLOW));
     match found {
         Ok(_) => Err(FsError::Refused(store::already_sealed())),
         Err(error) if error.is(Errno::NOENT) => Ok(()),
@@ -240,10 +221,11 @@ fn refuse_sealed(run: &LockedRun, probe: &Probe, step: Step) -> Result<(), FsErr
 
 /// Deletes the staging files of earlier holders of the lock.
 pub(super) fn remove_old_staging(run: &LockedRun, probe: &Probe) -> Result<(), FsError> {
-    let entries = probe.run(Step::RemoveOldStaging, &run.path, || std::fs::read_dir(&run.path))?;
+    let read = || fs::Dir::read_from(&run.dir);
+    let entries = probe.run(Step::RemoveOldStaging, run.at.path(), read)?;
     for entry in entries {
-        let name = entry.map_err(|cause| FsError::new("list", &run.path, &cause))?.file_name();
-        if let Some(name) = name.to_str().filter(|name| is_staging_name(name)) {
+        let entry = entry.map_err(|cause| FsError::new("list", run.at.path(), &cause.into()))?;
+        if let Some(name) = entry.file_name().to_str().ok().filter(|name| is_staging_name(name)) {
             unlink(run, probe, Step::RemoveOldStaging, name)?;
         }
     }
@@ -255,14 +237,24 @@ pub(super) fn open_staging(
     probe: &Probe,
     step: Step,
     name: &str,
+    mode: Mode,
 ) -> Result<File, FsError> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    Ok(File::from(probe.run(step, &run.path, || fs::openat(&run.dir, name, flags, FILE_MODE))?))
+    Ok(File::from(probe.run(step, run.at.path(), || fs::openat(&run.dir, name, flags, mode))?))
+}
+
+/// Makes a sealed payload read-only. It is sealed even if this fails, on a file system without modes.
+fn protect(payload: &File) {
+    if let Ok(stat) = fs::fstat(payload) {
+        let mode =
+            Mode::from_raw_mode(stat.st_mode).difference(Mode::WUSR | Mode::WGRP | Mode::WOTH);
+        let _ = fs::fchmod(payload, mode);
+    }
 }
 
 /// Deletes a name, if it exists.
 fn unlink(run: &LockedRun, probe: &Probe, step: Step, name: &str) -> Result<(), FsError> {
-    match probe.run(step, &run.path, || fs::unlinkat(&run.dir, name, AtFlags::empty())) {
+    match probe.run(step, run.at.path(), || fs::unlinkat(&run.dir, name, AtFlags::empty())) {
         Err(error) if error.is(Errno::NOENT) => Ok(()),
         outcome => outcome,
     }
@@ -273,72 +265,72 @@ const MANY_RUNS: usize = 8;
 
 /// Syncs the objects of runs, regardless of their writer, then the directories. Succeeds for a run that
 /// does not exist.
-pub(super) fn sync_runs(
-    root: &Path,
-    ancestors_synced: &AncestorsSynced,
-    runs: &[PathBuf],
-    probe: &Probe,
-) -> Result<(), FsError> {
-    let device = |path: &Path| fs::stat(path).map(|stat| stat.st_dev).ok();
-    let (home, is_many) = (device(root), runs.len() >= MANY_RUNS);
+pub(super) fn sync_runs(root: &Root, runs: &[Directory], probe: &Probe) -> Result<(), FsError> {
+    let top = root.open()?;
+    let device = |dir: &OwnedFd| fs::fstat(dir).map(|stat| stat.st_dev).ok();
+    let (home, is_many) = (device(&top), runs.len() >= MANY_RUNS);
     if is_many && home.is_some() {
-        probe.run(Step::SyncFileSystem, root, || fs::syncfs(open_directory(root)?))?;
-        sync_upwards(root, ancestors_synced, root, probe)?;
+        probe.run(Step::SyncFileSystem, root.path(), || sync_file_system(root.path()))?;
+        sync_upwards(&root.at(&StorePath::root()), probe)?;
     }
     // Other file systems may be mounted below the root.
-    for run in runs.iter().filter(|run| !is_many || device(run) != home) {
-        sync_run(root, ancestors_synced, run, probe)?;
+    let is_elsewhere =
+        |run: &&Directory| !is_many || run.open("check").ok().as_ref().and_then(device) != home;
+    for run in runs.iter().filter(is_elsewhere) {
+        sync_run(run, probe)?;
     }
     Ok(())
 }
 
 /// Syncs the objects of a run, then the directories. Succeeds for a run that does not exist.
-fn sync_run(
-    root: &Path,
-    ancestors_synced: &AncestorsSynced,
-    run: &Path,
-    probe: &Probe,
-) -> Result<(), FsError> {
+fn sync_run(run: &Directory, probe: &Probe) -> Result<(), FsError> {
     let objects = [(Step::SyncPayload, Object::Payload), (Step::SyncSeal, Object::Seal)];
     for (step, object) in objects {
-        let path = run.join(object.file_name());
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        absent_is_fine(
-            probe.run(step, &path, || fs::fsync(fs::open(&path, flags, Mode::empty())?)),
-        )?;
+        let name = object.file_name();
+        let synced = run
+            .open_file(name)
+            .and_then(|file| probe.run(step, &run.path().join(name), || fs::fsync(&file)));
+        absent_is_fine(synced)?;
     }
-    absent_is_fine(sync_upwards(root, ancestors_synced, run, probe))
+    absent_is_fine(sync_upwards(run, probe))
 }
 
 fn absent_is_fine(outcome: Result<(), FsError>) -> Result<(), FsError> {
     outcome.or_else(|error| if error.is_absence() { Ok(()) } else { Err(error) })
 }
 
-/// Syncs a run's directory and every directory above it, regardless of their creator: up to the
-/// root's parent each time, the rest once.
-pub(super) fn sync_upwards(
-    root: &Path,
-    ancestors_synced: &AncestorsSynced,
-    run: &Path,
-    probe: &Probe,
-) -> Result<(), FsError> {
-    let top = root.parent().unwrap_or(root);
-    for (depth, dir) in run.ancestors().take_while(|dir| dir.starts_with(top)).enumerate() {
-        let step = if depth == 0 { Step::SyncRunDirectory } else { Step::SyncAncestor };
-        match probe.run(step, dir, || sync_directory(dir)) {
-            // Without permission for the root's parent, sync its whole file system.
-            Err(error) if dir == top && error.is(Errno::ACCESS) => {
-                probe.run(step, dir, || fs::syncfs(open_directory(root)?))?;
-            }
-            outcome => outcome?,
+/// Syncs a run's directory and the directories above it, regardless of their creator, until one that this
+/// store has synced before.
+pub(super) fn sync_upwards(run: &Directory, probe: &Probe) -> Result<(), FsError> {
+    let (mut step, mut next, mut synced) = (Step::SyncRunDirectory, Some(run.clone()), Vec::new());
+    while let Some(dir) = next {
+        let open = dir.open_to_read(step.action())?;
+        let identity = Identity::of(&open);
+        probe.run(step, dir.path(), || fs::fsync(&open))?;
+        if dir.is_kept(identity) {
+            run.root().keep(synced);
+            return Ok(());
         }
+        synced.extend(identity.map(|identity| (dir.below().clone(), identity)));
+        (next, step) = (dir.parent().map(|(parent, _)| parent), Step::SyncAncestor);
     }
-    if !ancestors_synced.0.load(Ordering::Acquire) {
-        sync_above_root(root, probe)?;
-        // Set last: a concurrent attempt must not skip the sync before it is done.
-        ancestors_synced.0.store(true, Ordering::Release);
-    }
+    sync_root(run.root().path(), probe)?;
+    // Set last: a concurrent attempt must not skip a sync before it is done.
+    run.root().keep(synced);
     Ok(())
+}
+
+/// Syncs the root into its parent, and the directories above.
+fn sync_root(root: &Path, probe: &Probe) -> Result<(), FsError> {
+    let top = root.parent().unwrap_or(root);
+    match probe.run(Step::SyncAncestor, top, || sync_directory(top)) {
+        // Without permission for the root's parent, sync its whole file system.
+        Err(error) if error.is(Errno::ACCESS) => {
+            probe.run(Step::SyncAncestor, top, || sync_file_system(root))?;
+        }
+        outcome => outcome?,
+    }
+    sync_above_root(root, probe)
 }
 
 /// Syncs the directories above the root's parent up to the mount point. Without permission for one
@@ -350,7 +342,7 @@ fn sync_above_root(root: &Path, probe: &Probe) -> Result<(), FsError> {
     for dir in top.ancestors().skip(1).take_while(|dir| device(dir) == home) {
         match probe.run(Step::SyncAboveRoot, dir, || sync_directory(dir)) {
             Err(error) if error.is(Errno::ACCESS) => {
-                return probe.run(Step::SyncAboveRoot, root, || fs::syncfs(open_directory(root)?));
+                return probe.run(Step::SyncAboveRoot, root, || sync_file_system(root));
             }
             outcome => outcome?,
         }
@@ -358,10 +350,16 @@ fn sync_above_root(root: &Path, probe: &Probe) -> Result<(), FsError> {
     Ok(())
 }
 
+/// Syncs the file system of a directory.
+fn sync_file_system(dir: &Path) -> Result<(), Errno> {
+    fs::syncfs(open_directory(dir)?)
+}
+
 fn sync_directory(dir: &Path) -> Result<(), Errno> {
     fs::fsync(open_directory(dir)?)
 }
 
+/// Opens a directory by a path that the operator chose: the root, or one above it.
 pub(super) fn open_directory(dir: &Path) -> Result<OwnedFd, Errno> {
     fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
@@ -369,8 +367,10 @@ pub(super) fn open_directory(dir: &Path) -> Result<OwnedFd, Errno> {
 /// Deletes the run's directory if it is empty. Its parents always stay (G18).
 pub(super) fn remove_empty_directory(run: &LockedRun, probe: &Probe) {
     if !probe.is_dead() {
+        let Some((above, name)) = run.at.parent() else { return };
+        let Ok(above) = above.open("open") else { return };
         // Ignores a directory that is not empty or does not exist.
-        let _ = fs::rmdir(&run.path);
+        let _ = fs::unlinkat(&above, name, AtFlags::REMOVEDIR);
     }
 }
 

@@ -17,20 +17,103 @@ pub enum Blocking {
     Inline,
 }
 
+/// The directories above the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Parents {
+    /// They have to exist: a misspelt root creates none.
+    #[default]
+    MustExist,
+    /// The first writer creates them.
+    Created,
+}
+
+/// What readers find in a root that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingRoot {
+    /// An error, `Unavailable`: it may be misspelt, or not mounted.
+    #[default]
+    Fails,
+    /// Nothing: the destination of a first copy.
+    IsEmpty,
+}
+
+/// Where the root has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mounted {
+    /// Anywhere.
+    #[default]
+    Any,
+    /// On a file system that is mounted at the root or above it, other than that of `/`.
+    Required,
+}
+
+/// Symbolic links below the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Links {
+    /// An error, `Invalid`.
+    #[default]
+    Refused,
+    /// They are followed, also to places outside the root.
+    Followed,
+}
+
 /// The configuration of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FsConfig {
-    /// The directory. A relative path is resolved when the store is opened.
+    /// The directory. A relative path is resolved when the store is opened. It may be a symbolic link.
     pub root: PathBuf,
+    /// The directories above the root.
+    pub parents: Parents,
+    /// What readers find in a root that does not exist.
+    pub missing: MissingRoot,
+    /// Where the root has to be.
+    pub mounted: Mounted,
+    /// Symbolic links below the root.
+    pub links: Links,
     /// The thread on which reads block.
     pub blocking: Blocking,
 }
 
 impl FsConfig {
-    /// Creates the configuration of the directory `root`.
+    /// Creates the configuration of the directory `root`. Its parent has to exist.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), blocking: Blocking::default() }
+        Self {
+            root: root.into(),
+            parents: Parents::default(),
+            missing: MissingRoot::default(),
+            mounted: Mounted::default(),
+            links: Links::default(),
+            blocking: Blocking::default(),
+        }
+    }
+
+    /// Sets whether the first writer creates the directories above the root.
+    #[must_use]
+    pub fn parents(mut self, parents: Parents) -> Self {
+        self.parents = parents;
+        self
+    }
+
+    /// Sets what readers find in a root that does not exist.
+    #[must_use]
+    pub fn missing(mut self, missing: MissingRoot) -> Self {
+        self.missing = missing;
+        self
+    }
+
+    /// Sets whether a file system has to be mounted at the root or above it.
+    #[must_use]
+    pub fn mounted(mut self, mounted: Mounted) -> Self {
+        self.mounted = mounted;
+        self
+    }
+
+    /// Sets whether symbolic links below the root are followed.
+    #[must_use]
+    pub fn links(mut self, links: Links) -> Self {
+        self.links = links;
+        self
     }
 
     /// Sets the thread on which reads block.

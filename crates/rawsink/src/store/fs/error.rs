@@ -93,6 +93,7 @@ impl From<FsError> for Error {
             FsError::System { action, path, errno } => {
                 let (kind, hint) = classify(action, errno);
                 let error = Self::new(kind, format!("{}{hint}", sentence(action, errno)));
+                let error = if errno == Errno::LOOP { error.by_setting("links") } else { error };
                 if path.as_os_str().is_empty() { error } else { error.on_path(path.display()) }
             }
         }
@@ -111,6 +112,9 @@ impl fmt::Display for FsError {
 }
 
 fn sentence(action: &str, errno: Errno) -> String {
+    if errno == Errno::LOOP {
+        return format!("cannot {action}: it is, or leads through, a symbolic link");
+    }
     format!("cannot {action}: {}", system_text(&io::Error::from(errno)))
 }
 

@@ -3,10 +3,7 @@
 //! A leftover is checked again under the run's lock before it is deleted. The lock excludes active
 //! writers, and leftovers of dead writers do not change.
 
-use std::{
-    collections::VecDeque,
-    path::{Path, PathBuf},
-};
+use std::collections::VecDeque;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use rustix::{
@@ -18,22 +15,23 @@ use tokio::task::spawn_blocking;
 use super::{
     attempt::{is_staging_name, remove_empty_directory},
     error::FsError,
-    listing::{Entry, all_entries, hiding},
+    listing::{Entry, EntryKind, Listed, hiding, refused},
     lock::{LockedRun, TryLock},
     probe::Probe,
+    root::Directory,
 };
 use crate::{
     error::{Error, Result},
-    store::{self, Discarded, Leftover, LeftoverKind, Object, StorePath},
+    store::{self, Discarded, Leftover, LeftoverKind, Object},
 };
 
 /// Smallest batch of leftovers that is returned at once, except the last.
 const BATCH: usize = 1000;
 
-/// Streams the leftovers below `dir`, which is `path` below the store's root. An unreadable
-/// directory is one error; the stream continues with the others.
-pub(super) fn leftovers(dir: PathBuf, path: StorePath) -> BoxStream<'static, Result<Leftover>> {
-    let ahead = VecDeque::from([(dir, path)]);
+/// Streams the leftovers below `dir`. An unreadable directory is one error; the stream continues with
+/// the others.
+pub(super) fn leftovers(dir: Directory) -> BoxStream<'static, Result<Leftover>> {
+    let ahead = VecDeque::from([dir]);
     let batches =
         stream::unfold(ahead, |mut ahead| async move {
             if ahead.is_empty() {
@@ -47,49 +45,44 @@ pub(super) fn leftovers(dir: PathBuf, path: StorePath) -> BoxStream<'static, Res
     batches.flat_map(stream::iter).boxed()
 }
 
-fn batch(ahead: &mut VecDeque<(PathBuf, StorePath)>) -> Vec<Result<Leftover>> {
+fn batch(ahead: &mut VecDeque<Directory>) -> Vec<Result<Leftover>> {
     let mut batch = Vec::new();
     while batch.len() < BATCH {
-        let Some((dir, path)) = ahead.pop_front() else { break };
-        match all_entries(&dir) {
-            Ok(entries) => {
-                let found = files(&dir, &path, &entries);
-                batch.extend(found.map(|found| found.map_err(|error| hiding(error, &path))));
-                let mut below: Vec<&String> =
-                    entries.iter().filter_map(visible_directory).collect();
-                below.sort_unstable();
-                for name in below.into_iter().rev() {
-                    ahead.push_front((dir.join(name), path.join(name)));
+        let Some(dir) = ahead.pop_front() else { break };
+        match Listed::all(&dir) {
+            Ok(listed) => {
+                let found = files(&dir, &listed);
+                batch.extend(found.map(|found| found.map_err(|error| hiding(error, dir.below()))));
+                let visible = |entry: &&Entry| !store::is_skipped(&entry.name);
+                let mut below: Vec<&Entry> = listed.entries.iter().filter(visible).collect();
+                below.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+                for entry in below.into_iter().rev() {
+                    match entry.kind {
+                        EntryKind::Directory => ahead.push_front(dir.join(&entry.name)),
+                        EntryKind::Refused => batch.push(Err(refused(&dir, &entry.name))),
+                        EntryKind::File => {}
+                    }
                 }
             }
-            Err(error) => batch.push(Err(hiding(error, &path))),
+            Err(error) => batch.push(Err(hiding(error, dir.below()))),
         }
     }
     batch
 }
 
-/// Returns the name of an entry that is a directory which listings enter.
-fn visible_directory(entry: &Entry) -> Option<&String> {
-    Some(&entry.name).filter(|name| entry.is_dir && !store::is_skipped(name))
-}
-
 /// Returns the leftovers directly in a directory.
-fn files(
-    dir: &Path,
-    path: &StorePath,
-    entries: &[Entry],
-) -> impl Iterator<Item = Result<Leftover, FsError>> {
-    let sealed = entries.iter().any(|entry| entry.object() == Some(Object::Seal));
-    let kind = move |entry: &Entry| match entry.object() {
-        Some(Object::Payload) if !sealed => Some(LeftoverKind::Payload),
-        None if !entry.is_dir && is_staging_name(&entry.name) => Some(LeftoverKind::Staging),
+fn files(dir: &Directory, listed: &Listed) -> impl Iterator<Item = Result<Leftover, FsError>> {
+    let sealed = listed.entries.iter().any(|entry| entry.object() == Some(Object::Seal));
+    let kind = move |entry: &Entry| match (entry.object(), entry.kind) {
+        (Some(Object::Payload), _) if !sealed => Some(LeftoverKind::Payload),
+        (None, EntryKind::File) if is_staging_name(&entry.name) => Some(LeftoverKind::Staging),
         _ => None,
     };
-    entries.iter().filter_map(move |entry| {
+    listed.entries.iter().filter_map(move |entry| {
         let (kind, name) = (kind(entry)?, entry.name.clone());
-        let info = super::file_info(&dir.join(&name)).transpose()?;
+        let info = listed.info_of(&name).transpose()?;
         Some(info.map(|info| {
-            let (run, bytes, modified) = (path.clone(), info.bytes, info.modified);
+            let (run, bytes, modified) = (dir.below().clone(), info.bytes, info.modified);
             Leftover { run, kind, name, bytes, modified }
         }))
     })
@@ -97,7 +90,7 @@ fn files(
 
 /// Deletes a leftover of the run in `dir` under its lock, and the directory if it is then empty.
 pub(super) fn discard(
-    dir: &Path,
+    dir: &Directory,
     leftover: &Leftover,
     probe: &Probe,
 ) -> Result<Discarded, FsError> {
@@ -113,7 +106,7 @@ pub(super) fn discard(
 
 fn discard_locked(run: &LockedRun, leftover: &Leftover) -> Result<Discarded, FsError> {
     let wrap = |action: &'static str, name: &str, cause: Errno| {
-        FsError::new(action, run.path.join(name), &cause.into())
+        FsError::new(action, run.at.path().join(name), &cause.into())
     };
     let name = match leftover.kind {
         LeftoverKind::Upload => return Ok(Discarded::Gone),
@@ -127,7 +120,7 @@ fn discard_locked(run: &LockedRun, leftover: &Leftover) -> Result<Discarded, FsE
             }
         }
     };
-    match super::file_info(&run.path.join(name))? {
+    match super::file_info(&run.at, &run.dir, name)? {
         None => return Ok(Discarded::Gone),
         Some(info) if !leftover.is(info) => return Ok(Discarded::Changed),
         Some(_) => {}

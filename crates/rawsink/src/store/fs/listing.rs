@@ -1,70 +1,90 @@
 //! Lists the contents of a directory: children that hold an object, and all objects in order.
 
-use std::{
-    collections::VecDeque,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::VecDeque, os::fd::OwnedFd};
 
 use futures_util::stream::{self, BoxStream, StreamExt};
+use rustix::{
+    fs::{self, AtFlags, FileType},
+    io::Errno,
+};
 use tokio::task::spawn_blocking;
 
-use super::error::{FsError, joined};
+use super::{
+    error::{FsError, joined},
+    root::{Directory, Link},
+};
 use crate::{
     error::{Error, Result},
-    store::{self, Object, StorePath, Stored},
+    store::{self, Object, ObjectInfo, StorePath, Stored},
 };
 
 /// Number of objects in a batch.
 const BATCH: usize = 1000;
 
-/// Streams the names of the directories in `dir` that hold an object at any level, sorted. `dir` is
-/// `path` below the store's root. An unreadable entry is one error, unless its directory holds
-/// another object.
-pub(super) fn children(dir: PathBuf, path: StorePath) -> BoxStream<'static, Result<String>> {
+/// Streams the names of the directories in `dir` that hold an object at any level, sorted. An
+/// unreadable entry is one error, unless its directory holds another object.
+pub(super) fn children(dir: Directory) -> BoxStream<'static, Result<String>> {
     let names = async move {
-        let found = spawn_blocking(move || Ok(child_names(&dir, &path))).await;
+        let found = spawn_blocking(move || Ok(child_names(&dir))).await;
         stream::iter(joined(found).unwrap_or_else(|error| vec![Err(error.into())]))
     };
     stream::once(names).flatten().boxed()
 }
 
-fn child_names(dir: &Path, path: &StorePath) -> Vec<Result<String>> {
-    let mut entries = match entries(dir) {
-        Ok(entries) => entries,
-        Err(error) => return vec![Err(hiding(error, path))],
+fn child_names(dir: &Directory) -> Vec<Result<String>> {
+    let mut listed = match Listed::visible(dir) {
+        Ok(listed) => listed,
+        Err(error) => return vec![Err(hiding(error, dir.below()))],
     };
-    entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    listed.entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let mut names = Vec::new();
-    for Entry { name, .. } in entries.into_iter().filter(|entry| entry.is_dir) {
+    for entry in listed.entries {
         let mut errors = Vec::new();
-        if holds_object(&dir.join(&name), &path.join(&name), &mut errors) {
-            names.push(Ok(name));
-        } else {
-            names.extend(errors.into_iter().map(Err));
+        match entry.kind {
+            EntryKind::Directory if holds_object(&dir.join(&entry.name), &mut errors) => {
+                names.push(Ok(entry.name));
+                continue;
+            }
+            EntryKind::Refused => errors.push(refused(dir, &entry.name)),
+            EntryKind::Directory | EntryKind::File => {}
         }
+        names.extend(errors.into_iter().map(Err));
     }
     names
 }
 
 /// Returns whether an object is found below `dir`, and adds the error of each unreadable entry.
-fn holds_object(dir: &Path, path: &StorePath, errors: &mut Vec<Error>) -> bool {
-    let entries = match entries(dir) {
-        Ok(entries) => entries,
+fn holds_object(dir: &Directory, errors: &mut Vec<Error>) -> bool {
+    let listed = match Listed::visible(dir) {
+        Ok(listed) => listed,
         Err(error) => {
-            errors.push(hiding(error, path));
+            errors.push(hiding(error, dir.below()));
             return false;
         }
     };
-    for entry in entries.iter().filter(|entry| entry.object().is_some()) {
-        match super::file_info(&dir.join(&entry.name)) {
+    for entry in &listed.entries {
+        match listed.info(entry) {
             Ok(Some(_)) => return true,
             Ok(None) => {}
-            Err(error) => errors.push(hiding(error, path)),
+            Err(error) => errors.push(hiding(error, dir.below())),
         }
     }
-    let mut below = entries.iter().filter(|entry| entry.is_dir).map(|entry| &entry.name);
-    below.any(|name| holds_object(&dir.join(name), &path.join(name), errors))
+    let below = listed.entries.iter().filter(|entry| entry.kind != EntryKind::File);
+    let mut found = false;
+    for entry in below {
+        if entry.kind == EntryKind::Refused {
+            errors.push(refused(dir, &entry.name));
+        } else if holds_object(&dir.join(&entry.name), errors) {
+            found = true;
+            break;
+        }
+    }
+    found
+}
+
+/// The error for a link that is not followed and may lead to a directory.
+pub(super) fn refused(dir: &Directory, name: &str) -> Error {
+    hiding(FsError::new("enter", dir.path().join(name), &Errno::LOOP.into()), dir.below())
 }
 
 /// Names the path that an error hides from a listing.
@@ -72,10 +92,10 @@ pub(super) fn hiding(error: FsError, path: &StorePath) -> Error {
     Error::from(error).at(path)
 }
 
-/// Streams all objects below `dir`, which is `path` below the store's root. An unreadable entry is
-/// one error; the stream continues with the rest.
-pub(super) fn walk(dir: PathBuf, path: StorePath) -> BoxStream<'static, Result<Stored>> {
-    let walk = Walk { pending: VecDeque::from([Pending::Directory(dir, path)]) };
+/// Streams all objects below `dir`. An unreadable entry is one error; the stream continues with the
+/// rest.
+pub(super) fn walk(dir: Directory) -> BoxStream<'static, Result<Stored>> {
+    let walk = Walk { pending: VecDeque::from([Pending::Directory(dir)]) };
     let batches = stream::unfold(Some(walk), |walk| async move {
         let mut walk = walk.filter(|walk| !walk.pending.is_empty())?;
         let batch = spawn_blocking(move || Ok((walk.batch(), walk)));
@@ -93,7 +113,7 @@ struct Walk {
 }
 
 enum Pending {
-    Directory(PathBuf, StorePath),
+    Directory(Directory),
     Found(Result<Stored>),
 }
 
@@ -104,9 +124,9 @@ impl Walk {
             match self.pending.pop_front() {
                 None => break,
                 Some(Pending::Found(stored)) => batch.push(stored),
-                Some(Pending::Directory(dir, path)) => {
-                    let error = self.enter(&dir, &path).err();
-                    batch.extend(error.map(|error| Err(hiding(error, &path))));
+                Some(Pending::Directory(dir)) => {
+                    let error = self.enter(&dir).err();
+                    batch.extend(error.map(|error| Err(hiding(error, dir.below()))));
                 }
             }
         }
@@ -114,69 +134,121 @@ impl Walk {
     }
 
     /// Adds the entries of a directory in front of all pending ones.
-    fn enter(&mut self, dir: &Path, path: &StorePath) -> Result<(), FsError> {
-        let mut entries = entries(dir)?;
-        entries.sort_by_cached_key(|entry| {
-            if entry.is_dir { format!("{}/", entry.name) } else { entry.name.clone() }
+    fn enter(&mut self, dir: &Directory) -> Result<(), FsError> {
+        let mut listed = Listed::visible(dir)?;
+        listed.entries.sort_by_cached_key(|entry| match entry.kind {
+            EntryKind::Directory => format!("{}/", entry.name),
+            EntryKind::File | EntryKind::Refused => entry.name.clone(),
         });
-        for entry in entries.into_iter().rev() {
-            let below = dir.join(&entry.name);
-            if entry.is_dir {
-                self.pending.push_front(Pending::Directory(below, path.join(&entry.name)));
-            } else if let Some(object) = entry.object()
-                && let Some(info) = super::file_info(&below).transpose()
-            {
-                let stored = info.map(|info| Stored { dir: path.clone(), object, info });
-                let stored = stored.map_err(|error| hiding(error, path));
-                self.pending.push_front(Pending::Found(stored));
+        for entry in listed.entries.iter().rev() {
+            match entry.kind {
+                EntryKind::Directory => {
+                    self.pending.push_front(Pending::Directory(dir.join(&entry.name)));
+                }
+                EntryKind::Refused => {
+                    self.pending.push_front(Pending::Found(Err(refused(dir, &entry.name))));
+                }
+                EntryKind::File => {
+                    let Some(info) = listed.info(entry).transpose() else { continue };
+                    let Some(object) = entry.object() else { continue };
+                    let stored = info.map(|info| Stored { dir: dir.below().clone(), object, info });
+                    let stored = stored.map_err(|error| hiding(error, dir.below()));
+                    self.pending.push_front(Pending::Found(stored));
+                }
             }
         }
         Ok(())
     }
 }
 
+/// An entry of a directory.
 pub(super) struct Entry {
     pub(super) name: String,
-    pub(super) is_dir: bool,
+    pub(super) kind: EntryKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EntryKind {
+    /// A directory, or a link to one that is followed.
+    Directory,
+    /// A link that is not followed and may lead to a directory.
+    Refused,
+    /// Anything else.
+    File,
 }
 
 impl Entry {
     pub(super) fn object(&self) -> Option<Object> {
-        Object::from_file_name(&self.name).filter(|_| !self.is_dir)
+        Object::from_file_name(&self.name).filter(|_| self.kind == EntryKind::File)
     }
 }
 
-/// Returns the entries of a directory, except names that every listing skips.
-fn entries(dir: &Path) -> Result<Vec<Entry>, FsError> {
-    let mut entries = all_entries(dir)?;
-    entries.retain(|entry| !store::is_skipped(&entry.name));
-    Ok(entries)
+/// The entries of an open directory. A directory that does not exist has none.
+pub(super) struct Listed {
+    dir: Directory,
+    open: Option<OwnedFd>,
+    pub(super) entries: Vec<Entry>,
 }
 
-/// Returns the entries of a directory, except names that are not UTF-8. A directory that does not
-/// exist has none.
-pub(super) fn all_entries(dir: &Path) -> Result<Vec<Entry>, FsError> {
-    let wrap = |cause: io::Error| FsError::new("list", dir, &cause);
-    let found = match std::fs::read_dir(dir).map_err(wrap) {
-        Err(error) if error.is_absence() => return Ok(Vec::new()),
-        found => found?,
-    };
-    let mut entries = Vec::new();
-    for entry in found {
-        let entry = entry.map_err(wrap)?;
-        let kind = match entry.file_type().map_err(wrap) {
-            Err(error) if error.is_absence() => continue,
-            kind => kind?,
+impl Listed {
+    /// Reads a directory, except names that every listing skips.
+    fn visible(dir: &Directory) -> Result<Self, FsError> {
+        let mut listed = Self::all(dir)?;
+        listed.entries.retain(|entry| !store::is_skipped(&entry.name));
+        Ok(listed)
+    }
+
+    /// Reads a directory, except names that are not UTF-8.
+    pub(super) fn all(dir: &Directory) -> Result<Self, FsError> {
+        let wrap = |cause: Errno| FsError::new("list", dir.path(), &cause.into());
+        let open = match dir.open_to_read("list") {
+            Err(error) if error.is_absence() => {
+                return Ok(Self { dir: dir.clone(), open: None, entries: Vec::new() });
+            }
+            opened => opened?,
         };
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let is_dir = kind.is_dir() || (kind.is_symlink() && leads_to_directory(dir, &name));
-        entries.push(Entry { name, is_dir });
+        let mut entries = Vec::new();
+        for entry in fs::Dir::read_from(&open).map_err(wrap)? {
+            let entry = entry.map_err(wrap)?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if matches!(name, "." | "..") {
+                continue;
+            }
+            let kind = match file_type(&open, name, entry.file_type()) {
+                // Deleted meanwhile.
+                Err(Errno::NOENT) => continue,
+                found => found.map_err(wrap)?,
+            };
+            let kind = match kind {
+                FileType::Directory => EntryKind::Directory,
+                FileType::Symlink => match dir.follow(&open, name) {
+                    Link::Directory => EntryKind::Directory,
+                    Link::Refused => EntryKind::Refused,
+                    Link::File => EntryKind::File,
+                },
+                _ => EntryKind::File,
+            };
+            entries.push(Entry { name: name.to_owned(), kind });
+        }
+        Ok(Self { dir: dir.clone(), open: Some(open), entries })
     }
-    Ok(entries)
+
+    /// Returns length, age and tag of an object; `None` for an entry that is none.
+    fn info(&self, entry: &Entry) -> Result<Option<ObjectInfo>, FsError> {
+        entry.object().map_or(Ok(None), |_| self.info_of(&entry.name))
+    }
+
+    /// Returns length, age and tag of a regular file; `None` for anything else.
+    pub(super) fn info_of(&self, name: &str) -> Result<Option<ObjectInfo>, FsError> {
+        self.open.as_ref().map_or(Ok(None), |open| super::file_info(&self.dir, open, name))
+    }
 }
 
-/// Returns whether a link leads to a directory. A link to a directory above it would never end.
-fn leads_to_directory(dir: &Path, name: &str) -> bool {
-    let Ok(target) = dir.join(name).canonicalize() else { return false };
-    target.is_dir() && !dir.canonicalize().is_ok_and(|here| here.starts_with(&target))
+/// Returns the type of an entry. Not every file system's listing has it.
+fn file_type(dir: &OwnedFd, name: &str, listed: FileType) -> Result<FileType, Errno> {
+    if listed != FileType::Unknown {
+        return Ok(listed);
+    }
+    let found = fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(found.st_mode))
 }

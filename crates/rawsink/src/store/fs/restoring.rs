@@ -13,20 +13,20 @@
 use std::{
     fs::File,
     io::{Read, Write},
-    path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
 use rustix::{
-    fs::{self, AtFlags, Mode, OFlags},
+    fs::{self, AtFlags},
     io::Errno,
 };
 
 use super::{
-    attempt::{AncestorsSynced, open_staging, remove_old_staging, staging_name, sync_upwards},
+    attempt::{SEALED_MODE, open_staging, remove_old_staging, staging_name, sync_upwards},
     error::FsError,
     lock::LockedRun,
     probe::{Probe, Step},
+    root::Directory,
 };
 use crate::store::{self, Object, WriterToken};
 
@@ -34,8 +34,6 @@ use crate::store::{self, Object, WriterToken};
 #[derive(Debug)]
 pub(super) struct FsRestore {
     run: LockedRun,
-    root: PathBuf,
-    ancestors_synced: AncestorsSynced,
     object: Object,
     /// The bytes that the run's seal must have; `None` for any.
     seal: Option<Bytes>,
@@ -48,24 +46,20 @@ pub(super) struct FsRestore {
 impl FsRestore {
     /// Step 1, and an empty staging file. `what` is the object, and the bytes that the seal must have.
     pub(super) fn start(
-        root: PathBuf,
-        ancestors_synced: AncestorsSynced,
-        dir: &Path,
+        at: &Directory,
         what: (Object, Option<Bytes>),
         token: &WriterToken,
         probe: Probe,
     ) -> Result<Self, FsError> {
         let (object, seal) = what;
-        let run = LockedRun::of_existing(dir, &probe)?
+        let run = LockedRun::of_existing(at, &probe)?
             .ok_or_else(|| FsError::Refused(store::not_sealed()))?;
         check_seal(&run, seal.as_ref(), &probe)?;
         remove_old_staging(&run, &probe)?;
         let name = staging_name(object, token);
         let step = of(object, Step::OpenStaging, Step::OpenSealStaging);
-        match open_staging(&run, &probe, step, &name) {
-            Ok(staging) => {
-                Ok(Self { run, root, ancestors_synced, object, seal, name, staging, probe })
-            }
+        match open_staging(&run, &probe, step, &name, SEALED_MODE) {
+            Ok(staging) => Ok(Self { run, object, seal, name, staging, probe }),
             Err(error) => {
                 remove_staging(&run, &name, &probe);
                 Err(error)
@@ -77,18 +71,20 @@ impl FsRestore {
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FsError> {
         let Self { run, staging, probe, object, .. } = self;
         let step = of(*object, Step::Append, Step::WriteSeal);
-        probe.run(step, &run.path, || staging.write_all(bytes))
+        probe.run(step, run.at.path(), || staging.write_all(bytes))
     }
 
     /// The end of step 2, and step 3.
     pub(super) fn finish(self) -> Result<(), FsError> {
         let Self { run, probe, name, object, .. } = &self;
         let step = of(*object, Step::SyncPayload, Step::SyncSeal);
-        probe.run(step, &run.path, || fs::fsync(&self.staging))?;
+        probe.run(step, run.at.path(), || fs::fsync(&self.staging))?;
         check_seal(run, self.seal.as_ref(), probe)?;
         let replaced = object.file_name();
-        probe.run(Step::Replace, &run.path, || fs::renameat(&run.dir, name, &run.dir, replaced))?;
-        sync_upwards(&self.root, &self.ancestors_synced, &run.path, probe)
+        probe.run(Step::Replace, run.at.path(), || {
+            fs::renameat(&run.dir, name, &run.dir, replaced)
+        })?;
+        sync_upwards(&run.at, probe)
     }
 }
 
@@ -117,16 +113,14 @@ fn remove_staging(run: &LockedRun, name: &str, probe: &Probe) {
 /// Checks that the run is sealed, with exactly these bytes if some are given.
 fn check_seal(run: &LockedRun, seal: Option<&Bytes>, probe: &Probe) -> Result<(), FsError> {
     let expected = seal.map_or(0, |seal| seal.len() as u64);
-    let read = probe.run(Step::CheckRestoredSeal, &run.path, || {
-        // Opening a named pipe would block.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let read = probe.run(Step::CheckRestoredSeal, run.at.path(), || {
         let name = Object::Seal.file_name();
         if seal.is_none() {
             // The seal to replace may be unreadable.
             fs::statat(&run.dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
             return Ok(Vec::new());
         }
-        let file = File::from(fs::openat(&run.dir, name, flags, Mode::empty())?);
+        let file = File::from(run.at.open_file_in(&run.dir, name)?);
         let mut found = Vec::new();
         file.take(expected + 1).read_to_end(&mut found)?;
         Ok::<_, std::io::Error>(found)

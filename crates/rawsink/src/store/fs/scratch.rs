@@ -17,11 +17,13 @@ use rustix::{
     io::Errno,
 };
 
-use super::{attempt, error::FsError, lock::DIRECTORY_MODE};
-use crate::{
-    error::{Error, Result},
-    store::WriterToken,
+use super::{
+    attempt,
+    config::FsConfig,
+    error::FsError,
+    root::{DIRECTORY_MODE, Root},
 };
+use crate::{error::Result, store::WriterToken};
 
 /// A directory that no other process uses.
 #[derive(Debug)]
@@ -37,6 +39,19 @@ pub struct FileSystem {
     pub kind: u32,
     /// Free space for this user, in bytes.
     pub free_bytes: u64,
+    /// Free inodes for this user; `None` for a file system without a limit.
+    pub free_inodes: Option<u64>,
+}
+
+/// Who may write to the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// The user id of this process.
+    pub own: u32,
+    /// The user id of the root's owner.
+    pub owner: u32,
+    /// The permission bits of the root.
+    pub mode: u32,
 }
 
 /// A lock that is held until this is dropped.
@@ -56,14 +71,12 @@ impl DirectoryScratch {
     /// Creates a directory below the root, which has to exist.
     ///
     /// # Errors
-    /// `Invalid` for a root that does not exist or is not a directory; `Denied` and `Unavailable`
-    /// as for a writer.
-    pub fn make(root: &Path, token: &WriterToken) -> Result<Self> {
-        let root = super::config::absolute(root)?;
-        if !root.try_exists().is_ok_and(|exists| exists) {
-            let message = "the root does not exist; create it, or land a partition first";
-            return Err(Error::invalid(message).on_path(root.display()));
-        }
+    /// `Unavailable` for a root that does not exist or is not mounted as configured, `Invalid` for one
+    /// that is not a directory, and otherwise as for a writer.
+    pub fn make(config: &FsConfig, token: &WriterToken) -> Result<Self> {
+        let root = Root::new(config)?;
+        root.open()?;
+        let root = root.path().to_owned();
         let dir = root.join(format!("_doctor-{token}"));
         let created = std::fs::DirBuilder::new().mode(DIRECTORY_MODE).create(&dir);
         created.map_err(|cause| FsError::new("create a directory", &dir, &cause))?;
@@ -89,7 +102,16 @@ impl DirectoryScratch {
         Ok(FileSystem {
             kind: u32::try_from(kind).unwrap_or_default(),
             free_bytes: space.f_bavail.saturating_mul(space.f_frsize),
+            free_inodes: (space.f_files > 0).then_some(space.f_favail),
         })
+    }
+
+    /// Returns who may write to the root.
+    pub fn access(&self) -> Result<Access> {
+        let stat = fs::stat(&self.root)
+            .map_err(|cause| FsError::new("check the root", &self.root, &cause.into()))?;
+        let own = rustix::process::geteuid().as_raw();
+        Ok(Access { own, owner: stat.st_uid, mode: stat.st_mode & 0o7777 })
     }
 
     /// Creates a file, `O_EXCL`.

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 #[cfg(feature = "unstable-raw")]
 use super::DirectoryScratch;
 use super::{
-    FsConfig, FsStore,
+    FsConfig, FsStore, Links,
     probe::{Hook, Moment, Probe, Step},
 };
 use crate::{

@@ -11,7 +11,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use aws_sdk_s3::{
     Client as SdkClient,
-    config::{Builder, SharedHttpClient, timeout::TimeoutConfig},
+    config::{Builder, SharedHttpClient},
     error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
     primitives::{ByteStream, DateTime, DateTimeFormat},
@@ -26,7 +26,7 @@ use super::{
     config::S3Config,
     connect,
     credentials::Credentials,
-    fault::S3Fault,
+    fault::{self, S3Fault},
     requests::{
         Condition, Content, Head, OpenUpload, Page, Reply, Requests, UploadMarker, UploadPage,
         UploadParts,
@@ -40,6 +40,9 @@ const WRITER: &str = "rawsink-writer";
 /// A bucket over HTTP.
 pub(super) struct Client {
     pub(super) sdk: SdkClient,
+    /// The same without a limit for the answer, for requests with their own. Overriding the SDK's
+    /// limit for one request costs a tenth of the CPU time of a small partition.
+    patient: SdkClient,
     /// The endpoint, for messages.
     pub(super) endpoint_url: String,
     pub(super) bucket: String,
@@ -73,8 +76,10 @@ impl Client {
         change: impl FnOnce(Builder) -> Builder,
     ) -> Result<Self, Error> {
         let credentials = Credentials::read(config)?;
+        let sdk = connect::sdk_client(config, credentials.clone(), http, change)?;
         Ok(Self {
-            sdk: connect::sdk_client(config, credentials.clone(), http, change)?,
+            patient: connect::without_answer_limit(&sdk),
+            sdk,
             endpoint_url: config.endpoint_url.clone(),
             bucket: config.bucket.clone(),
             credentials,
@@ -100,6 +105,27 @@ impl Client {
         Err(fault)
     }
 
+    /// Sends a request that has to be answered within `limit`.
+    async fn send_within<T, E, F>(
+        &self,
+        limit: Duration,
+        request: impl Fn() -> F + Send + Sync,
+    ) -> Reply<T>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        T: Send,
+    {
+        let limited = || async {
+            // A request that ends here is closed, as by the SDK's own limit.
+            match tokio::time::timeout(limit, request()).await {
+                Ok(answer) => answer,
+                Err(_) => Err(SdkError::timeout_error(NoAnswer(limit))),
+            }
+        };
+        self.send(limited).await
+    }
+
     fn fault<E>(&self, error: &SdkError<E, HttpResponse>) -> S3Fault
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -113,10 +139,12 @@ impl Client {
             None => (None, None),
         };
         let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
-        let code = meta.and_then(|meta| meta.code()).map(str::to_owned);
+        let code = meta.and_then(|meta| meta.code());
+        let code = code.map(|code| fault::checked_code(self.credentials.hidden_in(code)));
         let text = meta.and_then(|meta| meta.message()).map(str::to_owned);
         // From the headers: the answer to a HEAD has no parsed error.
-        let request_id = error.request_id().map(str::to_owned);
+        let request_id = error.request_id();
+        let request_id = request_id.map(|id| fault::checked_id(self.credentials.hidden_in(id)));
         let skew = date.and_then(|date| self.skew(&date)).filter(|skew| match code.as_deref() {
             Some(code) => code == "RequestTimeTooSkewed",
             // The answer to a HEAD has no code.
@@ -130,7 +158,7 @@ impl Client {
             Some("NoSuchBucket") => format!("{text} ({} at {})", self.bucket, self.endpoint_url),
             _ => text,
         };
-        let message = self.credentials.hidden_in(message);
+        let message = self.credentials.hidden_in(&message);
         let untrusted = status.is_none() && connect::is_refused_handshake(error);
         S3Fault { status, code, message, request_id, given_up: None, skew, untrusted }
     }
@@ -141,6 +169,18 @@ impl Client {
         Duration::try_from(self.clock.now().duration_since(server).abs()).ok()
     }
 }
+
+/// The error for a request without an answer in time.
+#[derive(Debug)]
+struct NoAnswer(Duration);
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer within {:?}", self.0)
+    }
+}
+
+impl std::error::Error for NoAnswer {}
 
 /// Returns the texts of an error's causes, without repetitions.
 fn chain(error: &dyn std::error::Error) -> String {
@@ -192,12 +232,17 @@ impl Requests for Client {
             return Err(unexpected("a different range than requested"));
         }
         let rest = length(object.content_length);
-        let chunks = stream::unfold(Some(object.body), |body| async move {
-            let mut body = body?;
-            match body.next().await? {
-                Ok(chunk) => Some((Ok(chunk), Some(body))),
-                Err(cause) => {
-                    Some((Err(S3Fault { message: chain(&cause), ..S3Fault::default() }), None))
+        let credentials = self.credentials.clone();
+        let chunks = stream::unfold(Some(object.body), move |body| {
+            let credentials = credentials.clone();
+            async move {
+                let mut body = body?;
+                match body.next().await? {
+                    Ok(chunk) => Some((Ok(chunk), Some(body))),
+                    Err(cause) => {
+                        let message = credentials.hidden_in(&chain(&cause));
+                        Some((Err(S3Fault { message, ..S3Fault::default() }), None))
+                    }
                 }
             }
         });
@@ -251,16 +296,15 @@ impl Requests for Client {
     ) -> Reply<String> {
         let only_new = only_new(condition);
         let put = self
-            .send(|| {
+            .send_within(timeout, || {
                 let request = self
-                    .sdk
+                    .patient
                     .put_object()
                     .bucket(&self.bucket)
                     .key(key)
                     .metadata(WRITER, token.as_str());
                 let request = request.set_if_none_match(only_new.clone());
-                let request = request.body(ByteStream::from(body.clone()));
-                request.customize().config_override(within(timeout)).send()
+                request.body(ByteStream::from(body.clone())).send()
             })
             .await?;
         Ok(put.e_tag.unwrap_or_default())
@@ -287,11 +331,10 @@ impl Requests for Client {
         body: Bytes,
     ) -> Reply<String> {
         let sent = self
-            .send(|| {
+            .send_within(self.part_timeout, || {
                 let request =
-                    self.sdk.upload_part().bucket(&self.bucket).key(key).upload_id(upload);
-                let request = request.part_number(number).body(ByteStream::from(body.clone()));
-                request.customize().config_override(within(self.part_timeout)).send()
+                    self.patient.upload_part().bucket(&self.bucket).key(key).upload_id(upload);
+                request.part_number(number).body(ByteStream::from(body.clone())).send()
             })
             .await?;
         sent.e_tag.filter(|tag| !tag.is_empty()).ok_or_else(|| unexpected("a part without a tag"))
@@ -335,17 +378,15 @@ impl Requests for Client {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
         let only_new = only_new(condition);
         let completed = self
-            .send(|| {
+            // The server may take minutes to assemble thousands of parts.
+            .send_within(COMPLETE_TIMEOUT, || {
                 let request = self
-                    .sdk
+                    .patient
                     .complete_multipart_upload()
                     .bucket(&self.bucket)
                     .key(key)
                     .upload_id(upload);
-                let request =
-                    request.multipart_upload(parts.clone()).set_if_none_match(only_new.clone());
-                // The server may take minutes to assemble thousands of parts.
-                request.customize().config_override(within(COMPLETE_TIMEOUT)).send()
+                request.multipart_upload(parts.clone()).set_if_none_match(only_new.clone()).send()
             })
             .await?;
         Ok(completed.e_tag.filter(|tag| !tag.trim_matches('"').is_empty()))
@@ -373,13 +414,6 @@ const SKEW_ALLOWED: Duration = Duration::from_mins(15);
 
 /// How long one Complete request may take.
 const COMPLETE_TIMEOUT: Duration = Duration::from_mins(10);
-
-/// Returns the SDK configuration that limits the time of one request.
-fn within(limit: Duration) -> Builder {
-    let timeouts = TimeoutConfig::builder().connect_timeout(connect::CONNECT_TIMEOUT);
-    let timeouts = timeouts.read_timeout(limit).operation_attempt_timeout(limit).build();
-    Builder::new().timeout_config(timeouts)
-}
 
 /// Turns the 404 of an object into `None`. The 404 of a bucket stays a fault.
 fn absent_is_none<T>(reply: Reply<T>) -> Reply<Option<T>> {

@@ -31,7 +31,6 @@ use aws_sdk_s3::{
 };
 use aws_smithy_http_client::{
     pool::{self, ConnectionPool},
-    proxy::ProxyConfig,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::{
@@ -40,13 +39,13 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
-use super::{Addressing, Proxy, S3Config, credentials::Credentials};
+use super::{Addressing, S3Config, credentials::Credentials, proxy};
 use crate::{
     error::{Error, Result},
     tls,
 };
 
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Creates an SDK client of a bucket. `change` may change its configuration. Sends nothing.
@@ -69,23 +68,29 @@ pub(super) fn sdk_client(
         .region(Region::new(config.region.clone()))
         .endpoint_url(&config.endpoint_url)
         .force_path_style(config.addressing == Addressing::Path)
-        .credentials_provider(credentials)
+        .credentials_provider(credentials.clone())
         .identity_cache(IdentityCache::no_cache())
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .retry_config(RetryConfig::disabled())
         .disable_clock_skew_correction(true)
         .timeout_config(timeouts)
-        .interceptor(LogRequests)
+        .interceptor(LogRequests(credentials))
         .http_client(http);
     Ok(SdkClient::from_conf(change(sdk).build()))
 }
 
+/// Returns the same client without a limit for the answer. Connecting stays limited.
+pub(super) fn without_answer_limit(sdk: &SdkClient) -> SdkClient {
+    let timeouts = TimeoutConfig::builder().disable_read_timeout().build();
+    SdkClient::from_conf(sdk.config().to_builder().timeout_config(timeouts).build())
+}
+
 /// Logs every request at level `trace`, with the status of its reply.
 ///
-/// Signatures and keys are in headers, which are not logged.
+/// Signatures and keys are in headers, which are not logged. A server may have put them into an upload id.
 #[derive(Debug)]
-struct LogRequests;
+struct LogRequests(Credentials);
 
 /// The method and the URI of the request in flight.
 #[derive(Debug)]
@@ -110,7 +115,7 @@ impl Intercept for LogRequests {
         if tracing::enabled!(tracing::Level::TRACE) {
             let request = context.request();
             let line = format!("{} {}", request.method(), request.uri());
-            bag.interceptor_state().store_put(RequestLine(line));
+            bag.interceptor_state().store_put(RequestLine(self.0.hidden_in(&line)));
         }
         Ok(())
     }
@@ -152,17 +157,9 @@ fn transport(config: &S3Config) -> Result<SharedHttpClient> {
     };
     let context =
         TlsContext::builder().with_trust_store(trust).build().map_err(|cause| refused(&cause))?;
-    let is_plain = config.endpoint_url.starts_with("http:");
-    let endpoint = url::Url::parse(&config.endpoint_url).ok();
-    let is_local = endpoint.as_ref().and_then(url::Url::host_str).is_some_and(tls::is_loopback);
-    let proxy = match config.proxy {
-        // Plain requests to this machine are always allowed, so none of them may leave it.
-        _ if is_local && is_plain => ProxyConfig::disabled(),
-        Proxy::Direct => ProxyConfig::disabled(),
-        Proxy::FromEnvironment => ProxyConfig::from_env(),
-    };
-    let pool = ConnectionPool::builder().proxy_config(proxy);
-    let pool = if is_local && is_plain { pool.dns_resolver(LoopbackNames) } else { pool };
+    let pool = ConnectionPool::builder().proxy_config(proxy::of_transport(config));
+    let is_local = proxy::is_plain_and_local(config);
+    let pool = if is_local { pool.dns_resolver(LoopbackNames) } else { pool };
     let pool = pool
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(context)

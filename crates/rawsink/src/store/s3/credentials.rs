@@ -7,19 +7,31 @@ use std::{
 
 use aws_sdk_s3::config::{Credentials as SdkCredentials, ProvideCredentials};
 
-use crate::{error::Result, secret::Secret, store::s3::S3Config};
+use super::{S3Config, proxy};
+use crate::{
+    error::Result,
+    secret::{Hidden, Secret},
+};
 
 /// The credentials of a bucket. Clones share the last values.
 #[derive(Clone)]
 pub(super) struct Credentials {
     sources: Arc<Sources>,
-    current: Arc<RwLock<SdkCredentials>>,
+    current: Arc<RwLock<Current>>,
+}
+
+/// The values in use.
+struct Current {
+    values: SdkCredentials,
+    hidden: Hidden,
 }
 
 struct Sources {
     access_key_id: Secret,
     secret_access_key: Secret,
     session_token: Option<Secret>,
+    /// User and password of the proxy.
+    proxy: Vec<String>,
 }
 
 impl Credentials {
@@ -29,20 +41,17 @@ impl Credentials {
             access_key_id: config.access_key.id.clone(),
             secret_access_key: config.access_key.secret.clone(),
             session_token: config.access_key.session_token.clone(),
+            proxy: proxy::secrets(config),
         };
-        let current = sources.read()?;
+        let values = sources.read()?;
+        let current = Current { hidden: sources.hidden(&[&values]), values };
         Ok(Self { sources: Arc::new(sources), current: Arc::new(RwLock::new(current)) })
     }
 
-    /// Replaces the credentials in a server's text.
-    pub(super) fn hidden_in(&self, text: String) -> String {
-        let current = self.current.read().expect("no holder of the lock panics");
-        [Some(current.access_key_id()), Some(current.secret_access_key()), current.session_token()]
-            .into_iter()
-            .flatten()
-            // A shorter secret could be part of a word.
-            .filter(|secret| secret.len() >= 8)
-            .fold(text, |text, secret| text.replace(secret, "(hidden)"))
+    /// Returns a server's text without the credentials, in any form, and without those before the last
+    /// reload: the server may still answer requests that it got with them.
+    pub(super) fn hidden_in(&self, text: &str) -> String {
+        self.current.read().expect("no holder of the lock panics").hidden.in_text(text)
     }
 
     /// Reads the files again and returns whether a value has changed.
@@ -50,11 +59,19 @@ impl Credentials {
         // A file that is being replaced may be unreadable. Then the old values stay.
         let Ok(fresh) = self.sources.read() else { return false };
         let mut current = self.current.write().expect("no holder of the lock panics");
-        let same = (current.access_key_id(), current.secret_access_key(), current.session_token())
-            == (fresh.access_key_id(), fresh.secret_access_key(), fresh.session_token());
-        *current = fresh;
+        let same = texts(&current.values).eq(texts(&fresh));
+        if !same {
+            let hidden = self.sources.hidden(&[&current.values, &fresh]);
+            *current = Current { values: fresh, hidden };
+        }
         !same
     }
+}
+
+/// Returns the texts of credentials that a server may see.
+fn texts(values: &SdkCredentials) -> impl Iterator<Item = &str> {
+    let token = values.session_token();
+    [Some(values.access_key_id()), Some(values.secret_access_key()), token].into_iter().flatten()
 }
 
 impl Sources {
@@ -62,6 +79,11 @@ impl Sources {
         let token = self.session_token.as_ref().map(Secret::read).transpose()?;
         let (id, key) = (self.access_key_id.read()?, self.secret_access_key.read()?);
         Ok(SdkCredentials::new(id, key, token, None, "rawsink"))
+    }
+
+    fn hidden(&self, values: &[&SdkCredentials]) -> Hidden {
+        let proxy = self.proxy.iter().map(String::as_str);
+        Hidden::new(values.iter().flat_map(|values| texts(values)).chain(proxy))
     }
 }
 
@@ -72,8 +94,8 @@ impl ProvideCredentials for Credentials {
     where
         Self: 'a,
     {
-        let current = self.current.read().expect("no holder of the lock panics").clone();
-        aws_credential_types::provider::future::ProvideCredentials::ready(Ok(current))
+        let values = self.current.read().expect("no holder of the lock panics").values.clone();
+        aws_credential_types::provider::future::ProvideCredentials::ready(Ok(values))
     }
 }
 

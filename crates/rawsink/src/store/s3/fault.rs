@@ -6,6 +6,29 @@ use std::{fmt, time::Duration};
 
 use crate::error::{Error, ErrorKind};
 
+/// Length of the longest error code and of the longest request id, in bytes.
+const LONGEST_CODE: usize = 64;
+const LONGEST_ID: usize = 128;
+
+/// What is shown in place of a code or an id that has not its usual form.
+const MALFORMED: &str = "(malformed)";
+
+/// Returns an error code of letters, digits and dots. Any other text shows nothing and decides nothing.
+pub(super) fn checked_code(code: String) -> String {
+    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
+    checked(code, LONGEST_CODE, is_usual)
+}
+
+/// Returns the id of a request if it is printable ASCII.
+pub(super) fn checked_id(id: String) -> String {
+    checked(id, LONGEST_ID, |byte| byte.is_ascii_graphic())
+}
+
+fn checked(text: String, longest: usize, is_usual: impl Fn(u8) -> bool) -> String {
+    let is_legal = text.len() <= longest && text.bytes().all(is_usual);
+    if is_legal { text } else { MALFORMED.to_owned() }
+}
+
 /// A failed request: the server's error, or no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct S3Fault {
@@ -187,6 +210,23 @@ pub(crate) fn summary(tries: u32, elapsed: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_and_ids_of_another_form_are_not_shown() {
+        for code in ["NoSuchKey", "Client.Invalid1", ""] {
+            assert_eq!(checked_code(code.into()), code);
+        }
+        for code in ["a b", "Bad-(hidden)", "Access\u{1b}[31mDenied", "Zugriffsfehlerü"] {
+            assert_eq!(checked_code(code.into()), "(malformed)", "{code}");
+        }
+        assert_eq!(checked_code("A".repeat(65)), "(malformed)");
+        for id in ["4442587FB7D0A2F9", "tx000-e==/+", "id-(hidden)"] {
+            assert_eq!(checked_id(id.into()), id);
+        }
+        for id in ["a b", "a\tb", "\u{9b}31m", "\u{202e}x", &"1".repeat(129)] {
+            assert_eq!(checked_id(id.into()), "(malformed)", "{id}");
+        }
+    }
 
     #[test]
     fn an_untrusted_server_is_a_setting_to_change_and_not_retried() {

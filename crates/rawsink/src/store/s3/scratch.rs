@@ -141,7 +141,9 @@ impl BucketScratch {
 
     /// Returns the traffic so far.
     pub fn traffic(&self) -> Traffic {
-        self.traffic.so_far()
+        let traffic = self.traffic.so_far();
+        let server = traffic.server.map(|server| self.client.credentials.hidden_in(&server));
+        Traffic { server, ..traffic }
     }
 
     /// Creates an object, `If-None-Match: *`; returns its tag.

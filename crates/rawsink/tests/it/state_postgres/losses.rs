@@ -28,7 +28,7 @@ use rawsink_testkit::{
 };
 
 /// Returns a server's socket and settings for it: no network is needed.
-fn socket() -> (TempDir, UnixListener, PostgresConfig) {
+pub(super) fn socket() -> (TempDir, UnixListener, PostgresConfig) {
     let dir = TempDir::new().unwrap();
     let listener = UnixListener::bind(dir.path().join(".s.PGSQL.5432")).unwrap();
     let host = dir.path().to_str().unwrap();

@@ -167,6 +167,10 @@ async fn a_certificate_is_checked_according_to_the_mode() {
         (Disable, "127.0.0.1", None, Ok("false")),
         (Prefer, "127.0.0.1", None, Ok("true")),
         (Require, "127.0.0.1", None, Ok("true")),
+        // An address of this machine that counts as another one's: with SCRAM only.
+        (Disable, "0.0.0.0", None, Ok("false")),
+        (Prefer, "0.0.0.0", None, Ok("true")),
+        (Require, "0.0.0.0", None, Ok("true")),
         (VerifyCa, "127.0.0.1", None, Err(ErrorKind::Denied)),
         (VerifyCa, "127.0.0.1", authority.clone(), Ok("true")),
         (VerifyFull, "127.0.0.1", authority.clone(), Err(ErrorKind::Denied)),
@@ -187,6 +191,13 @@ async fn a_certificate_is_checked_according_to_the_mode() {
             expected.map(|_| ()),
             "{row}: {found:?}"
         );
+        if let Err(untrusted) = found
+            && untrusted.kind() == ErrorKind::Denied
+        {
+            let next = "set sslrootcert to a file with the certificate of the server's authority, or \
+                sslmode=require";
+            assert!(untrusted.message().contains(next), "{untrusted}");
+        }
         if let Ok(encrypted) = expected {
             let ours = "SELECT s.ssl::text FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) \
                 WHERE a.application_name = 'rawsink' AND a.datname = current_database()";

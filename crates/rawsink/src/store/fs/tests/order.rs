@@ -105,6 +105,30 @@ async fn g02_directories_above_the_root_are_synced_again_after_a_failed_sync_or_
 }
 
 #[tokio::test]
+async fn g02_a_store_syncs_a_directory_into_those_above_it_once() {
+    let (world, script) = (World::new(Before::Nothing), Script::new(None));
+    let store = world.probed(script.clone());
+    write(&store, 1).await.unwrap();
+    let count = || script.count(Step::SyncAncestor) + script.count(Step::SyncAboveRoot);
+    let first = count();
+    let (partition, _) = run().parent().unwrap();
+    write_run(&store, &partition.join("another"), 2).await.unwrap();
+    assert_eq!(count(), first + 1, "the partition, which has a new entry");
+    store.sync(&[run()]).await.unwrap();
+    assert_eq!(count(), first + 1, "the run is known");
+    let (query, _) = partition.parent().unwrap();
+    write_run(&store, &query.join("e").join("run"), 3).await.unwrap();
+    assert_eq!(count(), first + 3, "a new partition in a known directory");
+
+    // Another directory of the same path.
+    let path = world.root().join(partition.as_str());
+    std::fs::remove_dir_all(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    write_run(&store, &partition.join("later"), 4).await.unwrap();
+    assert_eq!(count(), first + 5, "the partition, and the directory above it");
+}
+
+#[tokio::test]
 async fn a_failed_sync_is_never_repeated_and_ends_the_attempt() {
     let mut tried = 0;
     for (event, (step, moment)) in undisturbed(Before::Nothing).await.into_iter().enumerate() {

@@ -34,7 +34,9 @@ async fn g09_a_directory_created_and_deleted_by_another_process_is_created_again
         fs::remove_file(&dir).unwrap();
         Ok(())
     });
-    write(&world.probed(hook), 1).await.unwrap();
+    let config = FsConfig::new(world.root()).links(Links::Followed);
+    let store = FsStore { probe: Probe::new(hook), ..FsStore::new(&config).unwrap() };
+    write(&store, 1).await.unwrap();
     world.assert_sealed_by(1, "created again").await;
 }
 

@@ -5,13 +5,13 @@ use std::fs::{create_dir, write};
 use super::*;
 
 fn make(world: &World, token: u128) -> Result<DirectoryScratch> {
-    DirectoryScratch::make(&world.root(), &WriterToken::new(token))
+    DirectoryScratch::make(&FsConfig::new(world.root()), &WriterToken::new(token))
 }
 
 #[test]
 fn a_missing_root_is_refused_and_stays_missing() {
     let world = World::new(Before::Nothing);
-    assert_eq!(make(&world, 1).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(make(&world, 1).unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(!world.root().exists());
 }
 
