@@ -74,7 +74,7 @@ lint: ## Check format, lints and documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
-	$(CARGO) clippy --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features -- --deny warnings
+	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target --no-default-features -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps
 
 lint-workflows: ## Check the workflow files of GitHub Actions; installs actionlint if missing

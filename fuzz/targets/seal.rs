@@ -17,6 +17,10 @@ fuzz_target!(|block: &[u8]| {
     match metadata::parse_sealed(&document) {
         Ok((metadata, Some(seal))) => {
             assert_eq!(seal.format, SEAL_FORMAT);
+            let is_digit = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+            let sha256 = &seal.payload_sha256;
+            assert!(sha256.len() == 64 && sha256.bytes().all(is_digit), "{sha256}");
+            assert!(![&seal.writer, &seal.software].iter().any(|it| it.contains(char::is_control)));
             if let Some(value) = value {
                 let known = serde_json::to_value(&seal).unwrap();
                 for (name, known) in known.as_object().unwrap() {

@@ -69,6 +69,8 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
         }
         ("http" | "https", Some(host)) => {
             let plain = url.as_str().trim_end_matches('/').to_owned();
+            // A quotation mark may be before the slash.
+            literal::check(&plain)?;
             let provider = Provider::of_host(host);
             return Ok(Endpoint { url: plain, host: host.to_owned(), provider });
         }

@@ -53,6 +53,7 @@ fn an_endpoint_that_could_overwrite_or_leak_is_refused() {
         ("http://minio.example.org", "is plain http to another machine"),
         ("https://me:canary@host", "contains credentials"),
         ("https://host/bucket", "has a path"),
+        ("https://host'/", "starts or ends with a quotation mark"),
     ] {
         let error = S3Config::builder(endpoint, "landing", "raw", key()).build().unwrap_err();
         assert!(error.message().starts_with(&format!("endpoint_url {text}")), "{error}");
