@@ -5,17 +5,19 @@
 //! | `attempt` | the steps of one attempt |
 //! | `restoring` | the steps of restoring a damaged file |
 //! | `lock` | the right to write a run |
-//! | `root` | the root, and what is below it: no symbolic link leads elsewhere |
+//! | `root`, `directory`, `opening` | the root, what is below it, and the links that nobody follows |
 //! | `error` | the kind of each system error |
 //!
 //! Reads never lock and never write.
 
 mod attempt;
 mod config;
+mod directory;
 mod error;
 mod leftovers;
 mod listing;
 mod lock;
+mod opening;
 mod probe;
 mod restoring;
 mod root;
@@ -48,10 +50,11 @@ pub use self::config::{Blocking, FsConfig, Links, MissingRoot, Mounted, Parents}
 pub use self::scratch::{Access, DirectoryScratch, FileSystem, Taken};
 use self::{
     attempt::FsAttempt,
+    directory::Directory,
     error::{FsError, joined},
     probe::Probe,
     restoring::FsRestore,
-    root::{Directory, Root},
+    root::Root,
     upload::FsUpload,
 };
 use super::{

@@ -20,10 +20,12 @@ use rustix::{
 };
 
 use super::{
+    directory::Directory,
     error::FsError,
     lock::LockedRun,
+    opening::Identity,
     probe::{Probe, Step},
-    root::{Directory, Identity, Root},
+    root::Root,
 };
 use crate::{
     error::Error,

@@ -14,11 +14,11 @@ use tokio::task::spawn_blocking;
 
 use super::{
     attempt::{is_staging_name, remove_empty_directory},
+    directory::Directory,
     error::FsError,
     listing::{Entry, EntryKind, Listed, hiding, refused},
     lock::{LockedRun, TryLock},
     probe::Probe,
-    root::Directory,
 };
 use crate::{
     error::{Error, Result},

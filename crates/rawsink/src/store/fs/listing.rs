@@ -10,8 +10,8 @@ use rustix::{
 use tokio::task::spawn_blocking;
 
 use super::{
+    directory::{Directory, Link},
     error::{FsError, joined},
-    root::{Directory, Link},
 };
 use crate::{
     error::{Error, Result},

@@ -8,9 +8,10 @@ use rustix::{
 };
 
 use super::{
+    directory::Directory,
     error::FsError,
+    opening::NAMED,
     probe::{Probe, Step},
-    root::{Directory, NAMED},
 };
 use crate::error::{Error, ErrorKind};
 

@@ -23,10 +23,10 @@ use rustix::{
 
 use super::{
     attempt::{open_staging, protect, remove_old_staging, staging_name, sync_upwards},
+    directory::Directory,
     error::FsError,
     lock::LockedRun,
     probe::{Probe, Step},
-    root::Directory,
 };
 use crate::store::{self, Object, WriterToken};
 
