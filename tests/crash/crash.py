@@ -290,7 +290,7 @@ def main():
     parser.add_argument("--only", default="", help="only the scenarios whose names contain this")
     args = parser.parse_args()
     program, failed = os.path.abspath(args.program), False
-    print("| command | changes | syncs | states | violations | syncs whose loss is noticed |")
+    print("| command | changes | syncs | states | violations | syncs whose loss is found |")
     print("|---|--:|--:|--:|--:|--:|", flush=True)
     for scenario in SCENARIOS:
         scenario = scenario()

@@ -123,7 +123,7 @@ fn of_setting(field: &str) -> Option<String> {
             format!("check {variable}, and that its file system is mounted; create it if it is new")
         }
         "mounted" => format!("mount the file system, or set {variable}=0"),
-        "links" => format!("replace the link by a directory, or set {variable}=1 to follow links"),
+        "links" => format!("replace the link by what it leads to, or set {variable}=1"),
         _ => format!("check {variable}"),
     })
 }

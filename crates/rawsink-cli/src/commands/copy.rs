@@ -253,6 +253,15 @@ impl Totals {
     }
 }
 
+/// Names the destination in an error. The settings of this process are those of the source.
+fn of_destination(error: &Error) -> Error {
+    let named = Error::new(error.kind(), format!("the destination: {}", error.message()));
+    match error.path() {
+        Some(path) => named.on_path(path),
+        None => named,
+    }
+}
+
 impl Destination {
     /// Returns the option that names this destination, for a shell.
     fn arguments(&self) -> String {
@@ -287,7 +296,7 @@ impl Destination {
             backend => backend,
         };
         if let Backend::Directory(to) = &config.backend {
-            to.check()?;
+            to.check().map_err(|error| of_destination(&error))?;
         }
         Ok(RawSink::open_in(&config, context.sink.runtime().clone())?)
     }

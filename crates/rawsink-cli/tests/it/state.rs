@@ -213,7 +213,7 @@ fn new_files_and_directories_are_not_for_all_users() {
     for (umask, file, directory) in
         [("000", 0o640, 0o750), ("022", 0o640, 0o750), ("077", 0o600, 0o700)]
     {
-        let landing = Landing::new();
+        let landing = Landing::without_root();
         let write = format!("echo '{{}}' | rawsink write {PARTITION} --run-id r --then-validate");
         landing.shell(&format!("umask {umask}; {write}")).exits(0);
         let mut found = 0;

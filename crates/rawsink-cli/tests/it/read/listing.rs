@@ -121,7 +121,7 @@ fn links_are_refused_or_followed_but_never_in_circles() {
     let answer = landing.rawsink(["list", "--runs"]).exits(2);
     assert_eq!(answer.stdout.lines().count(), 3, "{answer:#?}");
     let answer = answer.says(&["symbolic link (", "data/raw/x)", "data/raw/y)", "data/raw/z)"]);
-    answer.says(&["hint: replace the link by a directory, or set RAW_SINK_FOLLOW_LINKS=1"]);
+    answer.says(&["hint: replace the link by what it leads to, or set RAW_SINK_FOLLOW_LINKS=1"]);
     let landing = landing.with("RAW_SINK_FOLLOW_LINKS", "1");
     let listed = landing.rawsink(["list", "--runs"]).exits(0).stdout;
     assert_eq!(listed.lines().count(), 3, "{listed}");

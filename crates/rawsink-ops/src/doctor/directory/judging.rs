@@ -11,8 +11,8 @@ use rawsink::{
 const MIN_FREE_BYTES: u64 = 1 << 30;
 /// Fewer free inodes than this are a warning. A partition takes two, and its directories.
 const MIN_FREE_INODES: u64 = 10_000;
-/// Permission of all users to write, and the bit that keeps them from deleting what others created.
-const OTHERS_WRITE: u32 = 0o002;
+/// Permission of all users to create entries, and the bit that keeps them from deleting those of others.
+const OTHERS_WRITE: u32 = 0o003;
 const STICKY: u32 = 0o1000;
 const ADVICE: &str = "use another file system, or RAW_SINK=object";
 
@@ -43,7 +43,7 @@ fn access(found: &Result<Access>) -> Finding {
         Ok(found) => *found,
         Err(error) => return failed(id, error),
     };
-    let others_write = mode & OTHERS_WRITE != 0;
+    let others_write = mode & OTHERS_WRITE == OTHERS_WRITE;
     if others_write && mode & STICKY == 0 {
         let seen = format!("mode {mode:04o}: every user can rename or delete partitions");
         return Finding::fault(id, seen).advise("run: chmod o-w on the root");
@@ -52,7 +52,7 @@ fn access(found: &Result<Access>) -> Finding {
         let seen = format!("mode {mode:04o}: every user can create partitions");
         return Finding::warning(id, seen).advise("run: chmod o-w on the root");
     }
-    if owner != own && owner != 0 {
+    if owner != own && owner != 0 && own != 0 {
         let seen = format!("the root belongs to user {owner}, and this is user {own}");
         return Finding::warning(id, seen).advise(
             "the owner can rename or delete partitions: make sure that this is the user who lands them",
@@ -344,10 +344,13 @@ mod tests {
             (1001, 0o775, Severity::Warning),
             (1000, 0o1777, Severity::Warning),
             (1000, 0o777, Severity::Fault),
-            (1001, 0o772, Severity::Fault),
+            (1001, 0o773, Severity::Fault),
+            (1000, 0o772, Severity::Ok),
         ] {
             let access = Access { own: 1000, owner, mode };
             assert_found(|seen| seen.access = Ok(access), "access", outcome);
         }
+        let by_root = Access { own: 0, owner: 1000, mode: 0o750 };
+        assert_found(|seen| seen.access = Ok(by_root), "access", Severity::Ok);
     }
 }

@@ -5,6 +5,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use sqlx::{
@@ -67,11 +68,33 @@ impl SqliteState {
 
     /// Creates an empty file, which is a database without tables, and its directories. Another process may
     /// have created them since.
+    ///
+    /// The file gets its name when it is closed. A process that closes a database loses the locks that it
+    /// has on it by other descriptors: those of SQLite, in another thread.
     fn create(&self) -> io::Result<()> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
         DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(self.directory())?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(FILE_MODE).open(&self.path)?;
-        Ok(())
+        // A link may lead to a file that does not exist yet.
+        let target = std::fs::read_link(&self.path);
+        let path = target.map_or_else(|_| self.path.clone(), |to| self.directory().join(to));
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut staged = path.clone().into_os_string();
+        staged.push(format!(".new-{}-{number}", std::process::id()));
+        OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&staged)?;
+        let linked = std::fs::hard_link(&staged, &path);
+        std::fs::remove_file(&staged)?;
+        match linked {
+            Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => {
+                // This file system has no hard links.
+                OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(FILE_MODE)
+                    .open(&path)
+                    .map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns whether the file exists.

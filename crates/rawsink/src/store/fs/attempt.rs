@@ -31,8 +31,6 @@ use crate::{
 };
 
 const FILE_MODE: Mode = Mode::from_raw_mode(0o640);
-/// Sealed files: no editor changes one by mistake.
-pub(super) const SEALED_MODE: Mode = Mode::from_raw_mode(0o440);
 
 /// An attempt that holds its run's lock.
 #[derive(Debug)]
@@ -105,9 +103,9 @@ impl FsAttempt {
         let at = self.run.at.clone();
         let path = at.path();
         let staging = staging_name(Object::Seal, &self.token);
-        let mut file =
-            open_staging(&self.run, &self.probe, Step::OpenSealStaging, &staging, SEALED_MODE)?;
+        let mut file = open_staging(&self.run, &self.probe, Step::OpenSealStaging, &staging)?;
         self.probe.run(Step::WriteSeal, path, || file.write_all(document))?;
+        protect(&file);
         self.probe.run(Step::SyncSeal, path, || fs::fsync(&file))?;
         self.link_seal(&staging)?;
         protect(&self.staging);
@@ -200,8 +198,7 @@ fn enter(run: &LockedRun, options: &store::StartOptions, probe: &Probe) -> Resul
         return Err(FsError::Refused(store::leftover_refused(left, options.now)));
     }
     remove_old_staging(run, probe)?;
-    let name = staging_name(Object::Payload, &options.token);
-    open_staging(run, probe, Step::OpenStaging, &name, FILE_MODE)
+    open_staging(run, probe, Step::OpenStaging, &staging_name(Object::Payload, &options.token))
 }
 
 fn leftover(run: &LockedRun) -> Result<Option<ObjectInfo>, FsError> {
@@ -237,18 +234,18 @@ pub(super) fn open_staging(
     probe: &Probe,
     step: Step,
     name: &str,
-    mode: Mode,
 ) -> Result<File, FsError> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    Ok(File::from(probe.run(step, run.at.path(), || fs::openat(&run.dir, name, flags, mode))?))
+    Ok(File::from(probe.run(step, run.at.path(), || fs::openat(&run.dir, name, flags, FILE_MODE))?))
 }
 
-/// Makes a sealed payload read-only. It is sealed even if this fails, on a file system without modes.
-fn protect(payload: &File) {
-    if let Ok(stat) = fs::fstat(payload) {
+/// Makes a sealed file read-only, so that no editor changes it by mistake. A file system without modes may
+/// refuse that.
+pub(super) fn protect(file: &File) {
+    if let Ok(stat) = fs::fstat(file) {
         let mode =
             Mode::from_raw_mode(stat.st_mode).difference(Mode::WUSR | Mode::WGRP | Mode::WOTH);
-        let _ = fs::fchmod(payload, mode);
+        let _ = fs::fchmod(file, mode);
     }
 }
 
@@ -307,11 +304,14 @@ pub(super) fn sync_upwards(run: &Directory, probe: &Probe) -> Result<(), FsError
         let open = dir.open_to_read(step.action())?;
         let identity = Identity::of(&open);
         probe.run(step, dir.path(), || fs::fsync(&open))?;
-        if dir.is_kept(identity) {
-            run.root().keep(synced);
-            return Ok(());
+        // The run's own directory may be deleted and created again at any time.
+        if step == Step::SyncAncestor {
+            if dir.is_kept(identity) {
+                run.root().keep(synced);
+                return Ok(());
+            }
+            synced.extend(identity.map(|identity| (dir.below().clone(), identity)));
         }
-        synced.extend(identity.map(|identity| (dir.below().clone(), identity)));
         (next, step) = (dir.parent().map(|(parent, _)| parent), Step::SyncAncestor);
     }
     sync_root(run.root().path(), probe)?;
@@ -322,6 +322,15 @@ pub(super) fn sync_upwards(run: &Directory, probe: &Probe) -> Result<(), FsError
 
 /// Syncs the root into its parent, and the directories above.
 fn sync_root(root: &Path, probe: &Probe) -> Result<(), FsError> {
+    sync_above(root, probe)?;
+    // The root may be a link, or lie behind one.
+    match root.canonicalize() {
+        Ok(target) if target != root => sync_above(&target, probe),
+        _ => Ok(()),
+    }
+}
+
+fn sync_above(root: &Path, probe: &Probe) -> Result<(), FsError> {
     let top = root.parent().unwrap_or(root);
     match probe.run(Step::SyncAncestor, top, || sync_directory(top)) {
         // Without permission for the root's parent, sync its whole file system.
@@ -360,7 +369,7 @@ fn sync_directory(dir: &Path) -> Result<(), Errno> {
 }
 
 /// Opens a directory by a path that the operator chose: the root, or one above it.
-pub(super) fn open_directory(dir: &Path) -> Result<OwnedFd, Errno> {
+fn open_directory(dir: &Path) -> Result<OwnedFd, Errno> {
     fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 

@@ -69,9 +69,10 @@ fn holds_object(dir: &Directory, errors: &mut Vec<Error>) -> bool {
             Err(error) => errors.push(hiding(error, dir.below())),
         }
     }
-    let below = listed.entries.iter().filter(|entry| entry.kind != EntryKind::File);
+    // One descriptor for each level would be too many.
+    let Listed { entries, .. } = listed;
     let mut found = false;
-    for entry in below {
+    for entry in entries.iter().filter(|entry| entry.kind != EntryKind::File) {
         if entry.kind == EntryKind::Refused {
             errors.push(refused(dir, &entry.name));
         } else if holds_object(&dir.join(&entry.name), errors) {

@@ -22,7 +22,7 @@ use rustix::{
 };
 
 use super::{
-    attempt::{SEALED_MODE, open_staging, remove_old_staging, staging_name, sync_upwards},
+    attempt::{open_staging, protect, remove_old_staging, staging_name, sync_upwards},
     error::FsError,
     lock::LockedRun,
     probe::{Probe, Step},
@@ -58,7 +58,7 @@ impl FsRestore {
         remove_old_staging(&run, &probe)?;
         let name = staging_name(object, token);
         let step = of(object, Step::OpenStaging, Step::OpenSealStaging);
-        match open_staging(&run, &probe, step, &name, SEALED_MODE) {
+        match open_staging(&run, &probe, step, &name) {
             Ok(staging) => Ok(Self { run, object, seal, name, staging, probe }),
             Err(error) => {
                 remove_staging(&run, &name, &probe);
@@ -78,6 +78,7 @@ impl FsRestore {
     pub(super) fn finish(self) -> Result<(), FsError> {
         let Self { run, probe, name, object, .. } = &self;
         let step = of(*object, Step::SyncPayload, Step::SyncSeal);
+        protect(&self.staging);
         probe.run(step, run.at.path(), || fs::fsync(&self.staging))?;
         check_seal(run, self.seal.as_ref(), probe)?;
         let replaced = object.file_name();

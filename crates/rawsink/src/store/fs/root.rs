@@ -11,11 +11,14 @@ use std::{
     fs::DirBuilder,
     io,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::fs::DirBuilderExt,
     },
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::{
@@ -54,6 +57,8 @@ struct Shared {
     /// A process cannot know whether the creator of an existing directory has synced it, so each store
     /// syncs them once.
     kept: Mutex<HashMap<StorePath, Identity>>,
+    /// Whether the root existed once. A root that disappears is not created again.
+    was_there: AtomicBool,
 }
 
 /// What tells a directory from another of the same path, also if that has the same inode.
@@ -95,7 +100,12 @@ impl FsConfig {
 impl Root {
     pub(super) fn new(config: &FsConfig) -> Result<Self> {
         let (config, path) = (config.clone(), config::absolute(&config.root)?);
-        Ok(Self(Arc::new(Shared { config, path, kept: Mutex::default() })))
+        Ok(Self(Arc::new(Shared {
+            config,
+            path,
+            kept: Mutex::default(),
+            was_there: AtomicBool::new(false),
+        })))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -124,7 +134,11 @@ impl Root {
     /// Opens the root, to name what is below it.
     pub(super) fn open(&self) -> Result<OwnedFd, FsError> {
         match fs::open(self.path(), NAMED, Mode::empty()) {
-            Ok(dir) => self.check_mount(&dir).map(|()| dir),
+            Ok(dir) => {
+                self.check_mount(&dir)?;
+                self.0.was_there.store(true, Ordering::Relaxed);
+                Ok(dir)
+            }
             Err(Errno::NOENT) if self.is_empty_when_missing() => {
                 Err(FsError::new("open the root", self.path(), &Errno::NOENT.into()))
             }
@@ -132,6 +146,10 @@ impl Root {
             Err(Errno::NOTDIR) => {
                 let error = Error::invalid("the root is not a directory").by_setting("root");
                 Err(FsError::Refused(error.on_path(self.path().display())))
+            }
+            Err(Errno::LOOP) => {
+                let error = Error::invalid("the root leads through a circle of symbolic links");
+                Err(FsError::Refused(error.by_setting("root").on_path(self.path().display())))
             }
             Err(cause) => Err(FsError::new("open the root", self.path(), &cause.into())),
         }
@@ -142,7 +160,7 @@ impl Root {
         if self.path().exists() {
             return self.open().map(drop);
         }
-        if self.0.config.mounted == Mounted::Required {
+        if self.0.config.mounted == Mounted::Required || self.was_there() {
             return Err(FsError::Refused(self.missing()));
         }
         let with_parents = self.0.config.parents == Parents::Created;
@@ -158,9 +176,16 @@ impl Root {
 
     /// Returns whether readers may find nothing in place of a missing root.
     fn is_empty_when_missing(&self) -> bool {
+        let FsConfig { missing, parents, mounted, .. } = &self.0.config;
         let has_parent = || self.path().parent().is_some_and(Path::is_dir);
-        self.0.config.missing == MissingRoot::IsEmpty
-            && (self.0.config.parents == Parents::Created || has_parent())
+        (*missing, *mounted) == (MissingRoot::IsEmpty, Mounted::Any)
+            && !self.was_there()
+            && (*parents == Parents::Created || has_parent())
+            && dangling_link(self.path()).is_none()
+    }
+
+    fn was_there(&self) -> bool {
+        self.0.was_there.load(Ordering::Relaxed)
     }
 
     /// The error for a root that does not exist.
@@ -184,16 +209,12 @@ impl Root {
         if self.0.config.mounted == Mounted::Any {
             return Ok(());
         }
-        let wrap = |cause: Errno| FsError::new("check the mount of", self.path(), &cause.into());
-        let mount_of = |dir, path, flags| {
-            let found = fs::statx(dir, path, flags, StatxFlags::MNT_ID | StatxFlags::BASIC_STATS)?;
-            let has_id = found.stx_mask & StatxFlags::MNT_ID.bits() != 0;
-            let id = has_id.then_some(found.stx_mnt_id);
-            Ok::<_, Errno>((id, found.stx_dev_major, found.stx_dev_minor))
-        };
-        let ours = mount_of(root.as_fd(), "", AtFlags::EMPTY_PATH).map_err(wrap)?;
-        let top = mount_of(CWD, "/", AtFlags::empty()).map_err(wrap)?;
-        if ours != top {
+        let wrap = |cause: Errno| FsError::new("check the mount", self.path(), &cause.into());
+        let ours = fs::fstat(root).map_err(wrap)?.st_dev;
+        // A service has its directories mounted on themselves, from the same device. A part of btrfs has
+        // a device of its own, and may not be mounted.
+        let is_mounted = mount_of(root.as_fd(), "").is_none_or(|id| Some(id) != mount_of(CWD, "/"));
+        if ours != fs::stat("/").map_err(wrap)?.st_dev && is_mounted {
             return Ok(());
         }
         let message = "no file system is mounted at the root or above it";
@@ -240,9 +261,15 @@ impl Directory {
         Some((self.root.at(&above), name))
     }
 
-    /// Returns whether this store has synced this directory into all directories above it.
+    /// Returns whether this store has synced this directory into all directories above it. Each of these
+    /// must be the same as then.
     pub(super) fn is_kept(&self, identity: Option<Identity>) -> bool {
-        identity.is_some() && self.root.kept().get(&self.below).copied() == identity
+        if identity.is_none() || self.root.kept().get(&self.below).copied() != identity {
+            return false;
+        }
+        let Some((above, _)) = self.parent() else { return true };
+        let identity = above.open("check").ok().as_ref().and_then(Identity::of);
+        above.is_kept(identity)
     }
 
     /// Opens the directory, to name what is in it.
@@ -287,14 +314,23 @@ impl Directory {
         let mut names = self.below.segments().peekable();
         let mut above: Option<OwnedFd> = None;
         while let Some(name) = names.next() {
-            let dir = above.as_ref().unwrap_or(root);
+            let (dir, links) = (above.as_ref().unwrap_or(root), self.root.links());
+            let is_last = names.peek().is_none();
+            match open_below(dir, links, name, NAMED) {
+                Ok(open) if !is_last => {
+                    above = Some(open);
+                    continue;
+                }
+                Err(Errno::NOENT) => {}
+                outcome => return outcome.map(drop),
+            }
             match fs::mkdirat(dir, name, Mode::from_raw_mode(DIRECTORY_MODE)) {
                 // Another process created it, and may have deleted it since. Opening it shows that.
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(cause) => return Err(cause),
             }
-            if names.peek().is_some() {
-                above = Some(open_below(dir, self.root.links(), name, NAMED)?);
+            if !is_last {
+                above = Some(open_below(dir, links, name, NAMED)?);
             }
         }
         Ok(())
@@ -337,6 +373,12 @@ impl Directory {
     }
 }
 
+/// Returns the id of the mount that a path is on; `None` if the kernel does not tell.
+fn mount_of(dir: BorrowedFd<'_>, path: &str) -> Option<u64> {
+    let found = fs::statx(dir, path, AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
+    (found.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(found.stx_mnt_id)
+}
+
 /// Returns the first symbolic link without a target, from a path upwards.
 fn dangling_link(path: &Path) -> Option<&Path> {
     path.ancestors().find(|path| path.is_symlink() && !path.exists())
@@ -362,6 +404,8 @@ fn open_below(dir: &OwnedFd, links: Links, path: &str, flags: OFlags) -> Result<
     match fs::openat2(dir, path, flags, Mode::empty(), resolve) {
         // Kernels before 5.6 do not have the call, and filters of containers refuse it.
         Err(Errno::NOSYS | Errno::PERM) => open_by_component(dir, path, flags),
+        // A directory was moved out of the root meanwhile.
+        Err(Errno::XDEV) => Err(Errno::AGAIN),
         outcome => outcome,
     }
 }

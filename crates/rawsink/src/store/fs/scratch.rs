@@ -7,18 +7,20 @@
 
 use std::{
     ffi::OsString,
-    io::{self, Write},
-    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
+    io::{self, Read, Write},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStringExt, fs::DirBuilderExt},
+    },
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{self, AtFlags, FlockOperation},
+    fs::{self, AtFlags, FlockOperation, Mode, OFlags},
     io::Errno,
 };
 
 use super::{
-    attempt,
     config::FsConfig,
     error::FsError,
     root::{DIRECTORY_MODE, Root},
@@ -30,6 +32,8 @@ use crate::{error::Result, store::WriterToken};
 pub struct DirectoryScratch {
     root: PathBuf,
     dir: PathBuf,
+    /// Every name is looked up here: another user may put something else at the path.
+    open: OwnedFd,
 }
 
 /// Properties of a file system.
@@ -80,7 +84,10 @@ impl DirectoryScratch {
         let dir = root.join(format!("_doctor-{token}"));
         let created = std::fs::DirBuilder::new().mode(DIRECTORY_MODE).create(&dir);
         created.map_err(|cause| FsError::new("create a directory", &dir, &cause))?;
-        Ok(Self { root, dir })
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = fs::open(&dir, flags, Mode::empty());
+        let open = opened.map_err(|cause| FsError::new("open a directory", &dir, &cause.into()))?;
+        Ok(Self { root, dir, open })
     }
 
     /// Returns the root, absolute.
@@ -97,7 +104,7 @@ impl DirectoryScratch {
     pub fn file_system(&self) -> Result<FileSystem> {
         let wrap = |cause: Errno| FsError::new("check the file system", &self.dir, &cause.into());
         let (kind, space) =
-            (fs::statfs(&self.dir).map_err(wrap)?, fs::statvfs(&self.dir).map_err(wrap)?);
+            (fs::fstatfs(&self.open).map_err(wrap)?, fs::fstatvfs(&self.open).map_err(wrap)?);
         let kind = u64::try_from(kind.f_type).unwrap_or_default() & u64::from(u32::MAX);
         Ok(FileSystem {
             kind: u32::try_from(kind).unwrap_or_default(),
@@ -117,7 +124,10 @@ impl DirectoryScratch {
     /// Creates a file, `O_EXCL`.
     pub fn create(&self, name: &str, bytes: &[u8]) -> Result<Taken> {
         let path = self.dir.join(name);
-        match std::fs::File::create_new(&path).and_then(|mut file| file.write_all(bytes)) {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let created = fs::openat(&self.open, name, flags, Mode::from_raw_mode(0o640));
+        let written = created.map_err(io::Error::from);
+        match written.and_then(|file| std::fs::File::from(file).write_all(bytes)) {
             Ok(()) => Ok(Taken::ByThis),
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(Taken::Before),
             Err(cause) => Err(FsError::new("create a file", path, &cause).into()),
@@ -126,8 +136,7 @@ impl DirectoryScratch {
 
     /// Gives a file a second name, `link(2)`.
     pub fn link(&self, from: &str, to: &str) -> Result<Taken> {
-        let dir = self.open()?;
-        match fs::linkat(&dir, from, &dir, to, AtFlags::empty()) {
+        match fs::linkat(&self.open, from, &self.open, to, AtFlags::empty()) {
             Ok(()) => Ok(Taken::ByThis),
             Err(Errno::EXIST) => Ok(Taken::Before),
             Err(cause) => Err(FsError::new("link a file", self.dir.join(to), &cause.into()).into()),
@@ -136,8 +145,10 @@ impl DirectoryScratch {
 
     /// Reads a file; `None` if it does not exist.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        match std::fs::read(self.dir.join(name)) {
-            Ok(bytes) => Ok(Some(bytes)),
+        let mut bytes = Vec::new();
+        let read = self.open_file(name).and_then(|mut file| file.read_to_end(&mut bytes));
+        match read {
+            Ok(_) => Ok(Some(bytes)),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(cause) => Err(FsError::new("read", self.dir.join(name), &cause).into()),
         }
@@ -145,15 +156,19 @@ impl DirectoryScratch {
 
     /// Returns every name in the directory.
     pub fn names(&self) -> Result<Vec<OsString>> {
-        let wrap = |cause: io::Error| FsError::new("list", &self.dir, &cause);
-        let entries = std::fs::read_dir(&self.dir).map_err(wrap)?;
-        let names: io::Result<_> = entries.map(|entry| Ok(entry?.file_name())).collect();
-        Ok(names.map_err(wrap)?)
+        let wrap = |cause: Errno| FsError::new("list", &self.dir, &cause.into());
+        let mut names = Vec::new();
+        for entry in fs::Dir::read_from(&self.open).map_err(wrap)? {
+            let name = entry.map_err(wrap)?.file_name().to_bytes().to_vec();
+            names.push(OsString::from_vec(name));
+        }
+        names.retain(|name| name != "." && name != "..");
+        Ok(names)
     }
 
     /// Locks the directory as a writer locks its run's; `None` if the lock is held.
     pub fn lock(&self) -> Result<Option<Lock>> {
-        let dir = self.open()?;
+        let dir = self.opened_again()?;
         match fs::flock(&dir, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Lock(dir))),
             Err(Errno::WOULDBLOCK) => Ok(None),
@@ -164,31 +179,40 @@ impl DirectoryScratch {
     /// Syncs a file.
     pub fn sync_file(&self, name: &str) -> Result<()> {
         let path = self.dir.join(name);
-        let synced = std::fs::File::open(&path).and_then(|file| file.sync_all());
+        let synced = self.open_file(name).and_then(|file| file.sync_all());
         Ok(synced.map_err(|cause| FsError::new("sync a file", path, &cause))?)
     }
 
     /// Syncs the directory.
     pub fn sync_directory(&self) -> Result<()> {
-        let synced = fs::fsync(self.open()?);
+        let synced = fs::fsync(&self.open);
         Ok(synced.map_err(|cause| FsError::new("sync a directory", &self.dir, &cause.into()))?)
     }
 
     /// Deletes the directory and every file in it; returns the paths that cannot be deleted.
     pub fn clear(&mut self) -> Vec<String> {
-        let paths = self.names().unwrap_or_default().into_iter().map(|name| self.dir.join(name));
-        let mut left: Vec<String> = paths
-            .filter(|path| std::fs::remove_file(path).is_err() && path.exists())
-            .map(|path| path.display().to_string())
-            .collect();
+        let names = self.names().unwrap_or_default().into_iter();
+        let is_left = |name: &OsString| {
+            let removed = fs::unlinkat(&self.open, name, AtFlags::empty());
+            !matches!(removed, Ok(()) | Err(Errno::NOENT))
+        };
+        let mut left: Vec<String> =
+            names.filter(is_left).map(|name| self.dir.join(name).display().to_string()).collect();
         if std::fs::remove_dir(&self.dir).is_err() && self.dir.exists() {
             left.push(self.dir.display().to_string());
         }
         left
     }
 
-    fn open(&self) -> Result<OwnedFd> {
-        let opened = attempt::open_directory(&self.dir);
+    fn open_file(&self, name: &str) -> io::Result<std::fs::File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(fs::openat(&self.open, name, flags, Mode::empty())?.into())
+    }
+
+    /// Opens the directory once more: each lock belongs to one opening.
+    fn opened_again(&self) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = fs::openat(&self.open, ".", flags, Mode::empty());
         Ok(opened.map_err(|cause| FsError::new("open a directory", &self.dir, &cause.into()))?)
     }
 }

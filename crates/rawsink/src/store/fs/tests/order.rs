@@ -99,7 +99,9 @@ async fn g02_directories_above_the_root_are_synced_again_after_a_failed_sync_or_
     write(&store, 2).await.unwrap();
     assert_eq!(script.count(Step::SyncAboveRoot), 2 * world.above());
 
+    // A root that was replaced.
     std::fs::remove_dir_all(world.root()).unwrap();
+    std::fs::create_dir(world.root()).unwrap();
     write(&store, 3).await.unwrap();
     assert_eq!(script.count(Step::SyncAboveRoot), 3 * world.above());
 }
@@ -115,17 +117,25 @@ async fn g02_a_store_syncs_a_directory_into_those_above_it_once() {
     write_run(&store, &partition.join("another"), 2).await.unwrap();
     assert_eq!(count(), first + 1, "the partition, which has a new entry");
     store.sync(&[run()]).await.unwrap();
-    assert_eq!(count(), first + 1, "the run is known");
+    assert_eq!(count(), first + 2, "the partition is known");
     let (query, _) = partition.parent().unwrap();
     write_run(&store, &query.join("e").join("run"), 3).await.unwrap();
-    assert_eq!(count(), first + 3, "a new partition in a known directory");
+    assert_eq!(count(), first + 4, "a new partition in a known directory");
 
     // Another directory of the same path.
     let path = world.root().join(partition.as_str());
     std::fs::remove_dir_all(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
     write_run(&store, &partition.join("later"), 4).await.unwrap();
-    assert_eq!(count(), first + 5, "the partition, and the directory above it");
+    assert_eq!(count(), first + 6, "the partition, and the directory above it");
+
+    // The same directory in another one of the same path.
+    let [source, kept] = [world.root().join("s"), world.root().join("kept")];
+    rustix::fs::rename(&source, &kept).unwrap();
+    std::fs::create_dir(&source).unwrap();
+    rustix::fs::rename(kept.join("c"), source.join("c")).unwrap();
+    write_run(&store, &partition.join("last"), 5).await.unwrap();
+    assert_eq!(count(), first + 11, "the partition, and all above it up to the root");
 }
 
 #[tokio::test]
