@@ -1,6 +1,9 @@
 //! The configuration of a PostgreSQL database, and the parser of its URL.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -287,6 +290,17 @@ fn decoded(name: &str, text: &str) -> Result<String, String> {
         return Err(format!("has a {name} with a control character"));
     }
     Ok(decoded.into_owned())
+}
+
+/// Reads the client's certificate or key.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|cause| {
+        let message = format!(
+            "cannot read the client certificate or key for the state database: {}",
+            system_text(&cause)
+        );
+        Error::invalid(message).on_path(path.display())
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! the first error.
 
 use std::{
-    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,9 +15,9 @@ use sqlx::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{PostgresConfig, TlsMode, fault::PgFault, guard};
+use super::{PostgresConfig, TlsMode, config::read, fault::PgFault, guard};
 use crate::{
-    error::{Error, Result, system_text},
+    error::{Error, Result},
     secret::{Hidden, Secret},
     tls,
 };
@@ -150,17 +149,6 @@ impl Connections {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Reads the client's certificate or key.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|cause| {
-        let message = format!(
-            "cannot read the client certificate or key for the state database: {}",
-            system_text(&cause)
-        );
-        Error::invalid(message).on_path(path.display())
-    })
 }
 
 fn ssl_mode(tls: TlsMode) -> PgSslMode {

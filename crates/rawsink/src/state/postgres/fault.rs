@@ -4,8 +4,10 @@ use std::{io, time::Duration};
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
-use super::unverified;
 use crate::error::{Error, ErrorKind, system_text};
+
+/// The text of `sqlx` for a server without TLS.
+pub(super) const NO_TLS: &str = "server does not support TLS";
 
 /// A failed call.
 #[derive(Debug)]
@@ -170,7 +172,7 @@ fn parts(refusal: &PgDatabaseError) -> String {
 
 /// Returns whether the server does not support TLS: `sqlx` has no code for that.
 fn lacks_tls(cause: &sqlx::Error) -> bool {
-    matches!(cause, sqlx::Error::Tls(tls) if tls.to_string() == unverified::NO_TLS)
+    matches!(cause, sqlx::Error::Tls(tls) if tls.to_string() == NO_TLS)
 }
 
 /// Returns whether the server's certificate could not be verified.

@@ -17,10 +17,11 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{PostgresConfig, TlsMode, connect::read, fault::PgFault};
-
-/// The text of `sqlx` for a server without TLS.
-pub(super) const NO_TLS: &str = "server does not support TLS";
+use super::{
+    PostgresConfig, TlsMode,
+    config::read,
+    fault::{NO_TLS, PgFault},
+};
 
 /// The first message of a client that wants TLS.
 ///

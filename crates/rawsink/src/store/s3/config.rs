@@ -17,7 +17,6 @@ use std::{
 pub use self::builder::S3ConfigBuilder;
 use super::{
     provider::{Addressing, CompleteConditions, Provider},
-    proxy,
     retry::RetryConfig,
 };
 use crate::secret::Secret;
@@ -267,12 +266,6 @@ impl S3Config {
     /// Returns the waits of the protocol.
     pub fn timing(&self) -> Timing {
         self.timing
-    }
-
-    /// Returns the URL of the proxy that the environment names for requests to this bucket, without user and
-    /// password; `None` for a direct connection.
-    pub fn proxy_in_use(&self) -> Option<String> {
-        proxy::shown(self)
     }
 
     /// Returns the URI of the root, `s3://bucket/prefix`. Names are not percent-encoded.

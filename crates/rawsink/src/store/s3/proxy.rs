@@ -14,14 +14,16 @@ pub(super) fn of_transport(config: &S3Config) -> ProxyConfig {
     if may_use_proxy(config) { ProxyConfig::from_env() } else { ProxyConfig::disabled() }
 }
 
-/// Returns the URL of the proxy that requests use, without user and password; `None` for a direct
-/// connection.
-pub(super) fn shown(config: &S3Config) -> Option<String> {
-    let intercept = of_requests(config)?;
-    let uri = intercept.uri();
-    let scheme = uri.scheme_str().unwrap_or_default();
-    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-    Some(format!("{scheme}://{}{port}", uri.host()?))
+impl S3Config {
+    /// Returns the URL of the proxy that the environment names for requests to this bucket, without user and
+    /// password; `None` for a direct connection.
+    pub fn proxy_in_use(&self) -> Option<String> {
+        let intercept = of_requests(self)?;
+        let uri = intercept.uri();
+        let scheme = uri.scheme_str().unwrap_or_default();
+        let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+        Some(format!("{scheme}://{}{port}", uri.host()?))
+    }
 }
 
 /// Returns the user and password that the proxy receives, as sent and as given.
