@@ -98,7 +98,7 @@ def the_first_application_leaves_a_store_that_keeps_its_word(host: Host, manager
     assert manager.requests == ["daemon-reload", "start", "daemon-reload", "enable"]
     files = ["/etc/rawsink/rawsink.env", "/etc/rawsink/minio.env", *MADE]
     assert inside(host, "stat", "--format=%A %U:%G %n", *files).stdout == (
-        "-rw------- rawsink:rawsink /etc/rawsink/rawsink.env\n"
+        "-rw-r----- root:rawsink /etc/rawsink/rawsink.env\n"
         "-rw------- root:root /etc/rawsink/minio.env\n"
         "drwxr-xr-x root:root /etc/rawsink\n"
         "drwxr-x--- rawsink:rawsink /var/lib/rawsink\n"
