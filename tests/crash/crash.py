@@ -1,7 +1,7 @@
 """Enumerates every state of a directory after a power failure, and reads each with the program.
 
 `make crash-states` records the system calls of real landings, repairs and clean-ups (strace), and follows them on a disk that loses
-whatever was not synced (disk.py). In each state a reader must find the run unsealed, or exactly its rows; after the command has
+what was not synced (disk.py). In each state a reader must find the run unsealed, or exactly its rows; after the command has
 reported success, the rows. An unsealed run must accept another landing. Then every sync is left out in turn, and the table shows how
 many of these faults are found. In a new root, and after a dead writer, every one has to be found.
 """

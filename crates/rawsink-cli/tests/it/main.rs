@@ -16,7 +16,7 @@ mod config; // settings with their origins, help, completions
 mod copy; // runs copied to another sink, killed and rerun
 mod coverage; // coverage: rows, cells, plan, page
 mod demo; // the demo, and the commands that it suggests
-mod disk; // disks that are full, limited, forbidden or missing
+mod disk; // disks that are full, limited or forbidden
 mod doctor; // results of an examination, and its cleanup
 mod errors; // errors with and without --json
 mod foreign_text; // text of others on a terminal, in pipes and in JSON
@@ -32,11 +32,12 @@ mod race; // processes that race for one run
 mod random; // reproducible random numbers
 mod read; // read, show, verify, validate and list, on intact and damaged runs
 mod released; // data of a released program, read by today's program
+mod root; // a root that is missing, misspelt, not mounted, a file, or behind a link
 mod running; // the running program: input, waiting, signals
 mod scrub; // damaged and lost runs: lines, hints, exit codes, samples, interruptions
 mod secrets; // no output and no process list contains a secret
 mod signals; // SIGTERM and SIGINT in the middle of a stream
 mod state; // the state commands
 mod validate_all; // validate --all: selection, concurrency, exit codes
-mod write;
-mod wrong_answers; // a gateway that answers with other bytes: `make parity` // landing rows: sources, refusals, metadata, names
+mod write; // landing rows: sources, refusals, metadata, names
+mod wrong_answers; // a gateway that answers with other bytes: `make parity`

@@ -1,8 +1,8 @@
 //! Opens what is below the root by descriptor, and tells directories apart.
 //!
-//! No symbolic link is followed, unless the configuration allows it: whoever may write one partition could
-//! otherwise make other users read, replace or delete files elsewhere. A refused link is an error, never a
-//! missing file.
+//! No symbolic link is followed, unless the configuration allows it. Otherwise a user who can write one
+//! partition could make other users read, replace or delete files elsewhere. A refused link is an error,
+//! never a missing file.
 
 use std::os::fd::OwnedFd;
 

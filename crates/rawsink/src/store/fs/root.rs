@@ -53,7 +53,7 @@ struct Shared {
     was_there: AtomicBool,
 }
 
-/// More directories are not remembered. A store of so many starts over.
+/// With more directories than this, a store forgets all and syncs each once more.
 const MOST_KEPT: usize = 10_000;
 
 impl FsConfig {
@@ -177,8 +177,8 @@ impl Root {
         }
         let wrap = |cause: Errno| FsError::new("check the mount", self.path(), &cause.into());
         let ours = fs::fstat(root).map_err(wrap)?.st_dev;
-        // A service has its directories mounted on themselves, from the same device. A part of btrfs has
-        // a device of its own, and may not be mounted.
+        // Both must differ. systemd mounts a service's directories on themselves, from the same device. A
+        // btrfs subvolume has its own device and may belong to the mount of `/`.
         let is_mounted = mount_of(root.as_fd(), "").is_none_or(|id| Some(id) != mount_of(CWD, "/"));
         if ours != fs::stat("/").map_err(wrap)?.st_dev && is_mounted {
             return Ok(());

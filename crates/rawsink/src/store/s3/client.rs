@@ -40,8 +40,8 @@ const WRITER: &str = "rawsink-writer";
 /// A bucket over HTTP.
 pub(super) struct Client {
     pub(super) sdk: SdkClient,
-    /// The same without a limit for the answer, for requests with their own. Overriding the SDK's
-    /// limit for one request costs a tenth of the CPU time of a small partition.
+    /// The same without a limit for the answer, for requests with their own. The SDK copies its
+    /// configuration for a request that overrides its limit.
     patient: SdkClient,
     /// The endpoint, for messages.
     pub(super) endpoint_url: String,
