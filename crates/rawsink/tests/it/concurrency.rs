@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rawsink::{ErrorKind, RawSink, Result, Sealed};
-use tokio::task::JoinSet;
+use tokio::{sync::Barrier, task::JoinSet};
 
 use rawsink_testkit::{
     backend::{Backend, Directory, Memory},
@@ -28,7 +28,7 @@ async fn race(sink: RawSink, round: usize, writer: usize) -> Result<Option<(usiz
 /// Runs all writers of a round in parallel; returns the winner, if any.
 async fn round(backend: &dyn Backend, round: usize) -> Option<(usize, Sealed)> {
     let mut tasks = JoinSet::new();
-    let start = Arc::new(tokio::sync::Barrier::new(WRITERS));
+    let start = Arc::new(Barrier::new(WRITERS));
     for writer in 0..WRITERS {
         let (sink, start) = (RawSink::new(backend.store()), start.clone());
         tasks.spawn(async move {
@@ -107,5 +107,25 @@ async fn g18_writers_of_different_runs_share_a_directory_undisturbed() {
     assert_eq!(sink.list_partitions(&key()).await.unwrap().len(), 8);
     for n in 0..8 {
         assert_eq!(read(&sink, &key(), &run(n)).await.unwrap(), rows(&format!("{n}-5"), 30));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_first_writers_of_a_store_create_its_root_together() {
+    for round in 0..100 {
+        let backend = Directory::default();
+        std::fs::remove_dir(backend.root()).unwrap();
+        let (sink, start) = (RawSink::new(backend.store()), Arc::new(Barrier::new(WRITERS)));
+        let mut tasks = JoinSet::new();
+        for n in 0..WRITERS {
+            let (sink, start) = (sink.clone(), start.clone());
+            tasks.spawn(async move {
+                start.wait().await;
+                sink.write_partition(&key(), &run(u16::try_from(n).unwrap())).await.map(drop)
+            });
+        }
+        for started in tasks.join_all().await {
+            started.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
     }
 }

@@ -123,10 +123,12 @@ impl Root {
 
     /// Creates the root if it does not exist, as the configuration allows.
     pub(super) fn create(&self) -> Result<(), FsError> {
+        // Asked first: another writer may create it meanwhile.
+        let was_there = self.was_there();
         if self.path().exists() {
             return self.open().map(drop);
         }
-        if self.0.config.mounted == Mounted::Required || self.was_there() {
+        if self.0.config.mounted == Mounted::Required || was_there {
             return Err(FsError::Refused(self.missing()));
         }
         let with_parents = self.0.config.parents == Parents::Created;
