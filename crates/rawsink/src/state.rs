@@ -354,7 +354,7 @@ fn check_count<T>(keys: &[T]) -> Result<()> {
 }
 
 /// Returns the statement parameters that select these keys.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(feature = "sqlite")]
 fn key_parameters(keys: &[PartitionKey]) -> Result<Vec<Option<String>>> {
     check_count(keys)?;
     Ok(keys.iter().flat_map(page::key_values).map(Some).collect())

@@ -9,6 +9,8 @@ mod connect;
 mod fault;
 mod guard;
 mod log;
+mod relay;
+mod statement;
 mod table;
 mod unverified;
 mod writing;
@@ -27,11 +29,7 @@ use std::{
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use sqlx::{
-    AssertSqlSafe, PgConnection, Postgres, Row,
-    postgres::{PgArguments, PgRow},
-    query::Query,
-};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 
 #[cfg(feature = "env")]
 pub(crate) use self::config::parse as parse_url;
@@ -40,6 +38,7 @@ use self::{
     connect::{Connections, within},
     fault::PgFault,
     log::{Found, LogTable},
+    statement::{PgQuery, bound, of_keys},
     table::FoundTable,
 };
 use super::{
@@ -57,8 +56,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a change is retried after it lost against another one.
 const RETRIES: usize = 5;
 
-/// Builds a statement and its parameters for a table.
-type Statement<'a> = dyn Fn(&FoundTable) -> (String, Vec<Option<String>>) + Sync + 'a;
+/// Builds a statement for a table.
+type Statement<'a> = dyn Fn(&FoundTable) -> PgQuery + Sync + 'a;
 
 /// The state in one PostgreSQL database.
 pub struct PostgresState {
@@ -261,8 +260,7 @@ impl PostgresState {
         let patience = self.connections.patience();
         let table = within(patience, self.table(&mut lease.connection)).await?;
         let Some(table) = table else { return Ok(()) };
-        let (sql, parameters) = statement(&table);
-        let mut rows = bound(sql, parameters).fetch(&mut lease.connection);
+        let mut rows = statement(&table).fetch(&mut lease.connection);
         while let Some(row) = within(patience, rows.try_next()).await? {
             take(&row);
         }
@@ -320,7 +318,7 @@ impl PostgresState {
             let mut found = BTreeSet::new();
             let (Some(log), _) = self.find_log(connection).await? else { return Ok(found) };
             let sql = sql::select_keys_with(&*log, event, keys.len());
-            let mut rows = bound(sql, super::key_parameters(keys)?).fetch(connection);
+            let mut rows = of_keys(sql, keys).fetch(connection);
             let explain = |cause: sqlx::Error| log.explain(cause.into());
             while let Some(row) = rows.try_next().await.map_err(explain)? {
                 found.extend(row::key(&|column| text(&row, column)));
@@ -340,7 +338,7 @@ impl PostgresState {
         keys: &[PartitionKey],
     ) -> Result<BTreeMap<PartitionKey, Result<Record>>, PgFault> {
         let mut records = BTreeMap::new();
-        let mut rows = bound(sql, super::key_parameters(keys)?).fetch(connection);
+        let mut rows = of_keys(sql, keys).fetch(connection);
         while let Some(row) = rows.try_next().await? {
             let text = |column| text(&row, column);
             if let Ok(key) = row::key(&text) {
@@ -361,7 +359,7 @@ impl PostgresState {
     ) -> Result<BTreeMap<PartitionKey, Result<Vec<LogEntry>>>, PgFault> {
         let mut logs = BTreeMap::new();
         let sql = sql::select_log(log, keys.len());
-        let mut rows = bound(sql, super::key_parameters(keys)?).fetch(connection);
+        let mut rows = of_keys(sql, keys).fetch(connection);
         let explain = |cause: sqlx::Error| log.explain(cause.into());
         while let Some(row) = rows.try_next().await.map_err(explain)? {
             let (key, entry) = entries::entry(|column| text(&row, column))?;
@@ -389,13 +387,12 @@ impl PartitionState for PostgresState {
     }
 
     async fn find(&self, keys: &[PartitionKey]) -> Result<Vec<Result<Entry>>> {
-        let parameters = super::key_parameters(keys)?;
+        super::check_count(keys)?;
         let mut entries = Vec::new();
         if keys.is_empty() {
             return Ok(entries);
         }
-        let statement =
-            |table: &FoundTable| (sql::select_many(table, keys.len()), parameters.clone());
+        let statement = |table: &FoundTable| of_keys(sql::select_many(table, keys.len()), keys);
         self.read_each_current(&statement, &mut |row| entries.push(self.entry(row))).await?;
         Ok(entries)
     }
@@ -407,7 +404,7 @@ impl PartitionState for PostgresState {
     ) -> Result<()> {
         let statement = |table: &FoundTable| {
             let (sql, parameters) = sql::select_filtered(table, filter);
-            (sql, parameters.into_iter().map(Some).collect())
+            bound(sql, parameters.into_iter().map(Some))
         };
         self.read_each_current(&statement, &mut |row| take(self.entry(row))).await
     }
@@ -421,7 +418,7 @@ impl PartitionState for PostgresState {
         let statement = |table: &FoundTable| {
             let keys = sql::compare_texts(table);
             let (sql, parameters) = sql::select_page(table, keys, filter, after, limit.get());
-            (sql, parameters.into_iter().map(Some).collect())
+            bound(sql, parameters.into_iter().map(Some))
         };
         let mut page = Page::default();
         let mut add = |row: &PgRow| {
@@ -513,15 +510,6 @@ async fn one(
 ) -> Result<Option<Record>, PgFault> {
     let found = bound(sql, page::key_values(key).map(Some)).fetch_optional(connection).await?;
     Ok(found.map(|row| entry(&row)).transpose()?.map(|entry| entry.record))
-}
-
-/// Returns a statement with its text parameters.
-fn bound(
-    sql: String,
-    parameters: impl IntoIterator<Item = Option<String>>,
-) -> Query<'static, Postgres, PgArguments> {
-    let query = sqlx::query(AssertSqlSafe(sql));
-    parameters.into_iter().fold(query, Query::bind)
 }
 
 fn entry(row: &PgRow) -> Result<Entry> {

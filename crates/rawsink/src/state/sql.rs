@@ -23,10 +23,9 @@ pub(super) trait Dialect {
     /// Returns the n-th parameter, text, from 1.
     fn parameter(&self, number: usize) -> String;
 
-    /// As [`parameter`](Self::parameter), in a statement that has each parameter once, in their order.
-    fn next_parameter(&self, number: usize) -> String {
-        self.parameter(number)
-    }
+    /// Returns the query that yields `count` rows of these columns from the parameters of a statement that
+    /// has no others.
+    fn rows(&self, columns: &[&str], count: usize) -> String;
 
     /// Returns the expression that converts a parameter to the column's type.
     fn typed(&self, column: &str, parameter: String) -> String;
@@ -47,6 +46,12 @@ fn select<D: Dialect>(dialect: &D) -> String {
     format!("SELECT {} FROM {}", columns.join(", "), dialect.table())
 }
 
+/// Reads the columns of the key.
+fn read_key(dialect: &impl Dialect) -> String {
+    let columns = COLUMNS[..KEY_COLUMNS].iter().map(|column| dialect.read(column));
+    columns.collect::<Vec<_>>().join(", ")
+}
+
 /// Restricts a statement to one key; parameters: the key's columns.
 fn of_key(dialect: &impl Dialect) -> String {
     let same = numbered(&COLUMNS[..KEY_COLUMNS])
@@ -59,10 +64,15 @@ pub(super) fn select_one(dialect: &impl Dialect) -> String {
     select(dialect) + &of_key(dialect)
 }
 
-/// Reads the rows of several keys; parameters: the columns of each key in turn.
+/// Restricts a statement to several keys; parameters: the rows of their columns.
+fn of_keys(dialect: &impl Dialect, keys: usize) -> String {
+    let wanted = dialect.rows(&COLUMNS[..KEY_COLUMNS], keys);
+    format!(" WHERE ({}) IN ({wanted})", key_columns())
+}
+
+/// Reads the rows of several keys; parameters: as [`of_keys`].
 pub(super) fn select_many(dialect: &impl Dialect, keys: usize) -> String {
-    let wanted = tuples(dialect, &COLUMNS[..KEY_COLUMNS], keys);
-    format!("{} WHERE ({}) IN (VALUES {wanted})", select(dialect), key_columns())
+    select(dialect) + &of_keys(dialect, keys)
 }
 
 /// As [`select_many`], sorted by key, and locks the rows in this order.
@@ -79,15 +89,10 @@ pub(super) fn select_log(dialect: &impl Dialect, keys: usize) -> String {
 
 /// Reads the keys, among several, that have an entry of this event in the log; parameters: as
 /// [`select_many`].
-pub(super) fn select_keys_with<D: Dialect>(dialect: &D, event: Event, keys: usize) -> String {
-    let key = D::COLUMNS[..KEY_COLUMNS].iter().map(|column| dialect.read(column));
-    let key = key.collect::<Vec<_>>().join(", ");
-    let wanted = tuples(dialect, &COLUMNS[..KEY_COLUMNS], keys);
-    format!(
-        "SELECT DISTINCT {key} FROM {} WHERE ({}) IN (VALUES {wanted}) AND verdict = '{event}'",
-        dialect.table(),
-        key_columns()
-    )
+pub(super) fn select_keys_with(dialect: &impl Dialect, event: Event, keys: usize) -> String {
+    let key = read_key(dialect);
+    let keys = of_keys(dialect, keys);
+    format!("SELECT DISTINCT {key} FROM {}{keys} AND verdict = '{event}'", dialect.table())
 }
 
 /// Reads run, event, status and lengths of the log entries of a selection, in the order in which they were
@@ -111,37 +116,35 @@ pub(super) fn select_log_filtered<D: Dialect>(
 }
 
 /// Creates records unless their keys exist, and returns the keys of those created, as text;
-/// parameters: all columns of each record in turn. Names the key columns, so that a table without
-/// that key is an error.
+/// parameters: the rows of all columns. Names the key columns, so that a table without that key is an
+/// error.
 #[cfg(feature = "postgres")]
 pub(super) fn insert_unless_exists(dialect: &impl Dialect, rows: usize) -> String {
-    let created = COLUMNS[..KEY_COLUMNS].iter().map(|column| dialect.read(column));
-    let created = created.collect::<Vec<_>>().join(", ");
-    let insert = insert(dialect, rows);
+    let (insert, created) = (insert(dialect, rows), read_key(dialect));
     format!("{insert} ON CONFLICT ({}) DO NOTHING RETURNING {created}", key_columns())
 }
 
-/// Creates rows; parameters: all columns of each row in turn.
+/// Creates rows; parameters: the rows of all columns.
 pub(super) fn insert<D: Dialect>(dialect: &D, rows: usize) -> String {
-    let values = tuples(dialect, D::COLUMNS, rows);
+    let values = dialect.rows(D::COLUMNS, rows);
     let (table, columns) = (dialect.table(), D::COLUMNS.join(", "));
-    format!("INSERT{} INTO {table} ({columns}) VALUES {values}", D::OR_ABORT)
+    format!("INSERT{} INTO {table} ({columns}) {values}", D::OR_ABORT)
 }
 
-/// Returns the parameters of several tuples of these columns, in brackets: the only ones of a statement.
-fn tuples(dialect: &impl Dialect, columns: &'static [&'static str], count: usize) -> String {
-    let tuple = |index: usize| {
-        let values = numbered(columns)
-            .map(|(column, number)| {
-                (column, dialect.next_parameter(index * columns.len() + number))
-            })
-            .map(|(column, parameter)| dialect.typed(column, parameter));
-        format!("({})", values.collect::<Vec<_>>().join(", "))
-    };
-    (0..count).map(tuple).collect::<Vec<_>>().join(", ")
+/// Changes records; parameters: the rows of all columns.
+#[cfg(feature = "postgres")]
+pub(super) fn update_many(dialect: &impl Dialect, rows: usize) -> String {
+    let (key, rest) = COLUMNS.split_at(KEY_COLUMNS);
+    let (table, rows) = (dialect.table(), dialect.rows(&COLUMNS, rows));
+    let set = rest.iter().map(|column| format!("{column} = new.{column}"));
+    let set = set.collect::<Vec<_>>().join(", ");
+    let same = key.iter().map(|column| format!("{table}.{column} = new.{column}"));
+    let same = same.collect::<Vec<_>>().join(" AND ");
+    format!("UPDATE {table} SET {set} FROM ({rows}) AS new WHERE {same}")
 }
 
 /// Changes one record; parameters: all columns.
+#[cfg(feature = "sqlite")]
 pub(super) fn update<D: Dialect>(dialect: &D) -> String {
     let set = numbered(&COLUMNS)
         .skip(KEY_COLUMNS)

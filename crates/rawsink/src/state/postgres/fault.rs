@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use rustix::io::Errno;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::error::{Error, ErrorKind, system_text};
@@ -20,6 +21,8 @@ pub(super) enum PgFault {
     Commit(Box<PgFault>),
     /// A server that is not verified requested the password by a method other than SCRAM: its code.
     Unsafe(u32),
+    /// The guard of the password has no local socket.
+    Unguarded(io::Error),
     /// The table does not match the contract.
     Table(String),
     /// A call that the server refused, and what that means.
@@ -109,6 +112,21 @@ impl PgFault {
                 Error::new(ErrorKind::Unavailable, message)
             }
             Self::Unsafe(method) => Error::new(ErrorKind::Denied, unsafe_method(method)),
+            Self::Unguarded(cause) => {
+                let message = format!(
+                    "the password was not sent: the state database is not verified, and the local socket \
+                     of the guard cannot be opened: {}; allow this process Unix sockets (AF_UNIX, Linux \
+                     only), or set sslmode=verify-full",
+                    system_text(&cause)
+                );
+                let kind = match Errno::from_io_error(&cause) {
+                    Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
+                        ErrorKind::Unavailable
+                    }
+                    _ => ErrorKind::Denied,
+                };
+                Error::new(kind, message).because(cause)
+            }
             Self::Commit(fault) => {
                 let cause = fault.into_error(hide);
                 let message = format!("the change may have been recorded: {}", cause.message());

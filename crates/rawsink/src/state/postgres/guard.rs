@@ -1,35 +1,19 @@
 //! A guard between `sqlx` and a server that is not verified: only SCRAM may use the password.
 //!
 //! `sqlx` has no setting like libpq's `require_auth`. It sends the password to any server that requests it in
-//! clear text, and as an MD5 hash, from which it can be guessed. So the guard connects to the server, and
-//! `sqlx` to the guard. Until the session begins, the guard reads every message of the server before it
-//! forwards it. See `docs/decisions/0011-only-scram-without-verification.md`.
+//! clear text, and as an MD5 hash, from which it can be guessed. So until the session begins, the relay reads
+//! every message of the server before it forwards it. See `docs/decisions/0011-only-scram-without-verification.md`.
 
 use std::io;
 
-use futures_util::future::{Either, select};
-use sqlx::{
-    ConnectOptions, PgConnection,
-    postgres::{PgConnectOptions, PgSslMode},
-};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, copy, split},
-    net::{UnixListener, UnixStream},
-};
-
-use super::{
-    PostgresConfig,
-    fault::PgFault,
-    unverified::{self, Stream},
-};
-use crate::runtime::{SystemTokens, Tokens};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, copy};
 
 /// The requests for authentication that may be forwarded: none is left, and the steps of SASL. For SASL,
 /// `sqlx` supports only SCRAM.
 const SAFE: [u32; 4] = [0, 10, 11, 12];
 
 /// Why the start of a session ended early.
-enum Ended {
+pub(super) enum Ended {
     /// The server requested the password by this method.
     Unsafe(u32),
     /// One side closed the connection, or the server does not speak the protocol.
@@ -42,64 +26,8 @@ impl From<io::Error> for Ended {
     }
 }
 
-/// Connects to a server that is not verified.
-pub(super) async fn connect(
-    config: &PostgresConfig,
-    options: PgConnectOptions,
-) -> Result<PgConnection, PgFault> {
-    through(unverified::connect(config).await?, options).await
-}
-
-/// Connects `sqlx` through the guard.
-async fn through(
-    server: impl Stream + 'static,
-    options: PgConnectOptions,
-) -> Result<PgConnection, PgFault> {
-    // `sqlx` accepts no open socket, only a path. This one is in Linux's abstract namespace: it needs no
-    // directory and disappears by itself.
-    let path = format!("\0rawsink-{:032x}", SystemTokens.next());
-    let listener = UnixListener::bind(format!("{path}/.s.PGSQL.{}", options.get_port()))?;
-    let options = options.socket(path).ssl_mode(PgSslMode::Disable);
-    let relay = Box::pin(relay(listener, server));
-    match select(relay, Box::pin(options.connect())).await {
-        Either::Left((Some(method), _)) => Err(PgFault::Unsafe(method)),
-        // What `sqlx` has received explains the end.
-        Either::Left((None, connecting)) => Ok(connecting.await?),
-        Either::Right((connected, relay)) => {
-            let connection = connected?;
-            tokio::spawn(relay);
-            Ok(connection)
-        }
-    }
-}
-
-/// Forwards bytes until one side closes the connection. Returns the method of an unsafe request, which is not
-/// forwarded.
-async fn relay(listener: UnixListener, server: impl Stream) -> Option<u32> {
-    let client = own_client(listener).await.ok()?;
-    let (mut from_client, to_client) = client.into_split();
-    let (from_server, mut to_server) = split(server);
-    let requests = Box::pin(copy(&mut from_client, &mut to_server));
-    let answers = Box::pin(check_and_forward(from_server, to_client));
-    match select(requests, answers).await {
-        Either::Right((Err(Ended::Unsafe(method)), _)) => Some(method),
-        _ => None,
-    }
-}
-
-/// Waits for the connection of this process: others can reach the socket, too.
-async fn own_client(listener: UnixListener) -> io::Result<UnixStream> {
-    loop {
-        let (client, _) = listener.accept().await?;
-        let peer = client.peer_cred().ok().and_then(|peer| peer.pid());
-        if peer.and_then(|pid| u32::try_from(pid).ok()) == Some(std::process::id()) {
-            return Ok(client);
-        }
-    }
-}
-
 /// Forwards the server's messages, and checks them until the session begins.
-async fn check_and_forward(
+pub(super) async fn check_and_forward(
     server: impl AsyncRead + Unpin,
     mut client: impl AsyncWrite + Unpin,
 ) -> Result<(), Ended> {
@@ -135,14 +63,20 @@ async fn forward_message(
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Connection;
+    use sqlx::{
+        Connection, PgConnection,
+        postgres::{PgConnectOptions, PgSslMode},
+    };
     use tokio::{
         io::{DuplexStream, duplex},
         task::JoinHandle,
     };
 
     use super::*;
-    use crate::error::{Error, ErrorKind};
+    use crate::{
+        error::{Error, ErrorKind},
+        state::postgres::relay::{Answers, Entrance},
+    };
 
     const CLEAR_TEXT: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
     const MD5: &[u8] = b"R\0\0\0\x0c\0\0\0\x05salt";
@@ -187,7 +121,9 @@ mod tests {
         let (client, server) = duplex(1);
         let received = serve(server, greeting.concat(), answer);
         let options = PgConnectOptions::new_without_pgpass().username("me").password("canary");
-        let connected = through(client, options).await;
+        let options = options.port(5432).ssl_mode(PgSslMode::Disable);
+        let entrance = Entrance::open(5432).await.unwrap();
+        let connected = entrance.connect(client, options, Answers::Guarded).await;
         (connected.map_err(|fault| fault.into_error(&|text| text)), received)
     }
 

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::fault::PgFault;
+use super::{fault::PgFault, statement::unnested};
 use crate::state::{log, sql::Dialect};
 
 /// The schema of `partition_state`, whether the log exists in it, and whether this role may create one.
@@ -61,6 +61,10 @@ impl Dialect for LogTable {
 
     fn parameter(&self, number: usize) -> String {
         format!("${number}")
+    }
+
+    fn rows(&self, columns: &[&str], _count: usize) -> String {
+        unnested(self, columns)
     }
 
     fn typed(&self, column: &str, parameter: String) -> String {

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::fault::PgFault;
+use super::{fault::PgFault, statement::unnested};
 use crate::state::{
     row::{COLUMNS, is_count},
     sql::Dialect,
@@ -84,6 +84,10 @@ impl Dialect for FoundTable {
 
     fn parameter(&self, number: usize) -> String {
         format!("${number}")
+    }
+
+    fn rows(&self, columns: &[&str], _count: usize) -> String {
+        unnested(self, columns)
     }
 
     fn typed(&self, column: &str, parameter: String) -> String {

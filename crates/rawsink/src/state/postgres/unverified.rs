@@ -11,16 +11,14 @@ use rustls::{
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
 use super::{
     PostgresConfig, TlsMode,
     config::read,
     fault::{NO_TLS, PgFault},
+    relay::Stream,
 };
 
 /// The first message of a client that wants TLS.
@@ -28,18 +26,8 @@ use super::{
 /// See <https://www.postgresql.org/docs/current/protocol-message-formats.html>.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-/// A connection, encrypted or not.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// Connects, and encrypts the connection according to the mode.
-pub(super) async fn connect(config: &PostgresConfig) -> Result<Box<dyn Stream>, PgFault> {
-    let socket = TcpStream::connect((&*config.host, config.port)).await?;
-    encrypted(socket, config).await
-}
-
-async fn encrypted(
+/// Encrypts a connection according to the mode.
+pub(super) async fn encrypted(
     mut socket: impl Stream + 'static,
     config: &PostgresConfig,
 ) -> Result<Box<dyn Stream>, PgFault> {

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
 use super::{
-    PostgresState, RETRIES, bound,
+    PostgresState, RETRIES,
     connect::within,
     fault::PgFault,
     log::LogTable,
+    statement::bound_rows,
     table::{FoundTable, Uniqueness},
     text,
 };
@@ -21,6 +22,9 @@ use crate::{
 
 /// Prevents other writers from adding the same key if no constraint does.
 const LOCK_TABLE: &str = "LOCK TABLE partition_state IN SHARE ROW EXCLUSIVE MODE";
+
+/// What is wrong with a table whose triggers or policies keep a record from being written.
+const REFUSED: &str = "accepts neither an insert nor an update of the record";
 
 impl PostgresState {
     /// Makes changes in one transaction.
@@ -72,8 +76,7 @@ impl PostgresState {
             }
         }
         let outcomes: Option<Vec<_>> = outcomes.into_iter().collect();
-        let refused = "accepts neither an insert nor an update of the record";
-        Ok((transaction, outcomes.ok_or_else(|| PgFault::table(refused))?))
+        Ok((transaction, outcomes.ok_or_else(|| PgFault::table(REFUSED))?))
     }
 
     /// Locks the records, reads them and the log, applies the changes and writes. Also returns the
@@ -98,14 +101,14 @@ impl PostgresState {
         let batch = Batch::apply(histories, changes.iter().copied(), now);
         let others = write_records(connection, table, &batch).await?;
         if let Some(log) = log {
-            let mut count = 0;
             let mut values = Vec::new();
             for (key, entry) in batch.entries.iter().filter(|(key, _)| !others.contains(key)) {
                 values.extend(entries::values(key, &self.origin.sign(entry.clone()))?);
-                count += 1;
             }
-            if count > 0 {
-                let done = bound(sql::insert(log, count), values).execute(connection).await;
+            let columns = entries::COLUMNS.len();
+            if !values.is_empty() {
+                let insert = sql::insert(log, values.len() / columns);
+                let done = bound_rows(insert, columns, values).execute(connection).await;
                 done.map_err(|cause| log.explain(cause.into()))?;
             }
         }
@@ -119,30 +122,37 @@ async fn write_records(
     table: &FoundTable,
     batch: &Batch,
 ) -> Result<BTreeSet<PartitionKey>, PgFault> {
-    let (mut others, mut created) = (BTreeSet::new(), Vec::new());
+    let (mut changed, mut created) = (Vec::new(), Vec::new());
+    let mut others = BTreeSet::new();
     for (key, (record, had_record)) in &batch.records {
         let values = row::values(key, record)?;
         if *had_record {
-            let done = bound(sql::update(table), values).execute(&mut *connection).await?;
-            if done.rows_affected() == 0 {
-                others.insert(key.clone());
-            }
+            changed.extend(values);
         } else {
-            others.insert(key.clone());
             created.extend(values);
+            others.insert(key.clone());
         }
     }
-    let count = created.len() / row::COLUMNS.len();
-    if count == 0 {
+    let columns = row::COLUMNS.len();
+    if !changed.is_empty() {
+        let count = changed.len() / columns;
+        let update = bound_rows(sql::update_many(table, count), columns, changed);
+        // The rows are locked. A trigger or a policy may still keep them.
+        if update.execute(&mut *connection).await?.rows_affected() < count as u64 {
+            return Err(PgFault::table(REFUSED));
+        }
+    }
+    if created.is_empty() {
         return Ok(others);
     }
+    let count = created.len() / columns;
     if table.uniqueness == Uniqueness::Unknown {
-        bound(sql::insert(table, count), created).execute(&mut *connection).await?;
-        others.retain(|key| batch.records.get(key).is_some_and(|(_, had_record)| *had_record));
-        return Ok(others);
+        let insert = bound_rows(sql::insert(table, count), columns, created);
+        insert.execute(&mut *connection).await?;
+        return Ok(BTreeSet::new());
     }
-    let insert = sql::insert_unless_exists(table, count);
-    for row in bound(insert, created).fetch_all(&mut *connection).await? {
+    let insert = bound_rows(sql::insert_unless_exists(table, count), columns, created);
+    for row in insert.fetch_all(&mut *connection).await? {
         if let Ok(key) = row::key(&|column| text(&row, column)) {
             others.remove(&key);
         }

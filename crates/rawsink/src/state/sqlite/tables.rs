@@ -63,10 +63,8 @@ impl Dialect for Records {
         format!("?{number}")
     }
 
-    /// Without a number: SQLite looks up each numbered one by one, which takes most of the time of a
-    /// statement with thousands of them.
-    fn next_parameter(&self, _number: usize) -> String {
-        "?".to_owned()
+    fn rows(&self, columns: &[&str], count: usize) -> String {
+        values(self, columns, count)
     }
 
     /// The affinity of the column converts text. A column without affinity needs an integer.
@@ -94,14 +92,22 @@ impl Dialect for Log {
         format!("?{number}")
     }
 
-    fn next_parameter(&self, number: usize) -> String {
-        Records.next_parameter(number)
+    fn rows(&self, columns: &[&str], count: usize) -> String {
+        values(self, columns, count)
     }
 
     /// The affinity of the column converts text.
     fn typed(&self, _column: &str, parameter: String) -> String {
         parameter
     }
+}
+
+/// Returns rows of parameters: the columns of each row in turn. They have no numbers: SQLite looks up each
+/// numbered one by one, which takes most of the time of a statement with thousands of them.
+fn values(dialect: &impl Dialect, columns: &[&str], count: usize) -> String {
+    let row = columns.iter().map(|column| dialect.typed(column, "?".to_owned()));
+    let row = format!("({})", row.collect::<Vec<_>>().join(", "));
+    format!("VALUES {}", vec![row; count].join(", "))
 }
 
 /// Compares keys by their columns, which can use an index. Leaves out values of other types that other
