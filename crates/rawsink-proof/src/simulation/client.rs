@@ -194,20 +194,21 @@ impl Requests for ProcessHandle {
         prefix: &str,
         after: Option<&UploadMarker>,
     ) -> s3::Reply<UploadPage> {
-        let after = after.map(|UploadMarker { key, id }| {
+        let from = after.map(|UploadMarker { key, id, .. }| {
             (
                 key.clone(),
                 id.as_deref().map(number).expect("the server named the last upload of the page"),
             )
         });
-        let request = Request::ListUploadsBelow { prefix: prefix.to_owned(), after };
+        let request = Request::ListUploadsBelow { prefix: prefix.to_owned(), after: from };
         match self.send(request, LIMIT).await?.0 {
             ServerReply::UploadPage(page, next) => Ok(UploadPage {
                 uploads: page
                     .iter()
                     .map(|(key, open)| (key.clone(), conversions::open_upload(open)))
                     .collect(),
-                next: next.map(|(key, id)| UploadMarker { key, id: Some(name(id)) }),
+                next: next
+                    .and_then(|(key, id)| UploadMarker::following(after, key, Some(name(id)))),
             }),
             reply => unexpected(&reply),
         }

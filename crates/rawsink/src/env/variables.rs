@@ -175,7 +175,7 @@ pub const VARIABLES: [Variable; 27] = [
     },
     Variable {
         meaning: "Id of the access key. With `_FILE` appended to the name: a file that holds it, read \
-                  again after a 403.",
+                  again when the server refuses the old value.",
         values: "secret",
         shown: of_bucket!(bucket => bucket.access_key.id.shown()),
         ..required("RAW_SINK_ACCESS_KEY_ID", "access_key_id")

@@ -12,10 +12,12 @@
 //! | `retry` | when a request is sent again |
 //! | `upload` | the parts of a payload |
 //! | `reading` | resuming an interrupted GET |
+//! | `absence` | whether an object is absent |
 //! | `listing` | the objects below a prefix |
 //! | `leftovers` | listing and deleting leftovers of attempts |
 //! | `scratch` | raw requests below a scratch prefix, to examine a bucket |
 
+mod absence;
 mod client;
 mod config;
 mod connect;
@@ -144,9 +146,8 @@ impl Store for S3Store {
         // The seal first: then a payload without a seal was unsealed when the seal was checked.
         let mut found = [None, None];
         for (place, object) in found.iter_mut().zip([Object::Seal, Object::Payload]) {
-            let key = self.object_key(run, object);
-            let head =
-                self.context.retrier.answered(|| self.context.requests.head(&key)).await?.value;
+            let (context, key) = (&self.context, self.object_key(run, object));
+            let head = absence::find(&*context.requests, &context.retrier, &key).await?;
             *place = head.map(|head| head.info());
         }
         let [seal, payload] = found;

@@ -130,6 +130,27 @@ async fn g10_a_reply_that_ignores_the_range_is_not_the_rest() {
 }
 
 #[tokio::test]
+async fn the_404_of_a_gateway_is_no_missing_object() {
+    let (server, rows) = sealed().await;
+    let gateway = |op| Habit::always(op, Effect::Refused(Answer::Html(404)));
+    server.habit(gateway(Op::Get));
+    let error = read_run(&server).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    let shown = "the server answered 404: it is no S3 error: \"Too many requests\"";
+    assert!(error.message().contains(shown), "{error}");
+    server.behave();
+    server.habit(gateway(Op::Head));
+    let error = server.sink().inspect(&key(), &run(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.message().contains("finds nothing, but the object is there"), "{error}");
+    server.behave();
+    assert_eq!(read_run(&server).await.unwrap(), rows);
+    // A run that no listing shows is absent.
+    let other = server.sink().inspect(&key(), &run(2)).await.unwrap();
+    assert!(other.seal.is_none() && other.payload.is_none(), "{other:?}");
+}
+
+#[tokio::test]
 async fn a_truncated_listing_without_a_marker_is_not_the_end() {
     let page = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
     let server = S3Server::default();
@@ -155,6 +176,24 @@ async fn a_listing_that_repeats_a_page_ends() {
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     let names: Result<Vec<String>> = store.children(&root).try_collect().await;
     assert_eq!(names.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_listing_of_uploads_that_goes_round_ends() {
+    const PAGES: [&str; 2] = [
+        "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><NextKeyMarker>a</NextKeyMarker>\
+         </ListMultipartUploadsResult>",
+        "<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><NextKeyMarker>b</NextKeyMarker>\
+         </ListMultipartUploadsResult>",
+    ];
+    let server = S3Server::default();
+    for page in PAGES.iter().cycle().take(100) {
+        server.habit(Habit::once(Op::Uploads, Effect::Refused(Answer::Document(page))));
+    }
+    let found: Vec<Result<_>> =
+        server.store().leftovers(&StorePath::root()).take(10).collect().await;
+    let [Err(error)] = found.as_slice() else { panic!("{found:?}") };
+    assert!(error.message().contains("a truncated list of uploads that does not go on"), "{error}");
 }
 
 #[tokio::test]

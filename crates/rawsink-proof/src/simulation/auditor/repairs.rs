@@ -22,6 +22,7 @@ impl Auditor {
             Request::Head { key } | Request::Get { key } | Request::ListUploads { key } => {
                 of_run(key)
             }
+            Request::List { prefix, .. } => of_run(prefix),
             Request::CreateUpload { key, token } => {
                 self.repair_tokens.insert(token.clone());
                 of_run(key) && object_of(key) == Object::Payload
@@ -39,8 +40,7 @@ impl Auditor {
             Request::Abort { upload } => {
                 self.is_of_repair(*upload, server) && !self.repair_completes.contains(upload)
             }
-            Request::List { .. }
-            | Request::ListUploadsBelow { .. }
+            Request::ListUploadsBelow { .. }
             | Request::ListParts { .. }
             | Request::Delete { .. } => false,
         };

@@ -1,9 +1,10 @@
 //! Sends the requests over HTTP. Only this module and `connect` call the SDK.
 //!
-//! It decides nothing and retries nothing, except once after a 403 if the secret files have
+//! It decides nothing and retries nothing, except once after refused credentials if their files have
 //! changed. Bodies are always hashed in memory: a real `x-amz-content-sha256`, no trailers, no
 //! checksum headers.
 
+mod answers;
 mod leftovers;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -13,8 +14,7 @@ use aws_sdk_s3::{
     Client as SdkClient,
     config::{Builder, SharedHttpClient},
     error::{ProvideErrorMetadata, SdkError},
-    operation::RequestId,
-    primitives::{ByteStream, DateTime, DateTimeFormat},
+    primitives::{ByteStream, DateTime},
     types::{CompletedMultipartUpload, CompletedPart, EncodingType},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -22,11 +22,12 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
+use self::answers::{NoAnswer, chain};
 use super::{
     config::S3Config,
     connect,
     credentials::Credentials,
-    fault::{self, S3Fault},
+    fault::S3Fault,
     requests::{
         Condition, Content, Head, OpenUpload, Page, Reply, Requests, UploadMarker, UploadPage,
         UploadParts,
@@ -88,18 +89,19 @@ impl Client {
         })
     }
 
-    /// Sends a request, and once more after a 403 if the secret files have changed.
+    /// Sends a request, and once more if the server refuses the credentials and their files have changed.
     pub(super) async fn send<T, E, F>(&self, request: impl Fn() -> F + Send) -> Reply<T>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         T: Send,
     {
+        let changes = self.credentials.changes();
         let fault = match request().await {
             Ok(value) => return Ok(value),
             Err(error) => self.fault(&error),
         };
-        if fault.status == Some(403) && self.credentials.reload() {
+        if fault.refuses_credentials() && self.credentials.changed_since(changes) {
             return request().await.map_err(|error| self.fault(&error));
         }
         Err(fault)
@@ -125,82 +127,17 @@ impl Client {
         };
         self.send(limited).await
     }
-
-    fn fault<E>(&self, error: &SdkError<E, HttpResponse>) -> S3Fault
-    where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    {
-        // A truncated reply may not show its real outcome.
-        let is_complete = !matches!(error, SdkError::ResponseError(_));
-        let (status, date) = match error.raw_response().filter(|_| is_complete) {
-            Some(raw) => {
-                (Some(raw.status().as_u16()), raw.headers().get("date").map(str::to_owned))
-            }
-            None => (None, None),
-        };
-        let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
-        let code = meta.and_then(|meta| meta.code());
-        let code = code.map(|code| fault::checked_code(self.credentials.hidden_in(code)));
-        let text = meta.and_then(|meta| meta.message()).map(str::to_owned);
-        // From the headers: the answer to a HEAD has no parsed error.
-        let request_id = error.request_id();
-        let request_id = request_id.map(|id| fault::checked_id(self.credentials.hidden_in(id)));
-        let skew = date.and_then(|date| self.skew(&date)).filter(|skew| match code.as_deref() {
-            Some(code) => code == "RequestTimeTooSkewed",
-            // The answer to a HEAD has no code.
-            None => status == Some(403) && *skew > SKEW_ALLOWED,
-        });
-        let text = text.unwrap_or_else(|| match status {
-            None => format!("{}: {}", self.endpoint_url, chain(error)),
-            Some(_) => String::new(),
-        });
-        let message = match code.as_deref() {
-            Some("NoSuchBucket") => format!("{text} ({} at {})", self.bucket, self.endpoint_url),
-            _ => text,
-        };
-        let message = self.credentials.hidden_in(&message);
-        let untrusted = status.is_none() && connect::is_refused_handshake(error);
-        S3Fault { status, code, message, request_id, given_up: None, skew, untrusted }
-    }
-
-    fn skew(&self, date: &str) -> Option<Duration> {
-        let server = DateTime::from_str(date, DateTimeFormat::HttpDate).ok()?;
-        let server = timestamp(Some(&server));
-        Duration::try_from(self.clock.now().duration_since(server).abs()).ok()
-    }
-}
-
-/// The error for a request without an answer in time.
-#[derive(Debug)]
-struct NoAnswer(Duration);
-
-impl fmt::Display for NoAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no answer within {:?}", self.0)
-    }
-}
-
-impl std::error::Error for NoAnswer {}
-
-/// Returns the texts of an error's causes, without repetitions.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !texts.iter().any(|known| known.contains(&text)) {
-            texts.push(text);
-        }
-        next = cause.source();
-    }
-    texts.join(": ")
 }
 
 #[async_trait]
 impl Requests for Client {
     async fn head(&self, key: &str) -> Reply<Option<Head>> {
         let sent = self.send(|| self.sdk.head_object().bucket(&self.bucket).key(key).send()).await;
-        let Some(head) = absent_is_none(sent)? else { return Ok(None) };
+        let head = match sent {
+            // The 404 of a bucket stays a fault.
+            Err(fault) if fault.is_no_such_object() => return Ok(None),
+            sent => sent?,
+        };
         Ok(Some(Head {
             etag: head.e_tag.unwrap_or_default(),
             modified: timestamp(head.last_modified.as_ref()),
@@ -222,11 +159,15 @@ impl Requests for Client {
             .await;
         let sent = match sent {
             Err(fault) if fault.is_past_the_end() => {
-                return Ok(self.head(key).await?.map(nothing_left));
+                let head = self.head(key).await?.ok_or_else(|| S3Fault::contradicted(key))?;
+                return Ok(Some(nothing_left(head)));
             }
             sent => sent,
         };
-        let Some(object) = absent_is_none(sent)? else { return Ok(None) };
+        let object = match sent {
+            Err(fault) if fault.is_no_such_key() => return Ok(None),
+            sent => sent?,
+        };
         let from = object.content_range.as_deref().unwrap_or("bytes 0-");
         if !from.starts_with(&format!("bytes {offset}-")) {
             return Err(unexpected("a different range than requested"));
@@ -409,20 +350,8 @@ fn only_new(condition: Condition) -> Option<String> {
     (condition == Condition::CreateOnly).then(|| "*".to_owned())
 }
 
-/// The clock difference that servers accept.
-const SKEW_ALLOWED: Duration = Duration::from_mins(15);
-
 /// How long one Complete request may take.
 const COMPLETE_TIMEOUT: Duration = Duration::from_mins(10);
-
-/// Turns the 404 of an object into `None`. The 404 of a bucket stays a fault.
-fn absent_is_none<T>(reply: Reply<T>) -> Reply<Option<T>> {
-    match reply {
-        Ok(value) => Ok(Some(value)),
-        Err(fault) if fault.is_no_such_object() => Ok(None),
-        Err(fault) => Err(fault),
-    }
-}
 
 /// Returns the content of a GET past the end of an object: no bytes.
 fn nothing_left(head: Head) -> Content {

@@ -55,6 +55,15 @@ impl S3Fault {
         Self { message: "the answer was truncated".to_owned(), ..Self::default() }
     }
 
+    /// Returns the fault of a key that HEAD does not find and another answer shows.
+    pub(super) fn contradicted(key: &str) -> Self {
+        let message = format!(
+            "a HEAD of {key} finds nothing, but the object is there: a gateway or another server answers \
+             some of the requests"
+        );
+        Self { status: Some(200), message, ..Self::default() }
+    }
+
     /// Returns whether the server may have applied the request: there is no complete answer, or the
     /// server failed late.
     pub fn may_have_been_applied(&self) -> bool {
@@ -111,6 +120,12 @@ impl S3Fault {
         matches!(self.status, Some(409 | 412))
     }
 
+    /// Returns whether other credentials may be accepted. AWS answers 400 to those that have expired.
+    pub(super) fn refuses_credentials(&self) -> bool {
+        let codes = ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"];
+        matches!(self.status, Some(401 | 403)) || codes.iter().any(|code| self.is(code))
+    }
+
     /// Returns whether credentials or policy forbid the request.
     pub fn is_denied(&self) -> bool {
         self.kind() == ErrorKind::Denied
@@ -132,7 +147,12 @@ impl S3Fault {
         self.is_no_such_upload() || self.is("NoSuchKey")
     }
 
-    /// Returns whether the key does not exist. A 404 of a HEAD has no code.
+    /// Returns whether the answer to a GET proves that the key does not exist.
+    pub(super) fn is_no_such_key(&self) -> bool {
+        self.status == Some(404) && self.is("NoSuchKey")
+    }
+
+    /// Returns whether the key seems not to exist. A 404 of a HEAD has no code, so it is no proof.
     pub(crate) fn is_no_such_object(&self) -> bool {
         self.status == Some(404) && !self.is("NoSuchBucket") && !self.is_no_such_upload()
     }
@@ -161,9 +181,11 @@ impl S3Fault {
             // The first of two sendings of a part arrived last, and each has its own tag.
             (_, Some("InvalidPart")) => ErrorKind::Unavailable,
             _ if self.may_pass() => ErrorKind::Unavailable,
-            (Some(401 | 403), _) => ErrorKind::Denied,
+            _ if self.refuses_credentials() => ErrorKind::Denied,
             (Some(405 | 501), _) => ErrorKind::Unsupported,
             (Some(409 | 412), _) => ErrorKind::Conflict,
+            // Not from an S3 server: a gateway whose server is down.
+            (Some(404), None) => ErrorKind::Unavailable,
             (Some(300..=499), _) => ErrorKind::Invalid,
             _ => ErrorKind::Unavailable,
         }

@@ -14,8 +14,9 @@ use futures_util::{
 use jiff::Timestamp;
 
 use super::{
+    absence,
     fault::S3Fault,
-    requests::{OpenUpload, Requests, UploadMarker, UploadPage, UploadParts},
+    requests::{Head, OpenUpload, Requests, UploadMarker, UploadPage, UploadParts},
     retry::{Retrier, Sending},
 };
 use crate::{
@@ -215,13 +216,13 @@ impl LeftoverRemover<'_> {
         if !self.answer(|| self.requests.list_uploads(key)).await?.is_empty() {
             return Ok(Discarded::InUse);
         }
-        let Some(head) = self.answer(|| self.requests.head(key)).await? else {
+        let Some(head) = self.find(key).await? else {
             return Ok(Discarded::Gone);
         };
         if !leftover.is(head.info()) {
             return Ok(Discarded::Changed);
         }
-        if self.answer(|| self.requests.head(&self.seal_key)).await?.is_some() {
+        if self.find(&self.seal_key).await?.is_some() {
             return Ok(Discarded::Sealed);
         }
         let tag = Some(head.etag.as_str()).filter(|tag| !tag.is_empty());
@@ -233,16 +234,20 @@ impl LeftoverRemover<'_> {
         };
         match deleted {
             Err(fault) if fault.refuses_condition() || fault.is_no_such_object() => {
-                let exists = self.answer(|| self.requests.head(key)).await?.is_some();
+                let exists = self.find(key).await?.is_some();
                 return Ok(if exists { Discarded::Changed } else { Discarded::Gone });
             }
             deleted => deleted?,
         }
-        if self.answer(|| self.requests.head(&self.seal_key)).await?.is_some() {
+        if self.find(&self.seal_key).await?.is_some() {
             let message = "a writer sealed the run while its payload was being deleted";
             return Err(Error::corrupt(message));
         }
         Ok(Discarded::Removed)
+    }
+
+    async fn find(&self, key: &str) -> Result<Option<Head>, S3Fault> {
+        absence::find(self.requests, self.retrier, key).await
     }
 
     async fn answer<'r, T>(&'r self, request: impl Fn() -> Sending<'r, T>) -> Result<T, S3Fault> {

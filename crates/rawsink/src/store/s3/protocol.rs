@@ -35,9 +35,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
+    absence,
     config::Timing,
     provider::CompleteConditions,
-    requests::{OpenUpload, Reply, Requests},
+    requests::{Head, OpenUpload, Reply, Requests},
     retry::{Answered, Retrier, Sending},
 };
 use crate::{
@@ -156,6 +157,11 @@ impl S3Attempt {
         request: impl Fn(&'r dyn Requests) -> Sending<'r, T>,
     ) -> Result<Answered<T>> {
         Ok(self.answer_raw(request).await?)
+    }
+
+    /// Returns the object of a key; `None` if it is certain that it does not exist.
+    async fn find(&self, key: &str) -> Result<Option<Head>> {
+        Ok(absence::find(&*self.context.requests, &self.context.retrier, key).await?)
     }
 
     async fn answer_raw<'r, T>(

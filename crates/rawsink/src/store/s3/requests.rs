@@ -58,6 +58,20 @@ pub struct UploadMarker {
     pub key: String,
     /// The last upload of this key.
     pub id: Option<String>,
+    /// The starts of the pages before, to notice a list that goes round in a circle.
+    earlier: Vec<(String, Option<String>)>,
+}
+
+impl UploadMarker {
+    /// Returns the start of the page that follows the one from `after`; `None` if the list has been there: it
+    /// would not end.
+    pub fn following(after: Option<&Self>, key: String, id: Option<String>) -> Option<Self> {
+        let Some(after) = after else { return Some(Self { key, id, earlier: Vec::new() }) };
+        let mut earlier = after.earlier.clone();
+        earlier.push((after.key.clone(), after.id.clone()));
+        let is_new = earlier.iter().all(|start| *start != (key.clone(), id.clone()));
+        is_new.then_some(Self { key, id, earlier })
+    }
 }
 
 /// One page of open uploads.

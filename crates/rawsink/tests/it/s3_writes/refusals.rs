@@ -114,6 +114,29 @@ async fn a_secret_changed_in_its_file_is_reloaded() {
 }
 
 #[tokio::test]
+async fn expired_credentials_are_reloaded_whatever_the_status() {
+    for (status, code) in
+        [(400, "ExpiredToken"), (400, "InvalidToken"), (401, "Unauthorized"), (403, "ExpiredToken")]
+    {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join("secret");
+        fs::write(&file, "expired").unwrap();
+        let server = S3Server::default().with_config(|config| {
+            config.access_key(AccessKey::new(Secret::value(ACCESS_KEY), Secret::file(&file)))
+        });
+        let expired = || Habit::once(Op::List, Effect::Refused(Answer::Error(status, code)));
+        let (sink, rows) = (server.sink(), Size::Small.rows("mine"));
+        server.habit(expired());
+        let refused = write(&sink, &rows).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Denied, "{refused}");
+        server.habit(expired());
+        fs::write(&file, SECRET_KEY).unwrap();
+        let sealed = write(&sink, &rows).await.unwrap();
+        assert_sealed(&server, &sealed, &rows, code).await;
+    }
+}
+
+#[tokio::test]
 async fn unusable_certificates_are_a_configuration_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();

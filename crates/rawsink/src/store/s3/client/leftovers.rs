@@ -31,9 +31,10 @@ impl Client {
             return Ok(UploadPage { uploads, next: None });
         }
         let key = page.next_key_marker.filter(|key| !key.is_empty());
-        let next = key.map(|key| UploadMarker { key, id: page.next_upload_id_marker });
-        if next.is_none() || next.as_ref() == after {
-            return Err(unexpected("a truncated list of uploads without a marker"));
+        let next =
+            key.and_then(|key| UploadMarker::following(after, key, page.next_upload_id_marker));
+        if next.is_none() {
+            return Err(unexpected("a truncated list of uploads that does not go on"));
         }
         Ok(UploadPage { uploads, next })
     }

@@ -54,9 +54,15 @@ impl S3Attempt {
         Ok(seen)
     }
 
-    /// Fails if a seal exists.
-    pub(super) async fn refuse_sealed(&self) -> Result<()> {
+    /// Fails if HEAD finds a seal. If a gateway answers that there is none, the create-only seal decides.
+    async fn refuse_sealed(&self) -> Result<()> {
         let seal = self.answer(|requests| requests.head(&self.seal_key)).await?.value;
+        if seal.is_some() { Err(store::already_sealed()) } else { Ok(()) }
+    }
+
+    /// Fails unless it is certain that no seal exists.
+    pub(super) async fn require_unsealed(&self) -> Result<()> {
+        let seal = self.find(&self.seal_key).await?;
         if seal.is_some() { Err(store::already_sealed()) } else { Ok(()) }
     }
 

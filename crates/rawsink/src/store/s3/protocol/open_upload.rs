@@ -68,7 +68,7 @@ impl S3Attempt {
         if others.is_empty() {
             return Ok(());
         }
-        self.refuse_sealed().await?;
+        self.require_unsealed().await?;
         // Set first: even if an abort fails, this upload now supersedes others. An upload that this
         // attempt aborted before may still be listed; it is not another writer's.
         self.aborted_another |= others.iter().any(|id| !self.aborted.contains(id));

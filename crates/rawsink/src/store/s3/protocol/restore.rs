@@ -32,7 +32,7 @@ impl S3Attempt {
     /// Step 1. `seal` is the seal that the run must have.
     pub(in crate::store::s3) async fn begin_restore(&mut self, seal: &Bytes) -> Result<()> {
         self.require_seal(seal).await?;
-        let damaged = self.answer(|requests| requests.head(&self.payload_key)).await?.value;
+        let damaged = self.find(&self.payload_key).await?;
         self.replaced = damaged.map(|head| Replaced::of(&head, true));
         let created =
             self.answer(|requests| requests.create_upload(&self.payload_key, &self.token)).await?;
@@ -54,7 +54,7 @@ impl S3Attempt {
 
     /// Replaces the seal. Sending the same bytes again is safe, so an unclear answer is a retry.
     pub(in crate::store::s3) async fn restore_seal(&self, document: &Bytes) -> Result<()> {
-        if self.answer(|requests| requests.head(&self.seal_key)).await?.value.is_none() {
+        if self.find(&self.seal_key).await?.is_none() {
             return Err(store::not_sealed());
         }
         let timeout = self.context.timing.seal_timeout;
