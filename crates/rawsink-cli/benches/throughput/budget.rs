@@ -11,6 +11,9 @@ pub(crate) const SMALL_REQUESTS: f64 = 5.0;
 /// The same if the server honours conditions on Complete.
 pub(crate) const SMALL_REQUESTS_ENFORCED: f64 = 3.0;
 
+/// Wall time of small partitions in a directory as a multiple of the floor's.
+pub(crate) const SMALL_RATIO: f64 = 1.25;
+
 /// Returns whether a figure is within its budget, at the printed precision.
 pub(crate) fn judge(figure: f64, budget: f64) -> &'static str {
     if (figure * 100.0).round() <= budget * 100.0 { "kept" } else { "missed" }

@@ -67,8 +67,9 @@ fn run() {
     println!("{mib} MiB of 300-byte rows, least of {rounds} rounds, {}\n", machine());
     let bytes = rows::generate(&dir.path().join(ROWS), mib.into());
     cpu::table(&lab, &sinks, bytes);
+    small::directory::table(&lab, partitions);
     if sinks.contains(&Sink::Object) {
-        small::table(&lab, partitions);
+        small::bucket::table(&lab, partitions);
     }
     memory::table(&lab, &sinks, &peaks);
     many::table(&lab, &many);

@@ -16,7 +16,7 @@ const CUSTOMER: &str = "data/ads/customer_id=123";
 /// Prints the table for these numbers of partitions.
 #[expect(clippy::cast_precision_loss, reason = "shown without digits")]
 pub(crate) fn table(lab: &Lab, counts: &[u64]) {
-    let sink = Sink::Filesystem;
+    let (lab, sink) = (&lab.with("RAW_SINK_FOLLOW_LINKS", "1"), Sink::Filesystem);
     lab.clear(sink);
     // Missing if no table before this one validated anything.
     let _ = std::fs::remove_file(lab.dir.join("state.db"));
@@ -53,7 +53,7 @@ fn multiply(lab: &Lab, existing: u64, count: u64) {
     );
     let record = "status, current_run_id, schema_version, record_count, updated_at, error_message, attempt_count";
     let verdict = "run_id, verdict, seal_sha256, seal_bytes, seal_writer, payload_sha256, payload_bytes, \
-        record_count, schema_version, reason, attempt, sink_uri, judged_at, judged_by";
+        record_count, schema_version, reason, attempt, status, sink_uri, judged_at, judged_by";
     let copies = [("partition_state", record), ("run_verdict", verdict)].map(|(table, columns)| {
         format!(
             "INSERT INTO {table} (source, customer_id, query_name, logical_date, {columns}) \

@@ -1,25 +1,19 @@
-//! Many small partitions in one process, compared with the same requests by the plain SDK.
+//! Many small partitions in one process, compared with the least that stores the same bytes.
+
+pub(crate) mod bucket;
+pub(crate) mod directory;
 
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},
 };
 
-use aws_sdk_s3::{config::SharedHttpClient, primitives::ByteStream};
 use rawsink::{
-    Metadata, PartitionKey, RawSink, RunId,
-    runtime::Runtime,
-    sink::SinkOptions,
-    store::{
-        S3Store,
-        s3::{CompleteConditions, S3Config},
-    },
+    Metadata, PartitionKey, RawSink, RunId, runtime::Runtime, sink::SinkOptions, store::Store,
 };
 use tokio::task::JoinSet;
 
 use crate::{
-    bucket::{self, Bucket, Counted},
-    budget::{self, judge},
     lab::{Lab, Sink},
     measure::Usage,
     rows,
@@ -27,140 +21,82 @@ use crate::{
 
 const ROWS: u64 = 10;
 const IN_FLIGHT: usize = 16;
-/// Rounds for each of the other tables': one takes a second of CPU time, in which a server's pauses show.
+/// Rounds for each of the other tables': one takes a second, in which the pauses of a server or disk show.
 const ROUNDS_EACH: u32 = 4;
-/// The file for a child's number of requests.
-const REQUESTS: &str = "requests";
+const DATE: &str = "2024-06-01";
 
-/// Prints the table.
-pub(crate) fn table(lab: &Lab, partitions: u32) {
-    println!(
-        "\n| {partitions} partitions of {ROWS} rows, {IN_FLIGHT} in flight | requests each | budget | verdict \
-         | per second | CPU ms each | ratio |\n|---|---|---|---|---|---|---|"
-    );
-    for (conditions, shown, budget) in [
-        ("ignored", "conditions on Complete not known", budget::SMALL_REQUESTS),
-        ("enforced", "conditions on Complete enforced", budget::SMALL_REQUESTS_ENFORCED),
-    ] {
-        let lab = lab.with("RAW_SINK_COMPLETE_CONDITIONS", conditions);
-        let Rounds { least: [library, plain], requests: [requests, plain_requests], ratio } =
-            rounds(&lab, partitions);
-        let count = f64::from(partitions);
-        let (per_s, each_ms) =
-            (|usage: Usage| count / usage.wall_s, |usage: Usage| usage.cpu_s * 1000.0 / count);
-        println!(
-            "| library, {shown} | {:.2} | {budget} | {} | {:.0} | {:.2} | {:.2} |",
-            requests / count,
-            judge(requests / count, budget),
-            per_s(library),
-            each_ms(library),
-            ratio
-        );
-        println!(
-            "| plain SDK, the same requests | {:.2} | | | {:.0} | {:.2} | |",
-            plain_requests / count,
-            per_s(plain),
-            each_ms(plain)
-        );
-    }
-}
-
-/// The results of the library and of the plain SDK.
+/// The results of two ways, of which the second is the floor.
 struct Rounds {
     least: [Usage; 2],
-    requests: [f64; 2],
     /// The median of the ratios of the rounds.
     ratio: f64,
 }
 
-/// Runs the library and the plain SDK in turn, each first in every other round.
-fn rounds(lab: &Lab, partitions: u32) -> Rounds {
-    let (mut least, mut requests, mut ratios) = ([None::<Usage>; 2], [0.0; 2], Vec::new());
+/// Runs two ways in turn, each first in every other round. The ratio compares `figure`; `after` runs after
+/// each child.
+fn rounds(
+    lab: &Lab,
+    (sink, ways): (Sink, [&str; 2]),
+    partitions: u32,
+    figure: fn(Usage) -> f64,
+    mut after: impl FnMut(usize),
+) -> Rounds {
+    let (mut least, mut ratios) = ([None::<Usage>; 2], Vec::new());
     for round in 0..lab.rounds * ROUNDS_EACH {
-        let mut cpu_s = [0.0; 2];
+        let mut figures = [0.0; 2];
         for turn in [round % 2, 1 - round % 2] {
             let way = usize::from(turn == 1);
-            lab.clear(Sink::Object);
-            let name = ["library", "plain"][way];
-            let usage = lab.own(Sink::Object, &["small", name, &partitions.to_string()]);
+            lab.clear(sink);
+            let usage = lab.own(sink, &["small", ways[way], &partitions.to_string()]);
             least[way] = Some(least[way].map_or(usage, |best| best.least(usage)));
-            cpu_s[way] = usage.cpu_s;
-            let counted = std::fs::read_to_string(lab.dir.join(REQUESTS)).unwrap();
-            requests[way] = counted.parse().unwrap();
+            figures[way] = figure(usage);
+            after(way);
         }
-        ratios.push(cpu_s[0] / cpu_s[1]);
+        ratios.push(figures[0] / figures[1]);
     }
     ratios.sort_by(f64::total_cmp);
-    Rounds { least: least.map(Option::unwrap), requests, ratio: ratios[ratios.len() / 2] }
+    Rounds { least: least.map(Option::unwrap), ratio: ratios[ratios.len() / 2] }
 }
 
-/// The child: writes the partitions one way and the number of requests to a file.
+/// The child: writes the partitions one way.
 pub(crate) fn child(way: &str, partitions: u32) {
-    let config = bucket::config();
-    let counted = Counted::new(bucket::connections(&config));
-    let http = SharedHttpClient::new(counted.clone());
     match way {
-        "library" => crate::on_runtime(by_library(config, http, partitions)),
-        _ => crate::on_runtime(by_plain_sdk(config, http, partitions)),
+        "directory" => directory::by_library(partitions),
+        "files" => directory::by_files(partitions),
+        _ => bucket::child(way, partitions),
     }
-    std::fs::write(REQUESTS, counted.requests().to_string()).unwrap();
 }
 
 fn run() -> RunId {
     "2024-06-02T04:05:06.789Z".parse().unwrap()
 }
 
-async fn by_library(config: S3Config, http: SharedHttpClient, partitions: u32) {
-    let store = S3Store::with_connector(&config, Runtime::default(), http).unwrap();
-    let sink = RawSink::with(Arc::new(store), SinkOptions::default(), Runtime::default());
-    all(partitions, move |n| {
-        let sink = sink.clone();
-        async move {
-            let key = PartitionKey::new("ads", &n.to_string(), "campaign", "2024-06-01").unwrap();
-            let mut writer = sink.write_partition(&key, &run()).await.unwrap();
-            for row in payload(n).lines() {
-                writer.write_payload_line(row.as_bytes()).await.unwrap();
-            }
-            let metadata = Metadata::for_run(&key, &run()).field("api_version", "v21");
-            writer.finalize(metadata.build().unwrap()).await.unwrap();
-        }
-    })
-    .await;
-}
-
-async fn by_plain_sdk(config: S3Config, http: SharedHttpClient, partitions: u32) {
-    let bucket = Arc::new(Bucket::new(&config, http));
-    let last_check = config.complete_conditions() == CompleteConditions::Ignored;
-    all(partitions, move |n| {
-        let bucket = bucket.clone();
-        async move { requests_of(&bucket, n, last_check).await }
-    })
-    .await;
-}
-
-/// The requests of one small partition.
-async fn requests_of(bucket: &Bucket, n: u32, last_check: bool) {
-    let (sdk, name) = (&bucket.sdk, &bucket.name);
-    let run = format!("{}/ads/customer_id={n}/run_id={}", bucket.prefix, run());
-    let (payload_key, seal_key) = (format!("{run}/payload.jsonl"), format!("{run}/metadata.json"));
-    sdk.list_objects_v2().bucket(name).prefix(&run).send().await.unwrap();
-    let put = |key: &str, body: String| {
-        let put = sdk.put_object().bucket(name).key(key).if_none_match("*");
-        put.metadata("rawsink-writer", "0").body(ByteStream::from(body.into_bytes())).send()
-    };
-    put(&payload_key, payload(n)).await.unwrap();
-    if last_check {
-        sdk.list_multipart_uploads().bucket(name).prefix(&payload_key).send().await.unwrap();
-        sdk.head_object().bucket(name).key(&payload_key).send().await.unwrap();
-    }
-    put(&seal_key, format!("{{\"customer_id\":\"{n}\",\"_seal\":\"{}\"}}", "0".repeat(400)))
-        .await
-        .unwrap();
+/// Returns the partition of a number: ten queries of each customer, all of one day.
+fn key(n: u32) -> PartitionKey {
+    let (customer, query) = ((n / 10).to_string(), format!("query_{}", n % 10));
+    PartitionKey::new("ads", &customer, &query, DATE).unwrap()
 }
 
 fn payload(n: u32) -> String {
     let first = u64::from(n) * ROWS;
     (first..first + ROWS).map(rows::row).collect()
+}
+
+/// Writes the partitions with the library.
+async fn land(store: Arc<dyn Store>, partitions: u32) {
+    let sink = RawSink::with(store, SinkOptions::default(), Runtime::default());
+    all(partitions, move |n| {
+        let sink = sink.clone();
+        async move {
+            let mut writer = sink.write_partition(&key(n), &run()).await.unwrap();
+            for row in payload(n).lines() {
+                writer.write_payload_line(row.as_bytes()).await.unwrap();
+            }
+            let metadata = Metadata::for_run(&key(n), &run()).field("api_version", "v21");
+            writer.finalize(metadata.build().unwrap()).await.unwrap();
+        }
+    })
+    .await;
 }
 
 /// Runs a piece of work for each number below `count`, several in parallel.
