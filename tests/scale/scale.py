@@ -1,6 +1,7 @@
 """Measures the operator's commands over many small partitions: wall time, CPU time and peak memory of each.
 
-`make scale` runs it on a directory with SQLite; `scripts/with-minio scripts/scale` on a bucket with PostgreSQL.
+`make scale` runs it on a directory with SQLite; SCALE=--postgres with PostgreSQL; `scripts/with-minio scripts/scale` on a
+bucket with PostgreSQL.
 Every partition has one sealed run of about 2 KiB. The seals are those of other software (without `_seal`), so
 that this script can write a million of them in minutes.
 """
@@ -35,11 +36,12 @@ COMMANDS = [
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--partitions", type=int, default=100_000, help="number of partitions [100,000]")
     parser.add_argument("--program", default="target/release/rawsink", help="the program to measure")
     parser.add_argument("--jobs", default="2", help="--jobs of every command that has it [2]")
-    parser.add_argument("--bucket", action="store_true", help="use the bucket of RAW_SINK_*, and PostgreSQL")
+    parser.add_argument("--bucket", action="store_true", help="use the bucket of RAW_SINK_*")
+    parser.add_argument("--postgres", action="store_true", help="keep the state in the database of RAWSINK_TEST_POSTGRES_URL")
     parser.add_argument("--only", help="measure only the commands whose names contain this")
     return parser.parse_args()
 
@@ -139,14 +141,14 @@ def main():
     program = os.path.abspath(args.program)
     work = tempfile.mkdtemp(dir="target", prefix="scale-")
     environment = {**os.environ, "RAW_SINK_STATE_URL": f"sqlite:{work}/state.db", "RAW_SINK_ROOT": f"{work}/raw"}
-    place = "directory and SQLite"
+    place = f"{'bucket' if args.bucket else 'directory'} and {'PostgreSQL' if args.postgres else 'SQLite'}"
+    if args.postgres:
+        environment["RAW_SINK_STATE_URL"] = os.environ["RAWSINK_TEST_POSTGRES_URL"]
     try:
         start = time.monotonic()
         if args.bucket:
-            place = "bucket and PostgreSQL"
             prefix = os.path.basename(work)
             environment |= {"RAW_SINK": "object", "RAW_SINK_PREFIX": prefix}
-            environment["RAW_SINK_STATE_URL"] = os.environ["RAWSINK_TEST_POSTGRES_URL"]
             fill_bucket(prefix, args.partitions)
         else:
             fill_directory(f"{work}/raw", args.partitions)
