@@ -26,6 +26,8 @@ pub enum Answer {
     CutShort(u16),
     /// A status, and an HTML page.
     Html(u16),
+    /// A status without a body.
+    Empty(u16),
     /// 200 and an HTML page of this length, with this `ETag`, as of a gateway before the server.
     Page {
         /// Length in bytes.

@@ -24,6 +24,7 @@ pub(super) fn response(op: Op, answer: Answer) -> Result<HttpResponse, Connector
     let (status, kind, text) = match answer {
         Answer::Closed => return Err(ConnectorError::io(closed().into())),
         Answer::CutShort(status) => (status, "application/xml", String::new()),
+        Answer::Empty(status) => (status, "text/plain", String::new()),
         Answer::Html(status) => (status, "text/html", "<html>Too many requests</html>".to_owned()),
         Answer::Page { bytes, .. } => {
             (200, "text/html", PAGE.chars().cycle().take(bytes).collect())

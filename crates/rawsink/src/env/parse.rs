@@ -330,6 +330,9 @@ pub(super) fn state(text: &str) -> Parsed<StateConfig> {
             Err("does not name a plain file after \"sqlite:\"".to_owned())
         }
         Some(path) if !path.is_empty() => {
+            // More slashes than one at the start are one, also in the path that is shown.
+            let below_root = path.trim_start_matches('/');
+            let path = if path.starts_with("//") { &format!("/{below_root}") } else { path };
             let path = self::path(path)?;
             let unsupported = || "is an SQLite file, which this build does not support".to_owned();
             StateConfig::sqlite(path).ok_or_else(unsupported)

@@ -129,6 +129,18 @@ fn values_and_their_origin_are_loaded() {
 }
 
 #[test]
+fn slashes_before_the_path_of_a_state_are_one() {
+    for url in
+        ["sqlite:/srv/s.db", "sqlite:///srv/s.db", "sqlite:////srv/s.db", "sqlite://////srv/s.db"]
+    {
+        let state = load(&[("RAW_SINK_STATE_URL", url)]).unwrap().config.state;
+        assert_eq!(state, StateConfig::sqlite("/srv/s.db"), "{url}");
+    }
+    let state = load(&[("RAW_SINK_STATE_URL", "sqlite://s.db")]).unwrap().config.state;
+    assert_eq!(state, StateConfig::sqlite("s.db"));
+}
+
+#[test]
 fn all_faults_are_reported_at_once() {
     let error = load(&[
         ("RAW_SINK", "s3"),

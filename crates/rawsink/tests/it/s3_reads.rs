@@ -139,6 +139,17 @@ async fn the_404_of_a_gateway_is_no_missing_object() {
     let shown = "the server answered 404: it is no S3 error: \"Too many requests\"";
     assert!(error.message().contains(shown), "{error}");
     server.behave();
+    for op in [Op::Get, Op::List] {
+        server.habit(Habit::always(op, Effect::Refused(Answer::Empty(404))));
+    }
+    for error in [
+        read_run(&server).await.unwrap_err(),
+        server.sink().inspect(&key(), &run(2)).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.message().contains("the server answered 404"), "{error}");
+    }
+    server.behave();
     server.habit(gateway(Op::Head));
     let error = server.sink().inspect(&key(), &run(1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");

@@ -104,11 +104,25 @@ async fn relay(listener: UnixListener, server: impl Stream, answers: Answers) ->
         }
         Ok(())
     });
-    let answered = match select(requests, answers).await {
-        Either::Left((Ok(_), _)) => return None,
-        // The server may have said why it takes no more requests.
-        Either::Left((Err(_), answers)) => answers.await,
-        Either::Right((answered, _)) => answered,
+    let answered = {
+        let (answering, answered) = match select(requests, answers).await {
+            Either::Left((Ok(_), _)) => return None,
+            Either::Left((Err(_), answers)) => (Some(answers), Ok(())),
+            Either::Right((answered, _)) => (None, answered),
+        };
+        match answering {
+            None => answered,
+            // The server may have said why it takes no more requests. Or `sqlx` has closed the connection
+            // without reading all answers.
+            Some(answers) => {
+                let mut unsent = sink();
+                let closed = Box::pin(copy(&mut from_client, &mut unsent));
+                match select(answers, closed).await {
+                    Either::Left((answered, _)) => answered,
+                    Either::Right(_) => return None,
+                }
+            }
+        }
     };
     if let Err(Ended::Unsafe(method)) = answered {
         return Some(method);
@@ -136,6 +150,8 @@ fn is_own(client: &UnixStream) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use sqlx::{Connection, postgres::PgSslMode};
     use tokio::{
         io::{AsyncReadExt, DuplexStream, duplex},
@@ -176,6 +192,22 @@ mod tests {
         drop(connected(client).await);
         let mut received = Vec::new();
         server.read_to_end(&mut received).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_with_unread_answers_closes_the_one_to_the_server() {
+        const NOTICE: &[u8] = b"N\0\0\0\x0bMhello\0\0";
+        let (client, mut server) = duplex(1 << 20);
+        server.write_all(ACCEPTED).await.unwrap();
+        let connection = connected(client).await;
+        server.write_all(&NOTICE.repeat(10_000)).await.unwrap();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        drop(connection);
+        let mut received = Vec::new();
+        let closed = server.read_to_end(&mut received);
+        tokio::time::timeout(Duration::from_mins(1), closed).await.unwrap().unwrap();
     }
 
     #[tokio::test]

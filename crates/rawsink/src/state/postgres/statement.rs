@@ -1,7 +1,7 @@
 //! Statements and their parameters, which are text.
 //!
-//! A statement on many rows has one array for each column. So its text, which the server parses, and its
-//! plan do not depend on the number of rows: they are made once for a connection.
+//! A statement on many rows has one array for each column. So its text does not depend on the number of rows,
+//! and the server parses it once for each connection.
 
 use sqlx::{AssertSqlSafe, Postgres, postgres::PgArguments, query::Query};
 

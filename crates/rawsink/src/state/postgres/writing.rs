@@ -134,9 +134,12 @@ async fn write_records(
         }
     }
     let columns = row::COLUMNS.len();
-    if !changed.is_empty() {
-        let count = changed.len() / columns;
-        let update = bound_rows(sql::update_many(table, count), columns, changed);
+    // A record that is there several times would hide that another is not written.
+    let is_unique = table.uniqueness == Uniqueness::Kept;
+    let at_once = if is_unique { changed.len().max(1) } else { columns };
+    for rows in changed.chunks(at_once) {
+        let count = rows.len() / columns;
+        let update = bound_rows(sql::update_many(table, count), columns, rows.iter().cloned());
         // The rows are locked. A trigger or a policy may still keep them.
         if update.execute(&mut *connection).await?.rows_affected() < count as u64 {
             return Err(PgFault::table(REFUSED));
@@ -146,7 +149,7 @@ async fn write_records(
         return Ok(others);
     }
     let count = created.len() / columns;
-    if table.uniqueness == Uniqueness::Unknown {
+    if !is_unique {
         let insert = bound_rows(sql::insert(table, count), columns, created);
         insert.execute(&mut *connection).await?;
         return Ok(BTreeSet::new());

@@ -123,7 +123,7 @@ impl Root {
 
     /// Creates the root if it does not exist, as the configuration allows.
     pub(super) fn create(&self) -> Result<(), FsError> {
-        // Asked first: another writer may create it meanwhile.
+        // Checked first: another writer may create the root meanwhile.
         let was_there = self.was_there();
         if self.path().exists() {
             return self.open().map(drop);

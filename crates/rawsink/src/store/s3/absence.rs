@@ -1,7 +1,7 @@
 //! Whether an object is absent.
 //!
 //! The answer to a HEAD has no error code, so a 404 of any gateway on the way looks like that of a missing
-//! object. A listing proves it. The usual path of a writer does not ask: its create-only seal decides.
+//! object. A listing proves it. The usual path of a writer does not check this: its create-only seal decides.
 
 use super::{
     fault::S3Fault,

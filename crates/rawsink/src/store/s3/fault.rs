@@ -185,7 +185,9 @@ impl S3Fault {
             (Some(405 | 501), _) => ErrorKind::Unsupported,
             (Some(409 | 412), _) => ErrorKind::Conflict,
             // Not from an S3 server: a gateway whose server is down.
-            (Some(404), None) => ErrorKind::Unavailable,
+            (Some(404), code) if !code.is_some_and(|code| code.starts_with("NoSuch")) => {
+                ErrorKind::Unavailable
+            }
             (Some(300..=499), _) => ErrorKind::Invalid,
             _ => ErrorKind::Unavailable,
         }

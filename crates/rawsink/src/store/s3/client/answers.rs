@@ -21,9 +21,6 @@ const SKEW_ALLOWED: Duration = Duration::from_mins(15);
 /// Length of the longest shown part of a page, in characters.
 const LONGEST_PAGE: usize = 120;
 
-/// Length of the start of a page in which its title or first words are, in bytes.
-const LONGEST_READ: usize = 64 * 1024;
-
 impl Client {
     /// Returns what a failed request says, without secrets.
     pub(super) fn fault<E>(&self, error: &SdkError<E, HttpResponse>) -> S3Fault
@@ -35,7 +32,9 @@ impl Client {
         let raw = error.raw_response().filter(|_| is_complete);
         let status = raw.map(|raw| raw.status().as_u16());
         let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
-        let code = meta.and_then(|meta| meta.code());
+        // The SDK names a 404 without a body, which says nothing.
+        let is_empty = raw.and_then(|raw| raw.body().bytes()).is_some_and(<[u8]>::is_empty);
+        let code = meta.and_then(|meta| meta.code()).filter(|_| !is_empty);
         let code = code.map(|code| fault::checked_code(self.credentials.hidden_in(code)));
         let text = meta.and_then(|meta| meta.message()).map(str::to_owned);
         // From the headers: the answer to a HEAD has no parsed error.
@@ -63,10 +62,9 @@ impl Client {
         S3Fault { status, code, message, request_id, given_up: None, skew, untrusted }
     }
 
-    /// Describes the page of another server. Secrets are hidden before it is shortened.
+    /// Describes the page of another server. Secrets are hidden in its start before it is shortened.
     fn described(&self, body: &[u8]) -> String {
-        let start = String::from_utf8_lossy(&body[..body.len().min(LONGEST_READ)]);
-        match page(&self.credentials.hidden_in(&start)) {
+        match page(&self.credentials.hidden_in(&String::from_utf8_lossy(body))) {
             Some(text) => format!("it is no S3 error: {text:?}"),
             None => String::new(),
         }
@@ -116,9 +114,8 @@ fn pointers(raw: &HttpResponse) -> Option<String> {
 
 /// Returns the title of a page or, without one, the start of its text; `None` for an empty page.
 fn page(body: &str) -> Option<String> {
-    let title = body.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
     let mut tag = false;
-    let text = title.map_or(body, |(title, _)| title).replace(
+    let text = title(body).unwrap_or(body).replace(
         |c: char| {
             tag = c == '<' || (tag && c != '>');
             tag || c == '>'
@@ -128,6 +125,13 @@ fn page(body: &str) -> Option<String> {
     let words: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown: String = words.chars().take(LONGEST_PAGE).collect();
     (!shown.is_empty()).then_some(shown)
+}
+
+fn title(body: &str) -> Option<&str> {
+    let lower = body.to_ascii_lowercase();
+    let start = lower.find("<title")?;
+    let start = start + lower[start..].find('>')? + 1;
+    Some(&body[start..start + lower[start..].find("</title")?])
 }
 
 #[cfg(test)]
@@ -142,6 +146,7 @@ mod tests {
             ("<html></html>", None),
             ("default backend - 404\n", Some("default backend - 404")),
             ("<html><head><title>413 Too\n Large</title></head><p>x</p>", Some("413 Too Large")),
+            ("<STYLE>a</STYLE><TITLE lang=de>Nein</TITLE>", Some("Nein")),
             ("<p>Log in</p><a href='>'>here</a>", Some("Log in ' here")),
             (&long, Some(&long[..LONGEST])),
         ] {

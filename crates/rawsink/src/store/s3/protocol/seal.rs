@@ -124,7 +124,16 @@ impl S3Attempt {
         if self.elapsed().saturating_sub(since) <= self.context.timing.leftover_grace {
             return Ok(self.token.clone());
         }
-        match self.check_again().await {
+        let checked = self.check_again().await;
+        if matches!(checked, Ok((_, _, Seen::Absent))) {
+            // A gateway may have answered.
+            let payload = self.find(&self.payload_key).await;
+            let payload = payload.map_err(|error| unknown(error.message()))?;
+            if payload.is_some() {
+                return Err(unknown("the payload was not found by one of two requests"));
+            }
+        }
+        match checked {
             Ok((_, true, Seen::Mine(_))) => Ok(self.token.clone()),
             Ok((_, _, Seen::Absent | Seen::Leftover | Seen::Another(_))) => {
                 Err(Error::corrupt("the run is sealed, but its payload was replaced meanwhile"))
