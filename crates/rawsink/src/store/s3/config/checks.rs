@@ -61,11 +61,11 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
         ("http" | "https", Some(_)) if !url.username().is_empty() || url.password().is_some() => {
             "contains credentials"
         }
-        ("http" | "https", Some(_)) if url.path() != "/" => {
-            "has a path; set the bucket and the prefix separately"
-        }
         ("http" | "https", Some(_)) if url.query().is_some() || url.fragment().is_some() => {
             "has a query or fragment"
+        }
+        ("http" | "https", Some(_)) if has_path(text) => {
+            "has a path; set the bucket and the prefix separately"
         }
         ("http" | "https", Some(host)) => {
             let plain = url.as_str().trim_end_matches('/').to_owned();
@@ -77,6 +77,14 @@ pub(super) fn endpoint(text: &str) -> Result<Endpoint, String> {
         _ => "does not start with https:// and a host",
     };
     Err(fault.to_owned())
+}
+
+/// Returns whether the text of a URL has a path, also one that leads back to the root (`/a/..`): the parser
+/// leaves it out, and it may be the rest of a password.
+fn has_path(text: &str) -> bool {
+    let rest = text.split_once(':').map_or(text, |(_, rest)| rest);
+    let segments = rest.trim_start_matches(['/', '\\']).split(['/', '\\']);
+    segments.skip(1).any(|segment| !segment.is_empty())
 }
 
 pub(super) fn bucket(text: &str) -> Result<String, String> {

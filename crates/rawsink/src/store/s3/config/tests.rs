@@ -53,6 +53,11 @@ fn an_endpoint_that_could_overwrite_or_leak_is_refused() {
         ("http://minio.example.org", "is plain http to another machine"),
         ("https://me:canary@host", "contains credentials"),
         ("https://host/bucket", "has a path"),
+        ("https://me:1/canary@host/..", "has a path"),
+        ("https://host/canary/%2e%2e/", "has a path"),
+        ("https://host\\canary\\..", "has a path"),
+        ("https:host//canary", "has a path"),
+        ("https://host?a=/canary", "has a query"),
         ("https://host'/", "starts or ends with a quotation mark"),
     ] {
         let error = S3Config::builder(endpoint, "landing", "raw", key()).build().unwrap_err();
@@ -61,6 +66,7 @@ fn an_endpoint_that_could_overwrite_or_leak_is_refused() {
     }
     let http = |endpoint: &str| S3Config::builder(endpoint, "landing", "raw", key());
     assert!(http("http://127.0.0.1:9000").build().is_ok());
+    assert!(http("http://127.0.0.1:9000/").build().is_ok());
     assert!(http("http://minio.example.org").allow_http(true).build().is_ok());
 }
 
