@@ -62,8 +62,8 @@ impl Credentials {
         self.current.read().expect("no holder of the lock panics").changes
     }
 
-    /// Returns whether the values differ from those after so many changes, and reads the files again unless
-    /// another request has done that.
+    /// Returns whether the values are newer than they were at this number of changes. Reads the files again,
+    /// unless another request has done that.
     pub(super) fn changed_since(&self, changes: u64) -> bool {
         // Read without the lock: a file may be slow. One that is being replaced may be unreadable; then the
         // old values stay.
@@ -85,8 +85,7 @@ impl Credentials {
 /// How far behind the word a signature may begin: there are `=`, `%3D` or a tag between them.
 const SIGNATURE_WITHIN: usize = 16;
 
-/// Returns a text without the signatures of requests: whoever has one can repeat its request for 15
-/// minutes.
+/// Hides the signatures of requests in a text. A signature is valid for 15 minutes, for the same request.
 fn without_signatures(text: &str) -> String {
     let (mut shown, mut from) = (String::new(), 0);
     for (at, word) in text.to_ascii_lowercase().match_indices("signature") {
