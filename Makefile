@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline features compat parity parity-ceph torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows supply-chain audit fuzz dist ci
+.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows supply-chain audit fuzz dist ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ parity: ## Run the tests against a real object storage server and PostgreSQL; st
 
 parity-ceph: ## Run the same tests against a Ceph object gateway on loopback; installs missing Debian packages
 	scripts/with-ceph scripts/parity
+
+servers: ## Try the program on many S3 servers and write docs/compatibility.md; installs them, takes an hour
+	scripts/servers $(SERVERS)
 
 torture: ## Kill, pause and race writers and repairs on MinIO for five minutes, then check every partition without the library
 	scripts/with-minio scripts/torture $(TORTURE)

@@ -18,6 +18,8 @@ pub struct Behaviour {
     pub abort_during_complete: AbortDuringComplete,
     /// The answer to an abort of an upload that does not exist.
     pub abort_of_missing: AbortOfMissing,
+    /// What an abort ends.
+    pub abort_scope: AbortScope,
     /// The visibility of an upload after its abort.
     pub aborted_upload: AbortedUpload,
     /// The objects that LIST shows.
@@ -50,6 +52,7 @@ impl Default for Behaviour {
             completed_upload: CompletedUpload::NoSuchUpload,
             abort_during_complete: AbortDuringComplete::CancelsComplete,
             abort_of_missing: AbortOfMissing::NoSuchUpload,
+            abort_scope: AbortScope::Upload,
             aborted_upload: AbortedUpload::Gone,
             object_listing: ObjectListing::Consistent,
             upload_listing: UploadListing::ByPrefix,
@@ -141,6 +144,17 @@ pub enum AbortOfMissing {
     NoSuchUpload,
     /// Success.
     Success,
+}
+
+/// What an abort ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbortScope {
+    /// The upload.
+    Upload,
+    /// The upload, and the object of its key: `S3Mock`.
+    ObjectOfKey,
+    /// All uploads of its key.
+    UploadsOfKey,
 }
 
 /// The visibility of an upload after its abort.

@@ -21,10 +21,10 @@ mod object_types;
 
 pub use self::{
     behaviour::{
-        AbortDuringComplete, AbortOfMissing, AbortedUpload, Behaviour, CompleteCondition,
-        CompleteEffect, CompletedUpload, CreateCondition, DeleteCondition, ObjectListing,
-        ObjectVersioning, PageLimits, PartLimits, RangeRequests, UploadListing, UploadTimes,
-        UserMetadata,
+        AbortDuringComplete, AbortOfMissing, AbortScope, AbortedUpload, Behaviour,
+        CompleteCondition, CompleteEffect, CompletedUpload, CreateCondition, DeleteCondition,
+        ObjectListing, ObjectVersioning, PageLimits, PartLimits, RangeRequests, UploadListing,
+        UploadTimes, UserMetadata,
     },
     bucket::{
         CompleteAnswer, CompleteStart, ContentState, FakeBucket, ListedPart, ListedUpload,

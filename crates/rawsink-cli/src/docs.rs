@@ -49,8 +49,8 @@ fn docs_configuration_is_generated_from_the_table() {
         reported together, including unusable files of secrets and certificates. The program warns about variables that start\n\
         with `RAW_SINK_` and are not on this page, and about settings of a bucket if `RAW_SINK` is not set.\n\
         `rawsink config` shows the effective values, with absolute paths, where each came from, and the proxy of requests to the\n\
-        bucket. `AWS_*` variables and profile files are never read; `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured,\n\
-        except for plain `http` to this machine.\n"
+        bucket. `AWS_*` variables and profile files are never read; `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured\n\
+        ([proxies](object-storage.md#proxies)), except for plain `http` to this machine.\n"
         .to_owned();
     let chapters = [
         (UsedBy::Both, "Both sinks"),

@@ -50,10 +50,12 @@ impl Log {
         Guard(())
     }
 
-    /// Returns the info messages of the library so far, and clears the log.
+    /// Returns the infos and warnings of the library so far, and clears the log.
     pub fn take_notes(&self) -> Vec<String> {
         let text = std::mem::take(&mut *self.0.lock().unwrap());
-        let notes = text.lines().filter_map(|line| line.strip_prefix("INFO rawsink"));
+        let shown =
+            |line: &'_ str| line.starts_with("INFO rawsink") || line.starts_with("WARN rawsink");
+        let notes = text.lines().filter(|line| shown(line));
         let message = |line: &str| Some(line.split_once(" message=")?.1.to_owned());
         notes.filter_map(message).collect()
     }

@@ -23,7 +23,7 @@ use rawsink::{
 use crate::log;
 
 pub use fake_s3::{
-    AbortDuringComplete, AbortOfMissing, AbortedUpload, Behaviour, CreateCondition,
+    AbortDuringComplete, AbortOfMissing, AbortScope, AbortedUpload, Behaviour, CreateCondition,
     DeleteCondition, ObjectListing, ObjectVersioning, PartLimits, UploadListing, UploadTimes,
     UserMetadata,
     http::{Answer, Effect, Habit, Op},

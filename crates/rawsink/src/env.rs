@@ -6,6 +6,8 @@
 
 mod file;
 mod parse;
+#[cfg(feature = "s3")]
+mod proxy;
 mod variables;
 
 use std::path::Path;
@@ -17,7 +19,7 @@ pub use self::variables::{Fallback, SECRETS, UsedBy, VARIABLES, Variable, variab
 #[cfg(any(feature = "s3", feature = "postgres"))]
 use crate::secret::Secret;
 #[cfg(feature = "s3")]
-use crate::store::s3::{AccessKey, Proxy, S3Config, Timing};
+use crate::store::s3::{AccessKey, RetryConfig, S3Config, Timing};
 use crate::{
     error::{Error, Result, system_text},
     open::{Backend, Config},
@@ -99,20 +101,26 @@ fn may_be_setting(name: &str) -> bool {
     name.starts_with("RAW_SINK") || name.starts_with("RAWSINK_")
 }
 
+/// Returns the variables of this process whose names are UTF-8.
+#[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+fn process_vars() -> impl Iterator<Item = (String, Result<String, ()>)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.into_string().map_err(|_| ())))
+    })
+}
+
 impl Loaded {
     /// Reads the process's environment.
     ///
     /// # Errors
     /// `Invalid`, naming every variable with an illegal value.
-    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
     pub fn from_env() -> Result<Self> {
-        Self::from_vars(std::env::vars_os().filter_map(|(name, value)| {
-            let name = name.into_string().ok().filter(|name| may_be_setting(name))?;
-            Some((name, value.into_string().map_err(|_| ())))
-        }))
+        Self::from_vars(
+            process_vars().filter(|(name, _)| may_be_setting(name) || parse::is_proxy(name)),
+        )
     }
 
-    /// Reads the variables of a file and ignores the process's environment.
+    /// Reads the variables of a file, and of the process's environment only the proxies.
     ///
     /// The file has `NAME=VALUE` lines, quoted as for `systemd` and `sh`. Other names are skipped.
     ///
@@ -124,7 +132,8 @@ impl Loaded {
             .map_err(|cause| wrong(format!("cannot read the settings: {}", system_text(&cause))))?;
         let vars = file::parse(&text).map_err(wrong)?;
         let vars = vars.into_iter().filter(|(name, _)| may_be_setting(name));
-        Self::from_vars(vars.map(|(name, value)| (name, Ok(value))))
+        let vars = vars.map(|(name, value)| (name, Ok(value)));
+        Self::from_vars(vars.chain(process_vars().filter(|(name, _)| parse::is_proxy(name))))
             .map_err(|error| error.on_path(path.display()))
     }
 
@@ -233,6 +242,9 @@ fn bucket(parser: &mut Parser) -> Option<S3Config> {
         seal_timeout: parser.seconds("RAW_SINK_SEAL_TIMEOUT_S", timing.seal_timeout),
         complete_deadline: parser.seconds("RAW_SINK_COMPLETE_DEADLINE_S", timing.complete_deadline),
     };
+    let mut retry = RetryConfig::default();
+    retry.deadline = parser.seconds("RAW_SINK_RETRY_DEADLINE_S", retry.deadline);
+    retry.stall_timeout = parser.seconds("RAW_SINK_STALL_TIMEOUT_S", retry.stall_timeout);
     let builder = S3Config::builder(
         endpoint_url.unwrap_or_default(),
         bucket.unwrap_or_default(),
@@ -244,9 +256,9 @@ fn bucket(parser: &mut Parser) -> Option<S3Config> {
         .addressing(parser.take("RAW_SINK_ADDRESSING", parse::addressing, None))
         .ca_file(parser.take("RAW_SINK_CA_FILE", |text| parse::path(text).map(Some), None))
         .allow_http(parser.take("RAW_SINK_ALLOW_HTTP", parse::flag, false))
-        .proxy(Proxy::FromEnvironment)
         .complete_conditions(parser.take("RAW_SINK_COMPLETE_CONDITIONS", parse::conditions, None))
-        .timing(timing);
+        .timing(timing)
+        .retry(retry);
     let builder = parser.set("RAW_SINK_PART_BYTES", parse::bytes, builder, |builder, bytes| {
         builder.part_bytes(bytes)
     });
@@ -255,7 +267,10 @@ fn bucket(parser: &mut Parser) -> Option<S3Config> {
             builder.uploads_in_flight(parts)
         });
     match builder.checked() {
-        Ok(config) => Some(config),
+        Ok(config) => {
+            let proxy = parser.proxy_of(&config)?;
+            Some(S3Config { proxy, ..config })
+        }
         Err(faults) => {
             parser.config_faults(faults);
             None

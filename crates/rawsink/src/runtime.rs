@@ -1,5 +1,8 @@
 //! Injected time and randomness. No other module requests either from the system.
 
+#[cfg(any(feature = "s3", feature = "postgres"))]
+pub(crate) mod waits;
+
 use std::{
     fmt,
     sync::{Arc, OnceLock},

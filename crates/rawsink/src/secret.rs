@@ -71,13 +71,27 @@ impl Secret {
 
 /// Returns a valid secret, or the text of its fault.
 fn checked(text: &str) -> Result<String, &'static str> {
+    let is_quoted = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
     if text.is_empty() {
         Err("is empty")
+    } else if text.starts_with('\u{feff}') {
+        Err("starts with a byte order mark: save its file as UTF-8 without one")
+    } else if ['"', '\'', '`'].into_iter().any(is_quoted) {
+        Err("is in quotation marks, which would be part of it")
+    } else if text.split_once('=').is_some_and(|(name, _)| is_name(name.trim_end())) {
+        Err("starts with a name and =, which would be part of it")
     } else if text.chars().any(char::is_control) || text.trim() != text {
         Err("contains a control character, or starts or ends with white space")
     } else {
         Ok(text.to_owned())
     }
+}
+
+/// Returns whether a text looks like the name of a variable, as in `aws_secret_access_key`.
+fn is_name(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    ["raw_sink_", "rawsink_", "aws_"].iter().any(|start| lower.starts_with(start))
+        && lower.chars().all(|one| one.is_ascii_alphabetic() || one == '_')
 }
 
 impl fmt::Debug for Secret {
@@ -127,10 +141,30 @@ mod tests {
 
     #[test]
     fn g17_a_malformed_secret_is_refused_and_not_printed() {
-        for bad in ["canary\n", " canary", "can\0ary", "canary\nRAW_SINK_X=canary"] {
+        for bad in [
+            "canary\n",
+            " canary",
+            "can\0ary",
+            "canary\nRAW_SINK_X=canary",
+            "\u{feff}canary",
+            "\"canary\"",
+            "'canary'",
+            "RAW_SINK_SECRET_ACCESS_KEY=canary",
+            "aws_secret_access_key = canary",
+        ] {
             let error = Secret::value(bad).read().unwrap_err();
             assert!(!format!("{error:?}").contains("ary"), "{error:?}");
         }
-        assert!(Secret::value("with space and ümlaut").read().is_ok());
+        for good in [
+            "with space and ümlaut",
+            "\"",
+            "it's",
+            "a=b",
+            "a_b=c",
+            "correct_horse_battery=staple",
+            "wJalr/K7+MDENG==",
+        ] {
+            assert!(Secret::value(good).read().is_ok(), "{good}");
+        }
     }
 }

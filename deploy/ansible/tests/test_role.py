@@ -35,6 +35,8 @@ SETTINGS = {
     "RAW_SINK_SEAL_DEADLINE_S": 30,
     "RAW_SINK_SEAL_TIMEOUT_S": 10,
     "RAW_SINK_COMPLETE_DEADLINE_S": 300,
+    "RAW_SINK_RETRY_DEADLINE_S": 200,
+    "RAW_SINK_STALL_TIMEOUT_S": 40,
 }
 # What `rawsink config` shows for a value that it does not show as given.
 SHOWN = {"RAW_SINK_MAX_ROW_BYTES": "1 MiB", "RAW_SINK_PART_BYTES": "16 MiB"}

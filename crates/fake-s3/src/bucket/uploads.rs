@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::FakeBucket;
 use crate::{
-    AbortDuringComplete, AbortOfMissing, AbortedUpload, CompletedUpload, ErrorCode, ListedUpload,
-    ObjectBody, ObjectKey, Stamp, Tag, UploadId, WriteCondition,
+    AbortDuringComplete, AbortOfMissing, AbortScope, AbortedUpload, CompletedUpload, ErrorCode,
+    ListedUpload, ObjectBody, ObjectKey, Stamp, Tag, UploadId, WriteCondition,
 };
 
 /// A multipart upload.
@@ -89,6 +89,11 @@ impl<K: ObjectKey, B: ObjectBody, M: Clone> FakeBucket<K, B, M> {
                 AbortOfMissing::Success => Ok(()),
             };
         };
+        match self.behaviour.abort_scope {
+            AbortScope::Upload => {}
+            AbortScope::ObjectOfKey => drop(self.objects.remove(&upload.key)),
+            AbortScope::UploadsOfKey => self.uploads.retain(|_, other| other.key != upload.key),
+        }
         if self.behaviour.completed_upload == CompletedUpload::TagOfCurrentObject {
             self.former.insert(id, upload.key.clone());
         }

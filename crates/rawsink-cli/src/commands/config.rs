@@ -44,7 +44,7 @@ fn print(setting: &Effective, context: &Context<'_>) -> io::Result<()> {
 /// Returns the proxy, which no variable of this software sets.
 fn proxy(bucket: &S3Config) -> Effective {
     let (value, origin) = match bucket.proxy_in_use() {
-        Some(proxy) => (proxy, Origin::Environment),
+        Some(proxy) => (proxy.to_string(), Origin::Environment),
         None => ("none".to_owned(), Origin::Default),
     };
     Effective { name: "proxy", value, origin }

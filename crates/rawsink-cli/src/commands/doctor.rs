@@ -96,11 +96,16 @@ fn conclusion(diagnosis: &Diagnosis) -> String {
     for (what, guarantees) in guarantees.into_iter().filter(|(_, listed)| !listed.is_empty()) {
         lines.push(format!("{:9}{what} {}", "", joined(guarantees)));
     }
-    match set {
-        Some(set) => lines.push(format!("{:9}set {set}", "")),
-        None if broken.is_empty() => {}
-        None => lines.push(format!("{:9}no setting fixes this", "")),
-    }
+    let last = match (soundness, set) {
+        (Soundness::Sound, None) => "safe to use".to_owned(),
+        (Soundness::Sound, Some(set)) => format!("safe to use; better with {set}"),
+        (Soundness::Undetermined, _) => "not completely tested: run doctor again".to_owned(),
+        (Soundness::Unsound, Some(set)) => format!("not safe: set {set}, and run doctor again"),
+        (Soundness::Unsound, None) => {
+            "not safe: no setting fixes this, see the faults above".to_owned()
+        }
+    };
+    lines.push(format!("{:9}{last}", ""));
     lines.join("\n")
 }
 

@@ -51,14 +51,16 @@ fn config_shows_absolute_paths_of_a_bucket_and_no_secret() {
 #[test]
 fn config_shows_the_proxy_of_the_endpoint_without_its_password() {
     let proxy = |endpoint: &str, vars: &[(&'static str, &str)]| {
-        let none = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"].map(|name| (name, ""));
+        let upper = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"];
+        let lower = ["https_proxy", "http_proxy", "all_proxy", "no_proxy"];
+        let none = [upper, lower].concat().into_iter().map(|name| (name, ""));
         let landing = Landing::new()
             .in_bucket(endpoint)
             .with("RAW_SINK_ALLOW_HTTP", "1")
             .with("RAW_SINK_ACCESS_KEY_ID", "key")
             .with("RAW_SINK_SECRET_ACCESS_KEY", "secret");
-        let vars = none.iter().chain(vars);
-        let landing = vars.fold(landing, |landing, (name, value)| landing.with(name, *value));
+        let vars = none.chain(vars.iter().copied());
+        let landing = vars.fold(landing, |landing, (name, value)| landing.with(name, value));
         let text = landing.rawsink(["config"]).exits(0).stdout;
         let json = landing.rawsink(["config", "--json"]).exits(0);
         assert!(!format!("{text}{}", json.stdout).contains("canary"), "{text}");
@@ -76,16 +78,51 @@ fn config_shows_the_proxy_of_the_endpoint_without_its_password() {
         (secure, &[][..], "none\tdefault"),
         (secure, &[("HTTPS_PROXY", url)], shown),
         (secure, &[("HTTPS_PROXY", "http://user:can@ary@proxy.example.org:3128")], shown),
-        (secure, &[("ALL_PROXY", "socks5://canary@[::1]")], "socks5://[::1]\tenvironment"),
+        (secure, &[("ALL_PROXY", "canary@[::1]:3128")], "http://[::1]:3128\tenvironment"),
+        (secure, &[("all_proxy", url)], shown),
+        (secure, &[("HTTPS_PROXY", url), ("ALL_PROXY", "socks5://canary")], shown),
         (secure, &[("HTTP_PROXY", url)], "none\tdefault"),
         (secure, &[("HTTPS_PROXY", url), ("NO_PROXY", "example.org")], "none\tdefault"),
         (secure, &[("HTTPS_PROXY", url), ("NO_PROXY", "*")], "none\tdefault"),
+        (
+            secure,
+            &[("HTTPS_PROXY", url), ("NO_PROXY", "a.example, *.example.org")],
+            "none\tdefault",
+        ),
+        (secure, &[("HTTPS_PROXY", "no proxy"), ("no_proxy", "s3.example.org")], "none\tdefault"),
+        (secure, &[("HTTPS_PROXY", url), ("REQUEST_METHOD", "GET")], "none\tdefault"),
+        ("https://192.0.2.1", &[("HTTPS_PROXY", url), ("NO_PROXY", "*")], "none\tdefault"),
+        (
+            "https://192.0.2.1",
+            &[("HTTPS_PROXY", url), ("NO_PROXY", "192.0.2.0/24")],
+            "none\tdefault",
+        ),
+        ("https://192.0.2.1", &[("HTTPS_PROXY", url), ("NO_PROXY", "192.0.3.0/24")], shown),
         ("http://s3.example.org", &[("HTTP_PROXY", url)], shown),
         // Plain requests to this machine never leave it.
         ("http://127.0.0.1:9000", &[("HTTP_PROXY", url)], "none\tdefault"),
+        ("http://127.0.0.1:9000", &[("ALL_PROXY", "socks5://canary")], "none\tdefault"),
         ("https://127.0.0.1:9000", &[("HTTPS_PROXY", url)], shown),
     ] {
         assert_eq!(proxy(endpoint, vars), expected, "{endpoint} {vars:?}");
+    }
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_refused_and_not_ignored() {
+    for (name, value, what) in [
+        ("HTTPS_PROXY", "http://user:canary@ no proxy", "is not a URL"),
+        ("https_proxy", "ftp://canary", "http://"),
+        ("ALL_PROXY", "socks5://canary@[::1]", "socks5"),
+    ] {
+        let landing = Landing::new()
+            .in_bucket("https://s3.example.org")
+            .with("RAW_SINK_ACCESS_KEY_ID", "key")
+            .with("RAW_SINK_SECRET_ACCESS_KEY", "secret")
+            .with(name, value);
+        let text = landing.rawsink(["config"]).exits(2).stderr;
+        assert!(text.contains(name) && text.contains(what), "{text}");
+        assert!(!text.contains("canary"), "{text}");
     }
 }
 

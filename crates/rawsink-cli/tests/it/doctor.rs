@@ -42,7 +42,7 @@ fn a_directory_is_examined_without_changes() {
     }
     let root = landing.dir().join("data/raw");
     assert!(text.contains(&format!("\nsound    {}\n", root.display())), "{text}");
-    assert!(text.ends_with("supports G02 G03 G04 G05 G09 G18\n"), "{text}");
+    assert!(text.ends_with("supports G02 G03 G04 G05 G09 G18\n         safe to use\n"), "{text}");
     assert_eq!(landing.files(), before);
 }
 

@@ -115,7 +115,8 @@ impl Landing {
     pub(crate) fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("RAW_SINK")) {
+            let is_proxy = |name: &str| name.to_ascii_lowercase().ends_with("_proxy");
+            if name.to_str().is_some_and(|name| name.starts_with("RAW_SINK") || is_proxy(name)) {
                 command.env_remove(&name);
             }
         }

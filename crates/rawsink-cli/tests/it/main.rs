@@ -26,6 +26,7 @@ mod landing; // a working directory, and results of the program in it
 mod manifest; // payloads for consumers, and their locations
 mod memory; // peak memory of writing and reading
 mod namespace; // mounts and networks for one test
+mod network; // servers that are silent, down, or something else
 mod parity; // against a real object storage server: `make parity`
 mod postgres; // a state in PostgreSQL: `make parity`
 mod race; // processes that race for one run

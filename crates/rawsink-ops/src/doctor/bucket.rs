@@ -6,6 +6,7 @@ mod contents;
 mod creation;
 mod ending;
 mod freshness;
+mod isolation;
 mod limits;
 mod race;
 mod repetition;
@@ -17,7 +18,8 @@ use bytes::Bytes;
 
 use self::{
     completion::Completion, contact::Contact, contents::Contents, creation::Creation,
-    ending::Ending, freshness::Freshness, limits::Limits, repetition::Repetition, traffic::Load,
+    ending::Ending, freshness::Freshness, isolation::Isolation, limits::Limits,
+    repetition::Repetition, traffic::Load,
 };
 use super::{
     Progress, checks,
@@ -51,6 +53,7 @@ struct Assumed {
     conditions: CompleteConditions,
     grace_s: u64,
     complete_deadline_s: u64,
+    seal_timeout: Duration,
     max_parts: u32,
     provider: &'static str,
 }
@@ -99,6 +102,7 @@ impl<'d> Examination<'d> {
         findings.extend(self.test(Repetition::observe(self)).await);
         findings.extend(self.test(Completion::observe(self)).await);
         findings.extend(self.test(Ending::observe(self)).await);
+        findings.extend(self.test(Isolation::observe(self)).await);
         findings.extend(self.test(Freshness::observe(self)).await);
         findings.extend(self.test(Contents::observe(self)).await);
         findings.extend(self.test(Limits::observe(self)).await);
@@ -150,6 +154,7 @@ impl<'d> Examination<'d> {
             conditions: self.config.complete_conditions(),
             grace_s: self.config.timing().leftover_grace.as_secs(),
             complete_deadline_s: self.config.timing().complete_deadline.as_secs(),
+            seal_timeout: self.config.timing().seal_timeout,
             max_parts: self.config.provider().max_parts,
             provider: self.config.provider().name,
         }
@@ -222,6 +227,9 @@ fn failed_request(id: &str, what: &str, fault: &S3Fault) -> Finding {
     let seen = format!("{what} failed: {fault}");
     if fault.is_denied() {
         return Finding::fault(id, seen).advise("give this key the permission: writers need it");
+    }
+    if fault.is_unsupported() || fault.unusable {
+        return Finding::fault(id, seen).advise("use another store: writers need this request");
     }
     Finding::inconclusive(id, seen)
 }

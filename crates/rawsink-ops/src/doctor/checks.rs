@@ -52,13 +52,17 @@ const fn check(id: &'static str, asked: &'static str, guarantees: &'static [Guar
 }
 
 /// The checks of a bucket, in the order of the examination.
-pub static BUCKET: [Check; 20] = [
+pub static BUCKET: [Check; 21] = [
     check("reachable", "does the endpoint answer, and how fast", &[]),
     check("credentials", "can this key list, write and delete below the prefix", &[]),
     check("addressing", "which addressing styles work", &[]),
     check("versioning", "does the bucket keep old versions", &[G03, G04]),
-    check("create-only-put", "does a second PUT with If-None-Match: * succeed", &[G03, G04]),
-    check("create-only-race", "how many of 20 concurrent creators of one key succeed", &[G03, G04]),
+    check("create-only-put", "does a second PUT with If-None-Match: * succeed", &[G03, G04, G05]),
+    check(
+        "create-only-race",
+        "how many of 20 concurrent creators of one key succeed",
+        &[G03, G04, G05],
+    ),
     check("read-back", "does GET return the winner's object after refused overwrites", &[G03, G05]),
     check("lost-reply", "how does the server answer a repeated request", &[G06, G07]),
     check(
@@ -69,6 +73,11 @@ pub static BUCKET: [Check; 20] = [
     check(
         "abort-complete",
         "can an abort and a concurrent Complete of one upload both succeed",
+        &[G03, G05],
+    ),
+    check(
+        "upload-isolation",
+        "does the end of an upload leave the object and the other uploads of its key alone",
         &[G03, G05],
     ),
     check(

@@ -26,9 +26,9 @@ use super::{
     time::{MINUTE, Micros, micros, timestamp_of},
 };
 
-/// The timeouts of the HTTP client: for most requests, for a part, and for Complete.
+/// The timeouts of the HTTP client: for most requests, for a part or a payload (as if they had made no progress for so long), and for Complete.
 const LIMIT: Micros = MINUTE;
-const PART_LIMIT: Micros = 5 * MINUTE;
+const BODY_LIMIT: Micros = 5 * MINUTE;
 const COMPLETE_LIMIT: Micros = 10 * MINUTE;
 
 impl ProcessHandle {
@@ -148,12 +148,12 @@ impl Requests for ProcessHandle {
         body: Bytes,
         condition: Condition,
         token: &WriterToken,
-        timeout: Duration,
+        timeout: Option<Duration>,
     ) -> s3::Reply<String> {
         let (key, token) = (key.to_owned(), token.to_string());
         let condition = conversions::condition(condition);
         let request = Request::Put { key, body, token, condition };
-        match self.send(request, micros(timeout)).await? {
+        match self.send(request, timeout.map_or(BODY_LIMIT, micros)).await? {
             (ServerReply::Created(tag), TagDelivery::Shown, _) => Ok(name(tag)),
             (ServerReply::Created(_), TagDelivery::Empty, _) => Ok(String::new()),
             (reply, ..) => unexpected(&reply),
@@ -176,7 +176,7 @@ impl Requests for ProcessHandle {
         body: Bytes,
     ) -> s3::Reply<String> {
         let request = Request::UploadPart { upload: number(upload), number: part, body };
-        match self.send(request, PART_LIMIT).await?.0 {
+        match self.send(request, BODY_LIMIT).await?.0 {
             ServerReply::PartTaken(tag) => Ok(name(tag)),
             reply => unexpected(&reply),
         }

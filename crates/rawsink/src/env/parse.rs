@@ -9,11 +9,13 @@ use std::{
 
 #[cfg(any(feature = "s3", feature = "postgres"))]
 use super::Secret;
+#[cfg(feature = "s3")]
+use super::proxy::ProxyVars;
 use super::{SECRETS, UsedBy, VARIABLES};
 #[cfg(feature = "s3")]
 use crate::{
     error::ConfigFault,
-    store::s3::{Addressing, CompleteConditions},
+    store::s3::{Addressing, CompleteConditions, Proxy, S3Config},
 };
 use crate::{
     error::{Error, Result},
@@ -41,17 +43,41 @@ pub(super) struct Parser {
     faulty: BTreeSet<&'static str>,
     faults: Vec<String>,
     warnings: Vec<String>,
+    #[cfg(feature = "s3")]
+    proxies: ProxyVars,
+}
+
+/// Returns whether a variable is about proxies.
+pub(super) fn is_proxy(name: &str) -> bool {
+    #[cfg(feature = "s3")]
+    return ProxyVars::known(name).is_some();
+    #[cfg(not(feature = "s3"))]
+    return name.is_empty();
 }
 
 impl Parser {
     pub(super) fn new(vars: impl IntoIterator<Item = (String, Result<String, ()>)>) -> Self {
+        #[cfg(feature = "s3")]
+        let (vars, proxies) = ProxyVars::separate(vars);
         Self {
+            #[cfg(feature = "s3")]
+            vars,
+            #[cfg(not(feature = "s3"))]
             vars: vars.into_iter().collect(),
             set: BTreeSet::new(),
             faulty: BTreeSet::new(),
             faults: Vec::new(),
             warnings: Vec::new(),
+            #[cfg(feature = "s3")]
+            proxies,
         }
+    }
+
+    /// Returns the proxy of requests to a bucket; `None` after a fault.
+    #[cfg(feature = "s3")]
+    pub(super) fn proxy_of(&mut self, config: &S3Config) -> Option<Proxy> {
+        let proxy = self.proxies.of(config);
+        proxy.map_err(|(name, what)| self.fault(name, &what)).ok()
     }
 
     /// Takes a variable's text. An empty variable is not set; one that is not UTF-8 is a fault.

@@ -195,12 +195,12 @@ fn garbage(name: &str) -> &'static str {
         "RAW_SINK_CA_FILE" => "/nowhere/ca.pem",
         "RAW_SINK_ROOT_MOUNTED" | "RAW_SINK_FOLLOW_LINKS" | "RAW_SINK_ALLOW_HTTP" => "yes",
         "RAW_SINK_PART_BYTES" => "8 MB",
-        "RAW_SINK_UPLOADS_IN_FLIGHT" => "0",
+        "RAW_SINK_UPLOADS_IN_FLIGHT" | "RAW_SINK_STALL_TIMEOUT_S" => "0",
         "RAW_SINK_COMPLETE_CONDITIONS" => "on",
         "RAW_SINK_LEFTOVER_GRACE_S" => "1.5",
         "RAW_SINK_SEAL_DEADLINE_S" => "60s",
         "RAW_SINK_SEAL_TIMEOUT_S" => "-1",
-        "RAW_SINK_COMPLETE_DEADLINE_S" => "1e3",
+        "RAW_SINK_COMPLETE_DEADLINE_S" | "RAW_SINK_RETRY_DEADLINE_S" => "1e3",
         _ => panic!("{name} has no garbage here"),
     }
 }

@@ -108,7 +108,7 @@ macro_rules! of_bucket {
 }
 
 /// Every variable that is read.
-pub const VARIABLES: [Variable; 27] = [
+pub const VARIABLES: [Variable; 29] = [
     Variable {
         name: "RAW_SINK",
         used_by: UsedBy::Both,
@@ -271,6 +271,20 @@ pub const VARIABLES: [Variable; 27] = [
         default: Fallback::Value("600"),
         shown: of_bucket!(bucket => seconds(bucket.timing.complete_deadline)),
         ..required("RAW_SINK_COMPLETE_DEADLINE_S", "complete_deadline")
+    },
+    Variable {
+        meaning: "Seconds in which a failed request is sent again.",
+        values: "seconds, 1 to 86400",
+        default: Fallback::Value("300"),
+        shown: of_bucket!(bucket => seconds(bucket.retry.deadline)),
+        ..required("RAW_SINK_RETRY_DEADLINE_S", "retry_deadline")
+    },
+    Variable {
+        meaning: "Seconds without progress after which a request is given up and sent again. A request that makes progress may take any time.",
+        values: "seconds, 1 to 86400",
+        default: Fallback::Value("60"),
+        shown: of_bucket!(bucket => seconds(bucket.retry.stall_timeout)),
+        ..required("RAW_SINK_STALL_TIMEOUT_S", "stall_timeout")
     },
     Variable {
         name: "RAW_SINK_LEFTOVER",

@@ -9,6 +9,7 @@
 //! | `requests` | the requests |
 //! | `client`, `connect`, `credentials`, `proxy` | sending them over HTTP |
 //! | `fault` | the meaning of an answer, and its error kind |
+//! | `patience` | how long a request may take |
 //! | `retry` | when a request is sent again |
 //! | `upload` | the parts of a payload |
 //! | `reading` | resuming an interrupted GET |
@@ -25,6 +26,7 @@ mod credentials;
 mod fault;
 mod leftovers;
 mod listing;
+mod patience;
 mod protocol;
 mod provider;
 mod proxy;
@@ -43,10 +45,16 @@ use futures_util::stream::{BoxStream, StreamExt};
 
 #[cfg(not(feature = "unstable-raw"))]
 use self::requests::Requests;
+use self::{
+    client::Client,
+    protocol::{S3Attempt, S3Context},
+    retry::Retrier,
+    upload::{PartSizing, S3Upload},
+};
 pub use self::{
     config::{
         AccessKey, MAX_DURATION, MAX_PART_BYTES, MAX_UPLOADS_IN_FLIGHT, MIN_PART_BYTES, Proxy,
-        S3Config, S3ConfigBuilder, Timing,
+        ProxyUrl, S3Config, S3ConfigBuilder, Timing,
     },
     provider::{Addressing, CompleteConditions, PROVIDERS, Provider},
     retry::RetryConfig,
@@ -61,16 +69,14 @@ pub use self::{
     },
     scratch::{BucketScratch, Traffic, Versioning},
 };
-use self::{
-    protocol::{S3Attempt, S3Context},
-    retry::Retrier,
-    upload::{PartSizing, S3Upload},
-};
 use super::{
     Discarded, Leftover, LeftoverKind, Object, Presence, Reading, Restoration, RunObjects,
     StartOptions, Store, StorePath, Stored, Upload, WriterToken,
 };
-use crate::{error::Result, runtime::Runtime};
+use crate::{
+    error::Result,
+    runtime::{Runtime, waits::Waits},
+};
 
 /// A store in a bucket, below a prefix.
 #[derive(Debug, Clone)]
@@ -86,8 +92,7 @@ impl S3Store {
     /// # Errors
     /// `Invalid` for secrets or certificates that cannot be read.
     pub fn new(config: &S3Config, runtime: Runtime) -> Result<Self> {
-        let client = client::Client::new(config, runtime.clock.clone(), None)?;
-        Ok(Self::over(Arc::new(client), config, runtime))
+        Self::connected(config, runtime, None)
     }
 
     /// Creates a store that connects to its bucket through the caller's connector, such as one to a
@@ -102,21 +107,36 @@ impl S3Store {
         runtime: Runtime,
         connector: aws_sdk_s3::config::SharedHttpClient,
     ) -> Result<Self> {
-        let client = client::Client::new(config, runtime.clock.clone(), Some(connector))?;
-        Ok(Self::over(Arc::new(client), config, runtime))
+        Self::connected(config, runtime, Some(connector))
+    }
+
+    fn connected(
+        config: &S3Config,
+        runtime: Runtime,
+        connector: Option<aws_sdk_s3::config::SharedHttpClient>,
+    ) -> Result<Self> {
+        let waits = Waits::new(runtime.clock.clone());
+        let client = Client::new(config, runtime.clock.clone(), waits.clone(), connector)?;
+        Ok(Self::over(Arc::new(client), config, runtime, waits))
     }
 
     /// Creates a store whose requests the caller answers, such as a simulated server.
     #[cfg(feature = "unstable-raw")]
     #[doc(hidden)]
     pub fn with_requests(requests: Arc<dyn Requests>, config: &S3Config, runtime: Runtime) -> Self {
-        Self::over(requests, config, runtime)
+        let waits = Waits::new(runtime.clock.clone());
+        Self::over(requests, config, runtime, waits)
     }
 
-    fn over(requests: Arc<dyn Requests>, config: &S3Config, runtime: Runtime) -> Self {
+    fn over(
+        requests: Arc<dyn Requests>,
+        config: &S3Config,
+        runtime: Runtime,
+        waits: Waits,
+    ) -> Self {
         let context = S3Context {
             requests,
-            retrier: Retrier { runtime, config: config.retry },
+            retrier: Retrier::new(runtime, config.retry, waits),
             timing: config.timing,
             complete_conditions: config.complete_conditions,
         };

@@ -57,6 +57,15 @@ async fn a_get_that_repeatedly_returns_nothing_fails() {
 }
 
 #[tokio::test]
+async fn a_get_that_repeatedly_returns_a_few_bytes_fails() {
+    let (server, _) = sealed().await;
+    let before = server.count(Op::Get);
+    server.habit(Habit::always(Op::Get, Effect::Cut(1)).on(Object::Payload.file_name()));
+    assert_eq!(read_run(&server).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(server.count(Op::Get) - before < 20);
+}
+
+#[tokio::test]
 async fn a_reader_retries_transient_errors_and_reports_permanent_ones() {
     let (server, rows) = sealed().await;
     for answer in [Answer::Closed, Answer::Error(503, "SlowDown"), Answer::Html(429)] {
@@ -136,7 +145,7 @@ async fn the_404_of_a_gateway_is_no_missing_object() {
     server.habit(gateway(Op::Get));
     let error = read_run(&server).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    let shown = "the server answered 404: it is no S3 error: \"Too many requests\"";
+    let shown = "the server answered 404: it is not from S3: \"Too many requests\"";
     assert!(error.message().contains(shown), "{error}");
     server.behave();
     for op in [Op::Get, Op::List] {

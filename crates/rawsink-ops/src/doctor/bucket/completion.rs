@@ -156,6 +156,8 @@ async fn complete_at_once(exam: &Examination<'_>, name: &str) -> Reply<Race> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::doctor::finding::Severity;
 
@@ -163,6 +165,7 @@ mod tests {
         conditions: CompleteConditions::Enforced,
         grace_s: 90,
         complete_deadline_s: 600,
+        seal_timeout: Duration::from_secs(20),
         max_parts: 10_000,
         provider: "unknown",
     };

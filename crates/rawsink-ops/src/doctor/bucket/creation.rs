@@ -1,5 +1,7 @@
 //! Create-only PUT: sequential, concurrent, and read back.
 
+use std::{cell::Cell, time::Duration};
+
 use futures_util::future::join_all;
 
 use super::{
@@ -21,20 +23,24 @@ pub(super) struct Creation {
     in_turn: Race,
     /// Many concurrent creators.
     at_once: Vec<Race>,
+    /// The longest time until one of them was answered.
+    slowest: Duration,
 }
 
 impl Creation {
     pub(super) async fn observe(exam: &Examination<'_>) -> Self {
-        let in_turn = put(exam, "create-only-put", 2, Order::InTurn).await;
-        let mut at_once = Vec::new();
+        let (in_turn, _) = put(exam, "create-only-put", 2, Order::InTurn).await;
+        let (mut at_once, mut slowest) = (Vec::new(), Duration::ZERO);
         for round in 0..ROUNDS {
             if exam.is_over() {
                 break;
             }
             let name = format!("create-only-race-{round}");
-            at_once.push(put(exam, &name, CREATORS, Order::AtOnce).await);
+            let (race, took) = put(exam, &name, CREATORS, Order::AtOnce).await;
+            at_once.push(race);
+            slowest = slowest.max(took);
         }
-        Self { in_turn, at_once }
+        Self { in_turn, at_once, slowest }
     }
 
     fn put_finding(&self) -> Finding {
@@ -53,7 +59,7 @@ impl Creation {
         }
     }
 
-    fn race_finding(&self) -> Finding {
+    fn race_finding(&self, seal_timeout: Duration) -> Finding {
         let id = Self::IDS[1];
         let seen = race::summary(&self.at_once);
         let won = |race: &Race| race.winners().len();
@@ -64,7 +70,16 @@ impl Creation {
             let refusals = race::refusals(&self.at_once);
             return Finding::inconclusive(id, format!("{seen}; all got {refusals}"));
         }
-        Finding::ok(id, format!("{seen}; the others got {}", race::refusals(&self.at_once)))
+        let seen = format!("{seen}; the others got {}", race::refusals(&self.at_once));
+        if self.slowest <= seal_timeout / 2 {
+            return Finding::ok(id, seen);
+        }
+        let seconds = self.slowest.as_secs() + 1;
+        Finding::warning(id, format!("{seen}; one was answered after {seconds} s")).advise(format!(
+            "raise RAW_SINK_SEAL_TIMEOUT_S to {} and RAW_SINK_LEFTOVER_GRACE_S with it: a seal that is answered later \
+             is in doubt",
+            2 * seconds
+        ))
     }
 
     fn reading_finding(&self) -> Finding {
@@ -85,8 +100,8 @@ impl Creation {
 impl Observation for Creation {
     const IDS: &'static [&'static str] = &["create-only-put", "create-only-race", "read-back"];
 
-    fn findings(&self, _: &Assumed) -> Vec<Finding> {
-        vec![self.put_finding(), self.race_finding(), self.reading_finding()]
+    fn findings(&self, assumed: &Assumed) -> Vec<Finding> {
+        vec![self.put_finding(), self.race_finding(assumed.seal_timeout), self.reading_finding()]
     }
 }
 
@@ -96,12 +111,20 @@ enum Order {
     AtOnce,
 }
 
-/// Lets creators put one key.
-async fn put(exam: &Examination<'_>, name: &str, creators: usize, order: Order) -> Race {
+/// Lets creators put one key; returns the longest time until one was answered, too.
+async fn put(
+    exam: &Examination<'_>,
+    name: &str,
+    creators: usize,
+    order: Order,
+) -> (Race, Duration) {
     let tokens: Vec<WriterToken> = (0..creators).map(|_| exam.token()).collect();
+    let slowest = Cell::new(Duration::ZERO);
     let put = async |creator: usize| {
-        let body = race::body(creator);
-        exam.scratch.create(name, &body, &tokens[creator]).await.map(|_| ())
+        let (body, start) = (race::body(creator), exam.now());
+        let reply = exam.scratch.create(name, &body, &tokens[creator]).await.map(|_| ());
+        slowest.set(slowest.get().max(exam.now().saturating_sub(start)));
+        reply
     };
     let replies = match order {
         Order::AtOnce => join_all((0..creators).map(&put)).await,
@@ -113,5 +136,6 @@ async fn put(exam: &Examination<'_>, name: &str, creators: usize, order: Order) 
             replies
         }
     };
-    Race { replies, survivor: race::find_survivor(exam, name, &tokens).await }
+    let survivor = race::find_survivor(exam, name, &tokens).await;
+    (Race { replies, survivor }, slowest.into_inner())
 }

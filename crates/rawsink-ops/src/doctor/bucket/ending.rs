@@ -7,7 +7,10 @@ use futures_util::future::{join, join_all};
 
 use super::{Assumed, Examination, Observation, Ready};
 use crate::doctor::finding::Finding;
-use rawsink::store::raw::{Condition, Reply, S3Fault};
+use rawsink::store::{
+    raw::{Condition, Reply, S3Fault},
+    s3::CompleteConditions,
+};
 
 /// Number of undisturbed Completes to measure how long one takes.
 const MEASURED: usize = 3;
@@ -18,6 +21,8 @@ const ROUNDS: u32 = 6;
 const ENOUGH: usize = 3;
 const BODY: Bytes = Bytes::from_static(b"whole");
 const GRACE: &str = "RAW_SINK_LEFTOVER_GRACE_S";
+const CONDITIONS: &str = "RAW_SINK_COMPLETE_CONDITIONS";
+const UPDATE: &str = "or update the server (Ceph: 18.2.5, 19.2.2)";
 /// How much longer than the Complete deadline the grace must be if an abort can ruin a Complete.
 const MARGIN_S: u64 = 60;
 
@@ -28,6 +33,18 @@ pub(super) struct Ending {
     afterwards: Vec<Reply<Meeting>>,
     /// Aborts during the Complete.
     meetings: Vec<Reply<Meeting>>,
+    server: Server,
+}
+
+/// What is known of a server whose abort and Complete both succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    /// Ceph before 18.2.5 and 19.2.2 loses the object hours later, when it collects garbage.
+    Ceph,
+    /// A server with a name. Of those none is known to lose an object later.
+    Other,
+    /// It may be Ceph.
+    Nameless,
 }
 
 /// One upload that was completed and aborted.
@@ -53,7 +70,8 @@ enum Moment {
 
 impl Ending {
     pub(super) async fn observe(exam: &Examination<'_>) -> Self {
-        let mut seen = Self { afterwards: Vec::new(), meetings: Vec::new() };
+        let (afterwards, meetings, server) = (Vec::new(), Vec::new(), Server::Nameless);
+        let mut seen = Self { afterwards, meetings, server };
         // Uses the minimum: a new connection takes longer.
         for number in 0..MEASURED {
             let name = format!("complete-then-abort-{number}");
@@ -72,6 +90,12 @@ impl Ending {
         }
         let completed = seen.meetings.iter_mut().chain(&mut seen.afterwards).flatten();
         join_all(completed.map(async |met| met.intact = is_intact(exam, &met.name).await)).await;
+        let traffic = exam.scratch.traffic();
+        seen.server = match traffic.server {
+            _ if traffic.is_ceph => Server::Ceph,
+            Some(_) => Server::Other,
+            None => Server::Nameless,
+        };
         seen
     }
 
@@ -137,14 +161,27 @@ impl Observation for Ending {
                     "{seen}; proves nothing, because this server also accepts the abort of a completed upload"
                 ),
             ),
+            (_, 0) if self.server == Server::Other => {
+                Finding::warning(id, format!("{seen}; all completed objects are whole"))
+                    .advise("a server that collects garbage later could still lose one (Ceph did)")
+            }
+            // Such a writer does not check before the seal whether another upload is open, so no grace helps.
+            _ if assumed.conditions == CompleteConditions::Enforced => {
+                Finding::fault(id, format!("{seen}; {CONDITIONS}=enforced is not safe here"))
+                    .set(CONDITIONS, CompleteConditions::Ignored.name())
+                    .advise(format!("and set {GRACE}={needed}; {UPDATE}"))
+            }
             _ if assumed.grace_s >= needed => {
                 Finding::note(id, format!("{seen}; {GRACE} is long enough"))
             }
-            _ => Finding::fault(id, format!("{seen}; this server can lose an object hours later"))
+            (_, 0) => {
+                Finding::fault(id, format!("{seen}; this server can lose an object hours later"))
+                    .set(GRACE, needed)
+                    .advise(format!("a restarted run waits this long; {UPDATE}"))
+            }
+            _ => Finding::fault(id, format!("{seen}; this server loses objects"))
                 .set(GRACE, needed)
-                .advise(
-                    "a restarted run waits this long; or update the server (Ceph: 18.2.5, 19.2.2)",
-                ),
+                .advise("a restarted run waits this long"),
         }]
     }
 }
@@ -183,7 +220,6 @@ async fn is_intact(exam: &Examination<'_>, name: &str) -> Reply<bool> {
 mod tests {
     use super::*;
     use crate::doctor::finding::Severity;
-    use rawsink::store::s3::CompleteConditions;
 
     /// Whether the Complete succeeded, the abort succeeded, and the object is intact.
     type Results = (bool, bool, bool);
@@ -204,17 +240,23 @@ mod tests {
         }
     }
 
+    const ASSUMED: Assumed = Assumed {
+        conditions: CompleteConditions::Ignored,
+        grace_s: 90,
+        complete_deadline_s: 600,
+        seal_timeout: Duration::from_secs(20),
+        max_parts: 10_000,
+        provider: "unknown",
+    };
+
+    fn finding_of(server: Server, afterwards: Results, met: Results, assumed: Assumed) -> Finding {
+        let (afterwards, meetings) = (vec![Ok(meeting(afterwards))], vec![Ok(meeting(met))]);
+        Ending { afterwards, meetings, server }.findings(&assumed).remove(0)
+    }
+
     fn finding(afterwards: Results, met: Results, grace_s: u64) -> Finding {
-        let seen =
-            Ending { afterwards: vec![Ok(meeting(afterwards))], meetings: vec![Ok(meeting(met))] };
-        let assumed = Assumed {
-            conditions: CompleteConditions::Ignored,
-            grace_s,
-            complete_deadline_s: 600,
-            max_parts: 10_000,
-            provider: "unknown",
-        };
-        seen.findings(&assumed).remove(0)
+        let assumed = Assumed { grace_s, ..ASSUMED };
+        finding_of(Server::Nameless, afterwards, met, assumed)
     }
 
     const EXACT: Results = (true, false, true);
@@ -236,6 +278,29 @@ mod tests {
     }
 
     #[test]
+    fn no_grace_helps_writers_that_rely_on_conditions() {
+        let assumed = Assumed { conditions: CompleteConditions::Enforced, grace_s: 660, ..ASSUMED };
+        for (server, met) in
+            [(Server::Ceph, BOTH), (Server::Nameless, BOTH), (Server::Other, (true, true, false))]
+        {
+            let fault = finding_of(server, EXACT, met, assumed);
+            assert_eq!(fault.outcome, Severity::Fault, "{server:?}");
+            let set = fault.set.unwrap().to_string();
+            assert_eq!(set, "RAW_SINK_COMPLETE_CONDITIONS=ignored", "{server:?}");
+        }
+    }
+
+    #[test]
+    fn only_ceph_is_known_to_lose_an_object_later() {
+        let outcome = |server| finding_of(server, EXACT, BOTH, ASSUMED).outcome;
+        assert_eq!(outcome(Server::Ceph), Severity::Fault);
+        assert_eq!(outcome(Server::Other), Severity::Warning);
+        assert_eq!(outcome(Server::Nameless), Severity::Fault);
+        let lost = finding_of(Server::Other, EXACT, (true, true, false), ASSUMED);
+        assert_eq!(lost.outcome, Severity::Fault);
+    }
+
+    #[test]
     fn a_lost_object_is_a_fault_even_if_every_abort_succeeds() {
         assert_eq!(finding(ALWAYS_ACCEPTS, (true, true, false), 90).outcome, Severity::Fault);
         assert_eq!(finding((true, true, false), EXACT, 90).outcome, Severity::Fault);
@@ -247,14 +312,8 @@ mod tests {
             finding((false, true, false), (false, true, false), 90).outcome,
             Severity::Unknown
         );
-        let seen = Ending { afterwards: Vec::new(), meetings: Vec::new() };
-        let assumed = Assumed {
-            conditions: CompleteConditions::Ignored,
-            grace_s: 90,
-            complete_deadline_s: 600,
-            max_parts: 1,
-            provider: "unknown",
-        };
-        assert_eq!(seen.findings(&assumed)[0].outcome, Severity::Unknown);
+        let (afterwards, meetings) = (Vec::new(), Vec::new());
+        let seen = Ending { afterwards, meetings, server: Server::Ceph };
+        assert_eq!(seen.findings(&ASSUMED)[0].outcome, Severity::Unknown);
     }
 }

@@ -77,7 +77,7 @@ mod tests {
 
     fn load(ahead_s: Option<i64>, refused_for_rate: u64) -> Load {
         let ahead = ahead_s.map(SignedDuration::from_secs);
-        let traffic = Traffic { sent: 90, refused_for_rate, ahead, server: None };
+        let traffic = Traffic { sent: 90, refused_for_rate, ahead, server: None, is_ceph: false };
         Load { traffic, took: Duration::from_millis(1500) }
     }
 

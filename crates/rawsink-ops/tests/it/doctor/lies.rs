@@ -7,8 +7,9 @@ use rawsink_ops::doctor::{Severity, Soundness};
 
 use super::{assert_clear, examine, ids, numbers};
 use rawsink_testkit::s3_server::{
-    AbortDuringComplete, AbortOfMissing, AbortedUpload, Answer, Behaviour, CreateCondition, Effect,
-    Habit, ObjectListing, ObjectVersioning, Op, PartLimits, S3Server, UserMetadata,
+    AbortDuringComplete, AbortOfMissing, AbortScope, AbortedUpload, Answer, Behaviour,
+    CreateCondition, Effect, Habit, ObjectListing, ObjectVersioning, Op, PartLimits, S3Server,
+    UserMetadata,
 };
 
 /// Examines a server with a lie; asserts which findings are faults, and which guarantees they break.
@@ -33,7 +34,7 @@ async fn a_put_whose_condition_is_ignored() {
     assert_faults(
         change(|behaviour| behaviour.create_condition = CreateCondition::Ignored),
         &faults[..2],
-        &["G03", "G04"],
+        &["G03", "G04", "G05"],
     )
     .await;
 }
@@ -43,7 +44,7 @@ async fn a_put_whose_condition_is_checked_long_before_it_is_applied() {
     assert_faults(
         change(|behaviour| behaviour.create_condition = CreateCondition::CheckedEarly),
         &["create-only-race"],
-        &["G03", "G04"],
+        &["G03", "G04", "G05"],
     )
     .await;
 }
@@ -78,6 +79,31 @@ async fn conditions_on_complete_that_are_required_but_ignored() {
     assert_eq!(numbers(&diagnosis.broken), ["G03", "G04", "G05"]);
     assert_eq!(diagnosis.set.unwrap().to_string(), "RAW_SINK_COMPLETE_CONDITIONS=ignored");
     assert_clear(&server);
+}
+
+#[tokio::test]
+async fn an_abort_that_ends_more_than_its_upload() {
+    for scope in [AbortScope::ObjectOfKey, AbortScope::UploadsOfKey] {
+        let server = S3Server::default();
+        server.set(|behaviour| behaviour.abort_scope = scope);
+        let diagnosis = examine(&server).await;
+        let faults = ids(&diagnosis, Severity::Fault);
+        assert!(faults.contains(&"upload-isolation"), "{scope:?}: {diagnosis:#?}");
+        assert!(diagnosis.set.is_none(), "no setting helps: {diagnosis:#?}");
+    }
+}
+
+#[tokio::test]
+async fn requests_that_the_server_does_not_know() {
+    for (op, fault) in [(Op::Uploads, "uploads-after-create"), (Op::Create, "complete-conditions")]
+    {
+        let server = S3Server::default();
+        let refused = Effect::Refused(Answer::Error(501, "NotImplemented"));
+        server.habit(Habit::always(op, refused));
+        let diagnosis = examine(&server).await;
+        assert_eq!(diagnosis.finding(fault).unwrap().outcome, Severity::Fault, "{diagnosis:#?}");
+        assert_eq!(diagnosis.soundness, Soundness::Unsound);
+    }
 }
 
 #[tokio::test]

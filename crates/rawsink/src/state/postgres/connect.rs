@@ -4,7 +4,8 @@
 //! the first error.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,6 +25,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    runtime::{
+        SystemClock,
+        waits::{Seconds, Waits},
+    },
     secret::{Hidden, Secret},
     tls,
 };
@@ -181,11 +186,23 @@ fn ssl_mode(tls: TlsMode) -> PgSslMode {
     }
 }
 
-/// Waits for the server for at most `limit`.
+/// Waits for the server for at most `limit`, and reports a long wait.
 pub(super) async fn within<T, E: Into<PgFault>>(
     limit: Duration,
     answer: impl Future<Output = Result<T, E>>,
 ) -> Result<T, PgFault> {
-    let answer = tokio::time::timeout(limit, answer).await;
-    answer.map_err(|_| PgFault::Silent(limit))?.map_err(Into::into)
+    let wait = Waits::new(Arc::new(SystemClock)).start();
+    let answer = tokio::time::timeout(limit, answer);
+    let mut answer = pin!(answer);
+    loop {
+        match tokio::time::timeout(wait.until_next(), &mut answer).await {
+            Ok(answer) => {
+                return answer.map_err(|_| PgFault::Silent(limit))?.map_err(Into::into);
+            }
+            Err(_) => wait.report(Duration::ZERO, || {
+                let (so_far, most) = (Seconds(wait.elapsed()), Seconds(limit));
+                format!("waiting for an answer of the state database for up to {most}: none for {so_far}")
+            }),
+        }
+    }
 }

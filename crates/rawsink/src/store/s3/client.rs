@@ -25,15 +25,20 @@ use jiff::Timestamp;
 use self::answers::{NoAnswer, chain};
 use super::{
     config::S3Config,
-    connect,
+    connect::{self, SdkClients},
     credentials::Credentials,
     fault::S3Fault,
+    patience::Patience,
     requests::{
         Condition, Content, Head, OpenUpload, Page, Reply, Requests, UploadMarker, UploadPage,
         UploadParts,
     },
 };
-use crate::{error::Error, runtime::Clock, store::WriterToken};
+use crate::{
+    error::Error,
+    runtime::{Clock, waits::Waits},
+    store::WriterToken,
+};
 
 /// User metadata that contains the writer's token.
 const WRITER: &str = "rawsink-writer";
@@ -41,14 +46,15 @@ const WRITER: &str = "rawsink-writer";
 /// A bucket over HTTP.
 pub(super) struct Client {
     pub(super) sdk: SdkClient,
-    /// The same without a limit for the answer, for requests with their own. The SDK copies its
-    /// configuration for a request that overrides its limit.
-    patient: SdkClient,
-    /// The endpoint, for messages.
+    /// The same for objects.
+    objects: SdkClient,
+    /// The same for requests that this module limits.
+    limited: SdkClient,
+    /// The endpoint and the proxy, for messages.
     pub(super) endpoint_url: String,
+    proxy: Option<String>,
     pub(super) bucket: String,
     pub(super) credentials: Credentials,
-    pub(super) part_timeout: Duration,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -64,27 +70,32 @@ impl Client {
     pub(super) fn new(
         config: &S3Config,
         clock: Arc<dyn Clock>,
+        waits: Waits,
         http: Option<SharedHttpClient>,
     ) -> Result<Self, Error> {
-        Self::with_sdk_config(config, clock, http, |sdk| sdk)
+        Self::with_sdk_config(config, clock, waits, http, |sdk| sdk)
     }
 
     /// Creates a client. `change` may change the SDK's configuration.
     pub(super) fn with_sdk_config(
         config: &S3Config,
         clock: Arc<dyn Clock>,
+        waits: Waits,
         http: Option<SharedHttpClient>,
         change: impl FnOnce(Builder) -> Builder,
     ) -> Result<Self, Error> {
         let credentials = Credentials::read(config)?;
-        let sdk = connect::sdk_client(config, credentials.clone(), http, change)?;
+        let patience = Patience::new(config.retry.stall_timeout, waits, &config.endpoint_url);
+        let SdkClients { documents, objects, limited } =
+            connect::sdk_clients(config, credentials.clone(), &patience, http, change)?;
         Ok(Self {
-            patient: connect::without_answer_limit(&sdk),
-            sdk,
+            sdk: documents,
+            objects,
+            limited,
             endpoint_url: config.endpoint_url.clone(),
+            proxy: config.proxy_in_use().map(ToString::to_string),
             bucket: config.bucket.clone(),
             credentials,
-            part_timeout: config.retry.part_timeout,
             clock,
         })
     }
@@ -154,7 +165,12 @@ impl Requests for Client {
         let range = (offset > 0).then(|| format!("bytes={offset}-"));
         let sent = self
             .send(|| {
-                self.sdk.get_object().bucket(&self.bucket).key(key).set_range(range.clone()).send()
+                self.objects
+                    .get_object()
+                    .bucket(&self.bucket)
+                    .key(key)
+                    .set_range(range.clone())
+                    .send()
             })
             .await;
         let sent = match sent {
@@ -222,7 +238,8 @@ impl Requests for Client {
         let next = objects.last().filter(|_| more).map(|(key, _)| key.clone());
         // It would never end.
         if more && next.as_deref() <= after {
-            return Err(unexpected("a truncated listing that does not go on"));
+            let fault = unexpected("a truncated listing that does not go on");
+            return Err(S3Fault { unusable: true, ..fault });
         }
         Ok(Page { objects, next })
     }
@@ -233,21 +250,19 @@ impl Requests for Client {
         body: Bytes,
         condition: Condition,
         token: &WriterToken,
-        timeout: Duration,
+        timeout: Option<Duration>,
     ) -> Reply<String> {
         let only_new = only_new(condition);
-        let put = self
-            .send_within(timeout, || {
-                let request = self
-                    .patient
-                    .put_object()
-                    .bucket(&self.bucket)
-                    .key(key)
-                    .metadata(WRITER, token.as_str());
-                let request = request.set_if_none_match(only_new.clone());
-                request.body(ByteStream::from(body.clone())).send()
-            })
-            .await?;
+        let sdk = if timeout.is_some() { &self.limited } else { &self.sdk };
+        let request = || {
+            let request = sdk.put_object().bucket(&self.bucket).key(key);
+            let request = request.metadata(WRITER, token.as_str());
+            request.set_if_none_match(only_new.clone()).body(ByteStream::from(body.clone())).send()
+        };
+        let put = match timeout {
+            Some(limit) => self.send_within(limit, request).await?,
+            None => self.send(request).await?,
+        };
         Ok(put.e_tag.unwrap_or_default())
     }
 
@@ -257,11 +272,18 @@ impl Requests for Client {
                 let request = self.sdk.create_multipart_upload().bucket(&self.bucket).key(key);
                 request.metadata(WRITER, token.as_str()).send()
             })
-            .await?;
+            .await;
+        // An upload may exist, and another request would create one more.
+        let is_created =
+            |fault: &S3Fault| matches!(fault.status, Some(200..=299)) && fault.code.is_none();
+        let created = created.map_err(|fault| {
+            let unusable = fault.unusable || is_created(&fault);
+            S3Fault { unusable, ..fault }
+        })?;
         created
             .upload_id
             .filter(|id| !id.is_empty())
-            .ok_or_else(|| unexpected("an upload without an id"))
+            .ok_or_else(|| S3Fault { unusable: true, ..unexpected("an upload without an id") })
     }
 
     async fn upload_part(
@@ -272,9 +294,9 @@ impl Requests for Client {
         body: Bytes,
     ) -> Reply<String> {
         let sent = self
-            .send_within(self.part_timeout, || {
+            .send(|| {
                 let request =
-                    self.patient.upload_part().bucket(&self.bucket).key(key).upload_id(upload);
+                    self.sdk.upload_part().bucket(&self.bucket).key(key).upload_id(upload);
                 request.part_number(number).body(ByteStream::from(body.clone())).send()
             })
             .await?;
@@ -322,7 +344,7 @@ impl Requests for Client {
             // The server may take minutes to assemble thousands of parts.
             .send_within(COMPLETE_TIMEOUT, || {
                 let request = self
-                    .patient
+                    .limited
                     .complete_multipart_upload()
                     .bucket(&self.bucket)
                     .key(key)
@@ -360,11 +382,8 @@ fn nothing_left(head: Head) -> Content {
 }
 
 fn unexpected(what: &str) -> S3Fault {
-    S3Fault {
-        status: Some(200),
-        message: format!("the server returned {what}"),
-        ..S3Fault::default()
-    }
+    let message = format!("the server returned {what}");
+    S3Fault { status: Some(200), message, ..S3Fault::default() }
 }
 
 fn length(bytes: Option<i64>) -> u64 {

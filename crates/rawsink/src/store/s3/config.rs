@@ -5,6 +5,7 @@
 
 mod builder;
 mod checks;
+mod proxy;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-pub use self::builder::S3ConfigBuilder;
+pub use self::{
+    builder::S3ConfigBuilder,
+    proxy::{Proxy, ProxyUrl},
+};
 use super::{
     provider::{Addressing, CompleteConditions, Provider},
     retry::RetryConfig,
@@ -29,17 +33,6 @@ pub const MAX_PART_BYTES: usize = 1 << 30;
 pub const MAX_UPLOADS_IN_FLIGHT: usize = 64;
 /// Longest duration that may be configured.
 pub const MAX_DURATION: Duration = Duration::from_hours(24);
-
-/// How requests reach the endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Proxy {
-    /// Directly.
-    #[default]
-    Direct,
-    /// Through the proxy named by `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, if any. Plain http to this
-    /// machine is always direct.
-    FromEnvironment,
-}
 
 /// The access key of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +156,7 @@ impl S3Config {
             addressing: (!preset).then_some(self.addressing),
             ca_file: self.ca_file.clone(),
             allow_http: self.allow_http,
-            proxy: self.proxy,
+            proxy: self.proxy.clone(),
             part_bytes: self.part_bytes,
             uploads_in_flight: self.uploads_in_flight,
             complete_conditions: Some(self.complete_conditions),
@@ -266,6 +259,22 @@ impl S3Config {
     /// Returns the waits of the protocol.
     pub fn timing(&self) -> Timing {
         self.timing
+    }
+
+    /// Returns how failed requests are retried.
+    pub fn retry(&self) -> RetryConfig {
+        self.retry
+    }
+
+    /// Returns the URL of requests, with the bucket's name if it is part of the host.
+    #[cfg(feature = "env")]
+    pub(crate) fn url_of_requests(&self) -> Option<url::Url> {
+        let mut url = url::Url::parse(&self.endpoint_url).ok()?;
+        if self.addressing == Addressing::Virtual {
+            let host = format!("{}.{}", self.bucket, url.host_str()?);
+            url.set_host(Some(&host)).ok()?;
+        }
+        Some(url)
     }
 
     /// Returns the URI of the root, `s3://bucket/prefix`. Names are not percent-encoded.

@@ -8,6 +8,7 @@
 //! | retries | they turn an own committed seal into "already exists"; `retry` handles them all |
 //! | clock correction by the server | one gateway with a wrong `Date` makes the next request fail |
 //! | cached identities | secret files may change |
+//! | limits for an answer and for stalled streams | `patience` has them all |
 //! | profiles and `AWS_*` variables | a stray one must not redirect a production write |
 
 use std::{
@@ -22,7 +23,7 @@ use aws_sdk_s3::{
     config::{
         BehaviorVersion, Builder, Config, ConfigBag, IdentityCache, Intercept, Region,
         RequestChecksumCalculation, ResponseChecksumValidation, RuntimeComponents,
-        SharedHttpClient,
+        SharedHttpClient, StalledStreamProtectionConfig,
         interceptors::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef},
         retry::RetryConfig,
         timeout::TimeoutConfig,
@@ -39,30 +40,42 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
-use super::{Addressing, S3Config, credentials::Credentials, proxy};
+use super::{
+    Addressing, S3Config,
+    credentials::Credentials,
+    patience::{Answer, Patience},
+    proxy,
+};
 use crate::{
     error::{Error, Result},
     tls,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Creates an SDK client of a bucket. `change` may change its configuration. Sends nothing.
-pub(super) fn sdk_client(
+/// The SDK's clients of one bucket, by the answers that they expect. They share their connections.
+#[derive(Debug)]
+pub(super) struct SdkClients {
+    /// For answers that are expected soon.
+    pub(super) documents: SdkClient,
+    /// For objects.
+    pub(super) objects: SdkClient,
+    /// For requests that the caller limits.
+    pub(super) limited: SdkClient,
+}
+
+/// Creates the SDK's clients of a bucket. `change` may change their configuration. Sends nothing.
+pub(super) fn sdk_clients(
     config: &S3Config,
     credentials: Credentials,
+    patience: &Patience,
     http: Option<SharedHttpClient>,
     change: impl FnOnce(Builder) -> Builder,
-) -> Result<SdkClient> {
+) -> Result<SdkClients> {
     let http = match http {
         Some(http) => http,
         None => transport(config)?,
     };
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .build();
     let sdk = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(config.region.clone()))
@@ -74,16 +87,17 @@ pub(super) fn sdk_client(
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .retry_config(RetryConfig::disabled())
         .disable_clock_skew_correction(true)
-        .timeout_config(timeouts)
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .interceptor(LogRequests(credentials))
-        .http_client(http);
-    Ok(SdkClient::from_conf(change(sdk).build()))
-}
-
-/// Returns the same client without a limit for the answer. Connecting stays limited.
-pub(super) fn without_answer_limit(sdk: &SdkClient) -> SdkClient {
-    let timeouts = TimeoutConfig::builder().disable_read_timeout().build();
-    SdkClient::from_conf(sdk.config().to_builder().timeout_config(timeouts).build())
+        .http_client(patience.limit(&http, Answer::Document));
+    let documents = SdkClient::from_conf(change(sdk).build());
+    let expecting = |answer| {
+        let config = documents.config().to_builder().http_client(patience.limit(&http, answer));
+        SdkClient::from_conf(config.build())
+    };
+    let (objects, limited) = (expecting(Answer::Object), expecting(Answer::Limited));
+    Ok(SdkClients { documents, objects, limited })
 }
 
 /// Logs every request at level `trace`, with the status of its reply.
@@ -157,8 +171,8 @@ fn transport(config: &S3Config) -> Result<SharedHttpClient> {
     };
     let context =
         TlsContext::builder().with_trust_store(trust).build().map_err(|cause| refused(&cause))?;
-    let pool = ConnectionPool::builder().proxy_config(proxy::of_transport(config));
-    let is_local = proxy::is_plain_and_local(config);
+    let pool = ConnectionPool::builder().proxy_config(proxy::of_transport(config)?);
+    let is_local = config.is_plain_and_local();
     let pool = if is_local { pool.dns_resolver(LoopbackNames) } else { pool };
     let pool = pool
         .tls_provider(Provider::Rustls(CryptoMode::Ring))

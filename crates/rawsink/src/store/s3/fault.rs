@@ -47,6 +47,8 @@ pub struct S3Fault {
     /// Whether this side refused the server: its certificate is not trusted, or it does not use
     /// TLS.
     pub untrusted: bool,
+    /// Whether the answer cannot be read, or not be used: another one would not be better.
+    pub unusable: bool,
 }
 
 impl S3Fault {
@@ -84,8 +86,9 @@ impl S3Fault {
             "InternalError",
         ];
         match self.status {
-            None if self.untrusted => false,
-            None | Some(200..=299 | 408 | 429 | 500 | 502..=504) => true,
+            _ if self.untrusted || self.unusable => false,
+            None | Some(408 | 429 | 500 | 502..=504) => true,
+            Some(200..=299) if self.code.is_none() => true,
             _ => self
                 .code
                 .as_deref()
@@ -112,7 +115,7 @@ impl S3Fault {
 
     /// Returns whether this is a clean refusal of the seal (step 6).
     pub(crate) fn refuses_seal(&self) -> bool {
-        matches!(self.status, Some(400 | 401 | 403 | 404 | 501)) && !self.is("RequestTimeout")
+        matches!(self.status, Some(400 | 401 | 403 | 404 | 407 | 501)) && !self.is("RequestTimeout")
     }
 
     /// Returns whether the request's condition failed, or a concurrent request conflicts with it.
@@ -181,7 +184,7 @@ impl S3Fault {
             // The first of two sendings of a part arrived last, and each has its own tag.
             (_, Some("InvalidPart")) => ErrorKind::Unavailable,
             _ if self.may_pass() => ErrorKind::Unavailable,
-            _ if self.refuses_credentials() => ErrorKind::Denied,
+            _ if self.refuses_credentials() || self.status == Some(407) => ErrorKind::Denied,
             (Some(405 | 501), _) => ErrorKind::Unsupported,
             (Some(409 | 412), _) => ErrorKind::Conflict,
             // Not from an S3 server: a gateway whose server is down.

@@ -35,6 +35,7 @@ pub(super) async fn open(
         bytes,
         offset,
         content: Some(content),
+        interrupted: (offset, 0),
         done: false,
     };
     let chunks = stream::unfold(resumable, |mut resumable| async move {
@@ -54,8 +55,15 @@ struct Resumable {
     bytes: u64,
     offset: u64,
     content: Option<Content>,
+    /// The offset of the last interruption after enough progress, and the number of interruptions since.
+    interrupted: (u64, u32),
     done: bool,
 }
+
+/// Bytes after an interruption that are progress, and most interruptions without it. A server that sends single bytes
+/// would hold a reader for ever.
+const PROGRESS: u64 = 64 << 10;
+const FRUITLESS: u32 = 10;
 
 impl Resumable {
     async fn next(&mut self) -> Option<Result<Bytes>> {
@@ -85,10 +93,20 @@ impl Resumable {
                 Some(Err(fault)) => fault,
                 None => S3Fault::truncated(),
             };
-            if !tries.pause(Some(&fault)).await {
+            if self.is_fruitless() || !tries.pause(Some(&fault)).await {
                 return Err(tries.give_up(fault).into());
             }
         }
+    }
+
+    /// Counts an interruption; returns whether there were too many without progress.
+    fn is_fruitless(&mut self) -> bool {
+        let (from, count) = &mut self.interrupted;
+        if self.offset - *from >= PROGRESS {
+            (*from, *count) = (self.offset, 0);
+        }
+        *count += 1;
+        *count > FRUITLESS
     }
 
     /// Opens the object again. Another answer than before proves nothing: a new reader sees which of

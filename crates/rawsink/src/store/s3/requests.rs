@@ -136,14 +136,15 @@ pub trait Requests: fmt::Debug + Send + Sync {
     /// Lists keys below a prefix, after a key, `encoding-type=url`.
     async fn list(&self, prefix: &str, after: Option<&str>) -> Reply<Page>;
 
-    /// Sends an object by one PUT; returns its tag.
+    /// Sends an object by one PUT, which has to be answered within `timeout`; without one it may take as long
+    /// as it makes progress. Returns its tag.
     async fn put(
         &self,
         key: &str,
         body: Bytes,
         condition: Condition,
         token: &WriterToken,
-        timeout: Duration,
+        timeout: Option<Duration>,
     ) -> Reply<String>;
 
     /// Creates a multipart upload and returns its id.

@@ -10,20 +10,20 @@ use super::{
     fault::{self, S3Fault},
     requests::Reply,
 };
-use crate::runtime::Runtime;
-
-/// The failed try that is logged at level `info`.
-const LOGGED_TRY: u32 = 3;
+use crate::runtime::{
+    Runtime,
+    waits::{Wait, Waits},
+};
 
 /// How failed requests are retried.
 ///
-/// A request is retried after a timeout, a lost connection, an unusable reply, the statuses 408, 429,
-/// 500, 502, 503 and 504, and error codes that ask for it (such as `SlowDown`), if that is safe. The protocol then checks the objects and does not rely on the status
-/// of a retry alone.
+/// A request is retried after a timeout, a lost connection, an interrupted reply, the statuses 408,
+/// 429, 500, 502, 503 and 504, and error codes that ask for it (such as `SlowDown`), if that is safe.
+/// The protocol then checks the objects and does not rely on the status of a retry alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryConfig {
-    /// How long one request is retried; 2 minutes unless set.
+    /// How long a failed request is retried; 5 minutes unless set.
     pub deadline: Duration,
     /// Greatest number of tries of one request; not limited unless set.
     pub max_tries: u32,
@@ -35,20 +35,21 @@ pub struct RetryConfig {
     pub max_pause: Duration,
     /// The pause between two checks of the server's progress; 200 ms unless set.
     pub poll: Duration,
-    /// How long one request that sends a part or a payload may take; 5 minutes unless set.
-    pub part_timeout: Duration,
+    /// How long a request may make no progress; 1 minute unless set. Then it is sent again, on another
+    /// connection. A request that makes progress may take any time.
+    pub stall_timeout: Duration,
 }
 
 impl Default for RetryConfig {
     fn default() -> Self {
         Self {
-            deadline: Duration::from_mins(2),
+            deadline: Duration::from_mins(5),
             max_tries: u32::MAX,
             first_pause: Duration::from_millis(100),
             first_pause_slow_down: Duration::from_secs(1),
             max_pause: Duration::from_secs(20),
             poll: Duration::from_millis(200),
-            part_timeout: Duration::from_mins(5),
+            stall_timeout: Duration::from_mins(1),
         }
     }
 }
@@ -68,9 +69,14 @@ pub(crate) struct Answered<T> {
 pub(crate) struct Retrier {
     pub(crate) runtime: Runtime,
     pub(crate) config: RetryConfig,
+    waits: Waits,
 }
 
 impl Retrier {
+    pub(super) fn new(runtime: Runtime, config: RetryConfig, waits: Waits) -> Self {
+        Self { runtime, config, waits }
+    }
+
     /// Sends a request until it is answered, a retry is useless, or the deadline has passed.
     pub(crate) async fn answered<'r, T>(
         &self,
@@ -83,6 +89,7 @@ impl Retrier {
                 Ok(value) => return Ok(Answered { value, sent }),
                 Err(fault) if !fault.may_pass() => return Err(fault),
                 Err(fault) => {
+                    tries.start_deadline();
                     if !tries.pause(Some(&fault)).await {
                         return Err(tries.give_up(fault));
                     }
@@ -98,8 +105,9 @@ impl Retrier {
 
     /// Starts the tries of one request, with a separate deadline.
     pub(crate) fn tries_until(&self, deadline: Duration) -> Tries {
-        let start = self.runtime.clock.elapsed();
-        Tries { retrier: self.clone(), start, deadline, count: 0 }
+        let (start, wait) = (self.runtime.clock.elapsed(), self.waits.start());
+        let late = Duration::ZERO;
+        Tries { retrier: self.clone(), start, wait, deadline, late, count: 0 }
     }
 
     /// Pauses between two checks of the server's progress.
@@ -113,11 +121,21 @@ impl Retrier {
 pub(crate) struct Tries {
     retrier: Retrier,
     start: Duration,
+    wait: Wait,
     deadline: Duration,
+    /// How long after the start the deadline begins.
+    late: Duration,
     count: u32,
 }
 
 impl Tries {
+    /// Lets the deadline begin now if no try has failed yet: a long body may take longer than the deadline.
+    pub(crate) fn start_deadline(&mut self) {
+        if self.count == 0 {
+            self.late = self.elapsed();
+        }
+    }
+
     /// Pauses before the next try; returns `false` at once if there is none.
     pub(crate) async fn pause(&mut self, fault: Option<&S3Fault>) -> bool {
         self.count += 1;
@@ -126,18 +144,25 @@ impl Tries {
         }
         let pause = self.next_pause(fault.is_some_and(S3Fault::asks_to_slow_down));
         let (tries, milliseconds) = (self.count, pause.as_millis());
-        match fault {
-            Some(fault) if tries == LOGGED_TRY => tracing::info!("retrying: {fault}"),
-            Some(fault) => tracing::debug!(tries, milliseconds, "retrying: {fault}"),
-            None => tracing::debug!(tries, milliseconds, "checking again"),
+        if let Some(fault) = fault {
+            tracing::debug!(tries, milliseconds, "retrying: {fault}");
+        } else {
+            tracing::debug!(tries, milliseconds, "checking again");
         }
+        self.wait.report(pause, || {
+            let (so_far, most) = (self.summary(), self.deadline.as_secs());
+            match fault {
+                Some(fault) => format!("retrying for up to {most} s, after {so_far}: {fault}"),
+                None => format!("checking again for up to {most} s, after {so_far}"),
+            }
+        });
         self.retrier.runtime.clock.sleep(pause).await;
         true
     }
 
     /// Returns whether the deadline has passed, or the tries are used up.
     pub(crate) fn are_over(&self) -> bool {
-        self.elapsed() > self.deadline || self.count >= self.retrier.config.max_tries
+        self.elapsed() > self.late + self.deadline || self.count >= self.retrier.config.max_tries
     }
 
     /// Adds the number of tries and their total time to a fault.

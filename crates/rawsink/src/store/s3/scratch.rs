@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    runtime::Runtime,
+    runtime::{Runtime, waits::Waits},
     store::{
         WriterToken,
         s3::{Addressing, S3Config},
@@ -93,10 +93,11 @@ impl BucketScratch {
         connector: Option<&SharedHttpClient>,
     ) -> Result<Self> {
         let traffic = Arc::new(TrafficRecorder::new(runtime.clock.clone()));
+        let waits = Waits::new(runtime.clock.clone());
         let client = |config: &S3Config| {
             let recorder = TrafficRecorder::interceptor(&traffic);
             let clock = runtime.clock.clone();
-            Client::with_sdk_config(config, clock, connector.cloned(), |config| {
+            Client::with_sdk_config(config, clock, waits.clone(), connector.cloned(), |config| {
                 config.interceptor(recorder)
             })
         };
@@ -115,10 +116,11 @@ impl BucketScratch {
             other_addressing,
             prefix: format!("{}/_doctor/{token}", config.prefix),
             traffic,
-            retrier: Retrier {
+            retrier: Retrier::new(
                 runtime,
-                config: RetryConfig { max_tries: TRIES, ..RetryConfig::default() },
-            },
+                RetryConfig { max_tries: TRIES, ..RetryConfig::default() },
+                waits,
+            ),
             stopped: AtomicBool::new(false),
             used: Mutex::default(),
         })
@@ -151,7 +153,7 @@ impl BucketScratch {
         self.note(|used| used.objects.extend([name.to_owned()]));
         let (key, body) = (self.key(name), body.clone());
         let condition = Condition::CreateOnly;
-        within_limit(self.client.put(&key, body, condition, token, ANSWER_LIMIT)).await
+        within_limit(self.client.put(&key, body, condition, token, Some(ANSWER_LIMIT))).await
     }
 
     /// Returns an object as HEAD shows it; `None` if it does not exist.

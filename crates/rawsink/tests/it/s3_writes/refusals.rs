@@ -14,7 +14,9 @@ use tempfile::TempDir;
 
 use super::{BOTH, Size, assert_free, assert_sealed, outcome, place, write};
 use rawsink_testkit::{
-    s3_server::{ACCESS_KEY, Answer, Effect, Habit, Op, S3Server, SECRET_KEY, UserMetadata},
+    s3_server::{
+        ACCESS_KEY, Answer, Effect, Habit, Objects, Op, S3Server, SECRET_KEY, UserMetadata,
+    },
     sample,
 };
 
@@ -183,4 +185,46 @@ async fn a_truncated_upload_listing_without_a_marker_is_unavailable() {
     let ended = outcome(&server, &Size::Small.rows("mine")).await;
     assert_eq!(ended, Err(ErrorKind::Unavailable));
     assert_free(&server, "listed again").await;
+}
+
+#[tokio::test]
+async fn a_part_of_an_ended_upload_may_be_answered_by_500() {
+    fn end(objects: &mut Objects) {
+        objects.uploads.clear();
+    }
+    let broken = Effect::Refused(Answer::Error(500, "InternalError"));
+    let rows = Size::Large.rows("mine");
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::Part, broken));
+    server.habit(Habit::once(Op::Uploads, Effect::After(end)).skipping(1));
+    let error = write(&server.sink(), &rows).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(server.count(Op::Part) < 10, "it was tried {} times", server.count(Op::Part));
+    // An upload that is still open is another matter.
+    let server = S3Server::default();
+    server.habit(Habit::once(Op::Part, broken).times(5));
+    let sealed = write(&server.sink(), &rows).await.unwrap();
+    assert_sealed(&server, &sealed, &rows, "it recovered").await;
+}
+
+#[tokio::test]
+async fn an_unreadable_answer_is_not_asked_for_again_where_it_creates_something() {
+    for answer in [Answer::Document("<html>created</html>"), Answer::Document("")] {
+        let server = S3Server::default();
+        server.habit(Habit::always(Op::Create, Effect::Lost(answer)));
+        let error = write(&server.sink(), &Size::Large.rows("mine")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert_eq!(server.count(Op::Create), 1, "{error}");
+        assert_free(&server, "unreadable").await;
+    }
+}
+
+#[tokio::test]
+async fn an_unreadable_answer_is_final_and_quoted() {
+    let server = S3Server::default();
+    server.habit(Habit::always(Op::List, Effect::Refused(Answer::Document("<p>Log in</p>"))));
+    let error = write(&server.sink(), &Size::Small.rows("mine")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.message().contains("it is not from S3: \"Log in\""), "{error}");
+    assert_eq!(server.count(Op::List), 1, "{error}");
 }

@@ -1,6 +1,6 @@
 //! What a failed request says: an S3 error, another server's page, or no answer.
 
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
@@ -13,7 +13,11 @@ use super::{Client, timestamp};
 use crate::store::s3::{
     connect,
     fault::{self, S3Fault},
+    patience::TooLong,
 };
+
+/// The transport's words for a 407 of a proxy.
+const PROXY_REFUSES: &str = "proxy authorization required";
 
 /// The clock difference that servers accept.
 const SKEW_ALLOWED: Duration = Duration::from_mins(15);
@@ -25,7 +29,7 @@ impl Client {
     /// Returns what a failed request says, without secrets.
     pub(super) fn fault<E>(&self, error: &SdkError<E, HttpResponse>) -> S3Fault
     where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         // A truncated reply may not show its real outcome.
         let is_complete = !matches!(error, SdkError::ResponseError(_));
@@ -46,9 +50,18 @@ impl Client {
             // The answer to a HEAD has no code.
             None => status == Some(403) && *skew > SKEW_ALLOWED,
         });
+        let causes = chain(error);
+        let wants_password = raw.is_none() && causes.contains(PROXY_REFUSES);
         let text = text.unwrap_or_else(|| match raw {
-            None => format!("{}: {}", self.endpoint_url, chain(error)),
-            Some(raw) if code.is_none() => self.described(raw.body().bytes().unwrap_or_default()),
+            None => format!("{}{}: {causes}", self.endpoint_url, self.via("")),
+            Some(raw) if code.is_none() => {
+                let page = self.described(raw.body().bytes().unwrap_or_default());
+                let unreadable =
+                    raw.status().is_success().then(|| format!("it cannot be read: {causes}"));
+                let parts = [unreadable, page, Some(self.via("it came"))].into_iter().flatten();
+                let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+                parts.join("; ")
+            }
             Some(_) => String::new(),
         });
         let message = match code.as_deref() {
@@ -59,15 +72,23 @@ impl Client {
         let message: Vec<String> = message.filter(|part| !part.is_empty()).collect();
         let message = self.credentials.hidden_in(&message.join("; "));
         let untrusted = status.is_none() && connect::is_refused_handshake(error);
-        S3Fault { status, code, message, request_id, given_up: None, skew, untrusted }
+        let unreadable = raw.is_some_and(|raw| raw.status().is_success()) && code.is_none();
+        let unusable = unreadable || causes_of(error).any(<dyn Error>::is::<TooLong>);
+        let status = if wants_password { Some(407) } else { status };
+        S3Fault { status, code, message, request_id, given_up: None, skew, untrusted, unusable }
     }
 
     /// Describes the page of another server. Secrets are hidden in its start before it is shortened.
-    fn described(&self, body: &[u8]) -> String {
-        match page(&self.credentials.hidden_in(&String::from_utf8_lossy(body))) {
-            Some(text) => format!("it is no S3 error: {text:?}"),
-            None => String::new(),
-        }
+    fn described(&self, body: &[u8]) -> Option<String> {
+        let text = page(&self.credentials.hidden_in(&String::from_utf8_lossy(body)))?;
+        Some(format!("it is not from S3: {text:?}"))
+    }
+
+    /// Names the proxy, after `what`.
+    fn via(&self, what: &str) -> String {
+        self.proxy
+            .as_ref()
+            .map_or_else(String::new, |proxy| format!("{what} via the proxy {proxy}"))
     }
 
     fn skew(&self, date: &str) -> Option<Duration> {
@@ -87,20 +108,26 @@ impl fmt::Display for NoAnswer {
     }
 }
 
-impl std::error::Error for NoAnswer {}
+impl Error for NoAnswer {}
 
 /// Returns the texts of an error's causes, without repetitions.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut texts: Vec<String> = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
+    for text in causes_of(error).map(ToString::to_string) {
         if !texts.iter().any(|known| known.contains(&text)) {
             texts.push(text);
         }
-        next = cause.source();
     }
     texts.join(": ")
+}
+
+fn causes_of<'e>(error: &'e dyn Error) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    let mut next = error.source();
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
 }
 
 /// Returns where an answer says that the bucket is.

@@ -158,7 +158,7 @@ impl S3ConfigBuilder {
         if !(1..=MAX_UPLOADS_IN_FLIGHT).contains(&self.uploads_in_flight) {
             fault("uploads_in_flight", format!("is {}, not from 1 to 64", self.uploads_in_flight));
         }
-        for (field, what) in self.timing.faults() {
+        for (field, what) in self.timing.faults().into_iter().chain(checks::retry(&self.retry)) {
             fault(field, what);
         }
         if let Ok(endpoint) = &endpoint

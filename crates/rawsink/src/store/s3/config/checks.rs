@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use super::{MAX_DURATION, Timing};
-use crate::{literal, store::s3::provider::Provider, tls::is_loopback};
+use crate::{
+    literal,
+    store::s3::{provider::Provider, retry::RetryConfig},
+    tls::is_loopback,
+};
 
 impl Timing {
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
@@ -13,12 +17,7 @@ impl Timing {
             ("seal_timeout", self.seal_timeout),
             ("complete_deadline", self.complete_deadline),
         ];
-        let legal = Duration::from_millis(1)..=MAX_DURATION;
-        let mut faults: Vec<_> = fields
-            .into_iter()
-            .filter(|(_, time)| !legal.contains(time))
-            .map(|(field, time)| (field, format!("is {time:?}, not more than 0 and up to 24 h")))
-            .collect();
+        let mut faults = illegal(fields);
         let least = self.least_grace();
         if faults.is_empty() && self.leftover_grace < least {
             let what = format!(
@@ -33,6 +32,19 @@ impl Timing {
         }
         faults
     }
+}
+
+pub(super) fn retry(retry: &RetryConfig) -> Vec<(&'static str, String)> {
+    illegal([("retry_deadline", retry.deadline), ("stall_timeout", retry.stall_timeout)])
+}
+
+/// Returns the durations that are not legal.
+fn illegal<const N: usize>(fields: [(&'static str, Duration); N]) -> Vec<(&'static str, String)> {
+    let legal = Duration::from_millis(1)..=MAX_DURATION;
+    let fields = fields.into_iter().filter(|(_, time)| !legal.contains(time));
+    fields
+        .map(|(field, time)| (field, format!("is {time:?}, not more than 0 and up to 24 h")))
+        .collect()
 }
 
 /// A parsed endpoint URL.

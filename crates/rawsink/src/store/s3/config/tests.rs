@@ -24,7 +24,11 @@ fn values_that_are_not_set_depend_on_the_provider() {
 #[test]
 fn all_illegal_values_are_reported_with_their_fields() {
     let timing = Timing { leftover_grace: Duration::from_secs(89), ..Timing::default() };
+    let stall_timeout = Duration::ZERO;
+    let retry =
+        RetryConfig { deadline: Duration::from_hours(25), stall_timeout, ..RetryConfig::default() };
     let error = S3Config::builder("ftp://host", "no", "a//b", key())
+        .retry(retry)
         .region(String::new())
         .ca_file(PathBuf::from("/nowhere"))
         .part_bytes(1)
@@ -41,6 +45,8 @@ fn all_illegal_values_are_reported_with_their_fields() {
         "part_bytes is 1",
         "uploads_in_flight is 65",
         "leftover_grace is 89 s, must be at least 90 s",
+        "retry_deadline is 90000s",
+        "stall_timeout is 0ns",
     ] {
         assert!(error.message().contains(field), "no {field:?} in {error}");
     }

@@ -30,17 +30,36 @@ impl S3Attempt {
     /// # Errors
     /// `Conflict` if the upload is gone: a newer writer or a lifecycle rule aborted it.
     pub(in crate::store::s3) async fn part(&self, number: i32, body: Bytes) -> Result<Part> {
-        let upload = self.upload.as_deref().ok_or_else(|| superseded("its upload was aborted"))?;
-        let sent = self
-            .answer_raw(|requests| {
-                requests.upload_part(&self.payload_key, upload, number, body.clone())
-            })
-            .await;
-        match sent {
-            Ok(answered) => Ok((number, answered.value)),
-            Err(fault) if fault.is_upload_gone() => Err(superseded("its upload was aborted")),
-            Err(fault) => Err(fault.into()),
+        let gone = || superseded("its upload was aborted");
+        let upload = self.upload.as_deref().ok_or_else(gone)?;
+        let mut tries = self.context.retrier.tries();
+        loop {
+            let requests = &self.context.requests;
+            let sent = requests.upload_part(&self.payload_key, upload, number, body.clone());
+            let fault = match sent.await {
+                Ok(tag) => return Ok((number, tag)),
+                Err(fault) => fault,
+            };
+            if fault.is_upload_gone() || self.is_ended(upload, &fault).await {
+                return Err(gone());
+            }
+            if !fault.may_pass() {
+                return Err(fault.into());
+            }
+            tries.start_deadline();
+            if !tries.pause(Some(&fault)).await {
+                return Err(tries.give_up(fault).into());
+            }
         }
+    }
+
+    /// Returns whether a part failed because its upload has ended: some servers answer 500 then.
+    async fn is_ended(&self, upload: &str, fault: &S3Fault) -> bool {
+        if fault.status != Some(500) {
+            return false;
+        }
+        let listed = self.context.requests.list_uploads(&self.payload_key).await;
+        listed.is_ok_and(|listed| listed.iter().all(|open| open.id != upload))
     }
 
     /// Sends a payload that fits one part, by a single create-only PUT.
@@ -49,12 +68,11 @@ impl S3Attempt {
         self.phase = Phase::Single(payload.clone());
         let (requests, key, token) =
             (self.context.requests.clone(), self.payload_key.clone(), self.token.clone());
-        let timeout = self.context.retrier.config.part_timeout;
         self.until_it_exists(|| {
             let (requests, key, token, body) =
                 (requests.clone(), key.clone(), token.clone(), payload.clone());
             Box::pin(async move {
-                let tag = requests.put(&key, body, Condition::CreateOnly, &token, timeout).await?;
+                let tag = requests.put(&key, body, Condition::CreateOnly, &token, None).await?;
                 Ok(Some(tag).filter(|tag| !tag.is_empty()))
             })
         })

@@ -57,7 +57,7 @@ impl S3Attempt {
         if self.find(&self.seal_key).await?.is_none() {
             return Err(store::not_sealed());
         }
-        let timeout = self.context.timing.seal_timeout;
+        let timeout = Some(self.context.timing.seal_timeout);
         self.answer(|requests| {
             let (key, condition) = (&self.seal_key, Condition::Replace);
             requests.put(key, document.clone(), condition, &self.token, timeout)

@@ -72,7 +72,7 @@ impl S3Attempt {
                     bytes.clone(),
                     Condition::CreateOnly,
                     &self.token,
-                    self.context.timing.seal_timeout,
+                    Some(self.context.timing.seal_timeout),
                 )
                 .await;
             let fault = match sent {

@@ -29,6 +29,8 @@ pub struct Traffic {
     pub ahead: Option<SignedDuration>,
     /// The `Server` header.
     pub server: Option<String>,
+    /// Whether an answer has the marks of a Ceph object gateway.
+    pub is_ceph: bool,
 }
 
 /// Records the traffic of one or more clients.
@@ -93,7 +95,10 @@ impl Intercept for RecordingInterceptor {
         let ahead = header("date").and_then(|date| self.0.ahead_of(date));
         let rate = matches!(answer.status().as_u16(), 429 | 503);
         let server = header("server").map(str::to_owned);
+        let id = header("x-amz-request-id").unwrap_or_default();
+        let is_ceph = header("x-rgw-object-type").is_some() || id.starts_with("tx0");
         self.0.note(|traffic| {
+            traffic.is_ceph |= is_ceph;
             traffic.refused_for_rate += u64::from(rate);
             let known = [traffic.ahead, ahead].into_iter().flatten();
             traffic.ahead = known.min_by_key(|ahead| ahead.abs());

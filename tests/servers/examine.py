@@ -1,0 +1,251 @@
+"""Examines one server: doctor ten times, 200 races, kill -9, torture. Prints a JSON object.
+
+The driver, servers.py, runs it; for a server that listens on all addresses in a network namespace.
+"""
+
+import collections
+import concurrent.futures
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import boto3
+import botocore.config
+import botocore.exceptions
+import recipes
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCTORS, RACES, IN_PARALLEL, KEPT = 10, 200, 6, 20
+# Times that a race can wait for, and that keep the guarantees on a near server.
+TIMES = {
+    "RAW_SINK_LEFTOVER_GRACE_S": "7",
+    "RAW_SINK_SEAL_DEADLINE_S": "2",
+    "RAW_SINK_SEAL_TIMEOUT_S": "3",
+    "RAW_SINK_COMPLETE_DEADLINE_S": "60",
+    "RAW_SINK_RETRY_DEADLINE_S": "30",
+}
+PARTITION = "races/customer_id={}/query_name=q/logical_date=2024-06-01"
+RUN = "2024-06-02T00:00:00.000Z"
+
+
+class Server:
+    """A server that runs, with an empty bucket."""
+
+    def __init__(self, recipe, home, data, port):
+        self.recipe, self.home, self.data, self.port = recipe, home, data, port
+        self.url = f"http://127.0.0.1:{port}"
+        recipe.prepare(home, data, port)
+        self.start()
+        self.client = boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            aws_access_key_id=recipe.keys[0],
+            aws_secret_access_key=recipe.keys[1],
+            region_name=recipe.region,
+            config=botocore.config.Config(s3={"addressing_style": "path"}, max_pool_connections=20),
+        )
+        recipe.after_start(home, data, port)
+        if not recipe.has_bucket:
+            self.client.create_bucket(Bucket=recipes.BUCKET)
+
+    def start(self):
+        with open(self.home / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                self.recipe.command(self.home, self.data, self.port),
+                env=os.environ | self.recipe.environment,
+                cwd=self.data,
+                stdout=log,
+                stderr=log,
+            )
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(self.url, timeout=5)
+                return
+            except urllib.error.HTTPError:
+                return
+            except OSError:
+                if self.process.poll() is not None:
+                    sys.exit(f"{self.recipe.name} ended: see {self.home}/log")
+                time.sleep(0.1)
+        sys.exit(f"{self.recipe.name} does not answer: see {self.home}/log")
+
+    def end(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def settings(self, **more):
+        return {
+            "RAW_SINK": "object",
+            "RAW_SINK_ENDPOINT_URL": self.url,
+            "RAW_SINK_REGION": self.recipe.region,
+            "RAW_SINK_BUCKET": recipes.BUCKET,
+            "RAW_SINK_PREFIX": "raw",
+            "RAW_SINK_ACCESS_KEY_ID": self.recipe.keys[0],
+            "RAW_SINK_SECRET_ACCESS_KEY": self.recipe.keys[1],
+        } | more
+
+    def object(self, key):
+        """Returns an object's bytes, by boto3; None if it does not exist."""
+        try:
+            return self.client.get_object(Bucket=recipes.BUCKET, Key=f"raw/{key}")["Body"].read()
+        except botocore.exceptions.ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            return None
+
+
+class Program:
+    def __init__(self, program):
+        self.program = program
+
+    def start(self, settings, *arguments, **options):
+        return subprocess.Popen(
+            [self.program, *arguments],
+            env={name: value for name, value in os.environ.items() if not name.startswith("RAW_SINK")} | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def run(self, settings, *arguments):
+        process = self.start(settings, *arguments)
+        out, err = process.communicate(timeout=300)
+        return process.returncode, out, err
+
+
+def diagnose(program, settings, times):
+    """Returns how often doctor came to each conclusion, the faults, and the setting."""
+    conclusions, faults, sets = collections.Counter(), collections.Counter(), collections.Counter()
+    for _ in range(times):
+        code, out, err = program.run(settings, "doctor", "--json")
+        lines = [json.loads(line) for line in out.splitlines()]
+        diagnosis = lines[-1]["diagnosis"] if lines else f"exit {code}: {err.strip()[-200:]}"
+        conclusions[diagnosis] += 1
+        for line in lines:
+            if line.get("outcome") in ("fault", "unknown"):
+                faults[f"{line['outcome']} {line['finding']}: {line['seen']}"] += 1
+        if lines and lines[-1]["set"]:
+            sets[f"{lines[-1]['set']['name']}={lines[-1]['set']['value']}"] += 1
+    return {"conclusions": conclusions, "faults": faults, "sets": sets}
+
+
+def payload(writer, race, is_large):
+    rows = 7 << 10 if is_large else 10
+    return "".join(json.dumps({"writer": writer, "race": race, "row": row, "pad": "x" * 980}) + "\n" for row in range(rows))
+
+
+def race(server, program, number, directory, settings, lasts):
+    """Lets two writers write one run; returns what they were told, and what is lost."""
+    rng = random.Random(number)
+    is_large = number % 4 == 0
+    policy = ("replace", "refuse")[number // 4 % 2]
+    path, told, writers = PARTITION.format(number), [], []
+    for writer in "ab":
+        file = f"{directory}/{number}-{writer}.jsonl"
+        Path(file).write_text(payload(writer, number, is_large))
+        if writers:
+            time.sleep(rng.random() * lasts[is_large])
+        start = time.monotonic()
+        own = settings | {"RAW_SINK_LEFTOVER": policy, "RAW_SINK_PART_BYTES": "5MiB"}
+        writers.append((writer, program.start(own, "write", path, file, "--run-id", RUN), start))
+    for writer, process, start in writers:
+        process.communicate(timeout=600)
+        if process.returncode == 0:
+            told.append(writer)
+            lasts[is_large] = min(lasts[is_large], time.monotonic() - start)
+    return {"number": number, "path": f"{path}/run_id={RUN}", "told": told, "policy": policy, "large": is_large}
+
+
+def losses(server, races):
+    """Returns the races in which a writer was told "sealed" and its bytes are not there."""
+    lost = []
+    for one in races:
+        if not one["told"]:
+            continue
+        expected = payload(one["told"][0], one["number"], one["large"]).encode()
+        stored = server.object(f"{one['path']}/payload.jsonl")
+        seal = server.object(f"{one['path']}/metadata.json")
+        if len(one["told"]) > 1 or stored != expected or seal is None:
+            what = "absent" if stored is None else "other bytes" if stored != expected else "kept"
+            lost.append(f"{one['path']} ({one['policy']}): told {one['told']}, payload {what}, seal {seal is not None}")
+    return lost
+
+
+def races(server, program, settings):
+    lasts = {False: 1.0, True: 3.0}
+    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(IN_PARALLEL) as pool:
+        told = list(pool.map(lambda number: race(server, program, number, directory, settings, lasts), range(RACES)))
+    lost = losses(server, told)
+    time.sleep(5)
+    lost = sorted({*lost, *losses(server, told)})
+    winners = collections.Counter(len(one["told"]) for one in told)
+    return {"races": RACES, "sealed by one": winners[1], "by none": winners[0], "lost": lost}
+
+
+def kill_hard(server, program, settings):
+    """Lands runs, kills the server with SIGKILL, starts it again; returns how many runs are whole."""
+    text = payload("kept", 0, False)
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        file.write(text)
+        file.flush()
+        for number in range(KEPT):
+            path = PARTITION.format(f"kept-{number}")
+            code, _, err = program.run(settings, "write", path, file.name, "--run-id", RUN)
+            if code != 0:
+                return f"write failed: {err.strip()[-200:]}"
+    server.end(signal.SIGKILL)
+    server.start()
+    kept = 0
+    for number in range(KEPT):
+        path = f"{PARTITION.format(f'kept-{number}')}/run_id={RUN}"
+        kept += server.object(f"{path}/payload.jsonl") == text.encode() and server.object(f"{path}/metadata.json") is not None
+    return f"{kept} of {KEPT} kept"
+
+
+def torture(server, minutes, program):
+    command = [sys.executable, str(ROOT / "tests/torture/torture.py"), "--program", program, "--minutes", str(minutes)]
+    command += ["--lanes", "12", "--journal", str(server.home / "torture.jsonl"), "--grace", "7", "--seal-timeout", "3"]
+    done = subprocess.run(command, env=os.environ | server.settings(), capture_output=True, text=True)
+    (server.home / "torture.txt").write_text(done.stdout + done.stderr)
+    last = [line for line in done.stdout.splitlines() if "violation" in line or "partitions" in line]
+    return {"exit": done.returncode, "said": last[-1:] or done.stderr.strip().splitlines()[-1:]}
+
+
+def examine(name, home, port, program, minutes):
+    [recipe] = [recipe for recipe in recipes.RECIPES if recipe.name == name]
+    data = Path(tempfile.mkdtemp(dir=home))
+    server = Server(recipe, home, data, port)
+    found = {"name": name, "version": recipe.version, "unfit": recipe.unfit}
+    try:
+        runner = Program(program)
+        settings = server.settings()
+        found["server"] = server.client.list_buckets()["ResponseMetadata"]["HTTPHeaders"].get("server", "-")
+        found["doctor"] = diagnose(runner, settings, DOCTORS)
+        found["races"] = races(server, runner, settings | TIMES)
+        found["restart"] = kill_hard(server, runner, settings | TIMES) if recipe.is_durable else "in memory only"
+        if recipe.can_torture and minutes:
+            found["torture"] = torture(server, minutes, program)
+    finally:
+        server.end()
+        shutil.rmtree(data, ignore_errors=True)
+    return found
+
+
+if __name__ == "__main__":
+    name, home, port, program, minutes = sys.argv[1:]
+    print(json.dumps(examine(name, Path(home), int(port), program, float(minutes))))

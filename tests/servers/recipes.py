@@ -1,0 +1,188 @@
+"""How each server is installed and started, in a directory of its own and on loopback only."""
+
+import os
+import shutil
+import subprocess
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+KEY, SECRET = "testkeyid0", "testsecret123"
+BUCKET = "landing"
+
+
+@dataclass
+class Recipe:
+    """One server."""
+
+    name: str
+    version: str
+    # Installs it into a directory.
+    install: Callable[[Path], None]
+    # Returns the command that serves a directory of data on a port.
+    command: Callable[[Path, Path, int], list[str]]
+    environment: dict[str, str] = field(default_factory=dict)
+    region: str = "us-east-1"
+    keys: tuple[str, str] = (KEY, SECRET)
+    # Whether the recipe creates the bucket, by a directory or an option.
+    has_bucket: bool = False
+    # Whether it listens on all addresses, so that it needs a network of its own.
+    listens_everywhere: bool = False
+    # Whether data survives the process.
+    is_durable: bool = True
+    # Why it cannot store partitions, if it cannot.
+    unfit: str = ""
+    # Whether parts of a bucket's reader and the torture fit it.
+    can_torture: bool = True
+    # Prepares the data before the first start.
+    prepare: Callable[[Path, Path, int], None] = lambda home, data, port: None
+    # Prepares the server after the first start.
+    after_start: Callable[[Path, Path, int], None] = lambda home, data, port: None
+
+
+def run(*command, **options):
+    subprocess.run([str(part) for part in command], check=True, **options)
+
+
+def go(package: str, version: str):
+    """Returns how to install a Go program."""
+
+    def install(home: Path):
+        name = package.rsplit("/", 1)[-1]
+        if not (home / name).exists():
+            run("go", "install", f"{package}@{version}", env=os.environ | {"GOBIN": str(home)})
+
+    return install
+
+
+def maven(pom: str):
+    """Returns how to copy the dependencies of a POM."""
+
+    def install(home: Path):
+        if not (home / "lib").exists():
+            (home / "pom.xml").write_text(pom)
+            run("mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={home}/lib", "-DincludeScope=runtime", cwd=home)
+
+    return install
+
+
+def artifact(name: str, file: str):
+    """Returns how to copy one artifact."""
+
+    def install(home: Path):
+        if not (home / file).exists():
+            run("mvn", "-q", "-B", "dependency:copy", f"-Dartifact={name}", f"-DoutputDirectory={home}", cwd=home)
+
+    return install
+
+
+def pip(*packages: str):
+    """Returns how to install Python packages."""
+
+    def install(home: Path):
+        if not (home / "venv/installed").exists():
+            run("python3", "-m", "venv", "--clear", home / "venv")
+            run(home / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", *packages)
+            (home / "venv/installed").touch()
+
+    return install
+
+
+def minio(home: Path):
+    """The MinIO of the parity tests."""
+    found = os.environ.get("RAWSINK_TEST_MINIO") or shutil.which("minio") or os.path.expanduser("~/go/bin/minio")
+    if not (home / "minio").exists():
+        (home / "minio").symlink_to(found)
+
+
+S3PROXY_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>x</groupId><artifactId>x</artifactId><version>1</version>
+<dependencyManagement><dependencies><dependency><groupId>com.fasterxml.jackson.core</groupId>
+<artifactId>jackson-annotations</artifactId><version>2.21</version></dependency></dependencies></dependencyManagement>
+<dependencies><dependency><groupId>org.gaul</groupId><artifactId>s3proxy</artifactId><version>4.1.0</version></dependency>
+</dependencies></project>"""
+
+
+def s3proxy_settings(home: Path, data: Path, port: int):
+    (data / BUCKET).mkdir(exist_ok=True)
+    (home / "s3proxy.conf").write_text(
+        textwrap.dedent(f"""\
+            s3proxy.endpoint=http://127.0.0.1:{port}
+            s3proxy.authorization=aws-v2-or-v4
+            s3proxy.identity={KEY}
+            s3proxy.credential={SECRET}
+            jclouds.provider=filesystem-nio2
+            jclouds.identity=x
+            jclouds.credential=x
+            jclouds.filesystem.basedir={data}
+            """)
+    )
+
+
+RECIPES = [
+    Recipe(
+        "MinIO",
+        "2026-02-12",
+        minio,
+        lambda home, data, port: [f"{home}/minio", "server", str(data), "--address", f"127.0.0.1:{port}", "--quiet"],
+        {"MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET},
+    ),
+    Recipe(
+        "versitygw",
+        "1.0",
+        go("github.com/versity/versitygw/cmd/versitygw", "latest"),
+        lambda home, data, port: [f"{home}/versitygw", "--port", f"127.0.0.1:{port}", "posix", str(data)],
+        {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET},
+    ),
+    Recipe(
+        "s3proxy",
+        "4.1.0",
+        maven(S3PROXY_POM),
+        lambda home, data, port: ["java", "-Xmx700m", "-cp", f"{home}/lib/*", "org.gaul.s3proxy.Main", "--properties", f"{home}/s3proxy.conf"],
+        has_bucket=True,
+        prepare=s3proxy_settings,
+    ),
+    Recipe(
+        "moto",
+        "5.2",
+        pip("moto[server,s3]"),
+        lambda home, data, port: [f"{home}/venv/bin/moto_server", "-H", "127.0.0.1", "-p", str(port)],
+        is_durable=False,
+        can_torture=False,
+    ),
+    Recipe(
+        "gofakes3",
+        "latest",
+        go("github.com/johannesboyne/gofakes3/cmd/gofakes3", "latest"),
+        lambda home, data, port: [f"{home}/gofakes3", "-host", f"127.0.0.1:{port}", "-backend", "mem", "-initialbucket", BUCKET],
+        has_bucket=True,
+        is_durable=False,
+        can_torture=False,
+    ),
+    Recipe(
+        "rclone serve s3",
+        "1.76",
+        go("github.com/rclone/rclone", "latest"),
+        lambda home, data, port: [
+            f"{home}/rclone", "serve", "s3", str(data), "--addr", f"127.0.0.1:{port}",
+            "--auth-key", f"{KEY},{SECRET}", "--vfs-cache-mode", "off", "--config", "/dev/null",
+        ],
+        has_bucket=True,
+        can_torture=False,
+        unfit="answers to multipart uploads that no S3 client can read",
+        prepare=lambda home, data, port: (data / BUCKET).mkdir(exist_ok=True),
+    ),
+    Recipe(
+        "S3Mock",
+        "5.2.0",
+        artifact("com.adobe.testing:s3mock:5.2.0:jar:exec", "s3mock-5.2.0-exec.jar"),
+        lambda home, data, port: [
+            "java", "-Xmx900m", "-jar", f"{home}/s3mock-5.2.0-exec.jar", f"--http.port={port}", f"--server.port={port + 1}",
+            f"--com.adobe.testing.s3mock.store.root={data}",
+        ],
+        listens_everywhere=True,
+        can_torture=False,
+        unfit="an abort deletes the object of its key, and ends other uploads of it",
+    ),
+]

@@ -1,0 +1,110 @@
+"""Tries the program on many S3 servers and writes docs/compatibility.md.
+
+Each server is installed below target/servers and listens on loopback only. See CONTRIBUTING.md.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import recipes
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = ROOT / "target/servers"
+PAGE = ROOT / "docs/compatibility.md"
+HEAD = """# Servers
+
+`make servers` tries the program on these servers and writes this page. Each listens on loopback, with its default settings and empty data.
+
+- **doctor**: ten examinations. The same server has to get the same diagnosis each time.
+- **races**: 200 times two writers write one run, half of them with `RAW_SINK_LEFTOVER=refuse`, one in four with a payload of two parts. *Lost* is a
+  run that a writer was told is sealed, and whose bytes are not those of that writer, as `boto3` reads them at once and 5 seconds later.
+- **kill -9**: 20 sealed runs, the server killed and started again.
+- **torture**: `tests/torture` for two minutes, with the number of violations.
+
+| server | `Server` header | doctor | races: sealed, lost | kill -9 | torture |
+|---|---|---|---|---|---|
+"""
+
+
+def slug(name):
+    return name.lower().replace(" ", "-")
+
+
+def examine(recipe, port, program, minutes):
+    home = HOME / slug(recipe.name)
+    home.mkdir(parents=True, exist_ok=True)
+    recipe.install(home)
+    command = [sys.executable, str(Path(__file__).with_name("examine.py")), recipe.name, str(home), str(port), program, str(minutes)]
+    if recipe.listens_everywhere:
+        command = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        return f"{recipe.name}: not examined, see {home}"
+    (home / "found.json").write_text(done.stdout)
+    return None
+
+
+def row(found):
+    doctor, races = found["doctor"], found["races"]
+    conclusions = ", ".join(f"{name} {times}x" for name, times in sorted(doctor["conclusions"].items()))
+    torture = found.get("torture")
+    said = "-" if torture is None else f"exit {torture['exit']}: {' '.join(torture['said'])}"
+    kept = f"{races['sealed by one']} of {races['races']}, {len(races['lost'])} lost"
+    cells = [found["name"], found["server"], conclusions, kept, found["restart"], said]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def notes(found):
+    """Returns the faults that doctor found, and the losses."""
+    lines = [f"- {fault} ({times}x)" for fault, times in sorted(found["doctor"]["faults"].items())]
+    lines += [f"- doctor advises `{setting}` ({times}x)" for setting, times in sorted(found["doctor"]["sets"].items())]
+    lines += [f"- lost: {one}" for one in found["races"]["lost"][:3]]
+    if found["unfit"]:
+        lines.insert(0, f"Cannot store partitions: it {found['unfit']}.\n")
+    return f"\n## {found['name']}\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def contradictions(found):
+    """Returns what must not be: a sound server that lost a run, or diagnoses that differ."""
+    conclusions, lost = found["doctor"]["conclusions"], found["races"]["lost"]
+    wrong = []
+    if len(conclusions) > 1:
+        wrong.append(f"{found['name']}: doctor is not sure: {conclusions}")
+    if "sound" in conclusions and lost:
+        wrong.append(f"{found['name']}: sound, and lost {len(lost)} runs")
+    if found.get("torture", {}).get("exit"):
+        wrong.append(f"{found['name']}: violations under torture")
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="servers; all unless given")
+    parser.add_argument("--program", default=str(ROOT / "target/release/rawsink"))
+    parser.add_argument("--minutes", type=float, default=2.0, help="length of the torture [2]")
+    parser.add_argument("--port", type=int, default=27070)
+    args = parser.parse_args()
+    wrong = []
+    for recipe in recipes.RECIPES:
+        if args.names and recipe.name not in args.names:
+            continue
+        print(f"{recipe.name} ...", flush=True)
+        failed = examine(recipe, args.port, args.program, args.minutes)
+        if failed:
+            wrong.append(failed)
+    known = [HOME / slug(recipe.name) / "found.json" for recipe in recipes.RECIPES]
+    found = [json.loads(file.read_text()) for file in known if file.exists()]
+    PAGE.write_text(HEAD + "".join(map(row, found)) + "".join(map(notes, found)))
+    for one in found:
+        wrong += contradictions(one)
+    print(f"wrote {PAGE.relative_to(ROOT)}: {len(found)} servers")
+    for line in wrong:
+        print(line)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
