@@ -39,6 +39,9 @@ def calls(lines):
     for line in lines:
         thread, _, rest = line.partition(" ")
         rest = rest.strip()
+        # A thread that ended before strace could see which call it made.
+        if rest.startswith("???("):
+            continue
         if rest.endswith("<unfinished ...>"):
             begun[thread] = rest.removesuffix("<unfinished ...>").rstrip()
             continue

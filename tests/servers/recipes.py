@@ -123,15 +123,15 @@ def s3proxy_settings(home: Path, data: Path, port: int):
 RECIPES = [
     Recipe(
         "MinIO",
-        "2026-02-12",
+        "RELEASE.2026-02-12",
         minio,
         lambda home, data, port: [f"{home}/minio", "server", str(data), "--address", f"127.0.0.1:{port}", "--quiet"],
         {"MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET},
     ),
     Recipe(
         "versitygw",
-        "1.0",
-        go("github.com/versity/versitygw/cmd/versitygw", "latest"),
+        "1.8.0",
+        go("github.com/versity/versitygw/cmd/versitygw", "v1.8.0"),
         lambda home, data, port: [f"{home}/versitygw", "--port", f"127.0.0.1:{port}", "posix", str(data)],
         {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET},
     ),
@@ -145,16 +145,16 @@ RECIPES = [
     ),
     Recipe(
         "moto",
-        "5.2",
-        pip("moto[server,s3]"),
+        "5.2.5",
+        pip("moto[server,s3]==5.2.5"),
         lambda home, data, port: [f"{home}/venv/bin/moto_server", "-H", "127.0.0.1", "-p", str(port)],
         is_durable=False,
         can_torture=False,
     ),
     Recipe(
         "gofakes3",
-        "latest",
-        go("github.com/johannesboyne/gofakes3/cmd/gofakes3", "latest"),
+        "1.2.0",
+        go("github.com/johannesboyne/gofakes3/cmd/gofakes3", "v1.2.0"),
         lambda home, data, port: [f"{home}/gofakes3", "-host", f"127.0.0.1:{port}", "-backend", "mem", "-initialbucket", BUCKET],
         has_bucket=True,
         is_durable=False,
@@ -162,8 +162,8 @@ RECIPES = [
     ),
     Recipe(
         "rclone serve s3",
-        "1.76",
-        go("github.com/rclone/rclone", "latest"),
+        "1.76.0",
+        go("github.com/rclone/rclone", "v1.76.0"),
         lambda home, data, port: [
             f"{home}/rclone", "serve", "s3", str(data), "--addr", f"127.0.0.1:{port}",
             "--auth-key", f"{KEY},{SECRET}", "--vfs-cache-mode", "off", "--config", "/dev/null",

@@ -1,4 +1,4 @@
-"""Tries the program on many S3 servers and writes docs/compatibility.md.
+"""Tries the program on many S3 servers and writes docs/servers.md.
 
 Each server is installed below target/servers and listens on loopback only. See CONTRIBUTING.md.
 """
@@ -13,7 +13,7 @@ import recipes
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "target/servers"
-PAGE = ROOT / "docs/compatibility.md"
+PAGE = ROOT / "docs/servers.md"
 HEAD = """# Servers
 
 `make servers` tries the program on these servers and writes this page. Each listens on loopback, with its default settings and empty data.

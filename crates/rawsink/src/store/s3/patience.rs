@@ -4,7 +4,7 @@
 //!
 //! | phase | limit |
 //! |---|---|
-//! | sending a body | the stall timeout, for each piece |
+//! | sending a body | the stall timeout, for each piece, and four times as long as the system's buffers need at the pace of the last body |
 //! | waiting for an answer | the stall timeout, and four times as long as the body took, or would take at the pace of the last one |
 //! | receiving an object | the stall timeout, for each 4 KiB |
 //! | receiving any other answer | the stall timeout, and 16 MiB |
@@ -53,6 +53,9 @@ const LEAST_PACE: u64 = 4 << 10;
 /// A body that was sent faster may be in buffers of this machine. Its pace says nothing.
 const BUFFERED_WITHIN: Duration = Duration::from_secs(1);
 
+/// Length of the buffers of a connection: the greatest that Linux gives by itself, and those of the HTTP client.
+const BUFFERS: u64 = 5 << 20;
+
 /// Received bytes of an object that are progress.
 const PROGRESS: usize = 4 << 10;
 
@@ -93,8 +96,8 @@ impl Patience {
         SharedHttpClient::new(LimitedClient { inner, patience, answer })
     }
 
-    /// Returns how long the answer to a body may take that took `sending`.
-    fn answer_limit(&self, bytes: u64, sending: Duration) -> Duration {
+    /// Returns how long it may take until the server has a body that was passed on in `sending`.
+    fn body_limit(&self, bytes: u64, sending: Duration) -> Duration {
         let own = if sending > BUFFERED_WITHIN { pace(bytes, sending) } else { u64::MAX };
         let pace = own.min(self.pace.load(Ordering::Relaxed)).max(1);
         self.stall_timeout + SLOWER * Duration::from_millis(bytes.saturating_mul(1000) / pace)
@@ -235,9 +238,10 @@ impl Sending {
     fn time_left(&self) -> Duration {
         let last = self.last();
         let limit = if self.is_sent() {
-            self.patience.answer_limit(self.bytes, last)
+            self.patience.body_limit(self.bytes, last)
         } else {
-            self.patience.stall_timeout
+            // The system takes the next piece when a third of its buffers is free again.
+            self.patience.body_limit(self.bytes.min(BUFFERS), Duration::ZERO)
         };
         limit.saturating_sub(self.start.elapsed().saturating_sub(last))
     }
@@ -261,7 +265,7 @@ impl Sending {
 
     /// Lets the next body take longer: this one may have been in buffers, and the line slower than assumed.
     fn was_given_up(&self) {
-        if self.is_sent() && self.bytes >= PIECE as u64 {
+        if self.bytes >= PIECE as u64 {
             let halved = |pace: u64| Some((pace / 2).max(LEAST_PACE));
             let _ = self.patience.pace.fetch_update(Ordering::Relaxed, Ordering::Relaxed, halved);
         }
