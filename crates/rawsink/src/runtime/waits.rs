@@ -1,4 +1,4 @@
-//! Reports long waits: the first word after 5 s, then one each minute.
+//! Reports long waits: the first word after 4 s, then one each minute.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
 use super::Clock;
 
 /// How long a wait is silent at first, and between two reports.
-const FIRST: Duration = Duration::from_secs(5);
+const FIRST: Duration = Duration::from_secs(4);
 const NEXT: Duration = Duration::from_mins(1);
 
 /// The reports about one server. Requests in parallel wait for the same one, so they share them.
@@ -137,22 +137,22 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_reported_after_five_seconds_and_then_each_minute() {
+    fn a_wait_is_reported_after_four_seconds_and_then_each_minute() {
         let hand = Arc::new(Hand::default());
         let waits = Waits::new(hand.clone());
         let (one, other) = (waits.start(), waits.start());
         assert_eq!(one.until_next(), FIRST);
         let seconds = (0..200).filter(|second| is_reported(&hand, &one, *second, 0));
-        assert_eq!(seconds.collect::<Vec<_>>(), [5, 65, 125, 185]);
+        assert_eq!(seconds.collect::<Vec<_>>(), [4, 64, 124, 184]);
         assert!(!is_reported(&hand, &other, 200, 0), "it waits for the same server");
         let next = waits.start();
-        assert!(!is_reported(&hand, &next, 203, 0) && is_reported(&hand, &next, 205, 0));
+        assert!(!is_reported(&hand, &next, 203, 0) && is_reported(&hand, &next, 204, 0));
     }
 
     #[test]
     fn a_pause_that_lasts_until_the_report_is_reported_before() {
         let hand = Arc::new(Hand::default());
         let wait = Waits::new(hand.clone()).start();
-        assert!(!is_reported(&hand, &wait, 1, 3) && is_reported(&hand, &wait, 1, 4));
+        assert!(!is_reported(&hand, &wait, 1, 2) && is_reported(&hand, &wait, 1, 3));
     }
 }

@@ -56,8 +56,7 @@ impl Client {
             None => format!("{}{}: {causes}", self.endpoint_url, self.via("")),
             Some(raw) if code.is_none() => {
                 let page = self.described(raw.body().bytes().unwrap_or_default());
-                let unreadable =
-                    raw.status().is_success().then(|| format!("it cannot be read: {causes}"));
+                let unreadable = raw.status().is_success().then(|| unreadable(&causes));
                 let parts = [unreadable, page, Some(self.via("it came"))].into_iter().flatten();
                 let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
                 parts.join("; ")
@@ -128,6 +127,13 @@ fn causes_of<'e>(error: &'e dyn Error) -> impl Iterator<Item = &'e (dyn Error + 
         next = cause.source();
         Some(cause)
     })
+}
+
+/// Returns why an answer of a success cannot be read, without the parser's dump of what it met.
+fn unreadable(causes: &str) -> String {
+    let why = causes.trim_start_matches("unhandled error: ");
+    let why = why.split_once(" but got StartEl").map_or(why, |(why, _)| why);
+    format!("it cannot be read: {why}")
 }
 
 /// Returns where an answer says that the bucket is.
