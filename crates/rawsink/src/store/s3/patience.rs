@@ -186,7 +186,8 @@ async fn answered(
             Err(_) => wait.report(Duration::ZERO, || sending.described(&wait)),
         }
     };
-    if response.status().is_success() {
+    // A Complete with a long list of parts takes its time for other reasons.
+    if response.status().is_success() && expected != Answer::Limited {
         sending.was_accepted();
     }
     let body = response.take_body();
