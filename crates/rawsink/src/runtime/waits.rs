@@ -74,9 +74,11 @@ impl Wait {
 }
 
 /// Measures how long the network is silent, by the timer of the async runtime.
+#[cfg(feature = "s3")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch(tokio::time::Instant);
 
+#[cfg(feature = "s3")]
 impl Stopwatch {
     pub(crate) fn start() -> Self {
         Self(tokio::time::Instant::now())
