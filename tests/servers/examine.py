@@ -52,12 +52,11 @@ class Server:
         self.client = boto3.client(
             "s3",
             endpoint_url=self.url,
-            aws_access_key_id=recipe.keys[0],
-            aws_secret_access_key=recipe.keys[1],
+            aws_access_key_id=recipes.KEY,
+            aws_secret_access_key=recipes.SECRET,
             region_name=recipe.region,
             config=botocore.config.Config(s3={"addressing_style": "path"}, max_pool_connections=20),
         )
-        recipe.after_start(home, data, port)
         if not recipe.has_bucket:
             self.client.create_bucket(Bucket=recipes.BUCKET)
 
@@ -97,8 +96,8 @@ class Server:
             "RAW_SINK_REGION": self.recipe.region,
             "RAW_SINK_BUCKET": recipes.BUCKET,
             "RAW_SINK_PREFIX": "raw",
-            "RAW_SINK_ACCESS_KEY_ID": self.recipe.keys[0],
-            "RAW_SINK_SECRET_ACCESS_KEY": self.recipe.keys[1],
+            "RAW_SINK_ACCESS_KEY_ID": recipes.KEY,
+            "RAW_SINK_SECRET_ACCESS_KEY": recipes.SECRET,
         } | more
 
     def object(self, key):
@@ -176,7 +175,7 @@ def race(server, program, number, directory, settings, lasts):
 
 
 def losses(server, races):
-    """Returns the races in which a writer was told "sealed" and its bytes are not there."""
+    """Returns the races with a lost run: a writer was told "sealed", and its bytes or the seal are missing."""
     lost = []
     for one in races:
         if not one["told"]:

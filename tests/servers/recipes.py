@@ -1,4 +1,4 @@
-"""How each server is installed and started, in a directory of its own and on loopback only."""
+"""Recipes to install and start each server, in a separate directory and on loopback only."""
 
 import os
 import shutil
@@ -24,21 +24,18 @@ class Recipe:
     command: Callable[[Path, Path, int], list[str]]
     environment: dict[str, str] = field(default_factory=dict)
     region: str = "us-east-1"
-    keys: tuple[str, str] = (KEY, SECRET)
     # Whether the recipe creates the bucket, by a directory or an option.
     has_bucket: bool = False
-    # Whether it listens on all addresses, so that it needs a network of its own.
+    # Whether it listens on all addresses and therefore needs a network namespace.
     listens_everywhere: bool = False
     # Whether data survives the process.
     is_durable: bool = True
     # Why it cannot store partitions, if it cannot.
     unfit: str = ""
-    # Whether parts of a bucket's reader and the torture fit it.
+    # Whether the checks of the torture fit it.
     can_torture: bool = True
     # Prepares the data before the first start.
     prepare: Callable[[Path, Path, int], None] = lambda home, data, port: None
-    # Prepares the server after the first start.
-    after_start: Callable[[Path, Path, int], None] = lambda home, data, port: None
 
 
 def run(*command, **options):

@@ -20,7 +20,8 @@ HEAD = """# Servers
 
 - **doctor**: ten examinations. The same server has to get the same diagnosis each time.
 - **races**: 200 times two writers write one run, half of them with `RAW_SINK_LEFTOVER=refuse`, one in four with a payload of two parts. *Lost* is a
-  run that a writer was told is sealed, and whose bytes are not those of that writer, as `boto3` reads them at once and 5 seconds later.
+  run that a writer was told is sealed, and whose payload is not that writer's or has no seal. `boto3` reads both objects after all races, and again
+  5 seconds later.
 - **kill -9**: 20 sealed runs, the server killed and started again.
 - **torture**: `tests/torture` for two minutes, with the number of violations.
 

@@ -55,7 +55,7 @@ impl ProxyVars {
     /// The variable with a fault, and the fault.
     pub(super) fn of(&self, config: &S3Config) -> Result<Proxy, (&'static str, String)> {
         let url = config.url_of_requests();
-        // Plain requests to this machine use none, whatever is set.
+        // Plain requests to this machine never use a proxy.
         let Some(url) = url.filter(|_| !config.is_plain_and_local()) else {
             return Ok(Proxy::Direct);
         };
