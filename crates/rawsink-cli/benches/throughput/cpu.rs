@@ -3,7 +3,7 @@
 use crate::{
     budget::{CPU_RATIO, judge},
     lab::{Lab, PARTITION, ROWS, Sink},
-    measure::Usage,
+    rounds::Rounds,
 };
 
 /// A command of the program and its floors.
@@ -90,10 +90,10 @@ pub(crate) fn table(lab: &Lab, sinks: &[Sink], bytes: u64) {
         "| sink | command | CPU s/GiB | floor | CPU s/GiB | ratio | budget | verdict |\n|---|---|---|---|---|---|---|---|"
     );
     for case in CASES.iter().filter(|case| sinks.contains(&case.sink)) {
-        let results = rounds(case, lab);
-        let (command, floors) = results.split_first().unwrap();
-        for (usage, floor) in floors.iter().zip(case.floors) {
-            let ratio = command.cpu_s / usage.cpu_s;
+        let rounds = rounds(case, lab);
+        let command = rounds.least(0);
+        for (way, floor) in (1..).zip(case.floors) {
+            let (usage, ratio) = (rounds.least(way), rounds.ratio(way, |usage| usage.cpu_s));
             let (budget, verdict) = match floor.budget {
                 Some(budget) => (budget.to_string(), judge(ratio, budget)),
                 None => (String::new(), ""),
@@ -113,27 +113,23 @@ pub(crate) fn table(lab: &Lab, sinks: &[Sink], bytes: u64) {
     }
 }
 
-/// Runs a command and its floors in turn, and returns the minimum of each.
-fn rounds(case: &Case, lab: &Lab) -> Vec<Usage> {
-    let mut least: Vec<Usage> = Vec::new();
-    for _ in 0..lab.rounds {
-        if case.name == "write" {
-            // Another round needs the space; readers need one run.
-            lab.clear(case.sink);
-            lab.warm_page_cache();
-        }
-        let mut round = vec![lab.program(case.sink, case.arguments)];
-        for floor in case.floors {
-            if floor.name.contains("store") {
+/// Runs a command and its floors in turn.
+fn rounds(case: &Case, lab: &Lab) -> Rounds {
+    Rounds::measure(lab.rounds, 1 + case.floors.len(), |way| match way.checked_sub(1) {
+        None => {
+            if case.name == "write" {
+                // Another round needs the space; readers need one run.
+                lab.clear(case.sink);
                 lab.warm_page_cache();
             }
-            round.push(lab.own(case.sink, &["floor", floor.name, ROWS]));
+            lab.program(case.sink, case.arguments)
         }
-        if least.is_empty() {
-            least = round;
-        } else {
-            least = least.into_iter().zip(round).map(|(best, now)| best.least(now)).collect();
+        Some(floor) => {
+            let floor = case.floors[floor].name;
+            if floor.contains("store") {
+                lab.warm_page_cache();
+            }
+            lab.own(case.sink, &["floor", floor, ROWS])
         }
-    }
-    least
+    })
 }

@@ -1,8 +1,8 @@
 //! CPU, memory and requests of the program and of floors, measured in the same run.
 //!
 //! `make bench` prints the tables of `docs/performance.md`. Machines are shared and noisy, so
-//! figures are ratios: every command runs in turn with its floor, several rounds, and the least
-//! CPU time of each counts. The floors do the same work on the same bytes with the same crates.
+//! figures are ratios: every command runs in turn with its floor, several rounds, and the median of
+//! the rounds' ratios counts. The floors do the same work on the same bytes with the same crates.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@ mod lab;
 mod many;
 mod measure;
 mod memory;
+mod rounds;
 mod rows;
 mod small;
 
@@ -64,7 +65,7 @@ fn run() {
             "No object storage: RAW_SINK_ENDPOINT_URL is not set (`make bench` starts a MinIO)\n"
         );
     }
-    println!("{mib} MiB of 300-byte rows, least of {rounds} rounds, {}\n", machine());
+    println!("{mib} MiB of 300-byte rows, {rounds} rounds, {}\n", machine());
     let bytes = rows::generate(&dir.path().join(ROWS), mib.into());
     cpu::table(&lab, &sinks, bytes);
     small::directory::table(&lab, partitions);

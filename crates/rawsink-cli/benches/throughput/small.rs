@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     lab::{Lab, Sink},
-    measure::Usage,
+    rounds::Rounds,
     rows,
 };
 
@@ -25,37 +25,19 @@ const IN_FLIGHT: usize = 16;
 const ROUNDS_EACH: u32 = 4;
 const DATE: &str = "2024-06-01";
 
-/// The results of two ways, of which the second is the floor.
-struct Rounds {
-    least: [Usage; 2],
-    /// The median of the ratios of the rounds.
-    ratio: f64,
-}
-
-/// Runs two ways in turn, each first in every other round. The ratio compares `figure`; `after` runs after
-/// each child.
+/// Runs two ways in turn; `after` runs after each child.
 fn rounds(
     lab: &Lab,
     (sink, ways): (Sink, [&str; 2]),
     partitions: u32,
-    figure: fn(Usage) -> f64,
     mut after: impl FnMut(usize),
 ) -> Rounds {
-    let (mut least, mut ratios) = ([None::<Usage>; 2], Vec::new());
-    for round in 0..lab.rounds * ROUNDS_EACH {
-        let mut figures = [0.0; 2];
-        for turn in [round % 2, 1 - round % 2] {
-            let way = usize::from(turn == 1);
-            lab.clear(sink);
-            let usage = lab.own(sink, &["small", ways[way], &partitions.to_string()]);
-            least[way] = Some(least[way].map_or(usage, |best| best.least(usage)));
-            figures[way] = figure(usage);
-            after(way);
-        }
-        ratios.push(figures[0] / figures[1]);
-    }
-    ratios.sort_by(f64::total_cmp);
-    Rounds { least: least.map(Option::unwrap), ratio: ratios[ratios.len() / 2] }
+    Rounds::measure(lab.rounds * ROUNDS_EACH, ways.len(), |way| {
+        lab.clear(sink);
+        let usage = lab.own(sink, &["small", ways[way], &partitions.to_string()]);
+        after(way);
+        usage
+    })
 }
 
 /// The child: writes the partitions one way.

@@ -11,7 +11,7 @@ use rawsink::{
     },
 };
 
-use super::{IN_FLIGHT, ROWS, Rounds, all, payload, run};
+use super::{IN_FLIGHT, ROWS, all, payload, run};
 use crate::{
     bucket::{self, Bucket, Counted},
     budget::{self, judge},
@@ -34,17 +34,11 @@ pub(crate) fn table(lab: &Lab, partitions: u32) {
     ] {
         let lab = lab.with("RAW_SINK_COMPLETE_CONDITIONS", conditions);
         let mut counted = [0.0; 2];
-        let ways = (Sink::Object, ["library", "plain"]);
-        let Rounds { least: [library, plain], ratio } = super::rounds(
-            &lab,
-            ways,
-            partitions,
-            |usage| usage.cpu_s,
-            |way| {
-                let text = std::fs::read_to_string(lab.dir.join(REQUESTS)).unwrap();
-                counted[way] = text.parse().unwrap();
-            },
-        );
+        let rounds = super::rounds(&lab, (Sink::Object, ["library", "plain"]), partitions, |way| {
+            let text = std::fs::read_to_string(lab.dir.join(REQUESTS)).unwrap();
+            counted[way] = text.parse().unwrap();
+        });
+        let (library, plain) = (rounds.least(0), rounds.least(1));
         let [requests, plain_requests] = counted;
         let count = f64::from(partitions);
         let (per_s, each_ms) =
@@ -55,7 +49,7 @@ pub(crate) fn table(lab: &Lab, partitions: u32) {
             judge(requests / count, budget),
             per_s(library),
             each_ms(library),
-            ratio
+            rounds.ratio(1, |usage| usage.cpu_s)
         );
         println!(
             "| plain SDK, the same requests | {:.2} | | | {:.0} | {:.2} | |",
