@@ -46,14 +46,19 @@ class Server:
 
     def __init__(self, recipe, home, data, port):
         self.recipe, self.home, self.data, self.port = recipe, home, data, port
-        self.url = f"http://127.0.0.1:{port}"
-        recipe.prepare(home, data, port)
-        self.start()
+        self.url, self.key, self.secret = f"http://127.0.0.1:{port}", recipe.key, recipe.secret
+        self.process = None
+        if recipe.script:
+            self.url = os.environ["RAW_SINK_ENDPOINT_URL"]
+            self.key, self.secret = os.environ["RAW_SINK_ACCESS_KEY_ID"], os.environ["RAW_SINK_SECRET_ACCESS_KEY"]
+        else:
+            recipe.prepare(home, data, port)
+            self.start()
         self.client = boto3.client(
             "s3",
             endpoint_url=self.url,
-            aws_access_key_id=recipes.KEY,
-            aws_secret_access_key=recipes.SECRET,
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.secret,
             region_name=recipe.region,
             config=botocore.config.Config(s3={"addressing_style": "path"}, max_pool_connections=20),
         )
@@ -82,6 +87,12 @@ class Server:
         sys.exit(f"{self.recipe.name} does not answer: see {self.home}/log")
 
     def end(self, how=signal.SIGTERM):
+        if self.process is None:
+            # The script ends what it started.
+            if how == signal.SIGKILL:
+                os.kill(int(self.recipe.pid_file().read_text()), how)
+                time.sleep(1)
+            return
         self.process.send_signal(how)
         try:
             self.process.wait(20)
@@ -96,8 +107,8 @@ class Server:
             "RAW_SINK_REGION": self.recipe.region,
             "RAW_SINK_BUCKET": recipes.BUCKET,
             "RAW_SINK_PREFIX": "raw",
-            "RAW_SINK_ACCESS_KEY_ID": recipes.KEY,
-            "RAW_SINK_SECRET_ACCESS_KEY": recipes.SECRET,
+            "RAW_SINK_ACCESS_KEY_ID": self.key,
+            "RAW_SINK_SECRET_ACCESS_KEY": self.secret,
         } | more
 
     def object(self, key):

@@ -1,5 +1,6 @@
 """Recipes to install and start each server, in a separate directory and on loopback only."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -23,6 +24,8 @@ class Recipe:
     # Returns the command that serves a directory of data on a port.
     command: Callable[[Path, Path, int], list[str]]
     environment: dict[str, str] = field(default_factory=dict)
+    key: str = KEY
+    secret: str = SECRET
     region: str = "us-east-1"
     # Whether the recipe creates the bucket, by a directory or an option.
     has_bucket: bool = False
@@ -30,6 +33,10 @@ class Recipe:
     listens_everywhere: bool = False
     # Whether data survives the process.
     is_durable: bool = True
+    # The script that starts it and runs the examination, with its address and keys in RAW_SINK_* variables.
+    script: str = ""
+    # The file with the process id of a server that a script started.
+    pid_file: Callable[[], Path] | None = None
     # Why it cannot store partitions, if it cannot.
     unfit: str = ""
     # Whether the checks of the torture fit it.
@@ -86,11 +93,69 @@ def pip(*packages: str):
     return install
 
 
+def cargo(crate: str, version: str, *options: str):
+    """Returns how to install a Rust program."""
+
+    def install(home: Path):
+        if not (home / "bin" / crate).exists():
+            run("cargo", "install", crate, "--version", version, "--locked", "--root", home, *options)
+
+    return install
+
+
+def seaweedfs(home: Path):
+    """Builds SeaweedFS in a copy of its module: its `replace` directives forbid `go install`."""
+    if (home / "weed").exists():
+        return
+    module = f"github.com/seaweedfs/seaweedfs@{SEAWEEDFS}"
+    found = subprocess.run(["go", "mod", "download", "-json", module], check=True, stdout=subprocess.PIPE)
+    source = home / "source"
+    shutil.copytree(json.loads(found.stdout)["Dir"], source, dirs_exist_ok=True)
+    run("chmod", "-R", "u+w", source)
+    run("go", "build", "-o", home / "weed", "./weed", cwd=source)
+    shutil.rmtree(source)
+
+
 def minio(home: Path):
     """The MinIO of the parity tests."""
     found = os.environ.get("RAWSINK_TEST_MINIO") or shutil.which("minio") or os.path.expanduser("~/go/bin/minio")
     if not (home / "minio").exists():
         (home / "minio").symlink_to(found)
+
+
+# The version that calls itself 4.53.
+SEAWEEDFS = "v0.0.0-20261109003541-7506e5f91cd6"
+
+
+def seaweedfs_settings(home: Path, data: Path, port: int):
+    identity = {
+        "name": "landing",
+        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+        "actions": ["Admin", "Read", "List", "Tagging", "Write"],
+    }
+    (home / "s3.json").write_text(json.dumps({"identities": [identity]}))
+
+
+GARAGE_KEY = "GK31c2f218a2e44f485b94239e"
+GARAGE_SECRET = "b892c0665f0ada8a4755dae98baa3b133590e11dae3bcc1f9d769d67f16c3835"
+
+
+def garage_settings(home: Path, data: Path, port: int):
+    (home / "garage.toml").write_text(
+        textwrap.dedent(f"""\
+            metadata_dir = "{data}/meta"
+            data_dir = "{data}/data"
+            db_engine = "lmdb"
+            replication_factor = 1
+            rpc_bind_addr = "127.0.0.1:{port + 1}"
+            rpc_public_addr = "127.0.0.1:{port + 1}"
+            rpc_secret = "{"00" * 32}"
+            [s3_api]
+            s3_region = "garage"
+            api_bind_addr = "127.0.0.1:{port}"
+            root_domain = ".s3.garage.localhost"
+            """)
+    )
 
 
 S3PROXY_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -126,11 +191,30 @@ RECIPES = [
         {"MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET},
     ),
     Recipe(
+        "Ceph RGW",
+        "16.2",
+        lambda home: None,
+        lambda home, data, port: ["radosgw", "-n", "client.rgw", "--foreground"],
+        script="scripts/with-ceph",
+        pid_file=lambda: Path(os.environ["CEPH_CONF"]).parent / "run/client.rgw.pid",
+    ),
+    Recipe(
         "versitygw",
         "1.8.0",
         go("github.com/versity/versitygw/cmd/versitygw", "v1.8.0"),
         lambda home, data, port: [f"{home}/versitygw", "--port", f"127.0.0.1:{port}", "posix", str(data)],
         {"ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET},
+    ),
+    Recipe(
+        "SeaweedFS",
+        "4.53",
+        seaweedfs,
+        lambda home, data, port: [
+            f"{home}/weed", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}", f"-master.port={port + 1}",
+            f"-volume.port={port + 2}", "-filer", f"-filer.port={port + 3}", "-s3", f"-s3.port={port}",
+            f"-s3.config={home}/s3.json", "-volume.max=50", "-master.volumeSizeLimitMB=256",
+        ],
+        prepare=seaweedfs_settings,
     ),
     Recipe(
         "s3proxy",
@@ -149,6 +233,17 @@ RECIPES = [
         can_torture=False,
     ),
     Recipe(
+        "LocalStack",
+        "4.14.0",
+        pip("localstack-core[runtime]==4.14.0", "cbor2<5.8", "pyopenssl==24.2.1", "cryptography==43.0.3", "service_identity==24.1.0"),
+        lambda home, data, port: [
+            "env", "SERVICES=s3", f"GATEWAY_LISTEN=127.0.0.1:{port}", "DNS_ADDRESS=0", "DISABLE_EVENTS=1", "SKIP_SSL_CERT_DOWNLOAD=1",
+            f"{home}/venv/bin/python", "-m", "localstack.runtime.main",
+        ],
+        listens_everywhere=True,
+        is_durable=False,
+    ),
+    Recipe(
         "gofakes3",
         "1.2.0",
         go("github.com/johannesboyne/gofakes3/cmd/gofakes3", "v1.2.0"),
@@ -156,6 +251,20 @@ RECIPES = [
         has_bucket=True,
         is_durable=False,
         can_torture=False,
+    ),
+    Recipe(
+        "Garage",
+        "2.5.0",
+        cargo("garage", "2.5.0", "--no-default-features", "--features", "bundled-libs,lmdb,sqlite"),
+        lambda home, data, port: [f"{home}/bin/garage", "-c", f"{home}/garage.toml", "server", "--single-node", "--default-bucket"],
+        {"GARAGE_DEFAULT_ACCESS_KEY": GARAGE_KEY, "GARAGE_DEFAULT_SECRET_KEY": GARAGE_SECRET, "GARAGE_DEFAULT_BUCKET": BUCKET},
+        key=GARAGE_KEY,
+        secret=GARAGE_SECRET,
+        region="garage",
+        has_bucket=True,
+        can_torture=False,
+        unfit="has no conditions on a write, so that two writers can both be told that they sealed",
+        prepare=garage_settings,
     ),
     Recipe(
         "rclone serve s3",

@@ -39,6 +39,8 @@ def examine(recipe, port, program, minutes):
     home.mkdir(parents=True, exist_ok=True)
     recipe.install(home)
     command = [sys.executable, str(Path(__file__).with_name("examine.py")), recipe.name, str(home), str(port), program, str(minutes)]
+    if recipe.script:
+        command = [str(ROOT / recipe.script), *command]
     if recipe.listens_everywhere:
         command = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
