@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows supply-chain audit fuzz dist ci
+.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows supply-chain audit json-suite fuzz dist ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -88,6 +88,9 @@ supply-chain: ## Check licences, banned crates and sources of all crates; instal
 
 audit: ## Compare all crates with the RustSec advisories, which it fetches; ADVISORY_DB=path names a local clone instead
 	scripts/supply-chain audit
+
+json-suite: ## Check rows against JSONTestSuite, which is fetched; RAWSINK_JSON_SUITE names a local copy
+	scripts/json-suite
 
 fuzz: ## Fuzz the parsers of foreign input for FUZZ_SECONDS (600) each; TARGET=name selects one; needs g++
 	scripts/fuzz $(TARGET)

@@ -44,7 +44,7 @@ fn lines(payload: &[u8]) -> Vec<&[u8]> {
 
 /// Checks a line and compares the verdict with another parser's, which builds the value.
 fn check(line: &[u8]) -> Result<(), RowFault> {
-    let verdict = row::check(line, LIMIT);
+    let verdict = row::check(line, LIMIT).map(drop);
     let value = serde_json::from_slice::<Value>(line);
     match (&verdict, &value) {
         (Ok(()), Ok(value)) => assert!(value.is_object(), "{value}"),
@@ -68,6 +68,13 @@ fn check(line: &[u8]) -> Result<(), RowFault> {
         }
         (Err(RowFault::NotJson { byte, .. }), Err(_)) => {
             assert!((1..=line.len() + 1).contains(byte), "{byte}");
+            // Before the first wrong byte nothing is wrong.
+            let start = row::check(&line[..byte - 1], LIMIT);
+            let ends = |reason: &str| reason.starts_with("the line ends");
+            assert!(
+                !matches!(start, Err(RowFault::NotJson { reason, .. }) if !ends(reason)),
+                "{start:?}"
+            );
         }
         (Err(RowFault::Blank), Err(_)) => assert!(line.trim_ascii().is_empty()),
         (Err(RowFault::ByteOrderMark), Err(_)) => {

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod check;
 pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -11,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod man_pages;
 pub(crate) mod manifest;
 pub(crate) mod read;
+mod rows;
 pub(crate) mod scrub;
 pub(crate) mod show;
 pub(crate) mod state;
@@ -33,10 +35,11 @@ Examples:
 Exit codes:
   0   success
   1   the check failed
-  2   invalid argument, setting, row or metadata
+  2   invalid argument, setting or metadata
   3   not found, not sealed, already sealed, or conflict
   4   permission denied or not supported
   5   corrupt
+  65  a line is not a row
   70  bug in rawsink
   75  temporary failure, or outcome unknown; try again
   129, 130, 131, 143  interrupted by SIGHUP, SIGINT, SIGQUIT, SIGTERM";
@@ -52,6 +55,7 @@ fn jobs_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Write(write::Args),
+    Check(check::Args),
     Read(read::Args),
     List(list::Args),
     Show(show::Args),

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rawsink::{Error, ErrorKind, error::system_text};
+use rawsink::{Error, ErrorKind, error::system_text, partition::row::RefusedRow};
 
 use crate::{
     escape,
@@ -213,20 +213,20 @@ fn described(outcome: Result<Exit, Failure>) -> (Option<ErrorReport>, u8) {
         }
         Err(Failure::Library(error)) => {
             let hint = hint(&error, error.place(), Stage::NotWriting);
-            (ErrorReport::new(&error).hint(hint), code(error.kind()))
+            (ErrorReport::new(&error).hint(hint), code_of(&error))
         }
         Err(Failure::Consume(error)) => {
             let hint = hint(&error, error.place(), Stage::Consuming);
-            (ErrorReport::new(&error).hint(hint), code(error.kind()))
+            (ErrorReport::new(&error).hint(hint), code_of(&error))
         }
         Err(Failure::ManyRuns(error)) => {
             let hint = hint(&error, error.place(), Stage::NamingManyRuns);
-            (ErrorReport::new(&error).hint(hint), code(error.kind()))
+            (ErrorReport::new(&error).hint(hint), code_of(&error))
         }
         Err(Failure::Write { error, place, outcome, stage }) => {
             let place = place.as_deref().or(error.place());
             let report = ErrorReport::of_write(&error, place, outcome);
-            (report.hint(hint(&error, place, stage)), code(error.kind()))
+            (report.hint(hint(&error, place, stage)), code_of(&error))
         }
     };
     (Some(report), code)
@@ -272,6 +272,11 @@ fn severity(kind: ErrorKind) -> u8 {
         | ErrorKind::Closed => 1,
         _ => 6,
     }
+}
+
+/// Returns the exit code of an error. A refused row has its own: the data is wrong, not the command.
+fn code_of(error: &Error) -> u8 {
+    if RefusedRow::of(error).is_some() { 65 } else { code(error.kind()) }
 }
 
 fn code(kind: ErrorKind) -> u8 {

@@ -1,6 +1,9 @@
 //! Hints: the command to run or the variable to set after an error.
 
-use rawsink::{Error, ErrorKind, env::variable_of, layout::Place, state::StateFault};
+use rawsink::{
+    Error, ErrorKind, env::variable_of, layout::Place, partition::row::RefusedRow,
+    state::StateFault,
+};
 
 use crate::shell::path_argument;
 
@@ -37,6 +40,12 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
     let partition = place.as_ref().and_then(Place::partition).map(|key| Place::of_partition(&key));
     if stage == Stage::AfterSeal && error.kind() != ErrorKind::Internal {
         return Some(format!(r#"run "rawsink validate {}""#, path_argument(run?)));
+    }
+    if RefusedRow::of(error).is_some() {
+        return Some(
+            "correct the source, or accept refused lines with --rejects FILE --max-rejects N"
+                .to_owned(),
+        );
     }
     if let Some(fault) = StateFault::of(error) {
         return of_state(fault, run);

@@ -104,6 +104,7 @@ async fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
         command => {
             let context = Context::from_env(output)?;
             match command {
+                Command::Check(args) => commands::check::run(&args, &context),
                 Command::Read(args) => commands::read::run(&args, &context).await,
                 Command::List(args) => commands::list::run(&args, &context).await,
                 Command::Show(args) => commands::show::run(&args, &context).await,

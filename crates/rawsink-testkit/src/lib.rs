@@ -11,6 +11,7 @@
 pub mod backend; // the stores under test, with operations for tests only
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod databases; // the databases under test, with operations for tests only
+pub mod json; // another parser's opinion of JSON
 pub mod log; // the log as text
 #[cfg(feature = "s3")]
 pub mod s3_server; // an in-process S3 server with configurable bad habits

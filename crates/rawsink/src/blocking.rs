@@ -37,6 +37,7 @@ use tokio::runtime::{Builder, Handle};
 
 use crate::{
     Config, Error, ErrorKind, Metadata, PartitionKey, Result, RunId, Seal, Sealed, consume,
+    partition::row::{HazardCounts, RefusedRow},
     sink::{self, PayloadSummary, Run},
     state::PartitionState,
     store::RunObjects,
@@ -258,6 +259,41 @@ impl PartitionWriter {
     /// As [`write_chunk`](crate::PartitionWriter::write_chunk).
     pub fn write_chunk(&mut self, chunk: &[u8]) -> Result<()> {
         self.call(async |writer| writer.write_chunk(chunk).await)
+    }
+
+    /// Keeps refused lines, see [`keep_refused`](crate::PartitionWriter::keep_refused).
+    pub fn keep_refused(
+        &mut self,
+        max: u64,
+        keep: impl FnMut(&RefusedRow, &[u8]) -> Result<()> + Send + 'static,
+    ) {
+        if let Some(writer) = &mut self.writer {
+            writer.keep_refused(max, keep);
+        }
+    }
+
+    /// Skips blank lines, which are refused otherwise.
+    pub fn skip_blank(&mut self) {
+        if let Some(writer) = &mut self.writer {
+            writer.skip_blank();
+        }
+    }
+
+    /// Refuses rows that lack a member of this name at the top level.
+    pub fn require_member(&mut self, name: &str) {
+        if let Some(writer) = &mut self.writer {
+            writer.require_member(name);
+        }
+    }
+
+    /// Returns the number of refused lines so far; `None` unless they are kept.
+    pub fn refused_count(&self) -> Option<u64> {
+        self.writer.as_ref().and_then(sink::PartitionWriter::refused_count)
+    }
+
+    /// Returns the rows so far that common readers cannot read, or read differently.
+    pub fn hazards(&self) -> HazardCounts {
+        self.writer.as_ref().map(|writer| writer.hazards().clone()).unwrap_or_default()
     }
 
     /// Returns the number of rows accepted so far.

@@ -19,6 +19,7 @@ mod postgres;
 mod reason;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod row;
+mod series;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
@@ -47,6 +48,7 @@ pub use self::{
     due::{Newest, RunSummary, Situation},
     page::{Cursor, Page},
     plan::{Applied, Days, Marked, Plan, Series, execute, plan_backfill, plan_retry},
+    series::latest_before,
     transition::{Outcome, Verdict, transition},
     verdict::{Event, Evidence, History, LogEntry},
 };

@@ -9,7 +9,10 @@ use serde::Serialize;
 use crate::{
     error::{Error, ErrorKind, Result},
     layout::Place,
-    partition::{PartitionKey, RunId, row},
+    partition::{
+        PartitionKey, RunId,
+        row::{HazardCount, HazardCounts, RowChecker},
+    },
     sink::{PartitionReader, RawSink},
     state::{self, Evidence, Outcome, PartitionState, Record, Verdict},
 };
@@ -22,6 +25,8 @@ const MAX_NAMED: usize = 10;
 pub struct Rules {
     /// How to treat missing recommended fields of the metadata.
     pub gaps: Gaps,
+    /// How to treat rows that common readers cannot read.
+    pub hazards: HazardPolicy,
     /// How to treat a run that does not exist or is not sealed.
     pub missing: Missing,
 }
@@ -33,6 +38,16 @@ pub enum Gaps {
     #[default]
     Warn,
     /// A fault.
+    Refuse,
+}
+
+/// How to treat rows that common readers cannot read, or read differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HazardPolicy {
+    /// A warning for each kind.
+    #[default]
+    Warn,
+    /// A fault for each kind.
     Refuse,
 }
 
@@ -53,6 +68,8 @@ pub struct Validation {
     pub faults: Vec<String>,
     /// Contract fields that the metadata lacks.
     pub warnings: Vec<String>,
+    /// Rows that common readers cannot read, or read differently, by kind.
+    pub hazards: Vec<HazardCount>,
     /// Number of rows read.
     pub rows: u64,
     /// Record of the logical partition after the verdict.
@@ -84,6 +101,11 @@ impl Validation {
         self.faults.is_empty()
     }
 
+    /// Returns whether there are warnings. Hazards that are faults are none.
+    pub fn has_warnings(&self) -> bool {
+        !self.warnings.is_empty() || (self.passed() && !self.hazards.is_empty())
+    }
+
     /// Returns whether the run passed, and a run that should not have authority keeps it.
     pub fn is_blocked(&self) -> bool {
         self.passed() && matches!(self.authority, Holder::FutureRun | Holder::LostRun)
@@ -99,6 +121,8 @@ pub struct Judgement {
     pub faults: Vec<String>,
     /// Contract fields that the metadata lacks.
     pub warnings: Vec<String>,
+    /// Rows that common readers cannot read, or read differently, by kind.
+    pub hazards: Vec<HazardCount>,
     /// Number of rows read.
     pub rows: u64,
 }
@@ -111,8 +135,8 @@ impl Judgement {
 
     /// Adds the record after the verdict, and which run has authority.
     pub fn recorded(self, state: Record, authority: Holder) -> Validation {
-        let Self { faults, warnings, rows, .. } = self;
-        Validation { faults, warnings, rows, state, authority }
+        let Self { faults, warnings, hazards, rows, .. } = self;
+        Validation { faults, warnings, hazards, rows, state, authority }
     }
 }
 
@@ -202,7 +226,7 @@ pub async fn judge(
     run: &RunId,
     rules: Rules,
 ) -> Result<Judgement> {
-    let Findings { faults, warnings, rows, schema_version, evidence } =
+    let Findings { faults, warnings, hazards, rows, schema_version, evidence } =
         examine(sink, key, run, rules).await?;
     let faults = faults.into_summary();
     let outcome = if faults.is_empty() {
@@ -211,13 +235,15 @@ pub async fn judge(
         Outcome::Failed(faults.join("; "))
     };
     let verdict = Verdict::new(run.clone(), outcome).evidence(evidence);
-    Ok(Judgement { verdict, faults, warnings, rows })
+    let hazards = hazards.iter().collect();
+    Ok(Judgement { verdict, faults, warnings, hazards, rows })
 }
 
 #[derive(Default)]
 struct Findings {
     faults: Faults,
     warnings: Vec<String>,
+    hazards: HazardCounts,
     rows: u64,
     schema_version: Option<String>,
     evidence: Evidence,
@@ -282,6 +308,11 @@ async fn examine(
             findings.faults.add(|| gap);
         }
     }
+    if rules.hazards == HazardPolicy::Refuse {
+        for hazard in findings.hazards.iter() {
+            findings.faults.add(|| hazard.to_string());
+        }
+    }
     if findings.faults.count > 0 {
         // The reader checks only its own errors so.
         reader.confirm().await?;
@@ -307,12 +338,15 @@ async fn examine_rows(
     findings: &mut Findings,
     max_row_bytes: usize,
 ) -> Result<()> {
+    let mut checker = RowChecker::new(max_row_bytes);
     while let Some(rows) = reader.next_rows().await? {
         for line in rows.iter() {
             findings.rows += 1;
-            if let Err(fault) = row::check(line, max_row_bytes) {
-                let number = findings.rows;
-                findings.faults.add(|| format!("line {number} {fault}"));
+            let number = findings.rows;
+            match checker.check(line) {
+                Ok(hazards) if hazards.is_empty() => {}
+                Ok(hazards) => findings.hazards.note(number, hazards),
+                Err(fault) => findings.faults.add(|| format!("line {number} {fault}")),
             }
         }
     }

@@ -8,11 +8,12 @@ use rawsink::{
     Error, PartitionKey, RunId,
     layout::Place,
     state::Status,
-    validate::{self, Gaps, Holder, Rules, Validation},
+    validate::{self, Gaps, HazardPolicy, Holder, Rules, Validation},
 };
 use rawsink_ops::validate::Shard;
 use serde::Serialize;
 
+use super::rows::warn_of_hazards;
 use crate::{
     context::Context,
     exit::{Exit, Failure},
@@ -50,9 +51,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     choice: ChoiceArgs,
 
-    /// Fail runs whose metadata lacks a recommended field
-    #[arg(long)]
-    strict: bool,
+    #[command(flatten)]
+    strictness: StrictnessArgs,
 
     /// Exit with code 1 if another run has authority in the end
     #[arg(long, conflicts_with = "all")]
@@ -74,6 +74,18 @@ pub(crate) struct Args {
     shard: Option<Shard>,
 }
 
+/// What fails a run that is otherwise only warned of.
+#[derive(Debug, clap::Args)]
+struct StrictnessArgs {
+    /// Fail runs whose metadata lacks a recommended field
+    #[arg(long)]
+    strict: bool,
+
+    /// Fail runs with rows that common readers cannot read
+    #[arg(long)]
+    strict_rows: bool,
+}
+
 impl Args {
     /// Returns the number of partitions to validate in parallel.
     pub(crate) fn jobs(&self) -> usize {
@@ -81,7 +93,10 @@ impl Args {
     }
 
     fn rules(&self) -> Rules {
-        Rules { gaps: if self.strict { Gaps::Refuse } else { Gaps::Warn }, ..Rules::default() }
+        let StrictnessArgs { strict, strict_rows } = self.strictness;
+        let gaps = if strict { Gaps::Refuse } else { Gaps::Warn };
+        let hazards = if strict_rows { HazardPolicy::Refuse } else { HazardPolicy::Warn };
+        Rules { gaps, hazards, ..Rules::default() }
     }
 }
 
@@ -107,6 +122,9 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     let validation =
         validate::run(&context.sink, &*context.state, &key, &run, args.rules()).await?;
     // The notes come first, because standard output may be full.
+    if !args.strictness.strict_rows {
+        warn_of_hazards(validation.hazards.iter().copied());
+    }
     print_notes(&key, &run, &validation);
     print(&key, &run, &validation, context)?;
     Ok(exit(&validation, args.require_authority))
@@ -141,6 +159,9 @@ pub(crate) fn print_notes(key: &PartitionKey, run: &RunId, validation: &Validati
     }
     for fault in &validation.faults {
         output::validation_fault(fault);
+    }
+    if validation.passed() && validation.rows == 0 {
+        output::warning("the payload has no rows");
     }
     let state = &validation.state;
     let authority = match (state.status, &state.current_run_id) {

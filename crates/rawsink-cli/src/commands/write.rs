@@ -1,7 +1,7 @@
 //! `rawsink write`
 
 mod metadata;
-mod source;
+pub(super) mod source;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -9,12 +9,15 @@ use jiff::Timestamp;
 use rawsink::{
     Error, ErrorKind, Metadata, PartitionKey, PartitionWriter, RunId, Sealed,
     layout::Place,
+    partition::row::RefusedRow,
+    state::{Entry, latest_before},
     validate::{self, Gaps, Rules, Validation},
 };
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
 
 use self::source::{Ended, Source};
+use super::rows::{Rejects, RowArgs};
 use crate::{
     context::Context,
     exit::{Exit, Failure},
@@ -33,6 +36,9 @@ const OPEN_OUTPUT_NOTE: Duration = Duration::from_secs(5);
 const OPEN_OUTPUT: &str = "the command has exited, but its output has not ended; a process that it started may \
                            hold it open";
 
+const UNKNOWN_END: &str = "the rows come from a pipe, and a program that crashed ends it like one that finished; use \
+                           -- COMMAND or --expect-records";
+
 /// The end of a command whose attempt cannot be aborted in time.
 const NOT_CLEANED_UP: &str = "interrupted by a signal; nothing was sealed; the attempt could not be aborted in \
                               time, and rawsink clean --apply removes what it left";
@@ -40,7 +46,7 @@ const NOT_CLEANED_UP: &str = "interrupted by a signal; nothing was sealed; the a
 /// Write rows to a partition and seal it
 ///
 /// Rows are JSON objects, one per line. They come from the standard output of COMMAND, from FILE, or
-/// from standard input. The run is sealed only if every row is valid, COMMAND exits with 0, and the
+/// from standard input. The run is sealed only if every line is a row, COMMAND exits with 0, and the
 /// number of rows is as expected. Otherwise readers see nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -76,6 +82,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     expect_records: Option<u64>,
 
+    /// Seal only if there are at least this many rows
+    #[arg(long, value_name = "N")]
+    min_records: Option<u64>,
+
+    /// Compare the number of rows with the latest earlier day that has authority; they may differ by PERCENT
+    #[arg(long, value_name = "PERCENT")]
+    compare_previous: Option<u32>,
+
+    /// What to do if they differ more
+    #[arg(long, value_name = "ACTION", default_value = "fail", requires = "compare_previous")]
+    on_difference: OnDifference,
+
+    #[command(flatten)]
+    rows: RowArgs,
+
     /// Seal the run even if standard input or the file has no rows, or if COMMAND has none while standard
     /// input has data
     #[arg(long)]
@@ -91,6 +112,15 @@ pub(crate) struct Args {
     /// Validate the sealed run and record the result
     #[arg(long)]
     then_validate: bool,
+}
+
+/// What to do about a number of rows that differs from the day before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum OnDifference {
+    /// Seal nothing.
+    Fail,
+    /// Warn.
+    Warn,
 }
 
 /// What was written, as JSON.
@@ -210,13 +240,22 @@ impl Args {
         let file =
             if self.command.is_empty() { Some(Source::input(self.file.as_deref())?) } else { None };
 
+        let input = file.as_ref().and_then(Source::metadata);
+        let rejects = self.rows.open(Some(Place::of_run(key, run).to_string()), input.as_ref())?;
+        let previous = self.previous(context, key).await?;
+
         // From here on a signal stops the attempt cleanly.
         let mut signals = Signals::new(NOT_CLEANED_UP)?;
         let mut writer = begin(context.sink.write_partition(key, run), &mut signals).await?;
         warn(key, run, &gaps);
-        if let Err(failure) = self.fill(file, &mut writer, &mut signals).await {
+        self.prepare(&mut writer, rejects.clone());
+        let filled = match self.fill(file, &mut writer, &mut signals).await {
+            Ok(()) => self.check_rows(&writer, previous.as_ref(), rejects.as_ref()),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = filled {
             writer.abort().await;
-            return Err(failure);
+            return Err(self.in_file(failure));
         }
         let metadata = prepared.finish(writer.record_count())?;
         let complete = unless_interrupted(writer.complete_payload(&metadata), &mut signals).await;
@@ -241,6 +280,9 @@ impl Args {
         if source.is_terminal() {
             output::note("reading rows from the terminal; press Ctrl-D to end");
         }
+        if source.is_pipe() && self.expect_records.is_none() {
+            output::warning(UNKNOWN_END);
+        }
         let progress = Progress::of_rows("writing");
         let landing =
             writer.write_payload_from(source.take_rows()?, |rows, bytes| progress.set(rows, bytes));
@@ -248,14 +290,14 @@ impl Args {
             Ok(ended) => ended,
             Err(failure) => {
                 source.terminate().await;
-                return Err(failure);
+                return Err(self.in_file(failure));
             }
         };
         drop(progress);
         // A signal may have stopped the extractor too, which looks like a clean end of its rows.
         let outcome = match signals.received() {
             Some(signal) => Err(interrupted(signal)),
-            None => self.check_end(&ended, writer.record_count()),
+            None => self.check_end(&ended, writer),
         };
         if outcome.is_err() {
             source.terminate().await;
@@ -263,27 +305,108 @@ impl Args {
         outcome
     }
 
-    fn check_end(&self, ended: &Ended, rows: u64) -> Result<(), Failure> {
+    /// Sets how the writer treats lines that are no rows.
+    fn prepare(&self, writer: &mut PartitionWriter, rejects: Option<Rejects>) {
+        if self.rows.skip_blank {
+            writer.skip_blank();
+        }
+        for name in &self.rows.require_member {
+            writer.require_member(name);
+        }
+        if let Some(rejects) = rejects {
+            writer.keep_refused(self.rows.max_rejects, move |row, line| rejects.keep(row, line));
+        }
+    }
+
+    /// Checks the rows as a whole, and makes the refused lines durable.
+    fn check_rows(
+        &self,
+        writer: &PartitionWriter,
+        previous: Option<&Entry>,
+        rejects: Option<&Rejects>,
+    ) -> Result<(), Failure> {
+        let rows = writer.record_count();
+        self.rows.warn(writer.refused_count(), writer.hazards().iter());
+        writer.check_refused()?;
+        match (self.expect_records, self.min_records) {
+            (Some(expected), _) if expected != rows => {
+                return Err(Failure::check_failed(format!("expected {expected} rows, got {rows}")));
+            }
+            (_, Some(least)) if rows < least => {
+                let message = format!("expected at least {least} rows, got {rows}");
+                return Err(Failure::check_failed(message));
+            }
+            _ => {}
+        }
+        if let Some(previous) = previous {
+            self.compare(rows, previous)?;
+        }
+        rejects.map_or(Ok(()), Rejects::sync).map_err(Failure::from)
+    }
+
+    /// Returns the record to compare the number of rows with.
+    async fn previous(
+        &self,
+        context: &Context<'_>,
+        key: &PartitionKey,
+    ) -> Result<Option<Entry>, Failure> {
+        if self.compare_previous.is_none() {
+            return Ok(None);
+        }
+        let previous = latest_before(&*context.state, key).await?;
+        if previous.is_none() {
+            output::note("no earlier day has rows to compare with");
+        }
+        Ok(previous)
+    }
+
+    /// Compares the number of rows with that of an earlier day.
+    fn compare(&self, rows: u64, previous: &Entry) -> Result<(), Failure> {
+        let (day, before) =
+            (previous.key.logical_date(), previous.record.record_count.unwrap_or(0));
+        let percent = self.compare_previous.unwrap_or_default();
+        if u128::from(rows.abs_diff(before)) * 100 <= u128::from(before) * u128::from(percent) {
+            return Ok(());
+        }
+        let (got, had) = (progress::rows(rows), progress::rows(before));
+        let message =
+            format!("got {got}, and {day} has {had}: they differ by more than {percent} %");
+        match self.on_difference {
+            OnDifference::Fail => Err(Failure::check_failed(message)),
+            OnDifference::Warn => {
+                output::warning(message);
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds the file to the error of a refused row.
+    fn in_file(&self, failure: Failure) -> Failure {
+        let file = self.file.as_deref().filter(|file| self.command.is_empty() && *file != "-");
+        match (failure, file) {
+            (Failure::Library(error), Some(file)) if RefusedRow::of(&error).is_some() => {
+                Failure::Library(error.on_path(file.display()))
+            }
+            (failure, _) => failure,
+        }
+    }
+
+    fn check_end(&self, ended: &Ended, writer: &PartitionWriter) -> Result<(), Failure> {
         let refused = |why: String| Err(Failure::check_failed(why));
-        match (ended, self.expect_records) {
-            (Ended::CommandFailed(how), _) => refused(format!("the command {how}")),
-            (_, Some(expected)) if expected != rows => {
-                refused(format!("expected {expected} rows, got {rows}"))
-            }
-            (Ended::CommandSucceeded, None)
-                if rows == 0 && !self.allow_empty && Source::is_input_unread() =>
-            {
-                refused(
-                    "the command printed no rows, and standard input, which it does not get, has data \
-                     (--allow-empty seals an empty run)"
-                        .to_owned(),
-                )
-            }
-            (Ended::Input, None) if rows == 0 && !self.allow_empty => refused(
+        let is_empty = writer.record_count() == 0 && writer.refused_count().unwrap_or(0) == 0;
+        match ended {
+            Ended::CommandFailed(how) => refused(format!("the command {how}")),
+            _ if !is_empty || self.allow_empty || self.expect_records.is_some() => Ok(()),
+            Ended::CommandSucceeded if Source::is_input_unread() => refused(
+                "the command printed no rows, and standard input, which it does not get, has data \
+                 (--allow-empty seals an empty run)"
+                    .to_owned(),
+            ),
+            Ended::CommandSucceeded => Ok(()),
+            Ended::Input => refused(
                 "got no rows, which may be a crashed extractor (--allow-empty seals an empty run)"
                     .to_owned(),
             ),
-            _ => Ok(()),
         }
     }
 

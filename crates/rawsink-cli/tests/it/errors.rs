@@ -73,11 +73,11 @@ fn a_write_to_a_sealed_run_is_one_object() {
 fn a_refused_row_is_one_object_and_names_the_variable_that_allows_it() {
     let landing = Landing::new().with("RAW_SINK_MAX_ROW_BYTES", "10");
     let args = ["write", PARTITION, "--run-id", RUN, "--json"];
-    let error = only_error(&landing.feed(args, "{\"text\":\"too long a row\"}\n").exits(2));
+    let error = only_error(&landing.feed(args, "{\"text\":\"too long a row\"}\n").exits(65));
     assert_eq!((&error["kind"], &error["run_id"]), (&"Invalid".into(), &RUN.into()));
     assert_eq!(error["hint"], "set RAW_SINK_MAX_ROW_BYTES to allow longer rows");
     assert!(error["message"].as_str().unwrap().ends_with("; nothing was sealed"), "{error}");
-    let text = landing.feed(&args[..4], "no row\n").exits(2);
+    let text = landing.feed(&args[..4], "no row\n").exits(65);
     let line = text.one_error("Invalid");
     assert!(line.contains(&run_path(RUN)) && line.contains("nothing was sealed"), "{line}");
 }

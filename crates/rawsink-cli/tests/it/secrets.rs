@@ -34,6 +34,7 @@ fn arguments(command: &str) -> Vec<&'static str> {
         "write" => vec![PARTITION, "--run-id", RUN, "--then-validate", "--", "echo", "{}"],
         "read" | "show" | "verify" | "validate" => vec![PARTITION, "--latest"],
         "list" => vec!["--runs"],
+        "check" => vec!["-"],
         "state show" | "state backfill" | "state history" => vec![PARTITION],
         "state withdraw" => vec!["google_ads", "--erased", "--reason", "a test"],
         "state restore" => vec![RUN_PATH],

@@ -2,6 +2,7 @@
 
 mod metadata; // metadata: given, kept, refused
 mod names; // names of partitions and runs, from the command line to the disk
+mod refused; // refused lines: named, kept, counted
 mod rows; // which lines are rows
 mod sources; // standard input, files, commands, and their end
 

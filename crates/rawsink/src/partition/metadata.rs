@@ -174,6 +174,26 @@ impl Metadata {
         found
     }
 
+    /// Returns the metadata with the number of lines that were refused as rows. Without any the member is not
+    /// added.
+    ///
+    /// # Errors
+    /// `Invalid` if it has another number.
+    pub(crate) fn with_rejected_count(mut self, rejected: u64) -> Result<Self> {
+        const MEMBER: &str = "rejected_count";
+        let given = self.raw(MEMBER).filter(is_present);
+        if let Some(raw) = given.filter(|_| self.integer(MEMBER) != Some(rejected)) {
+            let raw = excerpt(raw);
+            let message =
+                format!("metadata has {MEMBER} {raw}, the number of refused lines is {rejected}");
+            return Err(Error::invalid(message));
+        }
+        if rejected > 0 {
+            self.members.set(MEMBER, &rejected).expect("a number is plain data");
+        }
+        Ok(self)
+    }
+
     fn gap(&self, name: &str, wanted: &str, present: bool) -> Option<String> {
         match self.raw(name).filter(is_present) {
             _ if present => None,

@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::writer::PartitionWriter;
 use crate::{
     error::{Error, ErrorKind, Result},
-    partition::row::{self, RowFault},
+    partition::row::AcceptedRows,
 };
 
 /// Number of bytes that are collected from a pipe before they are checked.
@@ -108,55 +108,28 @@ impl PartitionWriter {
         Ok(self.record_count() - before)
     }
 
-    /// Appends the lines that end in `chunk` and keeps the bytes after the last line feed.
-    async fn put_chunk(&mut self, mut chunk: &[u8]) -> Result<()> {
-        if !self.open_line.is_empty() {
-            let Some(end) = memchr::memchr(b'\n', chunk) else {
-                return self.keep_open(chunk).await;
-            };
-            self.keep_open(&chunk[..end]).await?;
-            self.put_open_line().await?;
-            chunk = &chunk[end + 1..];
+    /// Appends the rows that end in `chunk` and keeps the bytes after the last line feed.
+    async fn put_chunk(&mut self, chunk: &[u8]) -> Result<()> {
+        match self.lines.chunk(chunk) {
+            Ok(accepted) => self.put_accepted(accepted).await,
+            Err(error) => Err(self.end(error).await),
         }
-        let whole = memchr::memrchr(b'\n', chunk).map_or(0, |last| last + 1);
-        self.put_checked(&chunk[..whole]).await?;
-        self.keep_open(&chunk[whole..]).await
-    }
-
-    /// Keeps the start of a line, unless it is already too long.
-    async fn keep_open(&mut self, more: &[u8]) -> Result<()> {
-        let limit = self.max_row_bytes();
-        if self.open_line.len() + more.len() > limit {
-            return Err(self.refuse_row(0, &RowFault::TooLong(limit)).await);
-        }
-        self.open_line.extend_from_slice(more);
-        Ok(())
     }
 
     /// Appends the kept line, if any, as a row.
     pub(super) async fn put_open_line(&mut self) -> Result<()> {
-        if self.open_line.is_empty() {
-            return Ok(());
+        match self.lines.finish() {
+            Ok(accepted) => self.put_accepted(accepted).await,
+            Err(error) => Err(self.end(error).await),
         }
-        let mut line = std::mem::take(&mut self.open_line);
-        line.push(b'\n');
-        self.put_checked(&line).await?;
-        line.clear();
-        self.open_line = line;
-        Ok(())
     }
 
-    /// Checks complete lines, each with its line feed, and appends them together.
-    async fn put_checked(&mut self, lines: &[u8]) -> Result<()> {
-        let (mut start, mut rows) = (0, 0);
-        for end in memchr::memchr_iter(b'\n', lines) {
-            if let Err(fault) = row::check(&lines[start..end], self.max_row_bytes()) {
-                return Err(self.refuse_row(rows, &fault).await);
-            }
-            start = end + 1;
-            rows += 1;
+    async fn put_accepted(&mut self, accepted: AcceptedRows<'_>) -> Result<()> {
+        self.put_lines(&accepted.joined, 0).await?;
+        for part in accepted.parts {
+            self.put_lines(part, 0).await?;
         }
-        self.put_lines(lines, rows).await
+        self.put_lines(&[], accepted.count).await
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     partition::{
         Finite, PartitionKey, RunId,
         metadata::{self, Metadata, SEAL_FORMAT, Seal},
-        row::{self, RowFault},
+        row::{Fate, HazardCounts, LineChecker, RefusedRow, RowFault},
     },
     store::{SealDocument, Upload, WriterToken},
 };
@@ -23,18 +23,16 @@ const SOFTWARE: &str = concat!("rawsink ", env!("CARGO_PKG_VERSION"));
 ///
 /// Nothing is visible before [`finalize`](Self::finalize). Any error ends the writer: its attempt
 /// is aborted and every later call returns `Closed`. So a run with a refused row is never
-/// sealed. Dropping a writer, or a future of its methods, seals nothing (G08). The exception is a
+/// sealed, unless [`keep_refused`](Self::keep_refused) allows it. Dropping a writer, or a future of its methods, seals nothing (G08). The exception is a
 /// dropped future of `finalize`: its seal may still appear.
 pub struct PartitionWriter {
     upload: Option<Box<dyn Upload>>,
     key: PartitionKey,
     run: RunId,
-    max_row_bytes: usize,
+    pub(super) lines: LineChecker,
     part: PartBuffer,
     /// The text of the last serialised row. Its memory is reused.
     row: Vec<u8>,
-    /// The start of a line whose line feed has not arrived.
-    pub(super) open_line: Vec<u8>,
     digest: PayloadDigest,
     rows: u64,
     /// The summary of the payload, after all of it is sent.
@@ -67,10 +65,9 @@ impl PartitionWriter {
             upload,
             key,
             run,
-            max_row_bytes,
+            lines: LineChecker::new(max_row_bytes),
             part,
             row,
-            open_line: Vec::new(),
             digest,
             rows: 0,
             complete: None,
@@ -102,19 +99,18 @@ impl PartitionWriter {
         self.check_no_open_line().await?;
         let mut text = std::mem::take(&mut self.row);
         text.clear();
-        let outcome = match serde_json::to_writer(&mut text, &Finite(row)) {
-            Err(fault) => Err(RowFault::NotSerialisable(fault.to_string())),
-            // The text is well-formed, unless the value contains raw JSON text.
-            Ok(()) if !text.starts_with(b"{") => Err(RowFault::NotAnObject),
-            Ok(()) if text.len() > self.max_row_bytes => Err(RowFault::TooLong(self.max_row_bytes)),
-            Ok(()) if memchr::memchr(b'\n', &text).is_some() => Err(RowFault::LineFeed),
-            Ok(()) => Ok(()),
+        let fate = match serde_json::to_writer(&mut text, &Finite(row)) {
+            Ok(()) => self.lines.single_line(&text),
+            Err(fault) => self.lines.refuse(RowFault::NotSerialisable(fault.to_string()), &text),
         };
-        if let Err(fault) = outcome {
-            return Err(self.refuse_row(0, &fault).await);
+        match fate {
+            Ok(Fate::Row) => {
+                text.push(b'\n');
+                self.put_lines(&text, 1).await?;
+            }
+            Ok(Fate::Skipped) => {}
+            Err(error) => return Err(self.end(error).await),
         }
-        text.push(b'\n');
-        self.put_lines(&text, 1).await?;
         self.row = text;
         Ok(())
     }
@@ -127,13 +123,57 @@ impl PartitionWriter {
     pub async fn write_payload_line(&mut self, line: &[u8]) -> Result<()> {
         self.begin()?;
         self.check_no_open_line().await?;
-        if let Err(fault) = row::check_single(line, self.max_row_bytes) {
-            return Err(self.refuse_row(0, &fault).await);
+        match self.lines.single_line(line) {
+            Ok(Fate::Row) => {
+                self.put_lines(line, 1).await?;
+                self.put_lines(b"\n", 0).await?;
+            }
+            Ok(Fate::Skipped) => {}
+            Err(error) => return Err(self.end(error).await),
         }
-        self.put_lines(line, 1).await?;
-        self.put_lines(b"\n", 0).await?;
         self.finish();
         Ok(())
+    }
+
+    /// Keeps refused lines, instead of ending the writer at the first one. Call it before the first row.
+    ///
+    /// `keep` gets each of them, without its line feed: of a line that is too long the start, and of a value that
+    /// cannot be serialised the text up to the fault. The sealed metadata has their number as `rejected_count`.
+    /// With more than `max` of them [`finalize`](Self::finalize) seals nothing.
+    pub fn keep_refused(
+        &mut self,
+        max: u64,
+        keep: impl FnMut(&RefusedRow, &[u8]) -> Result<()> + Send + 'static,
+    ) {
+        self.lines.keep_refused(max, keep);
+    }
+
+    /// Skips blank lines, which are refused otherwise.
+    pub fn skip_blank(&mut self) {
+        self.lines.skip_blank();
+    }
+
+    /// Refuses rows that lack a member of this name at the top level.
+    pub fn require_member(&mut self, name: &str) {
+        self.lines.require_member(name);
+    }
+
+    /// Checks that no more lines were refused than may be, as [`finalize`](Self::finalize) does.
+    ///
+    /// # Errors
+    /// `Invalid`, with the first [`RefusedRow`].
+    pub fn check_refused(&self) -> Result<()> {
+        self.lines.check_refused()
+    }
+
+    /// Returns the number of refused lines so far; `None` unless they are kept.
+    pub fn refused_count(&self) -> Option<u64> {
+        self.lines.refused_count()
+    }
+
+    /// Returns the rows so far that common readers cannot read, or read differently.
+    pub fn hazards(&self) -> &HazardCounts {
+        self.lines.hazards()
     }
 
     /// Returns the number of rows accepted so far.
@@ -157,7 +197,8 @@ impl PartitionWriter {
     pub async fn complete_payload(&mut self, metadata: &Metadata) -> Result<()> {
         self.begin()?;
         self.put_open_line().await?;
-        self.complete = Some(self.send_the_rest(metadata).await?);
+        let (payload, _) = self.send_the_rest(metadata.clone()).await?;
+        self.complete = Some(payload);
         self.finish();
         Ok(())
     }
@@ -174,13 +215,13 @@ impl PartitionWriter {
     /// exist and will not appear (G06).
     pub async fn finalize(mut self, metadata: Metadata) -> Result<Sealed> {
         self.check_open()?;
-        let payload = match self.complete.take() {
+        let (payload, metadata) = match self.complete.take() {
             None => {
                 self.put_open_line().await?;
-                self.send_the_rest(&metadata).await?
+                self.send_the_rest(metadata).await?
             }
-            Some(payload) => match self.check_metadata(&metadata) {
-                Ok(()) => payload,
+            Some(payload) => match self.check_metadata(metadata) {
+                Ok(metadata) => (payload, metadata),
                 Err(error) => return Err(self.end(error).await),
             },
         };
@@ -212,16 +253,6 @@ impl PartitionWriter {
         Ok(())
     }
 
-    /// Ends the attempt because of a refused row. `accepted` rows of the same batch come before it.
-    pub(super) async fn refuse_row(&mut self, accepted: u64, fault: &RowFault) -> Error {
-        let error = Error::invalid(format!("line {} {fault}", self.rows + accepted + 1));
-        let error = match fault {
-            RowFault::TooLong(_) => error.by_setting("max_row_bytes"),
-            _ => error,
-        };
-        self.end(error).await
-    }
-
     /// Ends the attempt because of an error and adds the run to the error.
     pub(super) async fn end(&mut self, error: Error) -> Error {
         if let Some(upload) = self.upload.take() {
@@ -240,10 +271,11 @@ impl PartitionWriter {
 
     /// Checks that the last chunk did not end inside a row.
     async fn check_no_open_line(&mut self) -> Result<()> {
-        if self.open_line.is_empty() {
+        if !self.lines.has_open_line() {
             return Ok(());
         }
-        Err(self.refuse_row(0, &RowFault::Incomplete).await)
+        let error = self.lines.incomplete();
+        Err(self.end(error).await)
     }
 
     /// Checks that the writer accepts rows.
@@ -269,10 +301,6 @@ impl PartitionWriter {
         Err(Error::new(ErrorKind::Closed, message).at(Place::of_run(&self.key, &self.run)))
     }
 
-    pub(super) fn max_row_bytes(&self) -> usize {
-        self.max_row_bytes
-    }
-
     async fn send_full_part(&mut self) -> Result<()> {
         let full = self.part.take();
         self.digest.update(&full);
@@ -286,25 +314,32 @@ impl PartitionWriter {
         }
     }
 
-    /// Completes the payload, if the metadata matches it, and returns its summary.
-    async fn send_the_rest(&mut self, metadata: &Metadata) -> Result<PayloadSummary> {
+    /// Completes the payload, if the metadata matches it, and returns its summary and the metadata to seal.
+    async fn send_the_rest(&mut self, metadata: Metadata) -> Result<(PayloadSummary, Metadata)> {
         let (last, summary) = self.sum_up(self.rows);
         let outcome = match self.check_metadata(metadata) {
-            Ok(()) => self.complete(last).await,
+            Ok(metadata) => self.complete(last).await.map(|()| metadata),
             Err(error) => Err(error),
         };
         match outcome {
-            Ok(()) => Ok(summary),
+            Ok(metadata) => Ok((summary, metadata)),
             Err(error) => Err(self.end(error).await),
         }
     }
 
-    fn check_metadata(&self, metadata: &Metadata) -> Result<()> {
+    /// Returns the metadata to seal.
+    fn check_metadata(&self, metadata: Metadata) -> Result<Metadata> {
+        self.lines.check_refused()?;
         let contradictions = metadata.contradictions(&self.key, &self.run, self.rows);
         if !contradictions.is_empty() {
             return Err(Error::invalid(contradictions.join("; ")));
         }
-        metadata::check_length(metadata::sealed_document(metadata, &placeholder_seal()).len())
+        let metadata = match self.lines.refused_count() {
+            None => metadata,
+            Some(refused) => metadata.with_rejected_count(refused)?,
+        };
+        metadata::check_length(metadata::sealed_document(&metadata, &placeholder_seal()).len())?;
+        Ok(metadata)
     }
 
     /// Takes the last part and returns it with the summary of a payload of `rows` rows.

@@ -12,6 +12,7 @@ mod concurrency; // threads that race for one run or work in parallel
 mod consume; // consumers see only authoritative runs
 mod faults; // a fault at every store call, before and after it
 mod future; // run ids from the future
+mod json_suite; // rows against JSONTestSuite: `make json-suite`
 mod model; // random histories compared with a small model
 mod pages; // links of the documentation
 mod reader; // what readers return and refuse

@@ -4,14 +4,14 @@ use std::{
     collections::BTreeMap,
     io::{self, Cursor, Read},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use futures_util::stream;
 use rawsink::{
-    Config, ErrorKind, Metadata, PartitionWriter, RawSink, Result,
+    Config, Error, ErrorKind, Metadata, PartitionWriter, RawSink, Result,
     runtime::Runtime,
     sink::SinkOptions,
     store::{MemoryStore, Object, Store},
@@ -29,6 +29,9 @@ on_every_local_store!(
     chunks_may_be_split_anywhere,
     a_refused_chunk_names_its_line_and_closes_the_writer,
     rows_of_a_stream_are_sealed_unless_it_fails,
+    refused_lines_are_kept_and_counted_in_the_sealed_metadata,
+    more_refused_lines_than_allowed_seal_nothing,
+    a_refused_line_that_cannot_be_kept_ends_the_writer,
 );
 
 const MAX_ROW_BYTES: usize = 64;
@@ -297,11 +300,19 @@ async fn refusal<T: Serialize + Sync + ?Sized>(row: &T) -> String {
 #[tokio::test]
 async fn g06_typed_rows_that_are_no_one_line_object_close_the_writer() {
     let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-    assert_eq!(refusal(&7).await, "line 2 is not a JSON object");
-    assert_eq!(refusal("{}").await, "line 2 is not a JSON object");
-    assert_eq!(refusal(&[1]).await, "line 2 is not a JSON object");
-    assert_eq!(refusal(&None::<u8>).await, "line 2 is not a JSON object");
-    assert_eq!(refusal(&raw("[{}]")).await, "line 2 is not a JSON object");
+    assert_eq!(refusal(&7).await, "line 2 is not a JSON object: \"7\"");
+    assert_eq!(
+        refusal("{}").await,
+        "line 2 is not a JSON object; it looks like JSON inside a text; decode it once: \"\"{}\"\""
+    );
+    assert_eq!(refusal(&None::<u8>).await, "line 2 is not a JSON object: \"null\"");
+    for array in [raw("[{}]"), raw("[1]")] {
+        assert!(
+            refusal(&array)
+                .await
+                .starts_with("line 2 is not a JSON object; it looks like a JSON array")
+        );
+    }
     assert_eq!(refusal(&raw("{\n}")).await, "line 2 contains a line feed");
     let inside = BTreeMap::from([("a", raw("[1,\n2]"))]);
     assert_eq!(refusal(&inside).await, "line 2 contains a line feed");
@@ -314,6 +325,108 @@ async fn g06_typed_rows_that_are_no_one_line_object_close_the_writer() {
     );
     let long = json!({"a": "x".repeat(MAX_ROW_BYTES)});
     assert!(refusal(&long).await.starts_with("line 2 is longer than 64 bytes"));
+}
+
+/// Refused lines with their numbers.
+type Kept = Arc<Mutex<Vec<(u64, Vec<u8>)>>>;
+
+/// Keeps refused lines in memory.
+fn keep(writer: &mut PartitionWriter, max: u64) -> Kept {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let list = kept.clone();
+    writer.keep_refused(max, move |row, line| {
+        list.lock().unwrap().push((row.line, line.to_vec()));
+        Ok(())
+    });
+    kept
+}
+
+async fn refused_lines_are_kept_and_counted_in_the_sealed_metadata(backend: &dyn Backend) {
+    let mut writer = start(backend).await;
+    let kept = keep(&mut writer, 4);
+    writer.write_chunk(b"{\"n\":1}\nno\n{\"n\"").await.unwrap();
+    writer.write_chunk(b":2}\n\n").await.unwrap();
+    writer.write_payload_line(b"[]").await.unwrap();
+    writer.write_payload_row(&json!({"a": "x".repeat(MAX_ROW_BYTES)})).await.unwrap();
+    writer.write_payload_row(&json!({"n": 3})).await.unwrap();
+    let numbers: Vec<u64> = kept.lock().unwrap().iter().map(|(line, _)| *line).collect();
+    assert_eq!(numbers, [2, 4, 5, 6]);
+    assert_eq!(kept.lock().unwrap()[3].1.len(), MAX_ROW_BYTES);
+    let metadata = metadata(&key(), &run(1));
+    writer.complete_payload(&metadata).await.unwrap();
+    let sealed = writer.finalize(metadata).await.unwrap();
+    assert_eq!(sealed.payload.record_count, 3);
+    let sink = sink(backend.store());
+    assert_eq!(
+        read(&sink, &key(), &run(1)).await.unwrap(),
+        ["{\"n\":1}", "{\"n\":2}", "{\"n\":3}"]
+    );
+    let (metadata, _) = sink.metadata(&key(), &run(1)).await.unwrap();
+    assert_eq!(metadata.integer("rejected_count"), Some(4));
+}
+
+async fn more_refused_lines_than_allowed_seal_nothing(backend: &dyn Backend) {
+    let mut writer = start(backend).await;
+    let kept = keep(&mut writer, 1);
+    writer.write_chunk(b"{}\nno\n[1]\n{}\n").await.unwrap();
+    let error = writer.finalize(metadata(&key(), &run(1))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(
+        error.message().starts_with("2 lines were refused, more than 1; first: line 2"),
+        "{error}"
+    );
+    assert_eq!(kept.lock().unwrap().len(), 2);
+    assert!(sink(backend.store()).list_partitions(&key()).await.unwrap().is_empty());
+}
+
+async fn a_refused_line_that_cannot_be_kept_ends_the_writer(backend: &dyn Backend) {
+    let mut writer = start(backend).await;
+    writer.keep_refused(9, |_, _| Err(Error::new(ErrorKind::Unavailable, "the disk is full")));
+    let error = writer.write_chunk(b"{}\nno\n{}\n").await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Unavailable, "the disk is full"));
+    assert_eq!(writer.write_chunk(b"{}\n").await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn a_count_of_refused_lines_in_the_metadata_must_be_the_right_one() {
+    for (given, expected) in [("null", Some(1)), ("1", Some(1)), ("0", None), ("\"1\"", None)] {
+        let backend = Memory::default();
+        let mut writer = start(&backend).await;
+        keep(&mut writer, 1);
+        writer.write_chunk(b"{}\nno\n").await.unwrap();
+        let text = format!("{{\"rejected_count\":{given}}}");
+        let sealed = writer.finalize(Metadata::parse(text.as_bytes()).unwrap()).await;
+        let found = match sealed {
+            Ok(_) => {
+                let sink = sink(backend.store());
+                sink.metadata(&key(), &run(1)).await.unwrap().0.integer("rejected_count")
+            }
+            Err(error) => {
+                assert!(error.message().contains("the number of refused lines is 1"), "{error}");
+                None
+            }
+        };
+        assert_eq!(found, expected, "{given}");
+    }
+}
+
+#[tokio::test]
+async fn required_members_and_skipped_blank_lines_apply_to_every_way_of_writing() {
+    for way in WAYS {
+        let backend = Memory::default();
+        let mut writer = start(&backend).await;
+        writer.require_member("id");
+        writer.skip_blank();
+        write(&mut writer, way, b"{\"id\":1}\n\n \n{\"id\":2}\n").await.unwrap();
+        let error = write(&mut writer, way, b"{\"error\":{\"id\":1}}\n").await.unwrap_err();
+        assert!(error.message().starts_with("line 5 has no member \"id\""), "{way:?}: {error}");
+    }
+    let backend = Memory::default();
+    let mut writer = start(&backend).await;
+    writer.require_member("id");
+    writer.write_payload_row(&json!({"id": 1})).await.unwrap();
+    let error = writer.write_payload_row(&json!({"error": 1})).await.unwrap_err();
+    assert!(error.message().starts_with("line 2 has no member \"id\""), "{error}");
 }
 
 async fn chunks_may_be_split_anywhere(backend: &dyn Backend) {

@@ -6,7 +6,7 @@ use rawsink::{
     sink::SinkOptions,
     state::{MemoryState, PartitionState, Record, Status},
     store::{FaultyStore, InjectedFault, Object, Operation, Side, When},
-    validate::{self, Gaps, Missing, Rules, Validation},
+    validate::{self, Gaps, HazardPolicy, Missing, Rules, Validation},
 };
 
 use rawsink_testkit::{
@@ -47,8 +47,10 @@ impl Court {
     }
 }
 
-const STRICT: Rules = Rules { gaps: Gaps::Refuse, missing: Missing::Error };
-const RECORD: Rules = Rules { gaps: Gaps::Warn, missing: Missing::Record };
+const STRICT: Rules =
+    Rules { gaps: Gaps::Refuse, hazards: HazardPolicy::Warn, missing: Missing::Error };
+const RECORD: Rules =
+    Rules { gaps: Gaps::Warn, hazards: HazardPolicy::Warn, missing: Missing::Record };
 
 /// Stores `run(n)` as other software would seal it.
 async fn put(backend: &dyn Backend, n: u16, payload: &[u8], metadata: &str) {

@@ -6,7 +6,7 @@ use rawsink::{
     ErrorKind, RawSink, consume,
     state::{MemoryState, PartitionState, Status},
     store::Object,
-    validate::{self, Gaps, Missing, Rules},
+    validate::{self, Gaps, HazardPolicy, Missing, Rules},
 };
 
 use rawsink_testkit::{
@@ -14,7 +14,8 @@ use rawsink_testkit::{
     sample::{key, path, payload, read, rows, run, seal},
 };
 
-const STRICT: Rules = Rules { gaps: Gaps::Refuse, missing: Missing::Record };
+const STRICT: Rules =
+    Rules { gaps: Gaps::Refuse, hazards: HazardPolicy::Warn, missing: Missing::Record };
 
 /// Returns a server with a sealed run.
 async fn sealed() -> S3Server {

@@ -99,6 +99,8 @@ struct Tally {
     passed: u64,
     failed: u64,
     with_warnings: u64,
+    /// Runs that passed and have no rows.
+    empty: u64,
     unvalidated: u64,
     /// Partitions in which a run of the future has authority, and runs that passed without getting it.
     blocked: u64,
@@ -110,7 +112,8 @@ impl Tally {
             Ok(validation) => {
                 let count = if validation.passed() { &mut self.passed } else { &mut self.failed };
                 *count += 1;
-                self.with_warnings += u64::from(!validation.warnings.is_empty());
+                self.with_warnings += u64::from(validation.has_warnings());
+                self.empty += u64::from(validation.passed() && validation.rows == 0);
                 self.blocked += u64::from(validation.is_blocked());
             }
             Err(_) => {
@@ -122,12 +125,15 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { compared, passed, failed, with_warnings, unvalidated, blocked } = self;
+        let Self { compared, passed, failed, with_warnings, empty, unvalidated, blocked } = self;
         let (partitions, runs) = (count(*compared, "partition"), count(passed + failed, "run"));
         let [passed, failed] = [passed, failed].map(|number| HumanCount(*number));
         write!(f, "{partitions} compared, {runs} validated: {passed} passed, {failed} failed")?;
         if *with_warnings > 0 {
             write!(f, " ({} with warnings)", HumanCount(*with_warnings))?;
+        }
+        if *empty > 0 {
+            write!(f, ", {} without rows", HumanCount(*empty))?;
         }
         if *unvalidated > 0 {
             write!(f, ", {} not validated", HumanCount(*unvalidated))?;

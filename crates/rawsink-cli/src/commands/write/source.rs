@@ -3,9 +3,12 @@
 use std::{
     ffi::OsString,
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, IsTerminal, Read},
-    os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    os::{
+        fd::OwnedFd,
+        unix::{fs::FileTypeExt, process::ExitStatusExt},
+    },
     path::Path,
     process::{ExitStatus, Stdio},
     sync::{
@@ -32,12 +35,14 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(3);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// An open source of rows, and the command that writes them.
-pub(super) struct Source {
+pub(in crate::commands) struct Source {
     rows: Option<File>,
     child: Option<Child>,
     /// The process group of the command and its children.
     group: Option<Pid>,
     terminal: bool,
+    /// Whether the rows come from a pipe that another program writes to.
+    is_pipe: bool,
     rows_ended: Arc<AtomicBool>,
 }
 
@@ -70,7 +75,7 @@ pub(super) enum Ended {
 
 impl Source {
     /// Opens a file, or standard input for `None` and `-`.
-    pub(super) fn input(file: Option<&Path>) -> Result<Self> {
+    pub(in crate::commands) fn input(file: Option<&Path>) -> Result<Self> {
         match file.filter(|file| *file != Path::new("-")) {
             None => {
                 let stdin = io::stdin();
@@ -83,7 +88,9 @@ impl Source {
                 };
                 // Unbuffered, because chunks are large.
                 let input = rustix::stdio::stdin().try_clone_to_owned().map_err(unreadable)?;
-                Ok(Self { terminal, ..Self::of(File::from(input)) })
+                let input = File::from(input);
+                let is_pipe = input.metadata().map_err(unreadable)?.file_type().is_fifo();
+                Ok(Self { terminal, is_pipe, ..Self::of(input) })
             }
             Some(path) => {
                 let refused = |cause| {
@@ -91,11 +98,13 @@ impl Source {
                         .on_path(path.display())
                 };
                 let file = File::open(path).map_err(refused)?;
-                if file.metadata().map_err(refused)?.is_dir() {
+                let metadata = file.metadata().map_err(refused)?;
+                if metadata.is_dir() {
                     return Err(Error::invalid("cannot read the rows: is a directory")
                         .on_path(path.display()));
                 }
-                Ok(Self::of(file))
+                let is_pipe = metadata.file_type().is_fifo();
+                Ok(Self { is_pipe, ..Self::of(file) })
             }
         }
     }
@@ -135,6 +144,7 @@ impl Source {
             child: None,
             group: None,
             terminal: false,
+            is_pipe: false,
             rows_ended: Arc::default(),
         }
     }
@@ -149,8 +159,18 @@ impl Source {
         self.terminal
     }
 
+    /// Reports whether the rows come from a pipe, whose end does not show that its writer succeeded.
+    pub(super) fn is_pipe(&self) -> bool {
+        self.is_pipe
+    }
+
+    /// Returns the file of the rows, before they are taken.
+    pub(in crate::commands) fn metadata(&self) -> Option<fs::Metadata> {
+        self.rows.as_ref()?.metadata().ok()
+    }
+
     /// Takes the stream of rows; a second call is an error.
-    pub(super) fn take_rows(&mut self) -> Result<impl Read + Send + use<>> {
+    pub(in crate::commands) fn take_rows(&mut self) -> Result<impl Read + Send + use<>> {
         let taken = || Error::new(ErrorKind::Internal, "the rows were taken twice");
         let input = self.rows.take().ok_or_else(taken)?;
         Ok(Rows { input, ended: self.rows_ended.clone() })
@@ -193,6 +213,22 @@ impl Source {
     /// Reports whether a command writes the rows, so that its exit must be awaited.
     pub(super) fn is_command(&self) -> bool {
         self.child.is_some()
+    }
+}
+
+/// Fills a buffer from a source. Returns 0 at its end.
+pub(in crate::commands) fn read(source: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        match source.read(buffer) {
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            read => {
+                let unreadable = |cause| {
+                    let message = format!("cannot read the rows: {}", system_text(&cause));
+                    Error::new(ErrorKind::Unavailable, message).because(cause)
+                };
+                return read.map_err(unreadable);
+            }
+        }
     }
 }
 

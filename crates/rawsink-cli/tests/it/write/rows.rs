@@ -23,7 +23,7 @@ fn an_invalid_row_is_named_by_line_and_nothing_is_sealed() {
         (b"{}\nnull", "line 2 is not a JSON object"),
     ];
     for (rows, said) in cases {
-        let answer = write(&landing, rows).exits(2);
+        let answer = write(&landing, rows).exits(65);
         let error = answer.one_error("Invalid");
         assert!(error.contains(said), "not {said:?}: {error}");
         assert!(error.contains(RUN), "names no run: {error}");
@@ -38,7 +38,7 @@ fn a_bad_row_far_into_a_large_stream_is_named_too() {
     let landing = Landing::new();
     let mut rows = "{\"filler\":\"0123456789\"}\n".repeat(200_000);
     rows.push_str("oops\n");
-    let answer = write(&landing, &rows).exits(2);
+    let answer = write(&landing, &rows).exits(65);
     assert!(answer.one_error("Invalid").contains("line 200001 "), "{answer:#?}");
     landing.assert_nothing_of(RUN);
 }
@@ -64,7 +64,7 @@ fn a_row_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
     let landing = Landing::new().with("RAW_SINK_MAX_ROW_BYTES", "10");
     let fits = "{\"a\":1234}";
     assert_eq!(fits.len(), 10);
-    let answer = write(&landing, format!("{fits}\n{{\"a\":12345}}\n")).exits(2);
+    let answer = write(&landing, format!("{fits}\n{{\"a\":12345}}\n")).exits(65);
     let error = answer.one_error("Invalid");
     assert!(error.contains("line 2 is longer than 10 bytes; nothing was sealed"), "{error}");
     landing.assert_nothing_of(RUN);
@@ -75,7 +75,7 @@ fn a_row_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
 fn a_stream_without_any_line_feed_stops_at_the_limit() {
     let landing = Landing::new().with("RAW_SINK_MAX_ROW_BYTES", "1 MiB");
     let endless = ["write", PARTITION, "--run-id", RUN, "--", "cat", "/dev/zero"];
-    let answer = landing.rawsink(endless).exits(2);
+    let answer = landing.rawsink(endless).exits(65);
     assert!(answer.one_error("Invalid").contains("line 1 is longer than"), "{answer:#?}");
     landing.assert_nothing_of(RUN);
 }

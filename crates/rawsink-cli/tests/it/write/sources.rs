@@ -139,7 +139,7 @@ fn a_bad_row_stops_the_command_at_once() {
         let landing = Landing::new();
         let script = format!("echo $$ > pid; printf '{{}}\\n{{}}\\nbad\\n'; {rest}");
         let start = Instant::now();
-        let answer = landing.rawsink(write(&["--", "sh", "-c", &script])).exits(2);
+        let answer = landing.rawsink(write(&["--", "sh", "-c", &script])).exits(65);
         assert!(answer.one_error("Invalid").contains("line 3 "), "{answer:#?}");
         assert!(start.elapsed() < PATIENCE / 4, "the command was waited for");
         assert!(!is_alive(pid_in(&landing.dir().join("pid"))), "the command is still running");
@@ -176,7 +176,7 @@ fn a_bad_row_of_a_slow_command_is_refused_at_once() {
     let landing = Landing::new();
     let start = Instant::now();
     let script = "echo '{}'; sleep 0.2; echo bad; exec sleep 30";
-    let answer = landing.rawsink(["write", PARTITION, "--", "sh", "-c", script]).exits(2);
+    let answer = landing.rawsink(["write", PARTITION, "--", "sh", "-c", script]).exits(65);
     assert!(answer.one_error("Invalid").contains("line 2"), "{answer:#?}");
     assert!(start.elapsed().as_secs() < 10, "the row was found {:?} later", start.elapsed());
 }

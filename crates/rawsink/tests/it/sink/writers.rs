@@ -116,7 +116,11 @@ async fn g06_g08_a_refused_row_aborts_the_attempt_and_nothing_is_visible(backend
     let refused = writer.write_payload_line(b"[1]").await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        format!("{}: line 3 is not a JSON object", path(&key(), &run(1)))
+        format!(
+            "{}: line 3 is not a JSON object; it looks like a JSON array; write each element on its own line \
+             (jq -c '.[]'): \"[1]\"",
+            path(&key(), &run(1))
+        )
     );
     assert_nothing(backend, "at once").await;
     let place = path(&key(), &run(1));

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use rawsink::{
     ErrorKind, PartitionKey,
     partition::Selection,
-    state::{Entry, FIND_AT_ONCE, Filter, PartitionState, Status},
+    state::{Entry, FIND_AT_ONCE, Filter, Outcome, PartitionState, Status, Verdict, latest_before},
 };
 
 use super::{failed, now, passed};
@@ -21,7 +21,34 @@ on_every_state!(
     a_page_finds_the_records_as_they_are_when_it_is_read,
     records_of_given_partitions_are_found,
     a_lookup_of_too_many_keys_is_invalid,
+    the_latest_earlier_day_of_a_series_has_authority_and_rows,
 );
+
+async fn the_latest_earlier_day_of_a_series_has_authority_and_rows(backend: &dyn StateBackend) {
+    let state = backend.state();
+    let day = |id: &str, day: u8| {
+        PartitionKey::new("ads", id, "campaign", &format!("2024-06-{day:02}")).unwrap()
+    };
+    let rows = |rows| {
+        let outcome = Outcome::Passed { schema_version: None, record_count: rows };
+        Verdict::new(run(1), outcome)
+    };
+    for (key, verdict) in [
+        (day("1", 1), rows(7)),
+        (day("1", 3), rows(9)),
+        (day("1", 4), rows(0)),
+        (day("1", 5), failed(1, "bad")),
+        (day("1", 8), rows(11)),
+        (day("2", 6), rows(13)),
+    ] {
+        state.judge(&key, &verdict, now()).await.unwrap();
+    }
+    for (wanted, expected) in [(1, None), (2, Some(7)), (3, Some(7)), (7, Some(9)), (9, Some(11))] {
+        let found = latest_before(&*state, &day("1", wanted)).await.unwrap();
+        let count = found.and_then(|entry| entry.record.record_count);
+        assert_eq!(count, expected, "day {wanted}");
+    }
+}
 
 async fn listed(backend: &dyn StateBackend, filter: &Filter) -> Vec<String> {
     let found = backend.state().list(filter).await.unwrap().into_iter();
