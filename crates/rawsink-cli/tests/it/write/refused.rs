@@ -121,8 +121,8 @@ fn rows_that_common_readers_cannot_read_are_warnings_or_faults() {
     let landing = Landing::new();
     let rows = "{}\n{\"a\":1,\"a\":2}\n{\"a\":1e400}\n{\"b\":1,\"b\":2}\n";
     let warnings = [
-        "warning: 2 rows have duplicate names (first: line 2)",
-        "warning: 1 row has numbers too large for a double (line 3)",
+        "warning: rows with duplicate names: 2 (first: line 2)",
+        "warning: rows with numbers too large for a double: 1 (first: line 3)",
     ];
     landing.feed(["check", "-"], rows).exits(0).says(&warnings);
     landing.feed(["check", "-", "--strict-rows"], rows).exits(1).says(&warnings);
@@ -131,7 +131,7 @@ fn rows_that_common_readers_cannot_read_are_warnings_or_faults() {
     let strict =
         landing.rawsink(["validate", PARTITION, "--latest", "--strict-rows", "--json"]).exits(1);
     let validation: Value = serde_json::from_str(&strict.stdout).unwrap();
-    assert_eq!(validation["faults"][0], "2 rows have duplicate names (first: line 2)");
+    assert_eq!(validation["faults"][0], "rows with duplicate names: 2 (first: line 2)");
     assert_eq!(validation["hazards"][1]["hazard"], "number_out_of_range");
     assert_eq!(validation["hazards"][1]["first_line"], 3);
 }

@@ -100,10 +100,7 @@ pub struct HazardCount {
 impl fmt::Display for HazardCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { hazard, rows, first_line } = self;
-        match rows {
-            1 => write!(f, "1 row has {hazard} (line {first_line})"),
-            _ => write!(f, "{rows} rows have {hazard} (first: line {first_line})"),
-        }
+        write!(f, "rows with {hazard}: {rows} (first: line {first_line})")
     }
 }
 

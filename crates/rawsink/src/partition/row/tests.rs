@@ -451,8 +451,8 @@ fn hazards_are_counted_with_the_first_line_of_each() {
     assert_eq!(
         shown,
         [
-            "2 rows have duplicate names (first: line 2)",
-            "2 rows have numbers too large for a double (first: line 3)"
+            "rows with duplicate names: 2 (first: line 2)",
+            "rows with numbers too large for a double: 2 (first: line 3)"
         ]
     );
 }
