@@ -41,7 +41,7 @@ async fn land(row: &[u8]) -> Result<String, RefusedRow> {
 
 #[tokio::test]
 #[ignore = "suite: make json-suite"]
-#[expect(clippy::disallowed_methods, reason = "the test is told where the suite is")]
+#[expect(clippy::disallowed_methods, reason = "a variable names the folder of the suite")]
 async fn every_file_is_kept_or_refused_at_its_first_wrong_byte() {
     let dir = PathBuf::from(std::env::var("RAWSINK_JSON_SUITE").unwrap()).join("test_parsing");
     let mut counts = [0; 4];
