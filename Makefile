@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows supply-chain audit json-suite fuzz dist ci
+.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows supply-chain audit json-suite fuzz dist wheel python-test bench-python ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -66,6 +66,15 @@ coverage-test: ## Test the coverage page in headless Chromium; needs Node.js, np
 
 readers-test: ## Test that DuckDB, Polars, PyArrow and Spark open exactly the payloads of a manifest; installs them
 	scripts/with-minio scripts/readers-test $(READERS)
+
+python-test: ## Test the Python package: types, stubs, and the suite on a directory and MinIO; installs pytest and mypy
+	scripts/with-minio scripts/python-test $(PYTEST)
+
+wheel: ## Build the Python wheel with the program for manylinux, and try it in an empty environment: dist/*.whl
+	scripts/with-minio scripts/wheel
+
+bench-python: ## Measure rows per second, CPU and memory of each Python call, beside other tools; needs a release wheel
+	scripts/with-minio scripts/bench-python $(BENCH)
 
 deploy-test: ## Lint the Ansible role and run it on this machine, with real Vault, SOPS and MinIO; installs them
 	deploy/ansible/tests/run

@@ -8,6 +8,8 @@ import concurrent.futures
 import json
 import os
 import random
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -90,7 +92,7 @@ class Server:
         if self.process is None:
             # The script ends what it started.
             if how == signal.SIGKILL:
-                os.kill(int(self.recipe.pid_file().read_text()), how)
+                os.kill(self.recipe.pid(), how)
                 time.sleep(1)
             return
         self.process.send_signal(how)
@@ -99,6 +101,10 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def collect(self):
+        """Returns the command that collects garbage; None if this server has none."""
+        return self.recipe.collect and self.recipe.collect(self.home, self.port)
 
     def settings(self, **more):
         return {
@@ -138,24 +144,66 @@ class Program:
 
     def run(self, settings, *arguments):
         process = self.start(settings, *arguments)
-        out, err = process.communicate(timeout=300)
+        try:
+            out, err = process.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            return "none", "", "not done after 300 s"
         return process.returncode, out, err
 
 
-def diagnose(program, settings, times):
-    """Returns how often doctor came to each conclusion, the faults, and the setting."""
+def first_writes(program, settings):
+    """Lands a run of one row and an empty one before anything else, and returns what failed."""
+    failed = []
+    for rows in (1, 0):
+        path = PARTITION.format(f"first-{rows}")
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+            file.write('{"a":1}\n' * rows)
+            file.flush()
+            code, _, err = program.run(settings, "write", path, file.name, "--run-id", RUN, "--allow-empty")
+        if code != 0:
+            error = next((line for line in err.splitlines() if line.startswith("error")), err)
+            what = "one row" if rows else "an empty run"
+            failed.append(f"{what}: exit {code}: {error.split(f'run_id={RUN}: ')[-1]}")
+    return failed
+
+
+def diagnose(server, program, settings, times):
+    """Returns how often doctor came to each conclusion and found each fault, and the settings that it advised.
+
+    All that it printed is in doctor.jsonl. A fault is shown as it was first seen, because its numbers vary.
+    """
     conclusions, faults, sets = collections.Counter(), collections.Counter(), collections.Counter()
-    for _ in range(times):
-        code, out, err = program.run(settings, "doctor", "--json")
-        lines = [json.loads(line) for line in out.splitlines()]
-        diagnosis = lines[-1]["diagnosis"] if lines else f"exit {code}: {err.strip()[-200:]}"
-        conclusions[diagnosis] += 1
-        for line in lines:
-            if line.get("outcome") in ("fault", "unknown"):
-                faults[f"{line['outcome']} {line['finding']}: {line['seen']}"] += 1
-        if lines and lines[-1]["set"]:
-            sets[f"{lines[-1]['set']['name']}={lines[-1]['set']['value']}"] += 1
-    return {"conclusions": conclusions, "faults": faults, "sets": sets}
+    first_seen, took, unexplained = {}, [], 0
+    with open(server.home / "doctor.jsonl", "w") as journal:
+        for _ in range(times):
+            start = time.monotonic()
+            code, out, err = program.run(settings, "doctor", "--json")
+            took.append(round(time.monotonic() - start, 1))
+            journal.write(out + err)
+            lines = [json.loads(line) for line in out.splitlines()]
+            diagnosis = lines[-1]["diagnosis"] if lines else f"exit {code}: {err.strip()[-200:]}"
+            conclusions[diagnosis] += 1
+            bad = [line for line in lines if line.get("outcome") in ("fault", "unknown")]
+            unexplained += diagnosis != "sound" and not bad
+            for line in bad:
+                finding = f"{line['outcome']} {line['finding']}"
+                faults[first_seen.setdefault(finding, f"{finding}: {line['seen']}")] += 1
+            if lines and lines[-1]["set"]:
+                sets[f"{lines[-1]['set']['name']}={lines[-1]['set']['value']}"] += 1
+    return {"conclusions": conclusions, "faults": faults, "sets": sets, "seconds": took, "unexplained": unexplained}
+
+
+def heed(program, settings, doctor):
+    """Returns doctor's conclusion with the setting that it advised each time; None if it advised none."""
+    if len(doctor["sets"]) != 1:
+        return None
+    [advised] = doctor["sets"]
+    name, value = advised.split("=")
+    _, out, err = program.run(settings | {name: value}, "doctor", "--json")
+    conclusion = json.loads(out.splitlines()[-1])["diagnosis"] if out else err.strip()[-200:]
+    return {"set": advised, "conclusion": conclusion}
 
 
 def payload(writer, race, is_large):
@@ -168,7 +216,7 @@ def race(server, program, number, directory, settings, lasts):
     rng = random.Random(number)
     is_large = number % 4 == 0
     policy = ("replace", "refuse")[number // 4 % 2]
-    path, told, writers = PARTITION.format(number), [], []
+    path, told, ends, writers = PARTITION.format(number), [], [], []
     for writer in "ab":
         file = f"{directory}/{number}-{writer}.jsonl"
         Path(file).write_text(payload(writer, number, is_large))
@@ -178,11 +226,12 @@ def race(server, program, number, directory, settings, lasts):
         own = settings | {"RAW_SINK_LEFTOVER": policy, "RAW_SINK_PART_BYTES": "5MiB"}
         writers.append((writer, program.start(own, "write", path, file, "--run-id", RUN), start))
     for writer, process, start in writers:
-        process.communicate(timeout=600)
+        _, err = process.communicate(timeout=600)
+        ends.append([process.returncode, err])
         if process.returncode == 0:
             told.append(writer)
             lasts[is_large] = min(lasts[is_large], time.monotonic() - start)
-    return {"number": number, "path": f"{path}/run_id={RUN}", "told": told, "policy": policy, "large": is_large}
+    return {"number": number, "path": f"{path}/run_id={RUN}", "told": told, "policy": policy, "large": is_large, "ends": ends}
 
 
 def losses(server, races):
@@ -206,9 +255,14 @@ def races(server, program, settings):
         told = list(pool.map(lambda number: race(server, program, number, directory, settings, lasts), range(RACES)))
     lost = losses(server, told)
     time.sleep(5)
+    if server.collect():
+        with open(server.home / "log", "ab") as log:
+            subprocess.run(["sh", "-c", server.collect()], check=True, stdout=log, stderr=log)
     lost = sorted({*lost, *losses(server, told)})
+    (server.home / "races.jsonl").write_text("".join(json.dumps(one) + "\n" for one in told))
     winners = collections.Counter(len(one["told"]) for one in told)
-    return {"races": RACES, "sealed by one": winners[1], "by none": winners[0], "lost": lost}
+    exits = collections.Counter(str(code) for one in told for code, _ in one["ends"])
+    return {"races": RACES, "sealed by one": winners[1], "by none": winners[0], "lost": lost, "exits": exits}
 
 
 def kill_hard(server, program, settings):
@@ -234,10 +288,21 @@ def kill_hard(server, program, settings):
 def torture(server, minutes, program):
     command = [sys.executable, str(ROOT / "tests/torture/torture.py"), "--program", program, "--minutes", str(minutes)]
     command += ["--lanes", "12", "--journal", str(server.home / "torture.jsonl"), "--grace", "7", "--seal-timeout", "3"]
+    if server.collect():
+        command += ["--before-check", shlex.join(["sh", "-c", server.collect()])]
     done = subprocess.run(command, env=os.environ | server.settings(), capture_output=True, text=True)
     (server.home / "torture.txt").write_text(done.stdout + done.stderr)
-    last = [line for line in done.stdout.splitlines() if "violation" in line or "partitions" in line]
-    return {"exit": done.returncode, "said": last[-1:] or done.stderr.strip().splitlines()[-1:]}
+    lines = done.stdout.splitlines()
+    checked = next((line for line in lines if " partitions checked, " in line), None)
+    counted = checked and re.match(r"(\d+) partitions checked, (\d+) violations", checked)
+    return {
+        "exit": done.returncode,
+        "partitions": counted and int(counted[1]),
+        "violations": counted and int(counted[2]),
+        # Ways of tampering that the check of the torture does not notice on this server.
+        "blind": [line.split(": ")[1] for line in lines if line.startswith("the check is blind: ")],
+        "said": done.stderr.strip().splitlines()[-1:],
+    }
 
 
 def examine(name, home, port, program, minutes):
@@ -245,11 +310,14 @@ def examine(name, home, port, program, minutes):
     data = Path(tempfile.mkdtemp(dir=home))
     server = Server(recipe, home, data, port)
     found = {"name": name, "version": recipe.version, "unfit": recipe.unfit}
+    start = time.monotonic()
     try:
         runner = Program(program)
         settings = server.settings()
         found["server"] = server.client.list_buckets()["ResponseMetadata"]["HTTPHeaders"].get("server", "-")
-        found["doctor"] = diagnose(runner, settings, DOCTORS)
+        found["first writes"] = first_writes(runner, settings)
+        found["doctor"] = diagnose(server, runner, settings, DOCTORS)
+        found["heeded"] = heed(runner, settings, found["doctor"])
         found["races"] = races(server, runner, settings | TIMES)
         found["restart"] = kill_hard(server, runner, settings | TIMES) if recipe.is_durable else "in memory only"
         if recipe.can_torture and minutes:
@@ -257,6 +325,7 @@ def examine(name, home, port, program, minutes):
     finally:
         server.end()
         shutil.rmtree(data, ignore_errors=True)
+    found["minutes"] = round((time.monotonic() - start) / 60, 1)
     return found
 
 

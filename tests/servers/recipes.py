@@ -35,12 +35,14 @@ class Recipe:
     is_durable: bool = True
     # The script that starts it and runs the examination, with its address and keys in RAW_SINK_* variables.
     script: str = ""
-    # The file with the process id of a server that a script started.
-    pid_file: Callable[[], Path] | None = None
+    # Returns the process id of a server that a script started.
+    pid: Callable[[], int] | None = None
     # Why it cannot store partitions, if it cannot.
     unfit: str = ""
     # Whether the checks of the torture fit it.
     can_torture: bool = True
+    # Returns the shell command that collects garbage, if lost objects can be read until then.
+    collect: Callable[[Path, int], str] | None = None
     # Prepares the data before the first start.
     prepare: Callable[[Path, Path, int], None] = lambda home, data, port: None
 
@@ -81,12 +83,12 @@ def artifact(name: str, file: str):
     return install
 
 
-def pip(*packages: str):
+def pip(*packages: str, python: str = "python3"):
     """Returns how to install Python packages."""
 
     def install(home: Path):
         if not (home / "venv/installed").exists():
-            run("python3", "-m", "venv", "--clear", home / "venv")
+            run(python, "-m", "venv", "--clear", home / "venv")
             run(home / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", *packages)
             (home / "venv/installed").touch()
 
@@ -158,6 +160,12 @@ def garage_settings(home: Path, data: Path, port: int):
     )
 
 
+def radosgw_pid() -> int:
+    """Reads it from the name of the admin socket: in the foreground radosgw writes no file with it."""
+    [socket] = (Path(os.environ["CEPH_CONF"]).parent / "run").glob("client.rgw.*.asok")
+    return int(socket.name.split(".")[-2])
+
+
 S3PROXY_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>x</groupId><artifactId>x</artifactId><version>1</version>
 <dependencyManagement><dependencies><dependency><groupId>com.fasterxml.jackson.core</groupId>
@@ -168,6 +176,8 @@ S3PROXY_POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersio
 
 def s3proxy_settings(home: Path, data: Path, port: int):
     (data / BUCKET).mkdir(exist_ok=True)
+    # The default logs gigabytes.
+    (home / "logback.xml").write_text('<configuration><root level="OFF"/></configuration>')
     (home / "s3proxy.conf").write_text(
         textwrap.dedent(f"""\
             s3proxy.endpoint=http://127.0.0.1:{port}
@@ -196,7 +206,8 @@ RECIPES = [
         lambda home: None,
         lambda home, data, port: ["radosgw", "-n", "client.rgw", "--foreground"],
         script="scripts/with-ceph",
-        pid_file=lambda: Path(os.environ["CEPH_CONF"]).parent / "run/client.rgw.pid",
+        pid=radosgw_pid,
+        collect=lambda home, port: "radosgw-admin gc process --include-all",
     ),
     Recipe(
         "versitygw",
@@ -214,13 +225,20 @@ RECIPES = [
             f"-volume.port={port + 2}", "-filer", f"-filer.port={port + 3}", "-s3", f"-s3.port={port}",
             f"-s3.config={home}/s3.json", "-volume.max=50", "-master.volumeSizeLimitMB=256",
         ],
+        collect=lambda home, port: (
+            "printf 'lock\\nvolume.vacuum -garbageThreshold=0.0001\\nunlock\\n' | "
+            f"{home}/weed shell -master=127.0.0.1:{port + 1} -filer=127.0.0.1:{port + 3}"
+        ),
         prepare=seaweedfs_settings,
     ),
     Recipe(
         "s3proxy",
         "4.1.0",
         maven(S3PROXY_POM),
-        lambda home, data, port: ["java", "-Xmx700m", "-cp", f"{home}/lib/*", "org.gaul.s3proxy.Main", "--properties", f"{home}/s3proxy.conf"],
+        lambda home, data, port: [
+            "java", "-Xmx700m", f"-Dlogback.configurationFile={home}/logback.xml", "-cp", f"{home}/lib/*", "org.gaul.s3proxy.Main",
+            "--properties", f"{home}/s3proxy.conf",
+        ],
         has_bucket=True,
         prepare=s3proxy_settings,
     ),
@@ -235,9 +253,11 @@ RECIPES = [
     Recipe(
         "LocalStack",
         "4.14.0",
-        pip("localstack-core[runtime]==4.14.0", "cbor2<5.8", "pyopenssl==24.2.1", "cryptography==43.0.3", "service_identity==24.1.0"),
+        pip("localstack-core[runtime]==4.14.0", "cbor2<5.8", "pyopenssl==24.2.1", "cryptography==43.0.3", "service_identity==24.1.0",
+            python=os.environ.get("PYTHON_3_13", "python3.13")),
         lambda home, data, port: [
-            "env", "SERVICES=s3", f"GATEWAY_LISTEN=127.0.0.1:{port}", "DNS_ADDRESS=0", "DISABLE_EVENTS=1", "SKIP_SSL_CERT_DOWNLOAD=1",
+            "env", "SERVICES=s3", f"FILESYSTEM_ROOT={data}",
+            f"GATEWAY_LISTEN=127.0.0.1:{port}", "DNS_ADDRESS=0", "DISABLE_EVENTS=1", "SKIP_SSL_CERT_DOWNLOAD=1",
             f"{home}/venv/bin/python", "-m", "localstack.runtime.main",
         ],
         listens_everywhere=True,
@@ -263,7 +283,7 @@ RECIPES = [
         region="garage",
         has_bucket=True,
         can_torture=False,
-        unfit="has no conditions on a write, so that two writers can both be told that they sealed",
+        unfit="it has no conditions on a write, so that two writers can both be told that they sealed",
         prepare=garage_settings,
     ),
     Recipe(
@@ -276,7 +296,7 @@ RECIPES = [
         ],
         has_bucket=True,
         can_torture=False,
-        unfit="answers to multipart uploads that no S3 client can read",
+        unfit="it answers to multipart uploads what no S3 client can read",
         prepare=lambda home, data, port: (data / BUCKET).mkdir(exist_ok=True),
     ),
     Recipe(
@@ -289,6 +309,6 @@ RECIPES = [
         ],
         listens_everywhere=True,
         can_torture=False,
-        unfit="an abort deletes the object of its key, and ends other uploads of it",
+        unfit="an abort deletes the object of its key",
     ),
 ]

@@ -289,7 +289,7 @@ fn code(kind: ErrorKind) -> u8 {
         | ErrorKind::Closed => 3,
         ErrorKind::Denied | ErrorKind::Unsupported => 4,
         ErrorKind::Corrupt => 5,
-        ErrorKind::Unavailable | ErrorKind::Unknown => 75,
+        kind if kind.is_retryable() => 75,
         _ => 70,
     }
 }

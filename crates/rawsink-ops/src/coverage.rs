@@ -14,6 +14,7 @@ mod command;
 mod evidence;
 mod gathering;
 mod page;
+mod row;
 mod runs;
 mod seals;
 mod template;
@@ -28,6 +29,7 @@ pub use self::{
     command::Extraction,
     evidence::Standing,
     page::PageFacts,
+    row::Row,
     template::CommandTemplate,
 };
 use self::{

@@ -132,9 +132,19 @@ impl Loaded {
             .map_err(|cause| wrong(format!("cannot read the settings: {}", system_text(&cause))))?;
         let vars = file::parse(&text).map_err(wrong)?;
         let vars = vars.into_iter().filter(|(name, _)| may_be_setting(name));
-        let vars = vars.map(|(name, value)| (name, Ok(value)));
-        Self::from_vars(vars.chain(process_vars().filter(|(name, _)| parse::is_proxy(name))))
+        Self::from_settings(vars.map(|(name, value)| (name, Ok(value))))
             .map_err(|error| error.on_path(path.display()))
+    }
+
+    /// Reads the given variables, and of the process's environment only the proxies.
+    ///
+    /// # Errors
+    /// As [`from_vars`](Self::from_vars).
+    pub fn from_settings(
+        settings: impl IntoIterator<Item = (String, Result<String, ()>)>,
+    ) -> Result<Self> {
+        let proxies = process_vars().filter(|(name, _)| parse::is_proxy(name));
+        Self::from_vars(settings.into_iter().chain(proxies))
     }
 
     /// Reads the given variables. `Err(())` stands for a value that is not UTF-8.
@@ -276,6 +286,15 @@ fn bucket(parser: &mut Parser) -> Option<S3Config> {
             None
         }
     }
+}
+
+/// Parses the URL of a state, or the path of an SQLite file, as `RAW_SINK_STATE_URL` has it.
+///
+/// # Errors
+/// `Invalid` for a malformed URL, and for one of another database.
+pub fn state_config(url: &str) -> Result<StateConfig> {
+    let what = |what: String| Error::invalid(format!("the URL of the state {what}"));
+    parse::state(url).map_err(what)
 }
 
 /// Reads where the state is stored.

@@ -76,6 +76,14 @@ impl ErrorKind {
     }
 }
 
+impl ErrorKind {
+    /// Returns whether the same call, with the same run id, may succeed later without any change by the
+    /// caller.
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Unknown)
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

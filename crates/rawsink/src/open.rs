@@ -126,10 +126,12 @@ impl Config {
             let message = "this configuration has no state";
             Error::new(crate::ErrorKind::Unsupported, message)
         };
-        let config = self.state.as_ref().ok_or_else(missing)?;
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let origin = Origin { sink_uri: self.backend.uri().ok(), judged_by: Some(host) };
-        Ok(state::open(config, &origin))
+        Ok(state::open(self.state.as_ref().ok_or_else(missing)?, &self.origin()))
+    }
+
+    /// Returns what the verdict log says of changes by this configuration: sink and host.
+    pub fn origin(&self) -> Origin {
+        Origin::of_host(self.backend.uri().ok())
     }
 }
 

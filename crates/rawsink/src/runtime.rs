@@ -1,5 +1,6 @@
 //! Injected time and randomness. No other module requests either from the system.
 
+pub(crate) mod process;
 #[cfg(any(feature = "s3", feature = "postgres"))]
 pub(crate) mod waits;
 

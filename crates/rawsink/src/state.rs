@@ -335,6 +335,14 @@ pub struct Origin {
     pub judged_by: Option<String>,
 }
 
+impl Origin {
+    /// Returns the origin of changes on this host.
+    pub fn of_host(sink_uri: Option<String>) -> Self {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Self { sink_uri, judged_by: Some(host) }
+    }
+}
+
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "test-util"))]
 impl Origin {
     /// Adds the origin to a new entry.

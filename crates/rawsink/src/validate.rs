@@ -10,7 +10,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     layout::Place,
     partition::{
-        PartitionKey, RunId,
+        Metadata, PartitionKey, RunId,
         row::{HazardCount, HazardCounts, RowChecker},
     },
     sink::{PartitionReader, RawSink},
@@ -226,31 +226,129 @@ pub async fn judge(
     run: &RunId,
     rules: Rules,
 ) -> Result<Judgement> {
-    let Findings { faults, warnings, hazards, rows, schema_version, evidence } =
-        examine(sink, key, run, rules).await?;
-    let faults = faults.into_summary();
-    let outcome = if faults.is_empty() {
-        Outcome::Passed { schema_version, record_count: rows }
-    } else {
-        Outcome::Failed(faults.join("; "))
+    let mut examination = Examination::new(key, run, rules, sink.max_row_bytes());
+    let mut reader = match sink.open_partition(key, run).await {
+        Ok(reader) => reader,
+        Err(error) => {
+            examination.end_by(as_data_fault(error, rules.missing)?);
+            return Ok(examination.finish());
+        }
     };
-    let verdict = Verdict::new(run.clone(), outcome).evidence(evidence);
-    let hazards = hazards.iter().collect();
-    Ok(Judgement { verdict, faults, warnings, hazards, rows })
+    examination.metadata(reader.metadata());
+    if let Err(error) = examine_rows(&mut reader, &mut examination).await {
+        examination.end_by(as_data_fault(error, rules.missing)?);
+    }
+    let evidence = evidence(&reader);
+    let mut judgement = examination.finish();
+    judgement.verdict = judgement.verdict.evidence(evidence);
+    if !judgement.passed() {
+        // The reader checks only its own errors so.
+        reader.confirm().await?;
+    }
+    Ok(judgement)
 }
 
-#[derive(Default)]
-struct Findings {
+async fn examine_rows(reader: &mut PartitionReader, examination: &mut Examination) -> Result<()> {
+    while let Some(rows) = reader.next_rows().await? {
+        for line in rows.iter() {
+            examination.row(line);
+        }
+    }
+    Ok(())
+}
+
+/// Decides whether a run passes, from what its caller reads.
+///
+/// [`judge`] reads a run of a [`RawSink`] so. A caller with other readers passes the metadata and every
+/// row, or why it cannot read further.
+#[derive(Debug)]
+pub struct Examination {
+    key: PartitionKey,
+    run: RunId,
+    rules: Rules,
+    checker: RowChecker,
+    metadata: Option<Metadata>,
     faults: Faults,
-    warnings: Vec<String>,
     hazards: HazardCounts,
     rows: u64,
-    schema_version: Option<String>,
-    evidence: Evidence,
+    /// Whether the rows ended too early.
+    is_cut: bool,
+}
+
+impl Examination {
+    /// Starts the examination of a run. Rows may have up to `max_row_bytes` bytes.
+    pub fn new(key: &PartitionKey, run: &RunId, rules: Rules, max_row_bytes: usize) -> Self {
+        Self {
+            key: key.clone(),
+            run: run.clone(),
+            rules,
+            checker: RowChecker::new(max_row_bytes),
+            metadata: None,
+            faults: Faults::default(),
+            hazards: HazardCounts::default(),
+            rows: 0,
+            is_cut: false,
+        }
+    }
+
+    /// Takes the caller's metadata of the run, without the seal block.
+    pub fn metadata(&mut self, metadata: &Metadata) {
+        self.metadata = Some(metadata.clone());
+    }
+
+    /// Takes the next row, without its line feed.
+    pub fn row(&mut self, line: &[u8]) {
+        self.rows += 1;
+        let number = self.rows;
+        match self.checker.check(line) {
+            Ok(hazards) if hazards.is_empty() => {}
+            Ok(hazards) => self.hazards.note(number, hazards),
+            Err(fault) => self.faults.add(|| format!("line {number} {fault}")),
+        }
+    }
+
+    /// Notes why nothing more of the run can be read. This fails the run.
+    pub fn end_by(&mut self, fault: impl Into<String>) {
+        self.is_cut = true;
+        self.faults.add(|| fault.into());
+    }
+
+    /// Returns the judgement, without evidence.
+    pub fn finish(self) -> Judgement {
+        let Self { key, run, rules, metadata, mut faults, hazards, rows, is_cut, .. } = self;
+        let (mut warnings, mut schema_version) = (Vec::new(), None);
+        if let Some(metadata) = metadata {
+            schema_version = metadata.text("schema_version");
+            warnings = metadata.gaps();
+            // The number of rows is unknown if they ended too early, and that fault is already named.
+            let stated = metadata.integer("record_count").filter(|_| is_cut);
+            for contradiction in metadata.contradictions(&key, &run, stated.unwrap_or(rows)) {
+                faults.add(|| contradiction);
+            }
+        }
+        if rules.gaps == Gaps::Refuse {
+            for gap in std::mem::take(&mut warnings) {
+                faults.add(|| gap);
+            }
+        }
+        if rules.hazards == HazardPolicy::Refuse {
+            for hazard in hazards.iter() {
+                faults.add(|| hazard.to_string());
+            }
+        }
+        let faults = faults.into_summary();
+        let outcome = if faults.is_empty() {
+            Outcome::Passed { schema_version, record_count: rows }
+        } else {
+            Outcome::Failed(faults.join("; "))
+        };
+        let verdict = Verdict::new(run, outcome);
+        Judgement { verdict, faults, warnings, hazards: hazards.iter().collect(), rows }
+    }
 }
 
 /// The first faults, and the number of all.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Faults {
     named: Vec<String>,
     count: usize,
@@ -274,52 +372,6 @@ impl Faults {
     }
 }
 
-async fn examine(
-    sink: &RawSink,
-    key: &PartitionKey,
-    run: &RunId,
-    rules: Rules,
-) -> Result<Findings> {
-    let mut findings = Findings::default();
-    let mut reader = match sink.open_partition(key, run).await {
-        Ok(reader) => reader,
-        Err(error) => {
-            let fault = as_data_fault(error, rules.missing)?;
-            findings.faults.add(|| fault);
-            return Ok(findings);
-        }
-    };
-    findings.schema_version = reader.metadata().text("schema_version");
-    findings.warnings = reader.metadata().gaps();
-    if let Err(error) = examine_rows(&mut reader, &mut findings, sink.max_row_bytes()).await {
-        let fault = as_data_fault(error, rules.missing)?;
-        findings.faults.add(|| fault);
-    }
-    findings.evidence = evidence(&reader);
-    // After a read error the row count is unknown, and that fault is already named.
-    let counted = reader.summary().map(|summary| summary.record_count);
-    let stated = || reader.metadata().integer("record_count").unwrap_or(findings.rows);
-    for contradiction in reader.metadata().contradictions(key, run, counted.unwrap_or_else(stated))
-    {
-        findings.faults.add(|| contradiction);
-    }
-    if rules.gaps == Gaps::Refuse {
-        for gap in std::mem::take(&mut findings.warnings) {
-            findings.faults.add(|| gap);
-        }
-    }
-    if rules.hazards == HazardPolicy::Refuse {
-        for hazard in findings.hazards.iter() {
-            findings.faults.add(|| hazard.to_string());
-        }
-    }
-    if findings.faults.count > 0 {
-        // The reader checks only its own errors so.
-        reader.confirm().await?;
-    }
-    Ok(findings)
-}
-
 /// Returns SHA-256 and length of `metadata.json` and, if it was read to the end and matches the seal, of
 /// the payload.
 fn evidence(reader: &PartitionReader) -> Evidence {
@@ -331,26 +383,6 @@ fn evidence(reader: &PartitionReader) -> Evidence {
         payload_sha256: summary.map(|summary| summary.payload_sha256.clone()),
         payload_bytes: summary.map(|summary| summary.payload_bytes),
     }
-}
-
-async fn examine_rows(
-    reader: &mut PartitionReader,
-    findings: &mut Findings,
-    max_row_bytes: usize,
-) -> Result<()> {
-    let mut checker = RowChecker::new(max_row_bytes);
-    while let Some(rows) = reader.next_rows().await? {
-        for line in rows.iter() {
-            findings.rows += 1;
-            let number = findings.rows;
-            match checker.check(line) {
-                Ok(hazards) if hazards.is_empty() => {}
-                Ok(hazards) => findings.hazards.note(number, hazards),
-                Err(fault) => findings.faults.add(|| format!("line {number} {fault}")),
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Returns the message of an error that is about the data, or the error if it is not.

@@ -135,6 +135,21 @@ impl PartitionWriter {
         Ok(())
     }
 
+    /// Refuses a row that the caller cannot serialise. `text` is what it could, for the one who
+    /// [keeps](Self::keep_refused) it.
+    ///
+    /// # Errors
+    /// `Invalid`, with the line's number, unless refused lines are kept. It ends the writer.
+    pub async fn refuse_row(&mut self, reason: &str, text: &[u8]) -> Result<()> {
+        self.begin()?;
+        self.check_no_open_line().await?;
+        if let Err(error) = self.lines.refuse(RowFault::NotSerialisable(reason.to_owned()), text) {
+            return Err(self.end(error).await);
+        }
+        self.finish();
+        Ok(())
+    }
+
     /// Keeps refused lines, instead of ending the writer at the first one. Call it before the first row.
     ///
     /// `keep` gets each of them, without its line feed: of a line that is too long the start, and of a value that
@@ -203,6 +218,31 @@ impl PartitionWriter {
         Ok(())
     }
 
+    /// Takes a last line without its line feed as a row, if there is one.
+    ///
+    /// # Errors
+    /// `Invalid`, with the line's number, if it is not a row; the store's errors. Any error ends the
+    /// writer.
+    pub async fn end_line(&mut self) -> Result<()> {
+        self.begin()?;
+        self.put_open_line().await?;
+        self.finish();
+        Ok(())
+    }
+
+    /// As [`complete_payload`](Self::complete_payload), unless the payload is complete.
+    pub(crate) async fn complete_if_open(&mut self, metadata: &Metadata) -> Result<()> {
+        match &self.complete {
+            Some(_) => self.check_open(),
+            None => self.complete_payload(metadata).await,
+        }
+    }
+
+    /// Returns the place of the run.
+    pub(crate) fn place(&self) -> Place {
+        Place::of_run(&self.key, &self.run)
+    }
+
     /// Seals the partition: the payload first, `metadata.json` last.
     ///
     /// The metadata is stored as given, plus the [`Seal`]. After this returns, every reader gets
@@ -258,7 +298,7 @@ impl PartitionWriter {
         if let Some(upload) = self.upload.take() {
             upload.abort().await;
         }
-        error.at(Place::of_run(&self.key, &self.run))
+        error.at(self.place())
     }
 
     /// Starts a call that may add rows. [`finish`](Self::finish) confirms that all of them were
@@ -285,7 +325,7 @@ impl PartitionWriter {
             return Ok(());
         }
         let error = Error::new(ErrorKind::Closed, "the payload is complete: cannot append rows");
-        Err(error.at(Place::of_run(&self.key, &self.run)))
+        Err(error.at(self.place()))
     }
 
     pub(super) fn finish(&mut self) {
@@ -298,7 +338,7 @@ impl PartitionWriter {
             Some(_) => "a call of this writer was cancelled, so rows may be missing",
             None => "this writer ended after an earlier error; nothing was sealed",
         };
-        Err(Error::new(ErrorKind::Closed, message).at(Place::of_run(&self.key, &self.run)))
+        Err(Error::new(ErrorKind::Closed, message).at(self.place()))
     }
 
     async fn send_full_part(&mut self) -> Result<()> {
@@ -363,7 +403,7 @@ impl PartitionWriter {
             return Err(Error::new(ErrorKind::Internal, "the writer was sealed twice"));
         };
         let sealed = upload.seal(document).await;
-        let token = sealed.map_err(|error| error.at(Place::of_run(&self.key, &self.run)))?;
+        let token = sealed.map_err(|error| error.at(self.place()))?;
         Ok(token.to_string())
     }
 }
@@ -372,7 +412,7 @@ impl PartitionWriter {
 impl fmt::Debug for PartitionWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PartitionWriter")
-            .field("run", &Place::of_run(&self.key, &self.run).to_string())
+            .field("run", &self.place().to_string())
             .field("record_count", &self.record_count())
             .field("payload_bytes", &self.payload_bytes())
             .finish_non_exhaustive()

@@ -20,6 +20,9 @@ pub enum Change {
     RetryMarked,
     /// An operator's command: creates a pending record if none exists.
     Backfill,
+    /// A record that other software decided: it is stored as given, except that the attempts never
+    /// decrease. The log has no digests for it, unless the run passed with as many rows before.
+    Store(Record),
     /// An operator's command: no consumer may read this run.
     Withdraw {
         /// The run.
@@ -72,6 +75,7 @@ impl Change {
             }
             Self::Backfill if previous.is_some() => None,
             Self::Backfill => Some(Effect { record: pending_since(now), entries: Vec::new() }),
+            Self::Store(record) => Some(store(history, record, now)),
             Self::Withdraw { run_id, .. } if history.is_withdrawn_and_unnamed(run_id) => None,
             Self::Withdraw { run_id, reason } => {
                 let record = without(history, run_id, now);
@@ -98,7 +102,7 @@ impl Change {
 /// Returns the record that the entries of a log lead to; `None` without an entry.
 ///
 /// This is the record of a partition that only this software changed, and that was not created by a
-/// backfill.
+/// backfill or [stored](Change::Store).
 pub fn replay(entries: &[LogEntry]) -> Option<Record> {
     let mut history = History::new(None, Some(Vec::new()));
     for entry in entries {
@@ -143,6 +147,33 @@ fn apply_verdict(history: &History, verdict: &Verdict, now: Timestamp) -> Option
         }
     };
     Some(Effect { record, entries: vec![entry] })
+}
+
+/// Stores a record that other software decided.
+fn store(history: &History, given: &Record, now: Timestamp) -> Effect {
+    let attempts = history.record().map_or(0, |previous| previous.attempt_count);
+    let record = Record { attempt_count: given.attempt_count.max(attempts), ..given.clone() };
+    let run = record.current_run_id.as_ref();
+    let entry = match (record.status, run) {
+        (Status::Success, Some(run)) => {
+            let known =
+                history.passed(run).filter(|entry| entry.record_count == record.record_count);
+            Some(LogEntry {
+                evidence: known.map(|entry| entry.evidence.clone()).unwrap_or_default(),
+                record_count: record.record_count,
+                schema_version: record.schema_version.clone(),
+                ..LogEntry::new(Event::Passed, Some(run), &record, now)
+            })
+        }
+        (Status::Failed, Some(run)) => Some(LogEntry {
+            reason: record.error_message.clone(),
+            ..LogEntry::new(Event::Failed, Some(run), &record, now)
+        }),
+        (Status::Pending, _) => Some(LogEntry::new(Event::Requeued, None, &record, now)),
+        // A verdict names a run.
+        (_, None) => None,
+    };
+    Effect { record, entries: entry.into_iter().collect() }
 }
 
 fn verdict_of(run_id: &RunId, entry: &LogEntry) -> Verdict {

@@ -14,6 +14,7 @@ mod attempt;
 mod config;
 mod directory;
 mod error;
+mod held;
 mod leftovers;
 mod listing;
 mod lock;
@@ -45,7 +46,6 @@ use rustix::{
 };
 use tokio::task::{JoinHandle, spawn_blocking};
 
-pub use self::config::{Blocking, FsConfig, Links, MissingRoot, Mounted, Parents};
 #[cfg(feature = "unstable-raw")]
 pub use self::scratch::{Access, DirectoryScratch, FileSystem, Taken};
 use self::{
@@ -56,6 +56,10 @@ use self::{
     restoring::FsRestore,
     root::Root,
     upload::FsUpload,
+};
+pub use self::{
+    config::{Blocking, FsConfig, Links, MissingRoot, Mounted, Parents},
+    held::inherited_locks,
 };
 use super::{
     Discarded, Leftover, Object, ObjectInfo, ObjectTag, Presence, Reading, Restoration, RunObjects,

@@ -27,7 +27,10 @@ const MAY_IMPORT: [(&str, &[&str]); 18] = [
     ("consume", &["error", "layout", "partition", "sink", "state"]),
     ("open", &["error", "partition", "runtime", "sink", "state", "store"]),
     ("env", &["error", "literal", "open", "partition", "secret", "sink", "state", "store"]),
-    ("blocking", &["consume", "error", "open", "partition", "sink", "state", "store", "validate"]),
+    (
+        "blocking",
+        &["consume", "error", "open", "partition", "runtime", "sink", "state", "store", "validate"],
+    ),
 ];
 
 /// Words that only the listed files may contain: clock, environment, output.

@@ -1,9 +1,16 @@
 //! The blocking facade: the same operations without an async runtime.
 
-use std::io::Read;
+use std::{
+    io::Read,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use rawsink::{
-    Config, ErrorKind, Metadata, blocking,
+    Config, Error, ErrorKind, Metadata, blocking,
+    partition::row::RefusedRow,
     state::{MemoryState, Status},
     store::Object,
     validate::Rules,
@@ -68,12 +75,16 @@ fn g10_a_damaged_payload_is_an_error_not_end_of_file() {
     let backend = Directory::default();
     let sink = sink(&backend);
     seal(&sink, b"{\"n\":1}\n");
-    sink.block_on(backend.tamper(&path(&key(), &run(1)), Object::Payload, Some(b"{\"n\":2}\n")));
+    let changed = async {
+        backend.tamper(&path(&key(), &run(1)), Object::Payload, Some(b"{\"n\":2}\n")).await;
+        Ok(())
+    };
+    sink.block_on(changed).unwrap();
     let mut bytes = Vec::new();
     let mut reader = sink.open_partition(&key(), &run(1)).unwrap();
     let error = reader.read_to_end(&mut bytes).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
-    let cause = error.get_ref().unwrap().downcast_ref::<rawsink::Error>().unwrap();
+    let cause = error.get_ref().unwrap().downcast_ref::<Error>().unwrap();
     assert_eq!(cause.kind(), ErrorKind::Corrupt);
     let rows: Vec<_> = sink.open_partition(&key(), &run(1)).unwrap().collect();
     assert_eq!(rows.last().unwrap().as_ref().unwrap_err().kind(), ErrorKind::Corrupt);
@@ -92,6 +103,55 @@ async fn a_handle_may_be_dropped_inside_an_async_task() {
     let (sink, writer) = tokio::task::spawn_blocking(open).await.unwrap();
     drop(writer);
     drop(sink);
+}
+
+#[test]
+fn g08_a_cancelled_writer_seals_nothing() {
+    let backend = Directory::default();
+    let sink = sink(&backend);
+    let mut writer = sink.write_partition(&key(), &run(1)).unwrap();
+    writer.write_chunk(b"{}\n").unwrap();
+    writer.canceller().cancel();
+    let cancelled = writer.write_chunk(b"{}\n").unwrap_err();
+    assert_eq!((cancelled.kind(), cancelled.message()), (ErrorKind::Closed, "cancelled"));
+    assert_eq!(cancelled.place(), Some(path(&key(), &run(1)).as_str()));
+    assert_eq!(writer.finalize(metadata()).unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(entries(&backend.at(&path(&key(), &run(1)))).unwrap_or_default(), [""; 0]);
+}
+
+#[test]
+fn a_check_that_fails_ends_a_call_that_waits() {
+    let backend = Directory::default();
+    let checks = Arc::new(AtomicUsize::new(0));
+    let counted = checks.clone();
+    let check = move || {
+        let is_third = counted.fetch_add(1, Ordering::Relaxed) == 2;
+        if is_third { Err(Error::new(ErrorKind::Closed, "enough")) } else { Ok(()) }
+    };
+    let sink = sink(&backend).with_check(Arc::new(check));
+    let ended = sink.block_on(std::future::pending::<Result<(), Error>>()).unwrap_err();
+    assert_eq!((ended.message(), checks.load(Ordering::Relaxed)), ("enough", 3));
+}
+
+#[test]
+fn a_row_without_text_ends_the_writer_or_is_kept() {
+    let backend = Directory::default();
+    let sink = sink(&backend);
+    let mut strict = sink.write_partition(&key(), &run(1)).unwrap();
+    let refused = strict.refuse_row("no text", b"{\"n\":").unwrap_err();
+    assert_eq!(RefusedRow::of(&refused).unwrap().line, 1);
+    assert_eq!(strict.finalize(metadata()).unwrap_err().kind(), ErrorKind::Closed);
+    let mut patient = sink.write_partition(&key(), &run(1)).unwrap();
+    patient.keep_refused(1, |row, text| {
+        assert_eq!((row.line, text), (2, &b"{\"n\":"[..]));
+        Ok(())
+    });
+    patient.write_chunk(b"{}\n").unwrap();
+    patient.refuse_row("no text", b"{\"n\":").unwrap();
+    patient.write_chunk(b"{\"last\":1}").unwrap();
+    patient.end_line().unwrap();
+    assert_eq!((patient.record_count(), patient.refused_count()), (2, Some(1)));
+    patient.finalize(metadata()).unwrap();
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Verdicts and their effect on the state.
 
 use rawsink::{
-    Error, ErrorKind, RawSink,
+    Error, ErrorKind, Metadata, RawSink,
     runtime::Runtime,
     sink::SinkOptions,
     state::{MemoryState, PartitionState, Record, Status},
     store::{FaultyStore, InjectedFault, Object, Operation, Side, When},
-    validate::{self, Gaps, HazardPolicy, Missing, Rules, Validation},
+    validate::{self, Examination, Gaps, HazardPolicy, Missing, Rules, Validation},
 };
 
 use rawsink_testkit::{
@@ -22,7 +22,34 @@ on_every_store!(
     a_missing_or_unsealed_run_gets_no_verdict_unless_requested,
     a_newer_seal_is_an_error_and_nothing_is_recorded,
     g13_a_run_validated_late_gains_no_authority,
+    rows_of_other_readers_are_judged_by_the_same_rules,
 );
+
+/// What another reader passes on leads to the judgement of the library's own reader.
+async fn rows_of_other_readers_are_judged_by_the_same_rules(backend: &dyn Backend) {
+    let sink = RawSink::new(backend.store());
+    let cases: [(&[u8], &str); 4] = [
+        (b"{}\n{\"a\":1}\n", r#"{"record_count":2,"schema_version":"v3"}"#),
+        (b"{}\n[1]\nno\n", r#"{"record_count":7,"run_id":"other"}"#),
+        (b"{\"a\":1e400}\n", "{}"),
+        (b"", r#"{"record_count":"none"}"#),
+    ];
+    for (n, (payload, metadata)) in (1..).zip(cases) {
+        put(backend, n, payload, metadata).await;
+        for rules in [RECORD, STRICT, Rules { hazards: HazardPolicy::Refuse, ..RECORD }] {
+            let ours = validate::judge(&sink, &key(), &run(n), rules).await.unwrap();
+            let limit = sink.max_row_bytes();
+            let mut examination = Examination::new(&key(), &run(n), rules, limit);
+            examination.metadata(&Metadata::parse(metadata.as_bytes()).unwrap());
+            let rows = payload.strip_suffix(b"\n").map(|rows| rows.split(|byte| *byte == b'\n'));
+            rows.into_iter().flatten().for_each(|row| examination.row(row));
+            let theirs = examination.finish();
+            assert_eq!(theirs.verdict.outcome, ours.verdict.outcome, "{metadata}");
+            assert_eq!((theirs.faults, theirs.warnings), (ours.faults, ours.warnings));
+            assert_eq!((theirs.hazards, theirs.rows), (ours.hazards, ours.rows));
+        }
+    }
+}
 
 struct Court {
     sink: RawSink,

@@ -2,63 +2,16 @@
 
 use std::fmt::{self, Write};
 
-use rawsink::{LogicalDate, RunId, state::Status};
+use rawsink::LogicalDate;
 use rawsink_ops::coverage::{Cell, Coverage, Drift, Standing, place};
-use serde::Serialize;
 
 use crate::{exit::Failure, output};
-
-/// A cell, as JSON.
-#[derive(Serialize)]
-struct Row<'a> {
-    path: String,
-    source: &'a str,
-    customer_id: &'a str,
-    query_name: &'a str,
-    logical_date: String,
-    standing: Standing,
-    /// The run that the standing describes.
-    run_id: Option<&'a RunId>,
-    /// `null` without a record.
-    status: Option<Status>,
-    current_run_id: Option<&'a RunId>,
-    record_count: Option<u64>,
-    error_message: Option<&'a str>,
-    /// The newest sealed run in the storage that is not withdrawn.
-    sealed_run_id: Option<&'a RunId>,
-    /// The newest sealed run that needs a verdict.
-    due_run_id: Option<&'a RunId>,
-    /// The newest run that passed and that a run of the future keeps from authority.
-    blocked_run_id: Option<&'a RunId>,
-    /// The newest run in the storage without a seal.
-    unsealed_run_id: Option<&'a RunId>,
-    #[serde(flatten)]
-    drift: Drift,
-}
 
 /// Prints each cell.
 pub(super) fn print_cells(coverage: &Coverage) -> Result<(), Failure> {
     for (series, cells) in coverage.cells() {
         for cell in cells {
-            let row = Row {
-                path: place(series, Some(cell.day)).to_string(),
-                source: &series.source,
-                customer_id: &series.customer_id,
-                query_name: &series.query_name,
-                logical_date: cell.day.to_string(),
-                standing: cell.standing,
-                run_id: cell.run,
-                status: cell.status,
-                current_run_id: cell.current,
-                record_count: cell.record_count,
-                error_message: cell.reason,
-                sealed_run_id: cell.sealed,
-                due_run_id: cell.due,
-                blocked_run_id: cell.blocked,
-                unsealed_run_id: cell.unsealed,
-                drift: cell.drift,
-            };
-            output::record(&row)?;
+            output::record(&cell.into_row(series))?;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use rustix::{
 use super::{
     directory::Directory,
     error::FsError,
+    held::Held,
     opening::NAMED,
     probe::{Probe, Step},
 };
@@ -23,12 +24,23 @@ const MAX_STARTS: u32 = 100;
 
 /// A run's directory, locked until this is dropped.
 ///
-/// The descriptor closes on exec, so no child inherits the lock. The kernel releases the lock of a
-/// dead process.
+/// The descriptor closes on exec, so no started program inherits the lock; a forked child closes its
+/// copy (see [`held`](super::held)). The kernel releases the lock of a dead process.
 #[derive(Debug)]
 pub(super) struct LockedRun {
+    /// Dropped before the descriptor is closed: another file may get its number then.
+    held: Held,
     pub(super) dir: OwnedFd,
     pub(super) at: Directory,
+}
+
+impl Drop for LockedRun {
+    fn drop(&mut self) {
+        // A copy that a child inherits from now on holds no lock. A child must not unlock the parent's.
+        if self.held.is_ours() {
+            let _ = fs::flock(&self.dir, FlockOperation::Unlock);
+        }
+    }
 }
 
 /// The outcome of locking without waiting.
@@ -48,6 +60,7 @@ impl LockedRun {
             Err(error) if error.is_absence() => return Ok(TryLock::Gone),
             opened => opened?,
         };
+        let held = Held::note(&dir);
         let locked = probe.run(Step::Lock, at.path(), || {
             rustix::io::retry_on_intr(|| fs::flock(&dir, FlockOperation::NonBlockingLockExclusive))
         });
@@ -56,7 +69,7 @@ impl LockedRun {
             outcome => outcome?,
         }
         match is_current(&dir, at, probe) {
-            Ok(true) => Ok(TryLock::Held(Self { dir, at: at.clone() })),
+            Ok(true) => Ok(TryLock::Held(Self { held, dir, at: at.clone() })),
             Ok(false) => Ok(TryLock::Gone),
             Err(error) if error.is_absence() => Ok(TryLock::Gone),
             Err(error) => Err(error),
@@ -101,12 +114,13 @@ impl LockedRun {
     /// Opens and locks a directory; `None` if it was replaced meanwhile.
     fn open_and_lock(at: &Directory, probe: &Probe) -> Result<Option<Self>, FsError> {
         let dir = open(at, probe)?;
+        let held = Held::note(&dir);
         probe.run(Step::Lock, at.path(), || lock(&dir)).map_err(|error| match error {
             error if error.is(Errno::WOULDBLOCK) => FsError::Refused(super::super::writer_active()),
             error => error,
         })?;
         let current = is_current(&dir, at, probe)?;
-        Ok(current.then(|| Self { dir, at: at.clone() }))
+        Ok(current.then(|| Self { held, dir, at: at.clone() }))
     }
 }
 

@@ -82,6 +82,8 @@ pub(super) struct S3Attempt {
     tag: Option<String>,
     /// Time of the first payload request, on the clock of the deadlines.
     payload_sent: Option<Duration>,
+    /// When the last check before the seal was made, if it was made with the payload.
+    checked: Option<Duration>,
 }
 
 /// Whether a run is sealed by this, or was sealed before.
@@ -129,6 +131,7 @@ impl S3Attempt {
             size: 0,
             tag: None,
             payload_sent: None,
+            checked: None,
         }
     }
 

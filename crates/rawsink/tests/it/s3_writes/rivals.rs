@@ -284,6 +284,24 @@ async fn g04_a_small_payload_with_rivals_uses_multipart_and_a_new_token() {
     assert_sealed(&server, &sealed, &rows, "the small one").await;
 }
 
+/// A caller may give up during the grace, and not during the seal.
+#[tokio::test]
+async fn the_grace_is_over_when_the_payload_is_complete() {
+    let server = S3Server::default();
+    let mut large = server.sink().write_partition(&key(), &run(1)).await.unwrap();
+    for row in &Size::Large.rows("large") {
+        large.write_payload_line(row.as_bytes()).await.unwrap();
+    }
+    let mut small = server.sink().write_partition(&key(), &run(1)).await.unwrap();
+    small.write_payload_line(b"{}").await.unwrap();
+    let metadata = Metadata::default();
+    small.complete_payload(&metadata).await.unwrap();
+    let waited = server.waited_s();
+    assert!(waited >= 90, "{waited} s");
+    small.finalize(metadata).await.unwrap();
+    assert_eq!(server.waited_s(), waited);
+}
+
 #[tokio::test]
 async fn g03_a_seal_is_found_after_a_full_listing_page() {
     let server = S3Server::default();

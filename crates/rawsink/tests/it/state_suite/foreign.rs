@@ -7,7 +7,8 @@ use rawsink::{
     partition::Selection,
     runtime::FixedClock,
     state::{
-        Change, Event, FIND_AT_ONCE, Filter, Marked, Status, execute, plan_backfill, plan_retry,
+        Change, Event, Evidence, FIND_AT_ONCE, Filter, Marked, Record, Status, execute,
+        plan_backfill, plan_retry,
     },
 };
 
@@ -21,7 +22,7 @@ use super::{
 };
 use rawsink_testkit::{
     databases::{ALL_TEXT, Database, WITHOUT_A_KEY, foreign_tables},
-    sample::{customer, run},
+    sample::{customer, key, run},
     suites::on_every_database,
 };
 
@@ -38,7 +39,44 @@ on_every_database!(
     a_batch_of_the_largest_size_writes_every_entry,
     a_record_set_to_pending_after_a_withdrawal_makes_its_runs_due,
     g14_without_a_primary_key_no_update_is_lost,
+    a_stored_record_is_kept_as_given_and_logged_without_digests,
 );
+
+async fn a_stored_record_is_kept_as_given_and_logged_without_digests(database: &dyn Database) {
+    let state = database.state();
+    let given = Record {
+        status: Status::Success,
+        current_run_id: Some(run(2)),
+        record_count: Some(3),
+        updated_at: Some("2020-01-01T00:00:00Z".parse().unwrap()),
+        ..Record::pending()
+    };
+    let store = async |record: &Record| {
+        state.change(&key(), &Change::Store(record.clone()), now()).await.unwrap().unwrap()
+    };
+    let evidence = async || {
+        let history = state.history(&key()).await.unwrap();
+        history.passed(&run(2)).unwrap().evidence.clone()
+    };
+    assert_eq!(store(&given).await, given);
+    assert_eq!(state.get(&key()).await.unwrap().unwrap(), given);
+    assert_eq!(evidence().await, Evidence::default());
+    // A validation binds the run to its bytes. Who stores the same success again does not undo that.
+    let mut bytes = Evidence::default();
+    bytes.payload_sha256 = Some("aa".into());
+    state.judge(&key(), &passed(2).evidence(bytes.clone()), now()).await.unwrap();
+    let again = store(&Record { error_message: Some("note".into()), ..given.clone() }).await;
+    assert_eq!((again.attempt_count, evidence().await), (1, bytes), "attempts never decrease");
+    store(&Record { record_count: Some(4), ..given.clone() }).await;
+    assert_eq!(evidence().await, Evidence::default());
+    store(&Record { status: Status::Failed, ..given.clone() }).await;
+    store(&Record { current_run_id: None, status: Status::Failed, ..given.clone() }).await;
+    store(&Record { status: Status::Pending, ..given }).await;
+    let history = state.history(&key()).await.unwrap();
+    let events: Vec<Event> = history.entries().iter().map(|entry| entry.event).collect();
+    let passed = Event::Passed;
+    assert_eq!(events, [passed, passed, passed, passed, Event::Failed, Event::Requeued]);
+}
 
 /// Inserts a record: the values of the columns after the key's.
 async fn add(database: &dyn Database, id: &str, values: &str) {

@@ -162,9 +162,9 @@ impl S3ConfigBuilder {
             fault(field, what);
         }
         if let Ok(endpoint) = &endpoint
-            && let Some(what) = endpoint.refusal(self.allow_http)
+            && let Some((field, what)) = endpoint.refusal(self.allow_http)
         {
-            fault("endpoint_url", what);
+            fault(field, what);
         }
         match (endpoint, bucket, prefix) {
             (Ok(endpoint), Ok(bucket), Ok(prefix)) if faults.is_empty() => {

@@ -55,13 +55,15 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Returns the reason to refuse an endpoint: it could overwrite a sealed run or leak secrets.
-    pub(super) fn refusal(&self, allow_http: bool) -> Option<String> {
+    /// Returns the reason to refuse an endpoint, and the field to change: it could overwrite a sealed run
+    /// or leak secrets.
+    pub(super) fn refusal(&self, allow_http: bool) -> Option<(&'static str, String)> {
         if let Some(why) = self.provider.refused {
-            return Some(format!("is refused: {why}"));
+            return Some(("endpoint_url", format!("is refused: {why}")));
         }
         let in_the_clear = self.url.starts_with("http:") && !is_loopback(&self.host);
-        (in_the_clear && !allow_http).then(|| "is plain http to another machine".to_owned())
+        let why = "is off, and the endpoint is plain http to another machine";
+        (in_the_clear && !allow_http).then(|| ("allow_http", why.to_owned()))
     }
 }
 

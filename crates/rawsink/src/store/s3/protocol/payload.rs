@@ -62,7 +62,9 @@ impl S3Attempt {
         listed.is_ok_and(|listed| listed.iter().all(|open| open.id != upload))
     }
 
-    /// Sends a payload that fits one part, by a single create-only PUT.
+    /// Sends a payload that fits one part, by a single create-only PUT, and makes the last check before the
+    /// seal: if a rival has an upload open, the payload has to be sent again after a grace, and a caller
+    /// may give up until then.
     pub(in crate::store::s3) async fn put(&mut self, payload: Bytes) -> Result<()> {
         self.size = payload.len() as u64;
         self.phase = Phase::Single(payload.clone());
@@ -76,7 +78,11 @@ impl S3Attempt {
                 Ok(Some(tag).filter(|tag| !tag.is_empty()))
             })
         })
-        .await
+        .await?;
+        if !self.may_skip_check() {
+            self.checked = Some(self.last_check().await?);
+        }
+        Ok(())
     }
 
     /// Completes the upload, after the grace and another check.

@@ -47,7 +47,8 @@ impl S3Attempt {
 
     async fn until_sealed(&mut self, document: &SealDocument<'_>) -> Result<WriterToken> {
         let mut tries = self.context.retrier.tries_until(self.context.timing.complete_deadline);
-        let mut checked = self.payload_sent.filter(|_| self.may_skip_check());
+        let sent = self.payload_sent.filter(|_| self.may_skip_check());
+        let mut checked = sent.or(self.checked.take());
         // The bytes of a seal that may be in flight. No other bytes are sent after it.
         let mut in_doubt: Option<Bytes> = None;
         loop {
@@ -95,7 +96,7 @@ impl S3Attempt {
 
     /// Returns whether step 5 is unnecessary: the server refuses a second payload, and this attempt
     /// replaced none.
-    fn may_skip_check(&self) -> bool {
+    pub(super) fn may_skip_check(&self) -> bool {
         self.enforces_conditions() && self.replaced.is_none()
     }
 

@@ -1,0 +1,107 @@
+//! Names: partitions, runs, selections and settings, from Python values.
+
+use pyo3::{prelude::*, types::PyAny};
+use rawsink::{
+    Clock, PartitionKey, Result, RunId, SystemClock, env::VARIABLES, layout::Place,
+    partition::Selection,
+};
+
+use crate::errors;
+
+/// A logical partition: any object with the four attributes.
+#[derive(FromPyObject)]
+pub(crate) struct Key {
+    source: String,
+    customer_id: String,
+    query_name: String,
+    logical_date: Day,
+}
+
+impl Key {
+    pub(crate) fn parse(&self) -> Result<PartitionKey> {
+        let Self { source, customer_id, query_name, logical_date } = self;
+        PartitionKey::new(source, customer_id, query_name, &logical_date.0)
+    }
+}
+
+/// A day as ISO text, from text or a `datetime.date`.
+pub(crate) struct Day(pub(crate) String);
+
+impl<'py> FromPyObject<'_, 'py> for Day {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(text) = value.extract::<String>() {
+            return Ok(Self(text));
+        }
+        Ok(Self(value.call_method0("isoformat")?.extract()?))
+    }
+}
+
+/// Which logical partitions to work on: source, customer, query, first and last day.
+#[derive(FromPyObject)]
+pub(crate) struct Choice(Option<String>, Option<String>, Option<String>, Option<Day>, Option<Day>);
+
+impl Choice {
+    pub(crate) fn parse(self) -> Result<Selection> {
+        let Self(source, customer_id, query_name, since, until) = self;
+        let day = |day: Option<Day>| day.map(|day| day.0.parse()).transpose();
+        Ok(Selection { source, customer_id, query_name, since: day(since)?, until: day(until)? })
+    }
+}
+
+/// Checks the names of a logical partition and returns its canonical path.
+#[pyfunction]
+pub(crate) fn check_key(
+    py: Python<'_>,
+    source: &str,
+    customer_id: &str,
+    query_name: &str,
+    logical_date: &str,
+) -> PyResult<String> {
+    let key = PartitionKey::new(source, customer_id, query_name, logical_date);
+    let key = key.map_err(|error| errors::raise(py, &error))?;
+    Ok(Place::of_partition(&key).to_string())
+}
+
+/// Checks a run id.
+#[pyfunction]
+pub(crate) fn check_run_id(py: Python<'_>, run_id: &str) -> PyResult<()> {
+    run_id.parse::<RunId>().map(drop).map_err(|error| errors::raise(py, &error))
+}
+
+/// Returns a run id for this moment.
+#[pyfunction]
+pub(crate) fn new_run_id() -> String {
+    RunId::at(SystemClock.now()).to_string()
+}
+
+/// Returns source, customer, query, day and run of a canonical path; `None` for those it does not name.
+#[pyfunction]
+pub(crate) fn parse_path(py: Python<'_>, path: &str, root: &str) -> PyResult<[Option<String>; 5]> {
+    let place = Place::parse(path, root).map_err(|error| errors::raise(py, &error))?;
+    let mut values = place.values().map(str::to_owned);
+    Ok(std::array::from_fn(|_| values.next()))
+}
+
+/// Returns the names of all settings.
+#[pyfunction]
+pub(crate) fn variables() -> Vec<&'static str> {
+    VARIABLES.iter().map(|variable| variable.name).collect()
+}
+
+/// Parses key and run.
+pub(crate) fn run(py: Python<'_>, key: &Key, run_id: &str) -> PyResult<(PartitionKey, RunId)> {
+    let parsed = key.parse().and_then(|key| Ok((key, run_id.parse()?)));
+    parsed.map_err(|error| errors::raise(py, &error))
+}
+
+/// Parses a key.
+pub(crate) fn partition(py: Python<'_>, key: &Key) -> PyResult<PartitionKey> {
+    key.parse().map_err(|error| errors::raise(py, &error))
+}
+
+/// Parses a selection.
+pub(crate) fn selection(py: Python<'_>, choice: Choice) -> PyResult<Selection> {
+    choice.parse().map_err(|error| errors::raise(py, &error))
+}

@@ -1,0 +1,287 @@
+//! Python values as JSON text: dict, list, tuple, str, int of any size, float, bool and None.
+//!
+//! As strict as `json.dumps(value, allow_nan=False)`, and stricter with names: only text is a name.
+//! Nothing else is converted unless the caller's `default` does.
+
+use pyo3::{
+    prelude::*,
+    types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple},
+};
+
+use crate::errors;
+
+/// Deepest nesting. Python's own serialiser ends at about the same depth, and a value that contains
+/// itself never ends.
+const MAX_LEVELS: usize = 1_000;
+
+/// Why a value has no JSON text.
+pub(crate) enum Fault {
+    /// It cannot be expressed.
+    Refused(Box<Refusal>),
+    /// `default`, or another method of the value, raised this.
+    Raised(PyErr),
+}
+
+/// What cannot be expressed, and where.
+pub(crate) struct Refusal {
+    what: String,
+    /// The path to the value, innermost first.
+    path: Vec<String>,
+    /// What `default` raised.
+    pub(crate) cause: Option<PyErr>,
+}
+
+impl Refusal {
+    /// Returns the reason, with the path: `.cost: NaN is not a JSON number`.
+    pub(crate) fn reason(&self) -> String {
+        let path: String = self.path.iter().rev().map(String::as_str).collect();
+        if path.is_empty() { self.what.clone() } else { format!("{path}: {}", self.what) }
+    }
+}
+
+fn refused<T>(what: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::Refused(Box::new(Refusal { what: what.into(), path: Vec::new(), cause: None })))
+}
+
+impl From<PyErr> for Fault {
+    fn from(raised: PyErr) -> Self {
+        Self::Raised(raised)
+    }
+}
+
+/// Appends the JSON text of a value. After a fault the text is incomplete.
+pub(crate) fn write(
+    out: &mut Vec<u8>,
+    value: &Bound<'_, PyAny>,
+    default: Option<&Bound<'_, PyAny>>,
+) -> Result<(), Fault> {
+    Walk { out, default, levels: 0 }.value(value)
+}
+
+struct Walk<'o, 'd, 'py> {
+    out: &'o mut Vec<u8>,
+    default: Option<&'d Bound<'py, PyAny>>,
+    levels: usize,
+}
+
+impl<'py> Walk<'_, '_, 'py> {
+    fn value(&mut self, value: &Bound<'py, PyAny>) -> Result<(), Fault> {
+        if let Ok(text) = value.cast_exact::<PyString>() {
+            return self.text(text);
+        }
+        if let Ok(number) = value.cast_exact::<PyInt>() {
+            return self.integer(number);
+        }
+        if let Ok(number) = value.cast_exact::<PyFloat>() {
+            return self.number(number.value());
+        }
+        if value.is_none() {
+            self.out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        if let Ok(flag) = value.cast_exact::<PyBool>() {
+            self.out.extend_from_slice(if flag.is_true() { b"true" } else { b"false" });
+            return Ok(());
+        }
+        if let Ok(members) = value.cast_exact::<PyDict>() {
+            return self.members(members);
+        }
+        if let Ok(items) = value.cast_exact::<PyList>() {
+            return self.array(items.iter());
+        }
+        self.unusual(value)
+    }
+
+    /// Takes tuples and subclasses, as `json.dumps` does, and then asks `default`.
+    fn unusual(&mut self, value: &Bound<'py, PyAny>) -> Result<(), Fault> {
+        if let Ok(items) = value.cast::<PyTuple>() {
+            return self.array(items.iter());
+        }
+        if let Ok(text) = value.cast::<PyString>() {
+            return self.text(text);
+        }
+        if let Ok(number) = value.cast::<PyInt>() {
+            return self.integer(number);
+        }
+        if let Ok(number) = value.cast::<PyFloat>() {
+            return self.number(number.value());
+        }
+        if let Ok(members) = value.cast::<PyDict>() {
+            let items = members.call_method0("items")?;
+            let pairs =
+                items.try_iter()?.map(|pair| pair?.extract()).collect::<PyResult<Vec<_>>>()?;
+            return self.object(pairs.into_iter());
+        }
+        if let Ok(items) = value.cast::<PyList>() {
+            return self.array(items.iter());
+        }
+        let kind = value.get_type().name()?;
+        let Some(default) = self.default else {
+            return refused(format!(
+                "a value of type {kind} is not JSON; convert it, or pass default="
+            ));
+        };
+        self.enter()?;
+        let converted = default.call1((value,));
+        let outcome = match converted {
+            Ok(converted) => self.value(&converted),
+            Err(raised) if raised.is_instance_of::<pyo3::exceptions::PyException>(value.py()) => {
+                let what = format!("default= does not convert a value of type {kind}");
+                let cause = Some(raised);
+                Err(Fault::Refused(Box::new(Refusal { what, path: Vec::new(), cause })))
+            }
+            Err(raised) => Err(Fault::Raised(raised)),
+        };
+        self.levels -= 1;
+        outcome
+    }
+
+    fn enter(&mut self) -> Result<(), Fault> {
+        if self.levels >= MAX_LEVELS {
+            return refused(format!(
+                "the value has more than {MAX_LEVELS} levels, or contains itself"
+            ));
+        }
+        self.levels += 1;
+        Ok(())
+    }
+
+    /// Takes a dict. `default` may change it meanwhile, and then its iterator must not be used.
+    fn members(&mut self, members: &Bound<'py, PyDict>) -> Result<(), Fault> {
+        let length = members.len();
+        let mut pairs = members.iter();
+        let mut is_changed = false;
+        let unchanged = std::iter::from_fn(|| {
+            is_changed = members.len() != length;
+            if is_changed { None } else { pairs.next() }
+        });
+        self.object(unchanged)?;
+        if is_changed { refused("the dict was changed while it was read") } else { Ok(()) }
+    }
+
+    fn object(
+        &mut self,
+        members: impl Iterator<Item = (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
+    ) -> Result<(), Fault> {
+        self.enter()?;
+        self.out.push(b'{');
+        for (number, (name, value)) in members.enumerate() {
+            if number > 0 {
+                self.out.push(b',');
+            }
+            let Ok(text) = name.cast::<PyString>() else {
+                let kind = name.get_type().name()?;
+                return refused(format!("a name is of type {kind}; JSON names are text"));
+            };
+            self.text(text)?;
+            self.out.push(b':');
+            self.value(&value).map_err(|fault| below(fault, || format!(".{text}")))?;
+        }
+        self.out.push(b'}');
+        self.levels -= 1;
+        Ok(())
+    }
+
+    fn array(&mut self, items: impl Iterator<Item = Bound<'py, PyAny>>) -> Result<(), Fault> {
+        self.enter()?;
+        self.out.push(b'[');
+        for (number, item) in items.enumerate() {
+            if number > 0 {
+                self.out.push(b',');
+            }
+            self.value(&item).map_err(|fault| below(fault, || format!("[{number}]")))?;
+        }
+        self.out.push(b']');
+        self.levels -= 1;
+        Ok(())
+    }
+
+    fn text(&mut self, text: &Bound<'py, PyString>) -> Result<(), Fault> {
+        match text.to_str() {
+            Ok(text) => serde_json::to_writer(&mut *self.out, text).map_err(errors::bug)?,
+            Err(_) => self.surrogates(text)?,
+        }
+        Ok(())
+    }
+
+    /// Writes a text with lone surrogates, which UTF-8 cannot express: as escapes.
+    fn surrogates(&mut self, text: &Bound<'py, PyString>) -> Result<(), Fault> {
+        let units: Vec<u8> =
+            text.call_method1("encode", ("utf-16-le", "surrogatepass"))?.extract()?;
+        let units = units.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]]));
+        self.out.push(b'"');
+        let mut written = Vec::new();
+        for unit in char::decode_utf16(units) {
+            match unit {
+                Ok(character) => {
+                    written.clear();
+                    let text = character.encode_utf8(&mut [0; 4]).to_owned();
+                    serde_json::to_writer(&mut written, &text).map_err(errors::bug)?;
+                    self.out.extend_from_slice(&written[1..written.len() - 1]);
+                }
+                Err(lone) => {
+                    let escape = format!("\\u{:04x}", lone.unpaired_surrogate());
+                    self.out.extend_from_slice(escape.as_bytes());
+                }
+            }
+        }
+        self.out.push(b'"');
+        Ok(())
+    }
+
+    fn integer(&mut self, number: &Bound<'py, PyInt>) -> Result<(), Fault> {
+        if let Ok(number) = number.extract::<i64>() {
+            return Ok(serde_json::to_writer(&mut *self.out, &number).map_err(errors::bug)?);
+        }
+        // An exact decimal has no limit of digits, which the text of an int has.
+        let decimal = number.py().import("decimal")?.getattr("Decimal")?.call1((number,))?;
+        let digits = decimal.str()?;
+        self.out.extend_from_slice(digits.to_str()?.as_bytes());
+        Ok(())
+    }
+
+    fn number(&mut self, number: f64) -> Result<(), Fault> {
+        if !number.is_finite() {
+            return refused(format!("{number} is not a JSON number"));
+        }
+        Ok(serde_json::to_writer(&mut *self.out, &number).map_err(errors::bug)?)
+    }
+}
+
+/// Adds a step to the path of a fault.
+fn below(mut fault: Fault, step: impl FnOnce() -> String) -> Fault {
+    if let Fault::Refused(refusal) = &mut fault {
+        refusal.path.push(step());
+    }
+    fault
+}
+
+/// Returns the JSON text of a value, as bytes.
+///
+/// Raises `TypeError` for a value that has none.
+#[pyfunction]
+#[pyo3(signature = (value, default=None))]
+pub(crate) fn dumps<'py>(
+    value: &Bound<'py, PyAny>,
+    default: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, pyo3::types::PyBytes>> {
+    let mut out = Vec::new();
+    text_of(&mut out, value, default)?;
+    Ok(pyo3::types::PyBytes::new(value.py(), &out))
+}
+
+/// Appends the JSON text of a value that is no row, such as metadata.
+pub(crate) fn text_of(
+    out: &mut Vec<u8>,
+    value: &Bound<'_, PyAny>,
+    default: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    write(out, value, default).map_err(|fault| match fault {
+        Fault::Raised(raised) => raised,
+        Fault::Refused(refusal) => {
+            let raised = pyo3::exceptions::PyTypeError::new_err(refusal.reason());
+            raised.set_cause(value.py(), refusal.cause);
+            raised
+        }
+    })
+}

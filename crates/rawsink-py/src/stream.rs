@@ -1,0 +1,272 @@
+//! Work on many runs, one event after the other.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use futures_util::{StreamExt, stream::BoxStream};
+use pyo3::prelude::*;
+use rawsink::{
+    Error, PartitionKey, Result, RunId, blocking,
+    partition::Selection,
+    validate::{Rules, Validation},
+};
+use rawsink_ops::{
+    manifest, scrub,
+    validate::{self, Shard, Stop},
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    errors,
+    gate::{Gate, Shut},
+    json, waiting,
+};
+
+/// The events of some work, as JSON. The work continues only while they are taken.
+#[pyclass(frozen, module = "rawsink._rawsink")]
+pub(crate) struct Events {
+    gate: Gate<BoxStream<'static, Result<Value>>>,
+    sink: blocking::RawSink,
+    stop: Stop,
+    /// Number of payload bytes read so far.
+    bytes: Arc<AtomicU64>,
+}
+
+/// A validated run, as JSON.
+#[derive(Serialize)]
+pub(crate) struct Validated<'a> {
+    partition: [String; 4],
+    run_id: &'a str,
+    passed: bool,
+    #[serde(flatten)]
+    validation: &'a Validation,
+}
+
+impl<'a> Validated<'a> {
+    pub(crate) fn new(key: &PartitionKey, run: &'a RunId, validation: &'a Validation) -> Self {
+        let passed = validation.passed();
+        Self { partition: names(key), run_id: run.as_str(), passed, validation }
+    }
+}
+
+/// Returns the names of a logical partition.
+pub(crate) fn names(key: &PartitionKey) -> [String; 4] {
+    let [source, customer_id, query_name] =
+        [key.source(), key.customer_id(), key.query_name()].map(str::to_owned);
+    [source, customer_id, query_name, key.logical_date().to_string()]
+}
+
+/// Returns an error as JSON.
+pub(crate) fn fault(error: &Error) -> Value {
+    json!({ "kind": error.kind().name(), "message": error.to_string(), "place": error.place() })
+}
+
+fn shown<T: Serialize>(event: &str, value: T) -> Value {
+    let mut shown = serde_json::to_value(value).unwrap_or_default();
+    shown["event"] = event.into();
+    shown
+}
+
+impl Events {
+    fn new(
+        sink: &blocking::RawSink,
+        events: BoxStream<'static, Result<Value>>,
+        stop: Stop,
+    ) -> Self {
+        let (gate, sink) = (Gate::new(events), sink.clone());
+        Self { gate, sink, stop, bytes: Arc::default() }
+    }
+
+    pub(crate) fn validate_all(
+        py: Python<'_>,
+        sink: &blocking::RawSink,
+        state: &blocking::State,
+        (partitions, shard, rules, jobs): (Selection, Shard, Rules, NonZeroUsize),
+    ) -> PyResult<Self> {
+        let stop = Stop::default();
+        let work = validate::Work { partitions, shard, rules, jobs, stop: stop.clone() };
+        let events = start(py, sink, |sink| validate::all(sink, state.state(), &work))?;
+        let events = events.map(|event| event.map(|event| shown_validation(&event)));
+        Ok(Self::new(sink, events.boxed(), stop))
+    }
+
+    pub(crate) fn scrub(
+        py: Python<'_>,
+        sink: &blocking::RawSink,
+        state: &blocking::State,
+        work: scrub::Work,
+    ) -> PyResult<Self> {
+        let bytes = Arc::<AtomicU64>::default();
+        let counted = bytes.clone();
+        let progress: scrub::Progress = Arc::new(move |more| {
+            counted.fetch_add(more, Ordering::Relaxed);
+        });
+        let events = start(py, sink, |sink| scrub::all(sink, state.state(), &work, progress))?;
+        let events = events.map(|event| event.map(|event| shown_scrub(&event)));
+        Ok(Self { bytes, ..Self::new(sink, events.boxed(), work.stop) })
+    }
+
+    pub(crate) fn manifest(
+        py: Python<'_>,
+        sink: &blocking::RawSink,
+        state: &blocking::State,
+        partitions: Selection,
+        (root_uri, reader, jobs): (String, Option<&str>, NonZeroUsize),
+    ) -> PyResult<Self> {
+        let reader = match reader {
+            None => None,
+            Some(name) => {
+                let known = manifest::Reader::ALL.into_iter().find(|reader| reader.name() == name);
+                let names = manifest::Reader::ALL.map(manifest::Reader::name).join(", ");
+                let unknown = || {
+                    errors::invalid(py, format!("unknown reader {name:?}: expected one of {names}"))
+                };
+                Some(known.ok_or_else(unknown)?)
+            }
+        };
+        let work = manifest::Work { partitions, root_uri, reader, jobs };
+        let events = start(py, sink, |sink| manifest::payloads(sink, state.state(), &work))?;
+        let events = events.map(|event| event.map(|event| shown_payload(&event)));
+        Ok(Self::new(sink, events.boxed(), Stop::default()))
+    }
+}
+
+/// Starts work, in the runtime.
+fn start<T>(
+    py: Python<'_>,
+    sink: &blocking::RawSink,
+    work: impl FnOnce(&rawsink::RawSink) -> T + Send,
+) -> PyResult<T>
+where
+    T: Send,
+{
+    waiting::call(py, || sink.block_on(async { Ok(work(sink.sink()?)) }))
+}
+
+/// Returns what a scrub reads.
+pub(crate) fn scrub_work(
+    partitions: Selection,
+    (shard, jobs): (Shard, NonZeroUsize),
+    current: bool,
+    sample: Option<(scrub::Share, u64)>,
+    record: bool,
+    after: Option<(PartitionKey, RunId)>,
+) -> scrub::Work {
+    scrub::Work {
+        partitions,
+        shard,
+        scope: if current { scrub::Scope::Current } else { scrub::Scope::Sealed },
+        sample: sample.map(|(share, seed)| scrub::Sample { share, seed }),
+        after,
+        recording: if record { scrub::Recording::Failures } else { scrub::Recording::Nothing },
+        jobs,
+        stop: Stop::default(),
+    }
+}
+
+fn shown_validation(event: &validate::Event) -> Value {
+    match event {
+        validate::Event::Compared(partitions) => {
+            json!({ "event": "compared", "partitions": partitions })
+        }
+        validate::Event::Validated(run) => match &run.outcome {
+            Ok(validation) => shown("validated", Validated::new(&run.key, &run.run, validation)),
+            Err(error) => {
+                let error = fault(error);
+                let (partition, run_id) = (names(&run.key), run.run.as_str());
+                json!({ "event": "error", "partition": partition, "run_id": run_id, "error": error })
+            }
+        },
+        validate::Event::Blocked(blocked) => json!({
+            "event": "blocked",
+            "partition": names(&blocked.key),
+            "run_id": blocked.newest.as_str(),
+            "holder": blocked.holder.as_str(),
+        }),
+        validate::Event::Unlisted(hidden) => {
+            json!({ "event": "error", "error": fault(&hidden.error) })
+        }
+    }
+}
+
+fn shown_scrub(event: &scrub::Event) -> Value {
+    match event {
+        scrub::Event::Selected { runs, sampled } => {
+            json!({ "event": "selected", "runs": runs, "sampled": sampled })
+        }
+        scrub::Event::Read(read) => {
+            let mut shown = json!({ "partition": names(&read.key), "run_id": read.run.as_str() });
+            match &read.outcome {
+                Ok(scrub::Condition::Intact) => shown["event"] = "intact".into(),
+                Ok(scrub::Condition::Erased) => shown["event"] = "erased".into(),
+                Ok(scrub::Condition::Damaged(damage)) => {
+                    shown["event"] = "damaged".into();
+                    shown["damage"] = damage.kind.as_str().into();
+                    shown["detail"] = damage.detail.clone().into();
+                    shown["has_authority"] = damage.has_authority.into();
+                    shown["recorded"] = matches!(damage.recorded, scrub::Recorded::Yes).into();
+                }
+                Err(error) => {
+                    shown["event"] = "error".into();
+                    shown["error"] = fault(error);
+                }
+            }
+            shown
+        }
+        scrub::Event::UnusableRecord(error) | scrub::Event::Unlisted(error) => {
+            json!({ "event": "error", "error": fault(error) })
+        }
+    }
+}
+
+fn shown_payload(event: &manifest::Event) -> Value {
+    match event {
+        manifest::Event::Listed(payload) => shown("payload", payload),
+        manifest::Event::Refused(error) => json!({ "event": "error", "error": fault(error) }),
+    }
+}
+
+#[pymethods]
+impl Events {
+    /// Waits for the next event; `None` after the last. An interrupted wait may be repeated.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let next = self.gate.with(py, |events| {
+            waiting::call(py, || self.sink.block_on(async { events.next().await.transpose() }))
+        });
+        let next = next.map_err(|shut| match shut {
+            Shut::Inherited => errors::closed(py, "this work belongs to the parent process"),
+            Shut::InUse | Shut::Ended => errors::closed(py, "this work is in use or has ended"),
+        })?;
+        next?.map(|event| json::text(&event)).transpose()
+    }
+
+    /// Starts no more runs, from any thread. What was reached is still recorded and returned.
+    fn stop(&self) {
+        self.stop.stop();
+    }
+
+    /// The number of payload bytes read so far.
+    #[getter]
+    fn bytes_read(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Aborts the work. Verdicts may be recorded that were not returned.
+    fn close(&self, py: Python<'_>) {
+        if let Ok(events) = self.gate.take(py) {
+            // Its tasks end in the runtime.
+            let _ = waiting::call(py, || {
+                self.sink.block_on(async {
+                    drop(events);
+                    Ok(())
+                })
+            });
+        }
+    }
+}

@@ -1,0 +1,38 @@
+"""What happens at a fork and at the end of the interpreter."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from typing import Protocol
+
+from . import _rawsink
+
+
+class _Writer(Protocol):
+    def abort(self) -> None: ...
+
+
+_writers: weakref.WeakSet[_Writer] = weakref.WeakSet()
+
+
+def watch(writer: _Writer) -> None:
+    """Abort a writer at the end of the interpreter, unless it has ended."""
+    _writers.add(writer)
+
+
+@atexit.register
+def _abort_writers() -> None:
+    for writer in list(_writers):
+        writer.abort()
+
+
+def _close_inherited_locks() -> None:
+    # A copy that stays open would lock the run after the death of the parent.
+    for descriptor in _rawsink.inherited_locks():
+        os.close(descriptor)
+    _writers.clear()
+
+
+os.register_at_fork(after_in_child=_close_inherited_locks)
