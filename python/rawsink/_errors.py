@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 from typing import Any
 
+from . import _rawsink
+
 
 class RawSinkError(Exception):
     """An error of this package. Its class says what the caller should do.
@@ -46,6 +48,8 @@ class RawSinkError(Exception):
         return self._message
 
     def __str__(self) -> str:
+        if not self._message:
+            return super().__str__()
         place = self.partition
         if place and self.run_id:
             place = f"{place}/run_id={self.run_id}"
@@ -56,6 +60,9 @@ class RawSinkError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         facts = {name: getattr(self, name) for name in _FACTS}
+        if not self._message:
+            # A program that raised it itself.
+            return type(self), self.args, self.__dict__
         return _restore, (type(self), self._message, facts)
 
 
@@ -194,6 +201,28 @@ def _restore(
     for name, value in facts.items():
         setattr(error, name, value)
     return error
+
+
+def corrupt(message: str) -> RawSinkError:
+    """Create the exception of malformed records."""
+    return _restore(Corrupt, message, {})
+
+
+def of_event(facts: dict[str, Any]) -> RawSinkError:
+    """Create the exception of an event of some work."""
+    partition = facts["partition"]
+    if partition is not None:
+        partition = _rawsink.check_key(*partition)
+    return create(
+        kind=facts["kind"],
+        message=facts["message"],
+        retryable=facts["retryable"],
+        path=facts["path"],
+        variable=None,
+        partition=partition,
+        run_id=facts["run_id"],
+        withdrawn=False,
+    )
 
 
 def create(

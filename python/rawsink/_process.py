@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import weakref
 from typing import Protocol
@@ -30,9 +31,11 @@ def _abort_writers() -> None:
 
 def _close_inherited_locks() -> None:
     # A copy that stays open would lock the run after the death of the parent.
-    for descriptor in _rawsink.inherited_locks():
-        os.close(descriptor)
     _writers.clear()
+    for descriptor in _rawsink.inherited_locks():
+        # Another thread of the parent may have closed it at that moment.
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 os.register_at_fork(after_in_child=_close_inherited_locks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import _rawsink
 from ._reader import PartitionReader
-from ._state import State, choice
+from ._errors import Closed, of_event
+from ._state import State, choice, is_url
 from ._types import (
     Coverage,
     Damage,
@@ -113,15 +115,17 @@ class RawSink:
 
     @classmethod
     def _of(cls, kind: str, *, state: str | os.PathLike[str], **settings: Setting) -> Self:
-        url = state if isinstance(state, str) else f"sqlite:{os.fspath(state)}"
-        variables = {"RAW_SINK": kind, "RAW_SINK_STATE_URL": url}
+        variables = {"RAW_SINK": kind}
+        path = None if is_url(state) else os.fspath(state)
+        if path is None:
+            variables["RAW_SINK_STATE_URL"] = os.fspath(state)
         known = set(_rawsink.variables())
         for name, value in settings.items():
             variable = f"RAW_SINK_{name.upper()}"
             if variable not in known:
                 raise TypeError(f"unknown setting {name!r}")
             variables[variable] = _variable(value)
-        return cls(_rawsink.Sink.from_settings(variables))
+        return cls(_rawsink.Sink.from_settings(variables, path))
 
     @property
     def settings(self) -> dict[str, str]:
@@ -163,6 +167,8 @@ class RawSink:
         Raises :class:`AlreadySealed` if the run is sealed, and :class:`Conflict` if another writer
         of the run is active.
         """
+        if max_rejects is not None and on_reject is None:
+            raise TypeError("max_rejects needs on_reject, which gets the refused rows")
         return PartitionWriter._open(
             self._native,
             key,
@@ -171,7 +177,7 @@ class RawSink:
             on_reject=on_reject,
             max_rejects=max_rejects,
             skip_blank=skip_blank,
-            require_members=list(require_members),
+            require_members=_names(require_members, "require_members"),
         )
 
     def open_partition(self, key: PartitionKey, run_id: str) -> PartitionReader:
@@ -329,7 +335,8 @@ class RawSink:
         ``customers`` and ``queries`` name those that are expected, instead of those found.
         """
         selected = choice(source, customer_id, query_name, since, until)
-        return coverage_of(self._native.coverage(selected, list(customers), list(queries)))
+        names = _names(customers, "customers"), _names(queries, "queries")
+        return coverage_of(self._native.coverage(selected, *names))
 
     def manifest(
         self,
@@ -351,14 +358,11 @@ class RawSink:
         """
         selected = choice(source, customer_id, query_name, since, until)
         work = self._native.manifest(selected, reader, jobs)
-        for event in _events(work):
+        for event in _events(work, records=False):
             if event.pop("event") == "error":
-                problem = problem_of(event)
                 if on_problem is None:
-                    from ._errors import KINDS, Internal, _restore
-
-                    raise _restore(KINDS.get(problem.kind, Internal), problem.message, {})
-                on_problem(problem)
+                    raise of_event(event["error"])
+                on_problem(problem_of(event))
                 continue
             names = [event.pop(name) for name in ("source", "customer_id", "query_name")]
             yield Payload(key=key_of([*names, event.pop("logical_date")]), **event)
@@ -375,17 +379,25 @@ def _blocked(event: dict[str, Any]) -> Problem:
     return Problem("Blocked", message, key_of(event["partition"]), event["run_id"])
 
 
-def _events(work: _rawsink.Events) -> Iterator[dict[str, Any]]:
-    """Yield the events of some work. If the caller ends early, what was reached is recorded."""
+def _events(work: _rawsink.Events, *, records: bool = True) -> Iterator[dict[str, Any]]:
+    """Yield the events of some work. If the caller ends early, reached verdicts are recorded."""
     try:
         while (text := work.next()) is not None:
             event: dict[str, Any] = json.loads(text)
             yield event
     except BaseException:
         work.stop()
-        try:
-            while work.next() is not None:
+        # A forked child has inherited work that is its parent's.
+        with contextlib.suppress(Closed):
+            while records and work.next() is not None:
                 pass
-        finally:
-            work.close()
         raise
+    finally:
+        work.close()
+
+
+def _names(names: Iterable[str], what: str) -> list[str]:
+    """Return names, which must not be one text."""
+    if isinstance(names, str):
+        raise TypeError(f"{what} must be a list of names, not one text")
+    return list(names)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from typing import TypeGuard
 
 from . import _rawsink
+from ._errors import corrupt
 from ._types import (
     Day,
     LogEntry,
@@ -32,6 +34,11 @@ def choice(
     return source, customer_id, query_name, days[0], days[1]
 
 
+def is_url(state: str | os.PathLike[str]) -> TypeGuard[str]:
+    """Return whether a state is named by a URL, not by the path of an SQLite file."""
+    return isinstance(state, str) and ("://" in state or state.startswith("sqlite:"))
+
+
 # Inside the class, `list` is its method.
 Records = list[Record]
 Entries = list[LogEntry]
@@ -49,7 +56,7 @@ class State:
     @classmethod
     def open(cls, url: str | os.PathLike[str]) -> State:
         """Open a state by its URL, as in ``RAW_SINK_STATE_URL``, or the path of an SQLite file."""
-        if isinstance(url, str):
+        if is_url(url):
             return cls(_rawsink.State.open(url))
         return cls(_rawsink.State.open_file(url))
 
@@ -79,9 +86,7 @@ class State:
         selected = choice(source, customer_id, query_name, since, until)
         texts, faults = self._native.list(selected, status)
         if faults:
-            from ._errors import Corrupt, _restore
-
-            raise _restore(Corrupt, "; ".join(faults), {})
+            raise corrupt("; ".join(faults))
         return [record_of(json.loads(text)) for text in texts]
 
     def history(self, key: PartitionKey) -> Entries:

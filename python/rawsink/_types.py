@@ -189,9 +189,12 @@ class Problem:
     """A run or a place that could not be examined, and why."""
 
     kind: str
+    """The kind of the error, or ``Blocked``: a run of the future keeps it from authority."""
     message: str
     key: PartitionKey | None = None
     run_id: str | None = None
+    retryable: bool = False
+    """Whether the next call may succeed without any change."""
 
 
 @dataclass(frozen=True)
@@ -352,12 +355,14 @@ def validation_of(facts: dict[str, Any]) -> Validation:
 
 def problem_of(facts: dict[str, Any]) -> Problem:
     """Return a problem from an event."""
-    names = facts.get("partition")
+    error = facts["error"]
+    names = facts.get("partition") or error["partition"]
     return Problem(
-        kind=facts["error"]["kind"],
-        message=facts["error"]["message"],
+        kind=error["kind"],
+        message=error["message"],
         key=key_of(names) if names else None,
-        run_id=facts.get("run_id"),
+        run_id=facts.get("run_id") or error["run_id"],
+        retryable=error["retryable"],
     )
 
 

@@ -22,11 +22,10 @@ class PartitionWriter(_rawsink.PartitionWriter):
     never sealed, unless ``on_reject`` is given.
 
     Rows are collected and sent in batches of 256 KiB, without holding the interpreter. Threads may
-    share a writer; each call adds its rows together.
+    share a writer; their rows are mixed.
     """
 
     key: PartitionKey
-    _sealed: bool = False
 
     @classmethod
     def _open(
@@ -78,10 +77,10 @@ class PartitionWriter(_rawsink.PartitionWriter):
         if metadata is not None and fields:
             raise TypeError("pass the metadata, or fields to complete it, not both")
         if metadata is not None:
+            if not isinstance(metadata, Mapping):
+                raise TypeError("metadata must be a mapping")
             metadata = dict(metadata)
-        sealed = Sealed(**json.loads(self._finalize(metadata, fields or None)))
-        self._sealed = True
-        return sealed
+        return Sealed(**json.loads(self._finalize(metadata, fields or None)))
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,8 @@
 """The package for asyncio programs: the same operations, awaited.
 
 Each call runs in a thread of asyncio's pool, which the event loop joins at its end. Cancelling a
-task cancels its call: nothing is sealed, unless the seal was being written::
+task that writes cancels the writer: nothing is sealed, unless the seal was being written. A task
+that does something else waits for its call, and is cancelled then::
 
     sink = rawsink.aio.RawSink(rawsink.RawSink.from_env())
     async with await sink.write_partition(key, run_id) as writer:
@@ -52,7 +53,7 @@ class PartitionWriter:
         self._bytes = 0
 
     async def write_payload_row(self, row: object) -> None:
-        """Append one row. It is checked at once, and sent with a later batch."""
+        """Append one row. It is converted at once, and checked and sent with a later batch."""
         try:
             line = rawsink.dumps(row)
         except TypeError:
@@ -183,7 +184,7 @@ class RawSink:
             return PartitionWriter(await _call(open_writer))
         except asyncio.CancelledError:
             for writer in opened:
-                writer.abort()
+                await _call(writer.abort)
             raise
 
     async def open_partition(self, key: PartitionKey, run_id: str) -> PartitionReader:

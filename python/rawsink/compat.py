@@ -21,7 +21,8 @@ from typing import Any, Protocol, runtime_checkable
 import rawsink
 
 from . import _rawsink
-from ._state import choice
+from ._errors import corrupt
+from ._state import choice, is_url
 from ._types import Day, PartitionKey, Record, iso, record_of, validation_of
 
 __all__ = [
@@ -57,10 +58,10 @@ class RunContext:
 class PartitionWriter(Protocol):
     """Appends rows, then seals the partition."""
 
-    def write_payload_row(self, row: Mapping[str, Any], /) -> None:
+    def write_payload_row(self, row: Mapping[str, Any]) -> None:
         """Append one row."""
 
-    def finalize(self, metadata: Mapping[str, Any], /) -> None:
+    def finalize(self, metadata: Mapping[str, Any]) -> None:
         """Seal the partition."""
 
 
@@ -81,19 +82,15 @@ class PartitionReader(Protocol):
 class RawSink(Protocol):
     """Where partitions are written and read."""
 
-    def write_partition(
-        self, partition_key: PartitionKey, run_id: str, /
-    ) -> PartitionWriter:
+    def write_partition(self, partition_key: PartitionKey, run_id: str) -> PartitionWriter:
         """Start writing a partition."""
         ...
 
-    def open_partition(
-        self, partition_key: PartitionKey, run_id: str, /
-    ) -> PartitionReader:
+    def open_partition(self, partition_key: PartitionKey, run_id: str) -> PartitionReader:
         """Open a sealed partition."""
         ...
 
-    def list_partitions(self, partition_key: PartitionKey, /) -> list[str]:
+    def list_partitions(self, partition_key: PartitionKey) -> list[str]:
         """Return the run ids, sorted."""
         ...
 
@@ -119,7 +116,8 @@ class _Writer:
 
     def write_payload_row(self, row: Mapping[str, Any]) -> None:
         """Append one row."""
-        self._writer.write_payload_row(row if isinstance(row, dict) else dict(row))
+        is_plain = isinstance(row, dict) or not isinstance(row, Mapping)
+        self._writer.write_payload_row(row if is_plain else dict(row))
 
     def finalize(self, metadata: Mapping[str, Any]) -> None:
         """Seal the partition."""
@@ -175,12 +173,14 @@ class LocalFilesystemRawSink(_Sink):
 
     def __init__(self, root: str | os.PathLike[str] = "data/raw") -> None:
         self.root = Path(root)
-        super().__init__(rawsink.RawSink(_rawsink.Sink.lenient_directory(self.root)))
+        settings = {"RAW_SINK": "filesystem", "RAW_SINK_ROOT": os.fspath(self.root)}
+        native = _rawsink.Sink.from_settings(settings, lenient=True)
+        super().__init__(rawsink.RawSink(native))
 
 
 @dataclass(frozen=True)
 class S3Config:
-    """A bucket. What is ``None`` is read from the environment: ``RAW_SINK_ENDPOINT_URL``, ..."""
+    """A bucket. The environment (``RAW_SINK_ENDPOINT_URL``, ...) replaces each ``None``."""
 
     bucket: str
     prefix: str
@@ -227,7 +227,7 @@ def create_raw_sink() -> LocalFilesystemRawSink | ObjectStorageRawSink:
     settings = _environment()
     kind = settings.get("RAW_SINK", "filesystem").strip().lower()
     settings["RAW_SINK"] = kind
-    native = _rawsink.Sink.from_settings(settings)
+    native = _rawsink.Sink.from_settings(settings, lenient=True)
     sink = rawsink.RawSink(native)
     made: LocalFilesystemRawSink | ObjectStorageRawSink
     if kind == "object":
@@ -309,17 +309,15 @@ class PartitionStateRepository:
 
     def __init__(self, db_path: str | os.PathLike[str] = "data/state_store.db") -> None:
         self.db_path = db_path
-        text = os.fspath(db_path)
-        if "://" in text or text.startswith("sqlite:"):
-            self._native = _rawsink.State.open(text)
+        if is_url(db_path):
+            self._native = _rawsink.State.open(db_path)
         else:
-            self._native = _rawsink.State.open_file(text)
+            self._native = _rawsink.State.open_file(db_path)
 
     def ensure_schema(self) -> None:
         """Create the table if it does not exist."""
-        text = os.fspath(self.db_path)
-        if "://" not in text and not text.startswith("sqlite:"):
-            Path(text).absolute().parent.mkdir(parents=True, exist_ok=True)
+        if not is_url(self.db_path):
+            Path(self.db_path).absolute().parent.mkdir(parents=True, exist_ok=True)
         self._native.init()
 
     def get_partition_state(
@@ -347,10 +345,12 @@ class PartitionStateRepository:
         limit: int | None = None,
     ) -> list[PartitionState]:
         """Return the records of a selection, the newest day first."""
+        if limit is not None and limit < 0:
+            raise ValueError("limit is negative")
         selected = choice(None, customer_id, query_name, since, until)
         texts, faults = self._native.list(selected, status)
         if faults:
-            raise ValueError("; ".join(faults))
+            raise corrupt("; ".join(faults))
         states = [_state_of(record_of(json.loads(text))) for text in texts]
         states.sort(key=lambda state: (state.logical_date, state.updated_at), reverse=True)
         return states if limit is None else states[:limit]
@@ -383,7 +383,10 @@ class RawPartitionValidator:
                 partition_key, run_id, rules, repository._native
             )
             return _state_of(validation_of(json.loads(text)).state)
-        verdict = self._examine(partition_key, run_id)
+        if isinstance(sink, _Sink):
+            verdict = sink._sink._native.judge(partition_key, run_id)
+        else:
+            verdict = self._examine(partition_key, run_id)
         if isinstance(repository, PartitionStateRepository):
             recorded = repository._native.judge(partition_key, verdict)
             return _state_of(record_of(json.loads(recorded)))

@@ -87,6 +87,39 @@ def test_partitions_are_written_and_read(raw_sink: compat.RawSink) -> None:
         raw_sink.open_partition(KEY, RUNS[1])
 
 
+@pytest.mark.parametrize("row", [[], "", [1], ["ab"], None])
+def test_what_is_no_row_ends_the_writer(raw_sink: compat.RawSink, row: Any) -> None:
+    writer = raw_sink.write_partition(KEY, RUN)
+    with pytest.raises(ValueError):
+        writer.write_payload_row(row)
+    with pytest.raises(RuntimeError):
+        writer.finalize({})
+    assert raw_sink.list_partitions(KEY) == []
+
+
+def test_a_success_cannot_be_stored_for_a_withdrawn_run(
+    raw_sink: compat.RawSink, repository: compat.PartitionStateRepository
+) -> None:
+    land(raw_sink)
+    compat.RawPartitionValidator(raw_sink, repository).validate_partition(KEY, RUN)
+    rawsink.State(repository._native).withdraw(KEY, RUN, reason="wrong currency")
+    with pytest.raises(rawsink.Invalid, match="withdrew"):
+        repository.upsert_partition_state(
+            state_of(1, status="success", current_run_id=RUN, record_count=2)
+        )
+
+
+def test_a_native_sink_with_a_foreign_repository_is_judged_natively(
+    raw_sink: compat.RawSink,
+) -> None:
+    writer = rawsink.RawSink.write_partition(raw_sink._sink, KEY, RUN)  # type: ignore[attr-defined]
+    writer.write_lines(b'{"x":1e400}\n')
+    writer.finalize()
+    states: Any = DictRepository()
+    state = compat.RawPartitionValidator(raw_sink, states).validate_partition(KEY, RUN)
+    assert (state.status, state.record_count) == ("success", 1)
+
+
 def test_a_writer_fails_after_finalize(raw_sink: compat.RawSink) -> None:
     writer = raw_sink.write_partition(KEY, RUN)
     writer.finalize({})

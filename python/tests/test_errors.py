@@ -52,6 +52,13 @@ def test_every_kind_has_its_class_and_survives_pickling(kind: str) -> None:
         assert error.errno is not None
 
 
+def test_an_error_of_a_program_keeps_its_text() -> None:
+    for error in (rawsink.NotFound("no such run"), rawsink.Invalid("no"), rawsink.Corrupt()):
+        copied = pickle.loads(pickle.dumps(error))
+        assert (type(copied), str(copied)) == (type(error), str(error))
+    assert str(rawsink.NotFound("no such run")) == "no such run"
+
+
 def test_a_row_without_json_text_is_a_type_error_and_a_value_error() -> None:
     assert issubclass(rawsink.NotSerialisable, (TypeError,))
     assert issubclass(rawsink.NotSerialisable, (ValueError,))

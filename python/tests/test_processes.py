@@ -97,13 +97,25 @@ def test_multiprocessing(
 
 
 def test_the_end_of_the_interpreter_aborts_open_writers(
-    settings: dict[str, str], sink: rawsink.RawSink, program: Start
+    settings: dict[str, str], sink: rawsink.RawSink
 ) -> None:
+    # Handlers run in reverse order: this one after those of the package, before objects are destroyed.
     code = """
-writer = sink.write_partition(key, "2024-06-02T00:00:00.000Z")
+import atexit
+def check():
+    try:
+        writer.write_payload_row({"n": 1})
+    except rawsink.Closed:
+        print("aborted")
+atexit.register(check)
+import rawsink
+key = rawsink.PartitionKey("google_ads", "123", "campaign", "2024-06-01")
+writer = rawsink.RawSink.from_env().write_partition(key, "2024-06-02T00:00:00.000Z")
 writer.write_rows([{"text": "x" * 1000}] * 9000)
 """
-    finish(program(code, settings))
+    environment = {**os.environ, **settings}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, "aborted\n"), ran.stderr
     assert sink.list_runs(KEY) == []
 
 

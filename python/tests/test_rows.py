@@ -46,8 +46,8 @@ def test_the_text_says_what_json_says(row: dict[str, Any]) -> None:
     ours = json.loads(text, parse_float=decimal.Decimal)
     theirs = json.loads(json.dumps(row, allow_nan=False), parse_float=decimal.Decimal)
     assert ours == theirs
-    # Equal numbers of another type are another value.
-    assert str(ours) == str(theirs) or json.loads(text) == json.loads(json.dumps(row))
+    # 1, 1.0 and true are equal, and different.
+    assert repr(json.loads(text)) == repr(json.loads(json.dumps(row)))
 
 
 @settings(max_examples=100, deadline=None)
@@ -154,17 +154,19 @@ def test_a_value_that_contains_itself_is_refused() -> None:
 
 def test_deep_values_are_taken() -> None:
     value: object = 1
-    for _ in range(900):
+    for _ in range(490):
         value = [value]
     assert json.loads(rawsink.dumps({"v": value}))
 
 
-def test_a_value_that_changes_while_it_is_read_is_an_error() -> None:
+@pytest.mark.parametrize("replaces", [True, False])
+def test_default_may_change_the_value_that_is_read(replaces: bool) -> None:
     row: dict[str, object] = {"a": object(), "b": 1}
 
-    def grow(value: object) -> object:
+    def change(value: object) -> object:
+        if replaces:
+            del row["b"]
         row[f"c{len(row)}"] = 1
         return 1
 
-    with pytest.raises((RuntimeError, TypeError)):
-        rawsink.dumps(row, default=grow)
+    assert rawsink.dumps(row, default=change) == b'{"a":1,"b":1}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gc
 import io
 import json
 import os
@@ -160,7 +161,9 @@ def test_rows_of_a_source_that_fails_are_not_sealed(sink: rawsink.RawSink) -> No
     assert sink.list_runs(KEY) == []
 
 
-@pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview, bytes.decode, lambda b: [b, b]])
+@pytest.mark.parametrize(
+    "wrap", [bytes, bytearray, memoryview, bytes.decode, lambda b: [b, b], lambda b: (b,)]
+)
 def test_lines_may_be_any_buffer(
     directory: rawsink.RawSink, wrap: Callable[[bytes], object]
 ) -> None:
@@ -174,6 +177,140 @@ def test_lines_may_be_an_open_file(directory: rawsink.RawSink) -> None:
     with directory.write_partition(KEY, RUNS[0]) as writer:
         writer.write_lines(io.BytesIO(b'{"a":1}\n{"b":2}\n'))
         assert writer.finalize().record_count == 2
+
+
+def test_a_row_that_arrives_during_finalize_is_sealed_or_refused(
+    directory: rawsink.RawSink,
+) -> None:
+    for number in range(20):
+        key = rawsink.PartitionKey("ads", str(number), "q", "2024-06-01")
+        accepted = [0] * 4
+
+        def write(lane: int, writer: rawsink.PartitionWriter, accepted: list[int]) -> None:
+            try:
+                while True:
+                    writer.write_payload_row({"lane": lane})
+                    accepted[lane] += 1
+            except rawsink.Closed:
+                pass
+
+        with directory.write_partition(key, RUNS[0]) as writer:
+            threads = [
+                threading.Thread(target=write, args=(lane, writer, accepted)) for lane in range(4)
+            ]
+            for thread in threads:
+                thread.start()
+            sealed = None
+            try:
+                sealed = writer.finalize()
+            except rawsink.Invalid as error:
+                assert "while a call appends rows" in error.message
+            for thread in threads:
+                thread.join()
+        assert sealed is None or sealed.record_count == sum(accepted)
+
+
+def test_a_generator_cannot_seal_the_writer_that_reads_it(directory: rawsink.RawSink) -> None:
+    writer = directory.write_partition(KEY, RUNS[0])
+
+    def rows() -> Iterator[dict[str, int]]:
+        yield {"n": 1}
+        writer.finalize()
+        yield {"n": 2}
+
+    with pytest.raises(rawsink.Invalid, match="while a call appends rows"):
+        writer.write_rows(rows())
+    assert directory.list_runs(KEY) == []
+
+
+@pytest.mark.parametrize("lines", [[b'{"a":1}\n', 5], '{"a":"\ud800"}', 7, [["x", 1]]])
+def test_lines_of_a_wrong_type_end_the_writer(directory: rawsink.RawSink, lines: object) -> None:
+    with directory.write_partition(KEY, RUNS[0]) as writer:
+        writer.write_payload_row({"n": 1})
+        with pytest.raises((TypeError, ValueError)):
+            writer.write_lines(lines)
+        with pytest.raises(rawsink.Closed):
+            writer.finalize()
+    assert directory.list_runs(KEY) == []
+
+
+def test_a_callback_that_raises_ends_the_writer(directory: rawsink.RawSink) -> None:
+    def refuse(reject: rawsink.Reject) -> None:
+        raise LookupError(reject.line)
+
+    writes: list[Callable[[rawsink.PartitionWriter], object]] = [
+        lambda writer: writer.write_lines(b"no\nno\n{}\n"),
+        lambda writer: writer.write_payload_row({"n": float("nan")}),
+    ]
+    for write in writes:
+        with directory.write_partition(KEY, RUNS[0], on_reject=refuse) as writer:
+            with pytest.raises(LookupError):
+                write(writer)
+            with pytest.raises(rawsink.Closed):
+                writer.finalize()
+    assert directory.list_runs(KEY) == []
+
+
+def test_every_call_after_a_refused_row_is_refused(directory: rawsink.RawSink) -> None:
+    writer = directory.write_partition(KEY, RUNS[0])
+    with pytest.raises(rawsink.NotSerialisable):
+        writer.write_payload_row({"n": float("nan")})
+    for call in (lambda: writer.write_payload_row({}), lambda: writer.write_rows([{}])):
+        with pytest.raises(rawsink.Closed):
+            call()
+
+
+def test_a_row_after_an_open_line_is_refused(directory: rawsink.RawSink) -> None:
+    with directory.write_partition(KEY, RUNS[0]) as writer:
+        writer.write_lines(b'{"a":1}')
+        with pytest.raises(rawsink.Invalid, match="is incomplete"):
+            writer.write_payload_row({"b": 2})
+
+
+def test_a_writer_in_a_cycle_is_collected(directory: rawsink.RawSink) -> None:
+    class Job:
+        def __init__(self) -> None:
+            self.writer = directory.write_partition(KEY, RUNS[0], on_reject=self.reject)
+
+        def reject(self, reject: rawsink.Reject) -> None:
+            raise AssertionError
+
+    Job()
+    gc.collect()
+    assert seal(directory).record_count == 3
+
+
+def test_a_manifest_may_be_left_early(directory: rawsink.RawSink) -> None:
+    for day in range(1, 9):
+        key = rawsink.PartitionKey("ads", "1", "q", f"2024-06-0{day}")
+        with directory.write_partition(key, RUNS[0]) as writer:
+            writer.finalize()
+    directory.validate_all()
+    payloads = directory.manifest(jobs=1)
+    next(payloads)
+    payloads.close()  # type: ignore[attr-defined]
+    assert len(list(directory.manifest())) == 8
+
+
+def test_one_text_is_no_list_of_names(directory: rawsink.RawSink) -> None:
+    with pytest.raises(TypeError, match="customers must be a list"):
+        directory.coverage(customers="123")
+    with pytest.raises(TypeError, match="require_members must be a list"):
+        directory.write_partition(KEY, RUNS[0], require_members="id")
+    with pytest.raises(TypeError, match="needs on_reject"):
+        directory.write_partition(KEY, RUNS[0], max_rejects=1)
+    with directory.write_partition(KEY, RUNS[0]) as writer, pytest.raises(TypeError):
+        writer.finalize([])  # type: ignore[arg-type]
+
+
+def test_a_state_may_be_named_by_its_path(tmp_path: Path) -> None:
+    sink = rawsink.RawSink.directory(tmp_path / "raw", state=str(tmp_path / "odd?name.db"))
+    seal(sink)
+    assert sink.validate_all().passed == 1
+    assert (tmp_path / "odd?name.db").is_file()
+    assert rawsink.State.open(str(tmp_path / "odd?name.db")).get(KEY) is not None
+    with pytest.raises(rawsink.Invalid, match="in memory"):
+        rawsink.State.open(":memory:")
 
 
 def test_members_can_be_required_and_blank_lines_skipped(directory: rawsink.RawSink) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -90,19 +90,49 @@ def test_another_thread_cancels_the_grace(
     assert not any(run.sealed for run in sink.list_runs(KEY))
 
 
-def test_the_seal_is_not_interrupted(directory: rawsink.RawSink) -> None:
-    """A handler runs after the seal: it cannot undo it."""
-    handled: list[int] = []
-    before = signal.signal(signal.SIGUSR1, lambda number, frame: handled.append(number))
-    try:
-        with directory.write_partition(KEY, RUNS[0]) as writer:
-            writer.write_payload_row({"n": 1})
-            os.kill(os.getpid(), signal.SIGUSR1)
-            writer.finalize()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert handled == [signal.SIGUSR1]
-    assert directory.list_runs(KEY)[0].sealed
+class SlowSeal(threading.Thread):
+    """Passes connections on to a server, and delays the request that creates the seal."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self.target = port
+        self.seen = threading.Event()
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            client, _ = self.listening.accept()
+            server = socket.create_connection(("127.0.0.1", self.target))
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=self.pump, args=pair, daemon=True).start()
+
+    def pump(self, source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(1 << 16):
+                if data.startswith(b"PUT ") and b"metadata.json" in data.split(b"\r\n", 1)[0]:
+                    self.seen.set()
+                    time.sleep(2)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def test_the_seal_is_not_interrupted(bucket: Bucket, program: Start) -> None:
+    settings = bucket(RAW_SINK_SEAL_DEADLINE_S="20", RAW_SINK_SEAL_TIMEOUT_S="10",
+                      RAW_SINK_LEFTOVER_GRACE_S="60")
+    server = SlowSeal(int(settings["RAW_SINK_ENDPOINT_URL"].rsplit(":", 1)[1]))
+    settings["RAW_SINK_ENDPOINT_URL"] = f"http://127.0.0.1:{server.port}"
+    process = program(WAIT.replace("writer.finalize()", "writer.finalize(); say('returned')"), settings, RUNS[0])
+    assert server.seen.wait(60)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    words = output.split()
+    # The exception arrives, and the run is sealed.
+    assert words[:2] == ["waiting", "interrupted"] and words[-1] == "[True]", output + errors
 
 
 def test_a_handler_may_use_the_writer_that_waits(

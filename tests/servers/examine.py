@@ -235,7 +235,7 @@ def race(server, program, number, directory, settings, lasts):
 
 
 def losses(server, races):
-    """Returns the races with a lost run: a writer was told "sealed", and its bytes or the seal are missing."""
+    """Returns the races with a lost run: a writer got the result sealed, and its bytes or the seal are missing."""
     lost = []
     for one in races:
         if not one["told"]:
@@ -245,7 +245,9 @@ def losses(server, races):
         seal = server.object(f"{one['path']}/metadata.json")
         if len(one["told"]) > 1 or stored != expected or seal is None:
             what = "absent" if stored is None else "other bytes" if stored != expected else "kept"
-            lost.append(f"{one['path']} ({one['policy']}): told {one['told']}, payload {what}, seal {seal is not None}")
+            sealed = "seal absent" if seal is None else "seal kept"
+            told = " and ".join(one["told"])
+            lost.append(f"race {one['number']} ({one['policy']}): sealed according to {told}; payload: {what}; {sealed}")
     return lost
 
 
@@ -258,7 +260,7 @@ def races(server, program, settings):
     if server.collect():
         with open(server.home / "log", "ab") as log:
             subprocess.run(["sh", "-c", server.collect()], check=True, stdout=log, stderr=log)
-    lost = sorted({*lost, *losses(server, told)})
+    lost = list(dict.fromkeys([*lost, *losses(server, told)]))
     (server.home / "races.jsonl").write_text("".join(json.dumps(one) + "\n" for one in told))
     winners = collections.Counter(len(one["told"]) for one in told)
     exits = collections.Counter(str(code) for one in told for code, _ in one["ends"])

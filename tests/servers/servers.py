@@ -18,14 +18,15 @@ HEAD = """# Servers
 
 `make servers` tries the program on these servers and writes this page. Each listens on loopback, with its default settings and empty data.
 
-- **doctor**: ten examinations. The same server has to get the same diagnosis each time. A fault is shown as it was first seen. Before them, the
-  program writes a run of one row and an empty run to the new bucket; after them, doctor runs once with the setting that it advised.
-- **races**: 200 times two writers write one run, half of them with `RAW_SINK_LEFTOVER=refuse`, one in four with a payload of two parts. *Lost* is a
-  run that a writer was told is sealed, and whose payload is not that writer's or has no seal. `boto3` reads both objects after all races, and again
-  5 seconds later, after the garbage collection of SeaweedFS and Ceph.
+- **doctor**: ten examinations with the default settings. The same server has to get the same diagnosis each time. A fault is shown as it was first
+  seen. Before them, the program writes a run of one row and an empty run to the new bucket. After them, doctor runs once with the setting that it
+  advised each time.
+- **races**: 200 times two writers write one run, with a grace of 7 s, half of them with `RAW_SINK_LEFTOVER=refuse`, one in four with a payload of
+  two parts. A run is *lost* if a writer got the result sealed, and the payload is not that writer's or the seal is missing. `boto3` reads both
+  objects after all races, and again 5 seconds later, on SeaweedFS and Ceph after their garbage collection.
 - **kill -9**: 20 sealed runs, the server killed and started again.
-- **torture**: `tests/torture` for two minutes, with the number of violations. Where a listing has times of whole seconds, its check does not notice
-  that somebody puts the same bytes again.
+- **torture**: `tests/torture` for two minutes with a grace of 7 s, and the number of violations. Where listings show whole seconds, its check does
+  not notice that the same bytes were put again.
 
 | server | `Server` header | doctor | races: sealed, lost | kill -9 | torture |
 |---|---|---|---|---|---|
@@ -41,7 +42,10 @@ def slug(name):
 def examine(recipe, port, program, minutes):
     home = HOME / slug(recipe.name)
     home.mkdir(parents=True, exist_ok=True)
-    recipe.install(home)
+    try:
+        recipe.install(home)
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"{recipe.name}: not installed: {error}"
     command = [sys.executable, str(Path(__file__).with_name("examine.py")), recipe.name, str(home), str(port), program, str(minutes)]
     if recipe.script:
         command = [str(ROOT / recipe.script), *command]
@@ -82,29 +86,45 @@ def notes(found):
         lines[-1] += f"; with it: {heeded['conclusion']}"
     lines += [f"- the new bucket refused {one}" for one in found.get("first writes", [])]
     lines += [f"- lost: {one}" for one in found["races"]["lost"][:3]]
+    lines += [f"- **wrong**: {one}" for one in contradictions(found)]
     if found["unfit"]:
         lines.insert(0, f"Cannot store partitions: {found['unfit']}.\n")
     return f"\n## {found['name']}\n\n" + "\n".join(lines) + "\n" if lines else ""
 
 
+def results(page):
+    """Returns the row, the notes and the contradictions of each server; one without a result keeps what the page has."""
+    for recipe in recipes.RECIPES:
+        file = HOME / slug(recipe.name) / "found.json"
+        if file.exists():
+            found = json.loads(file.read_text())
+            yield row(found), notes(found), [f"{recipe.name}: {one}" for one in contradictions(found)]
+        else:
+            rows = [line for line in page.splitlines(keepends=True) if line.startswith(f"| {recipe.name} ")]
+            _, title, rest = page.partition(f"\n## {recipe.name}\n")
+            yield "".join(rows), title + rest.partition("\n## ")[0].rstrip("\n") + "\n" * bool(title), []
+
+
 def contradictions(found):
-    """Returns what must not be: a sound server that lost a run, or diagnoses that differ."""
+    """Returns what must not be, such as a sound server that lost a run, or diagnoses that differ."""
     conclusions, lost = found["doctor"]["conclusions"], found["races"]["lost"]
     wrong = []
     if found["doctor"].get("unexplained"):
-        wrong.append(f"{found['name']}: doctor names no fault {found['doctor']['unexplained']}x")
+        wrong.append(f"doctor names no fault {found['doctor']['unexplained']}x")
     if len(conclusions) > 1:
-        wrong.append(f"{found['name']}: doctor is not sure: {conclusions}")
+        wrong.append(f"doctor is not sure: {', '.join(f'{name} {times}x' for name, times in sorted(conclusions.items()))}")
     if "sound" in conclusions and lost:
-        wrong.append(f"{found['name']}: sound, and lost {len(lost)} runs")
+        wrong.append(f"sound, and lost {len(lost)} runs")
+    if "sound" in conclusions and found["unfit"]:
+        wrong.append("sound, although it cannot store partitions")
     if "sound" in conclusions and found.get("first writes"):
-        wrong.append(f"{found['name']}: sound, and the new bucket refused {found['first writes'][0]}")
+        wrong.append(f"sound, and the new bucket refused {found['first writes'][0]}")
     heeded = found.get("heeded")
     if heeded and heeded["conclusion"] != "sound":
-        wrong.append(f"{found['name']}: {heeded['conclusion']} with the advised {heeded['set']}")
+        wrong.append(f"{heeded['conclusion']} with the advised {heeded['set']}")
     torture = found.get("torture")
     if torture and (torture["violations"] != 0 or set(torture["blind"]) - WHOLE_SECONDS):
-        wrong.append(f"{found['name']}: torture: {tortured(torture)}; the check is blind to {torture['blind']}")
+        wrong.append(f"torture: {tortured(torture)}; the check is blind to {torture['blind']}")
     return wrong
 
 
@@ -113,22 +133,21 @@ def main():
     parser.add_argument("names", nargs="*", help="servers; all unless given")
     parser.add_argument("--program", default=str(ROOT / "target/release/rawsink"))
     parser.add_argument("--minutes", type=float, default=2.0, help="length of the torture [2]")
+    parser.add_argument("--page", action="store_true", help="examine nothing, only write the page")
     parser.add_argument("--port", type=int, default=27070)
     args = parser.parse_args()
     wrong = []
     for recipe in recipes.RECIPES:
-        if args.names and recipe.name not in args.names:
+        if args.page or (args.names and recipe.name not in args.names):
             continue
         print(f"{recipe.name} ...", flush=True)
         failed = examine(recipe, args.port, args.program, args.minutes)
         if failed:
             wrong.append(failed)
-    known = [HOME / slug(recipe.name) / "found.json" for recipe in recipes.RECIPES]
-    found = [json.loads(file.read_text()) for file in known if file.exists()]
-    PAGE.write_text(HEAD + "".join(map(row, found)) + "".join(map(notes, found)))
-    for one in found:
-        wrong += contradictions(one)
-    print(f"wrote {PAGE.relative_to(ROOT)}: {len(found)} servers")
+    rows, sections, contradicted = zip(*results(PAGE.read_text()), strict=True)
+    PAGE.write_text(HEAD + "".join(rows) + "".join(sections))
+    wrong += [line for lines in contradicted for line in lines]
+    print(f"wrote {PAGE.relative_to(ROOT)}: {sum(map(bool, rows))} servers")
     for line in wrong:
         print(line)
     return 1 if wrong else 0

@@ -102,18 +102,18 @@ pub(crate) fn are_waiting() -> bool {
     WAITING.load(Ordering::Acquire)
 }
 
-/// Logs the events that wait.
-pub(crate) fn log(py: Python<'_>) -> PyResult<()> {
+/// Logs the events that wait. What a handler raises is printed: it must not replace the result of a call.
+pub(crate) fn log(py: Python<'_>) {
     static LOG: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     if !are_waiting() {
-        return Ok(());
+        return;
     }
-    let events = drain_events();
-    let log = LOG.import(py, "rawsink._logging", "log")?;
-    for event in events {
-        log.call1(event)?;
+    for event in drain_events() {
+        let log = LOG.import(py, "rawsink._logging", "log");
+        if let Err(raised) = log.and_then(|log| log.call1(event)) {
+            raised.write_unraisable(py, None);
+        }
     }
-    Ok(())
 }
 
 /// Returns the events that wait, as level and text.

@@ -5,7 +5,7 @@ use rawsink::{
     Clock, Metadata, SystemClock,
     partition::row::DEFAULT_MAX_ROW_BYTES,
     state::{self, Record, Verdict},
-    validate,
+    validate::{self, Gaps, HazardPolicy, Judgement, Missing, Rules},
 };
 use serde::Deserialize;
 
@@ -13,7 +13,6 @@ use crate::{
     errors, json,
     key::{self, Key},
     rows::{self, Fault},
-    sink::to_rules,
 };
 
 /// Decides whether a run passes, from what Python reads.
@@ -33,7 +32,7 @@ impl Examination {
         Ok(Self { examination: Some(examination), text: Vec::new() })
     }
 
-    /// Takes the metadata. What is no JSON object fails the run.
+    /// Takes the metadata. A value that is no JSON object fails the run.
     fn metadata(&mut self, metadata: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut text = Vec::new();
         let parsed = match rows::write(&mut text, metadata, None) {
@@ -52,13 +51,11 @@ impl Examination {
     /// Takes the next row.
     fn row(&mut self, row: &Bound<'_, PyAny>) -> PyResult<()> {
         self.text.clear();
-        // A value without JSON text leaves a text that is no row.
+        let Some(examination) = &mut self.examination else { return Ok(()) };
         match rows::write(&mut self.text, row, None) {
-            Ok(()) | Err(Fault::Refused(_)) => {}
+            Ok(()) => examination.row(&self.text),
+            Err(Fault::Refused(refusal)) => examination.refuse_row(&refusal.reason()),
             Err(Fault::Raised(raised)) => return Err(raised),
-        }
-        if let Some(examination) = &mut self.examination {
-            examination.row(&self.text);
         }
         Ok(())
     }
@@ -73,19 +70,7 @@ impl Examination {
     /// Returns the verdict: run, why it failed, schema version and number of rows.
     fn finish(&mut self, py: Python<'_>) -> PyResult<Outcome> {
         let ended = || errors::closed(py, "this examination has ended");
-        let judgement = self.examination.take().ok_or_else(ended)?.finish();
-        let run_id = judgement.verdict.run_id.to_string();
-        Ok(match judgement.verdict.outcome {
-            state::Outcome::Passed { schema_version, record_count } => {
-                Outcome { run_id, failure: None, schema_version, record_count }
-            }
-            state::Outcome::Failed(failure) => Outcome {
-                run_id,
-                failure: Some(failure),
-                schema_version: None,
-                record_count: judgement.rows,
-            },
-        })
+        Ok(self.examination.take().ok_or_else(ended)?.finish().into())
     }
 }
 
@@ -100,6 +85,18 @@ pub(crate) struct Outcome {
     schema_version: Option<String>,
     #[pyo3(item)]
     record_count: u64,
+}
+
+impl From<Judgement> for Outcome {
+    fn from(judgement: Judgement) -> Self {
+        let Judgement { verdict, rows, .. } = judgement;
+        let run_id = verdict.run_id.to_string();
+        let (failure, schema_version) = match verdict.outcome {
+            state::Outcome::Passed { schema_version, .. } => (None, schema_version),
+            state::Outcome::Failed(failure) => (Some(failure), None),
+        };
+        Self { run_id, failure, schema_version, record_count: rows }
+    }
 }
 
 impl Outcome {
@@ -157,4 +154,13 @@ pub(crate) fn transition(
 ) -> PyResult<String> {
     let previous = previous.map(|previous| record(py, previous)).transpose()?;
     json::text(&state::transition(previous.as_ref(), &verdict.parse(py)?, SystemClock.now()))
+}
+
+/// Returns the rules of a validation, from the flags `strict`, `strict_rows` and `record_missing`.
+pub(crate) fn to_rules((strict, strict_rows, record_missing): (bool, bool, bool)) -> Rules {
+    Rules {
+        gaps: if strict { Gaps::Refuse } else { Gaps::Warn },
+        hazards: if strict_rows { HazardPolicy::Refuse } else { HazardPolicy::Warn },
+        missing: if record_missing { Missing::Record } else { Missing::Error },
+    }
 }

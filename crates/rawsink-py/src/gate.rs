@@ -3,19 +3,22 @@
 use std::{
     process,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI32, Ordering},
     },
+    time::Duration,
 };
 
-use pyo3::{prelude::*, sync::MutexExt};
+use pyo3::prelude::*;
 use rustix::thread::gettid;
 
 /// No thread has this number.
 const NOBODY: i32 = 0;
 
+/// How often a thread that waits handles signals.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
+
 /// Why a value cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shut {
     /// A parent process made it.
     Inherited,
@@ -23,60 +26,104 @@ pub(crate) enum Shut {
     InUse,
     /// It was taken.
     Ended,
+    /// A signal handler raised this while the thread waited.
+    Raised(PyErr),
 }
 
-/// A value for one thread at a time. A forked child never gets it: the thread that has it may not exist there.
+/// A value for one thread at a time. A forked child neither gets nor drops it: the thread that uses it may
+/// not exist there.
 pub(crate) struct Gate<T> {
     value: Mutex<Option<T>>,
+    is_in_use: Mutex<bool>,
+    free: Condvar,
     process: u32,
     holder: AtomicI32,
 }
 
 /// The value, in use by this thread.
-pub(crate) struct InUse<'g, T> {
-    value: MutexGuard<'g, Option<T>>,
-    holder: &'g AtomicI32,
+struct InUse<'g, T>(&'g Gate<T>);
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<T> Gate<T> {
     pub(crate) fn new(value: T) -> Self {
-        let (value, process) = (Mutex::new(Some(value)), process::id());
-        Self { value, process, holder: AtomicI32::new(NOBODY) }
+        Self {
+            value: Mutex::new(Some(value)),
+            is_in_use: Mutex::new(false),
+            free: Condvar::new(),
+            process: process::id(),
+            holder: AtomicI32::new(NOBODY),
+        }
     }
 
-    /// Waits for the value. It may have ended.
-    fn enter(&self, py: Python<'_>) -> Result<InUse<'_, T>, Shut> {
-        if self.process != process::id() {
+    /// Returns whether this process made the value.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.process == process::id()
+    }
+
+    /// Waits until no other thread uses the value.
+    fn enter(&self, py: Python<'_>) -> Result<InUse<'_, T>, Shut>
+    where
+        T: Send,
+    {
+        if !self.is_ours() {
             return Err(Shut::Inherited);
         }
         let this = gettid().as_raw_nonzero().get();
         if self.holder.load(Ordering::Acquire) == this {
             return Err(Shut::InUse);
         }
-        let value = self.value.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        while !self.try_enter(Duration::ZERO) && !py.detach(|| self.try_enter(CHECK_EVERY)) {
+            py.check_signals().map_err(Shut::Raised)?;
+        }
         self.holder.store(this, Ordering::Release);
-        Ok(InUse { value, holder: &self.holder })
+        Ok(InUse(self))
     }
 
-    /// Waits for the value and uses it. `work` must not call Python with the value in use, except through
-    /// [`call`](crate::waiting::call).
-    pub(crate) fn with<R>(
-        &self,
-        py: Python<'_>,
-        work: impl FnOnce(&mut T) -> R,
-    ) -> Result<R, Shut> {
-        let mut entered = self.enter(py)?;
-        entered.value.as_mut().map(work).ok_or(Shut::Ended)
+    /// Waits for a time; returns whether the value is in use by the caller now.
+    fn try_enter(&self, time: Duration) -> bool {
+        let mut is_in_use = locked(&self.is_in_use);
+        if *is_in_use && !time.is_zero() {
+            let waited = self.free.wait_timeout_while(is_in_use, time, |is_in_use| *is_in_use);
+            is_in_use = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        !std::mem::replace(&mut *is_in_use, true)
+    }
+
+    /// Waits for the value and uses it. Within `work`, Python code runs only while it waits.
+    pub(crate) fn with<R>(&self, py: Python<'_>, work: impl FnOnce(&mut T) -> R) -> Result<R, Shut>
+    where
+        T: Send,
+    {
+        let _in_use = self.enter(py)?;
+        locked(&self.value).as_mut().map(work).ok_or(Shut::Ended)
     }
 
     /// Waits for the value and takes it.
-    pub(crate) fn take(&self, py: Python<'_>) -> Result<T, Shut> {
-        self.enter(py)?.value.take().ok_or(Shut::Ended)
+    pub(crate) fn take(&self, py: Python<'_>) -> Result<T, Shut>
+    where
+        T: Send,
+    {
+        let _in_use = self.enter(py)?;
+        locked(&self.value).take().ok_or(Shut::Ended)
     }
 }
 
 impl<T> Drop for InUse<'_, T> {
     fn drop(&mut self) {
-        self.holder.store(NOBODY, Ordering::Release);
+        self.0.holder.store(NOBODY, Ordering::Release);
+        *locked(&self.0.is_in_use) = false;
+        self.0.free.notify_one();
+    }
+}
+
+impl<T> Drop for Gate<T> {
+    fn drop(&mut self) {
+        if !self.is_ours() {
+            let value = self.value.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(value.take());
+        }
     }
 }

@@ -61,6 +61,7 @@ impl PartitionReader {
         let outcome = self.gate.with(py, |reader| waiting::call(py, || work(reader)));
         outcome.map_err(|shut| {
             let message = match shut {
+                Shut::Raised(raised) => return raised,
                 Shut::Inherited => "this reader belongs to the parent process: open another one",
                 Shut::InUse => "this reader is in a call of the same thread",
                 Shut::Ended => "this reader is closed",
@@ -126,9 +127,11 @@ impl PartitionReader {
         let length = usize::try_from(self.payload_bytes)
             .map_err(|_| PyMemoryError::new_err("the payload does not fit in memory"))?;
         PyBytes::new_with(py, length, |memory| {
+            let check = waiting::check();
             self.call(py, |reader| {
                 let mut free = memory;
                 while let Some(chunk) = reader.next_chunk()? {
+                    check()?;
                     // The reader returns no byte beyond the announced length.
                     let (part, rest) = free.split_at_mut(chunk.len());
                     part.copy_from_slice(&chunk);
@@ -141,6 +144,9 @@ impl PartitionReader {
 
     /// Closes the files and connections.
     fn close(&self, py: Python<'_>) {
+        if !self.gate.is_ours() {
+            return;
+        }
         self.canceller.cancel();
         if let Ok(reader) = self.gate.take(py) {
             py.detach(|| drop(reader));

@@ -10,9 +10,11 @@ use pyo3::{
 
 use crate::errors;
 
-/// Deepest nesting. Python's own serialiser ends at about the same depth, and a value that contains
-/// itself never ends.
-const MAX_LEVELS: usize = 1_000;
+/// Deepest nesting: the stacks of threads are small, and a value that contains itself never ends.
+const MAX_LEVELS: usize = 500;
+
+/// Number of steps of a path that a message shows.
+const MOST_STEPS: usize = 10;
 
 /// Why a value has no JSON text.
 pub(crate) enum Fault {
@@ -34,7 +36,9 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// Returns the reason, with the path: `.cost: NaN is not a JSON number`.
     pub(crate) fn reason(&self) -> String {
-        let path: String = self.path.iter().rev().map(String::as_str).collect();
+        let skipped = self.path.len().saturating_sub(MOST_STEPS);
+        let mut path = if skipped > 0 { "...".to_owned() } else { String::new() };
+        path.extend(self.path.iter().take(MOST_STEPS).rev().map(String::as_str));
         if path.is_empty() { self.what.clone() } else { format!("{path}: {}", self.what) }
     }
 }
@@ -92,7 +96,7 @@ impl<'py> Walk<'_, '_, 'py> {
         self.unusual(value)
     }
 
-    /// Takes tuples and subclasses, as `json.dumps` does, and then asks `default`.
+    /// Takes tuples and subclasses, as `json.dumps` does, and passes anything else to `default`.
     fn unusual(&mut self, value: &Bound<'py, PyAny>) -> Result<(), Fault> {
         if let Ok(items) = value.cast::<PyTuple>() {
             return self.array(items.iter());
@@ -148,15 +152,10 @@ impl<'py> Walk<'_, '_, 'py> {
 
     /// Takes a dict. `default` may change it meanwhile, and then its iterator must not be used.
     fn members(&mut self, members: &Bound<'py, PyDict>) -> Result<(), Fault> {
-        let length = members.len();
-        let mut pairs = members.iter();
-        let mut is_changed = false;
-        let unchanged = std::iter::from_fn(|| {
-            is_changed = members.len() != length;
-            if is_changed { None } else { pairs.next() }
-        });
-        self.object(unchanged)?;
-        if is_changed { refused("the dict was changed while it was read") } else { Ok(()) }
+        if self.default.is_none() {
+            return self.object(members.iter());
+        }
+        self.object(members.copy()?.iter())
     }
 
     fn object(

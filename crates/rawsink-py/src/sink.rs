@@ -7,16 +7,18 @@ use rawsink::{
     Backend, Config, blocking, consume,
     env::Loaded,
     partition::Metadata,
-    store::fs::{FsConfig, MissingRoot, Parents},
-    validate::{Gaps, HazardPolicy, Missing, Rules},
+    store::fs::{MissingRoot, Parents},
+    validate,
 };
 use rawsink_ops::coverage::{self, Scope};
 use serde::Serialize;
 
 use crate::{
-    errors, json,
+    errors,
+    examination::{Outcome, to_rules},
+    json,
     key::{self, Choice, Key},
-    state::State,
+    state::{State, state_file},
     stream::Events,
     waiting,
 };
@@ -37,7 +39,7 @@ impl Sink {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        crate::events::log(py)?;
+        crate::events::log(py);
         Self::of(py, &config, json::text(&effective)?)
     }
 
@@ -85,19 +87,30 @@ impl Sink {
         Self::open(py, Loaded::from_file(&path))
     }
 
-    /// Opens a directory as existing classes do: readers find nothing in one that does not exist, and the
-    /// first writer creates it with its parents.
+    /// Opens the sink of settings, by the names of their variables. `state` is the path of an SQLite file.
+    ///
+    /// A lenient sink treats a directory as existing classes do: readers find nothing in one that does not
+    /// exist, and the first writer creates it with its parents.
     #[staticmethod]
-    fn lenient_directory(py: Python<'_>, root: PathBuf) -> PyResult<Self> {
-        let config = FsConfig::new(root).parents(Parents::Created).missing(MissingRoot::IsEmpty);
-        Self::of(py, &Config::new(Backend::Directory(config)), String::new())
-    }
-
-    /// Opens the sink of settings, by the names of their variables.
-    #[staticmethod]
-    fn from_settings(py: Python<'_>, settings: HashMap<String, String>) -> PyResult<Self> {
+    #[pyo3(signature = (settings, state=None, lenient=false))]
+    fn from_settings(
+        py: Python<'_>,
+        settings: HashMap<String, String>,
+        state: Option<PathBuf>,
+        lenient: bool,
+    ) -> PyResult<Self> {
         let settings = settings.into_iter().map(|(name, value)| (name, Ok(value)));
-        Self::open(py, Loaded::from_settings(settings))
+        let mut loaded = Loaded::from_settings(settings);
+        if let Ok(loaded) = &mut loaded {
+            if let Some(path) = state {
+                loaded.config.state = Some(state_file(py, path)?);
+            }
+            if let (true, Backend::Directory(directory)) = (lenient, &mut loaded.config.backend) {
+                directory.parents = Parents::Created;
+                directory.missing = MissingRoot::IsEmpty;
+            }
+        }
+        Self::open(py, loaded)
     }
 
     /// The settings in use, without secrets, as JSON.
@@ -188,6 +201,17 @@ impl Sink {
         json::text(&crate::stream::Validated::new(&key, &run, &validated))
     }
 
+    /// Validates a run and returns the verdict, for a state of other software.
+    fn judge(&self, py: Python<'_>, key: Key, run_id: &str) -> PyResult<Outcome> {
+        let (key, run) = key::run(py, &key, run_id)?;
+        let rules = to_rules((false, false, true));
+        let judged = waiting::call(py, || {
+            let work = async { validate::judge(self.native.sink()?, &key, &run, rules).await };
+            self.native.block_on(work)
+        })?;
+        Ok(judged.into())
+    }
+
     /// Starts the validation of all due runs.
     fn validate_all(
         &self,
@@ -270,13 +294,4 @@ fn parsed<T: std::str::FromStr<Err = rawsink::Error>>(
     text: Option<&str>,
 ) -> PyResult<Option<T>> {
     text.map(str::parse).transpose().map_err(|error| errors::raise(py, &error))
-}
-
-/// Returns the rules of a validation, from the flags `strict`, `strict_rows` and `record_missing`.
-pub(crate) fn to_rules((strict, strict_rows, record_missing): (bool, bool, bool)) -> Rules {
-    Rules {
-        gaps: if strict { Gaps::Refuse } else { Gaps::Warn },
-        hazards: if strict_rows { HazardPolicy::Refuse } else { HazardPolicy::Warn },
-        missing: if record_missing { Missing::Record } else { Missing::Error },
-    }
 }

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use rawsink::{
     Clock, PartitionKey, SystemClock, blocking, env,
+    layout::Place,
     partition::Selection,
     state::{
         Change, Filter, History, Marked, Origin, Record, StateConfig, Status, Verdict, plan_retry,
+        run_withdrawn,
     },
 };
 use rawsink_ops::withdraw;
@@ -78,8 +80,7 @@ impl State {
     /// Opens the state of an SQLite file.
     #[staticmethod]
     fn open_file(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let missing = || errors::invalid(py, "this build has no SQLite");
-        let config = StateConfig::sqlite(path).ok_or_else(missing)?;
+        let config = state_file(py, path)?;
         let state = blocking::State::open(&config, &Origin::of_host(None));
         Ok(Self { state: state.with_check(waiting::check()), sink: None })
     }
@@ -187,7 +188,10 @@ impl State {
     fn store(&self, py: Python<'_>, key: Key, record: &str) -> PyResult<()> {
         let key = key::partition(py, &key)?;
         let record = examination::record(py, record)?;
-        self.change(py, &key, &Change::Store(record)).map(drop)
+        if self.change(py, &key, &Change::Store(record))?.is_some() {
+            return Ok(());
+        }
+        Err(errors::raise(py, &run_withdrawn(None).at(Place::of_partition(&key))))
     }
 
     /// Records the verdict of an examination and returns the record after it, as JSON.
@@ -199,4 +203,12 @@ impl State {
         let record = waiting::call(py, work)?;
         json::text(&Row::new(&key, &record))
     }
+}
+
+/// Returns the configuration of a state in an SQLite file.
+pub(crate) fn state_file(py: Python<'_>, path: PathBuf) -> PyResult<StateConfig> {
+    if path.as_os_str() == ":memory:" {
+        return Err(errors::invalid(py, "a state is an SQLite file: it cannot be in memory"));
+    }
+    StateConfig::sqlite(path).ok_or_else(|| errors::invalid(py, "this build has no SQLite"))
 }

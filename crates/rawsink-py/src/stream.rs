@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream::BoxStream};
 use pyo3::prelude::*;
 use rawsink::{
     Error, PartitionKey, Result, RunId, blocking,
+    layout::Place,
     partition::Selection,
     validate::{Rules, Validation},
 };
@@ -64,7 +65,16 @@ pub(crate) fn names(key: &PartitionKey) -> [String; 4] {
 
 /// Returns an error as JSON.
 pub(crate) fn fault(error: &Error) -> Value {
-    json!({ "kind": error.kind().name(), "message": error.to_string(), "place": error.place() })
+    let place = error.place().and_then(|place| Place::parse(place, "").ok());
+    let partition = place.as_ref().and_then(Place::partition);
+    json!({
+        "kind": error.kind().name(),
+        "message": error.message(),
+        "retryable": error.kind().is_retryable(),
+        "path": error.path(),
+        "partition": partition.map(|key| names(&key)),
+        "run_id": place.as_ref().and_then(Place::run),
+    })
 }
 
 fn shown<T: Serialize>(event: &str, value: T) -> Value {
@@ -240,6 +250,7 @@ impl Events {
             waiting::call(py, || self.sink.block_on(async { events.next().await.transpose() }))
         });
         let next = next.map_err(|shut| match shut {
+            Shut::Raised(raised) => raised,
             Shut::Inherited => errors::closed(py, "this work belongs to the parent process"),
             Shut::InUse | Shut::Ended => errors::closed(py, "this work is in use or has ended"),
         })?;

@@ -16,7 +16,7 @@ pub(crate) fn check() -> blocking::Check {
             return Ok(());
         }
         Python::attach(|py| {
-            events::log(py)?;
+            events::log(py);
             if is_main { py.check_signals() } else { Ok(()) }
         })
         .map_err(|raised| Error::new(ErrorKind::Closed, "interrupted").because(raised))
@@ -29,7 +29,7 @@ pub(crate) fn call<T: Send>(
     work: impl FnOnce() -> rawsink::Result<T> + Send,
 ) -> PyResult<T> {
     let outcome = py.detach(work);
-    events::log(py)?;
+    events::log(py);
     outcome.map_err(|error| errors::raise(py, &error))
 }
 

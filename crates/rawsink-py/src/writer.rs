@@ -4,13 +4,14 @@ use std::{
     cell::Cell,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use pyo3::{
+    PyTraverseError, PyVisit,
     prelude::*,
-    types::{PyBytes, PyDict, PyList, PyString},
+    types::{PyBytes, PyDict, PyList, PyMemoryView, PySlice, PyString},
 };
 use rawsink::{
     Clock, Metadata, PartitionKey, RunId, SystemClock,
@@ -19,7 +20,7 @@ use rawsink::{
 };
 
 use crate::{
-    errors,
+    errors, events,
     gate::{Gate, Shut},
     json,
     key::{self, Key},
@@ -30,6 +31,9 @@ use crate::{
 
 /// Length of the text that is collected before it is checked, hashed and sent, in bytes.
 const BATCH_BYTES: usize = 256 * 1024;
+
+/// Length of the pieces of a large buffer, in bytes.
+const PIECE_BYTES: usize = 1024 * 1024;
 
 /// A refused row: its line, the reason, and its text as far as there is one.
 type Rejected = (u64, String, Vec<u8>);
@@ -42,8 +46,14 @@ pub(crate) struct PartitionWriter {
     key: PartitionKey,
     run: RunId,
     max_row_bytes: usize,
-    /// Number of sealed rows.
-    sealed_rows: AtomicU64,
+    /// Number of accepted rows.
+    rows: AtomicU64,
+    /// Number of refused rows.
+    rejected: AtomicU64,
+    /// Number of calls that append rows now.
+    appending: AtomicUsize,
+    /// Whether the writer is being finalized.
+    is_ending: AtomicBool,
     default: Option<Py<PyAny>>,
     on_reject: Option<Py<PyAny>>,
 }
@@ -53,6 +63,8 @@ struct Attempt {
     writer: blocking::PartitionWriter,
     text: Vec<u8>,
     rows: u64,
+    /// Whether the payload is, or is becoming, complete.
+    is_ending: bool,
     rejected: Arc<Mutex<Vec<Rejected>>>,
 }
 
@@ -68,21 +80,37 @@ impl Attempt {
         outcome
     }
 
-    /// Passes the collected rows on, and takes a last line without its line feed.
+    /// Passes the collected rows on, and takes a last line without its line feed. No row can follow.
     fn end(&mut self) -> rawsink::Result<()> {
+        self.is_ending = true;
         self.flush()?;
         self.writer.end_line()
     }
 
+    fn check_open(&self) -> rawsink::Result<()> {
+        if !self.is_ending {
+            return Ok(());
+        }
+        let message = "the payload is complete: cannot append rows";
+        Err(rawsink::Error::new(rawsink::ErrorKind::Closed, message))
+    }
+
     /// Passes the collected rows on, and then a chunk.
     fn write(&mut self, chunk: &[u8]) -> rawsink::Result<()> {
+        self.check_open()?;
         self.flush()?;
         self.writer.write_chunk(chunk)
     }
 
-    /// Adds rows, each with its line feed, and passes them on if there are enough or one is too long.
-    fn add(&mut self, rows: &mut Rows, max_row_bytes: usize) -> rawsink::Result<()> {
-        let is_long = rows.longest > max_row_bytes;
+    /// Returns whether rows can be collected without a call of the writer.
+    fn has_room(&self, rows: &Rows) -> bool {
+        // Collected rows follow a line that has ended.
+        let may_follow = !self.text.is_empty() || !self.writer.has_open_line();
+        !self.is_ending && may_follow && self.text.len() + rows.text.len() < BATCH_BYTES
+    }
+
+    /// Collects rows, each with its line feed.
+    fn collect(&mut self, rows: &mut Rows) {
         self.rows += rows.count;
         if self.text.is_empty() {
             std::mem::swap(&mut self.text, &mut rows.text);
@@ -90,7 +118,21 @@ impl Attempt {
             self.text.extend_from_slice(&rows.text);
         }
         rows.clear();
-        if is_long || self.text.len() >= BATCH_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Collects rows and passes them on.
+    fn pass_on(&mut self, rows: &mut Rows) -> rawsink::Result<()> {
+        self.check_open()?;
+        if self.text.is_empty() {
+            self.writer.check_line_ended()?;
+        }
+        self.collect(rows);
+        self.flush()
+    }
+
+    /// Returns the number of rows that were accepted.
+    fn accepted(&self) -> u64 {
+        self.writer.record_count() + self.rows
     }
 }
 
@@ -118,7 +160,7 @@ impl Rows {
         let start = self.text.len();
         match rows::write(&mut self.text, row, default) {
             Ok(()) => {
-                // What is no row is refused by this call, not with a later batch.
+                // A value that is no object is refused by this call, not with a later batch.
                 let is_object = self.text[start] == b'{';
                 let bytes = if is_object { self.text.len() - start } else { usize::MAX };
                 self.longest = self.longest.max(bytes);
@@ -139,6 +181,7 @@ thread_local! {
 impl PartitionWriter {
     fn shut(&self, py: Python<'_>, shut: Shut) -> PyErr {
         let message = match shut {
+            Shut::Raised(raised) => return raised,
             Shut::Inherited => "this writer belongs to the parent process: open another one",
             Shut::InUse => "this writer is in a call of the same thread",
             Shut::Ended => "this writer has ended",
@@ -147,22 +190,31 @@ impl PartitionWriter {
         errors::raise(py, &error.at(Place::of_run(&self.key, &self.run)))
     }
 
-    /// Runs a call of the attempt without the interpreter.
+    /// Runs a call of the attempt without the interpreter, and passes refused rows to the caller.
     fn call<T: Send>(
         &self,
         py: Python<'_>,
         work: impl FnOnce(&mut Attempt) -> rawsink::Result<T> + Send,
     ) -> PyResult<T> {
         let done = self.gate.with(py, |attempt| {
-            let outcome = waiting::call(py, || work(attempt));
-            let rejected = std::mem::take(
-                &mut *attempt.rejected.lock().unwrap_or_else(PoisonError::into_inner),
-            );
-            (outcome, rejected)
+            let outcome = py.detach(|| work(attempt));
+            let mut rejected = attempt.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+            self.note(attempt);
+            (outcome, std::mem::take(&mut *rejected))
         });
         let (outcome, rejected) = done.map_err(|shut| self.shut(py, shut))?;
-        self.report(py, rejected)?;
-        outcome
+        events::log(py);
+        let reported = self.report(py, rejected);
+        let place = || Place::of_run(&self.key, &self.run);
+        let outcome = outcome.map_err(|error| errors::raise(py, &error.at(place())));
+        outcome.and_then(|done| reported.map(|()| done))
+    }
+
+    /// Notes the numbers of rows, so that nobody has to wait for the attempt to see them.
+    fn note(&self, attempt: &Attempt) {
+        self.rows.store(attempt.accepted(), Ordering::Relaxed);
+        let rejected = attempt.writer.refused_count().unwrap_or_default();
+        self.rejected.store(rejected, Ordering::Relaxed);
     }
 
     /// Passes refused rows to the caller.
@@ -179,29 +231,31 @@ impl PartitionWriter {
         if rows.count == 0 {
             return Ok(());
         }
-        let max = self.max_row_bytes;
-        let added = self.gate.with(py, |attempt| {
-            let is_small = rows.longest <= max;
-            let fits = attempt.text.len() + rows.text.len() < BATCH_BYTES;
-            (is_small && fits).then(|| attempt.add(rows, max))
+        let is_plain = rows.longest <= self.max_row_bytes && !self.canceller.is_cancelled();
+        let collected = self.gate.with(py, |attempt| {
+            let has_room = is_plain && attempt.has_room(rows);
+            if has_room {
+                attempt.collect(rows);
+                self.note(attempt);
+            }
+            has_room
         });
-        match added.map_err(|shut| self.shut(py, shut))? {
-            Some(_) => Ok(()),
-            None => self.call(py, |attempt| attempt.add(rows, max)),
+        if collected.map_err(|shut| self.shut(py, shut))? {
+            return Ok(());
         }
+        self.call(py, |attempt| attempt.pass_on(rows))?;
+        py.check_signals()
     }
 
     /// Refuses a row that has no JSON text. Without `on_reject` this ends the writer.
     fn refuse(&self, py: Python<'_>, (fault, text): (Fault, Vec<u8>)) -> PyResult<()> {
         let refusal = match fault {
             Fault::Refused(refusal) => refusal,
-            Fault::Raised(raised) => {
-                self.abort(py);
-                return Err(raised);
-            }
+            Fault::Raised(raised) => return Err(raised),
         };
         let reason = refusal.reason();
         let outcome = self.call(py, |attempt| {
+            attempt.check_open()?;
             attempt.flush()?;
             attempt.writer.refuse_row(&reason, &text)
         });
@@ -218,6 +272,26 @@ impl PartitionWriter {
         given: Option<Bound<'py, PyAny>>,
     ) -> Option<Bound<'py, PyAny>> {
         given.or_else(|| self.default.as_ref().map(|default| default.bind(py).clone()))
+    }
+
+    /// Runs a call that appends rows. After an error rows may be missing, so it ends the writer, unless the
+    /// payload was complete before.
+    fn append<T>(&self, py: Python<'_>, work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+        self.appending.fetch_add(1, Ordering::AcqRel);
+        let outcome = work();
+        self.appending.fetch_sub(1, Ordering::AcqRel);
+        outcome.inspect_err(|_| {
+            if !self.is_ending.load(Ordering::Acquire) {
+                self.end(py);
+            }
+        })
+    }
+
+    /// Ends the writer after an error, which is the one to raise.
+    fn end(&self, py: Python<'_>) {
+        if let Err(raised) = self.abort(py) {
+            raised.write_unraisable(py, None);
+        }
     }
 
     /// Adds the rows of an iterable. Python code runs between them, so the attempt is not in use.
@@ -249,6 +323,71 @@ impl PartitionWriter {
         }
         self.add(py, collected)?;
         Ok(number)
+    }
+
+    /// Adds bytes in pieces, so that signals are handled.
+    fn add_bytes(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
+        for piece in bytes.chunks(PIECE_BYTES) {
+            self.call(py, |attempt| attempt.write(piece))?;
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+
+    /// Adds lines: text, bytes, a buffer, or an iterable of such.
+    fn add_lines(&self, lines: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = lines.py();
+        if let Ok(bytes) = lines.cast::<PyBytes>() {
+            return self.add_bytes(py, bytes.as_bytes());
+        }
+        if let Ok(text) = lines.cast::<PyString>() {
+            return self.add_bytes(py, text.to_str()?.as_bytes());
+        }
+        if let Ok(view) = PyMemoryView::from(lines) {
+            let view = view.call_method1("cast", ("B",))?;
+            for start in (0..view.len()?).step_by(PIECE_BYTES) {
+                let piece = view.get_item(PySlice::new(
+                    py,
+                    start.try_into()?,
+                    (start + PIECE_BYTES).try_into()?,
+                    1,
+                ))?;
+                let piece = piece.call_method0("tobytes")?;
+                self.add_bytes(py, piece.cast::<PyBytes>()?.as_bytes())?;
+            }
+            return Ok(());
+        }
+        for part in lines.try_iter()? {
+            self.add_lines(&part?)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the metadata to seal: what was given, or fields that complete the names of the run.
+    fn metadata(
+        &self,
+        py: Python<'_>,
+        given: Option<&Bound<'_, PyAny>>,
+        fields: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Metadata> {
+        let default = self.default(py, None);
+        let parse = |value: &Bound<'_, PyAny>| -> PyResult<Metadata> {
+            let mut text = Vec::new();
+            rows::text_of(&mut text, value, default.as_ref())?;
+            Metadata::parse(&text).map_err(|error| errors::raise(py, &error))
+        };
+        if let Some(given) = given {
+            return parse(given);
+        }
+        let built = Metadata::for_run(&self.key, &self.run)
+            .extracted_at(SystemClock.now())
+            .schema_version("v1")
+            .record_count(self.record_count());
+        let built = match fields {
+            Some(fields) => built.merge(parse(fields.as_any())?),
+            None => built,
+        };
+        built.build().map_err(|error| errors::raise(py, &error))
     }
 }
 
@@ -291,9 +430,27 @@ impl PartitionWriter {
             writer.require_member(&name);
         }
         let canceller = writer.canceller();
-        let gate = Gate::new(Attempt { writer, text: Vec::new(), rows: 0, rejected });
-        let sealed_rows = AtomicU64::new(0);
-        Ok(Self { gate, canceller, key, run, max_row_bytes, sealed_rows, default, on_reject })
+        let (text, rows, is_ending) = (Vec::new(), 0, false);
+        let gate = Gate::new(Attempt { writer, text, rows, is_ending, rejected });
+        let (rows, rejected, appending, is_ending) = Default::default();
+        Ok(Self {
+            gate,
+            canceller,
+            key,
+            run,
+            max_row_bytes,
+            rows,
+            rejected,
+            appending,
+            is_ending,
+            default,
+            on_reject,
+        })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.default)?;
+        visit.call(&self.on_reject)
     }
 
     /// Appends one row: a dict, or a value that `default` converts to one.
@@ -311,10 +468,10 @@ impl PartitionWriter {
         let default = self.default(py, default);
         let mut rows = SPARE.take().unwrap_or_default();
         rows.clear();
-        let outcome = match rows.add(row, default.as_ref()) {
+        let outcome = self.append(py, || match rows.add(row, default.as_ref()) {
             Ok(()) => self.add(py, &mut rows),
             Err(fault) => self.refuse(py, fault),
-        };
+        });
         SPARE.set(Some(rows));
         outcome
     }
@@ -333,11 +490,8 @@ impl PartitionWriter {
         let default = self.default(py, default);
         let mut collected = SPARE.take().unwrap_or_default();
         collected.clear();
-        let outcome = self.add_all(rows, default.as_ref(), &mut collected);
+        let outcome = self.append(py, || self.add_all(rows, default.as_ref(), &mut collected));
         SPARE.set(Some(collected));
-        if outcome.is_err() {
-            self.abort(py);
-        }
         outcome
     }
 
@@ -347,76 +501,45 @@ impl PartitionWriter {
     /// anywhere: one without a line feed continues in the next call. Errors are those of
     /// `write_payload_row`.
     fn write_lines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>) -> PyResult<()> {
-        if let Ok(bytes) = lines.cast::<PyBytes>() {
-            let bytes = bytes.as_bytes();
-            return self.call(py, |attempt| attempt.write(bytes));
-        }
-        if let Ok(text) = lines.cast::<PyString>() {
-            let text = text.to_str()?;
-            return self.call(py, |attempt| attempt.write(text.as_bytes()));
-        }
-        if lines.hasattr("__next__")? || lines.cast::<PyList>().is_ok() || lines.hasattr("send")? {
-            for part in lines.try_iter().inspect_err(|_| self.abort(py))? {
-                self.write_lines(py, &part.inspect_err(|_| self.abort(py))?)?;
-            }
-            return Ok(());
-        }
-        let bytes = py
-            .get_type::<PyBytes>()
-            .call1((py.import("builtins")?.getattr("memoryview")?.call1((lines,))?,))?;
-        let bytes = bytes.cast::<PyBytes>()?.as_bytes();
-        self.call(py, |attempt| attempt.write(bytes))
+        self.append(py, || self.add_lines(lines))
     }
 
     /// Seals the partition and returns the result as JSON.
-    #[pyo3(signature = (metadata, fields, default=None))]
     fn _finalize(
         &self,
         py: Python<'_>,
         metadata: Option<&Bound<'_, PyAny>>,
         fields: Option<&Bound<'_, PyDict>>,
-        default: Option<Bound<'_, PyAny>>,
     ) -> PyResult<String> {
-        let default =
-            default.or_else(|| self.default.as_ref().map(|default| default.bind(py).clone()));
-        let document = |value: &Bound<'_, PyAny>| -> PyResult<Metadata> {
-            let mut text = Vec::new();
-            rows::text_of(&mut text, value, default.as_ref())?;
-            Metadata::parse(&text).map_err(|error| errors::raise(py, &error))
+        if self.appending.load(Ordering::Acquire) > 0 {
+            self.end(py);
+            let message = "cannot seal the partition while a call appends rows; nothing was sealed";
+            return Err(errors::invalid(py, message));
+        }
+        self.is_ending.store(true, Ordering::Release);
+        let complete = || {
+            self.call(py, Attempt::end)?;
+            let metadata = self.metadata(py, metadata, fields)?;
+            self.call(py, |attempt| attempt.writer.complete_payload(&metadata))?;
+            Ok(metadata)
         };
-        let prepared = match metadata {
-            Some(metadata) => document(metadata),
-            None => self.call(py, Attempt::end).and_then(|()| {
-                let rows = self.record_count(py);
-                let built = Metadata::for_run(&self.key, &self.run)
-                    .extracted_at(SystemClock.now())
-                    .schema_version("v1")
-                    .record_count(rows);
-                let built = match fields {
-                    Some(fields) => built.merge(document(fields.as_any())?),
-                    None => built,
-                };
-                built.build().map_err(|error| errors::raise(py, &error))
-            }),
-        };
-        let metadata = prepared.inspect_err(|_| self.abort(py))?;
-        self.call(py, |attempt| {
-            attempt.flush()?;
-            attempt.writer.complete_payload(&metadata)
-        })?;
+        let metadata: Metadata = complete().inspect_err(|_: &PyErr| self.end(py))?;
         let attempt = self.gate.take(py).map_err(|shut| self.shut(py, shut))?;
         let sealed = waiting::call(py, || attempt.writer.finalize(metadata))?;
-        self.sealed_rows.store(sealed.payload.record_count, Ordering::Relaxed);
         json::text(&sealed)
     }
 
     /// Aborts the attempt, unless it is sealed. Nothing of it stays visible.
-    fn abort(&self, py: Python<'_>) {
+    fn abort(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.gate.is_ours() {
+            return Ok(());
+        }
         self.canceller.cancel();
         match self.gate.take(py) {
-            Ok(attempt) => py.detach(|| attempt.writer.abort()),
+            Ok(attempt) => waiting::call(py, || attempt.writer.abort()),
+            Err(Shut::Raised(raised)) => Err(raised),
             // The call that is running aborts.
-            Err(Shut::InUse | Shut::Ended | Shut::Inherited) => {}
+            Err(Shut::InUse | Shut::Ended | Shut::Inherited) => Ok(()),
         }
     }
 
@@ -424,21 +547,21 @@ impl PartitionWriter {
     ///
     /// A seal that is being written is not interrupted. Returns at once.
     fn cancel(&self) {
-        self.canceller.cancel();
+        if self.gate.is_ours() {
+            self.canceller.cancel();
+        }
     }
 
     /// The number of rows accepted so far.
     #[getter]
-    fn record_count(&self, py: Python<'_>) -> u64 {
-        let count = |attempt: &mut Attempt| attempt.writer.record_count() + attempt.rows;
-        self.gate.with(py, count).unwrap_or_else(|_| self.sealed_rows.load(Ordering::Relaxed))
+    fn record_count(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
     }
 
     /// The number of refused rows so far; 0 unless `on_reject` is given.
     #[getter]
-    fn rejected_count(&self, py: Python<'_>) -> u64 {
-        let count = |attempt: &mut Attempt| attempt.writer.refused_count().unwrap_or_default();
-        self.gate.with(py, count).unwrap_or_default()
+    fn rejected_count(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
     }
 
     /// The canonical path of the run.

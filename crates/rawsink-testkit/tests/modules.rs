@@ -158,8 +158,15 @@ fn cyclic(modules: &Modules) -> Vec<String> {
 }
 
 /// The crates of the workspace whose modules are compared.
-const CRATES: [&str; 6] =
-    ["fake-s3", "rawsink", "rawsink-cli", "rawsink-ops", "rawsink-proof", "rawsink-testkit"];
+const CRATES: [&str; 7] = [
+    "fake-s3",
+    "rawsink",
+    "rawsink-cli",
+    "rawsink-ops",
+    "rawsink-proof",
+    "rawsink-py",
+    "rawsink-testkit",
+];
 
 fn modules_of(name: &str) -> Modules {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

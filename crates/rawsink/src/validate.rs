@@ -11,7 +11,7 @@ use crate::{
     layout::Place,
     partition::{
         Metadata, PartitionKey, RunId,
-        row::{HazardCount, HazardCounts, RowChecker},
+        row::{HazardCount, HazardCounts, RowChecker, RowFault},
     },
     sink::{PartitionReader, RawSink},
     state::{self, Evidence, Outcome, PartitionState, Record, Verdict},
@@ -242,7 +242,7 @@ pub async fn judge(
     let mut judgement = examination.finish();
     judgement.verdict = judgement.verdict.evidence(evidence);
     if !judgement.passed() {
-        // The reader checks only its own errors so.
+        // The reader confirmed only the errors that it returned.
         reader.confirm().await?;
     }
     Ok(judgement)
@@ -259,8 +259,8 @@ async fn examine_rows(reader: &mut PartitionReader, examination: &mut Examinatio
 
 /// Decides whether a run passes, from what its caller reads.
 ///
-/// [`judge`] reads a run of a [`RawSink`] so. A caller with other readers passes the metadata and every
-/// row, or why it cannot read further.
+/// [`judge`] uses it for a run of a [`RawSink`]. A caller with other readers passes the metadata and every
+/// row, or the reason why it cannot read further.
 #[derive(Debug)]
 pub struct Examination {
     key: PartitionKey,
@@ -305,6 +305,14 @@ impl Examination {
             Ok(hazards) => self.hazards.note(number, hazards),
             Err(fault) => self.faults.add(|| format!("line {number} {fault}")),
         }
+    }
+
+    /// Takes the next row, which the caller cannot serialise. This fails the run.
+    pub fn refuse_row(&mut self, reason: &str) {
+        self.rows += 1;
+        let number = self.rows;
+        let fault = RowFault::NotSerialisable(reason.to_owned());
+        self.faults.add(|| format!("line {number} {fault}"));
     }
 
     /// Notes why nothing more of the run can be read. This fails the run.

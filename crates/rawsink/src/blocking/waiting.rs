@@ -96,6 +96,8 @@ impl Waiting {
         work: impl Future<Output = T>,
     ) -> Result<T> {
         let runtime = runtime()?;
+        // Work that is dropped early may leave a task that cleans up.
+        let _inside = runtime.enter();
         let mut work = pin!(work);
         loop {
             let slice = cancelled.run_until_cancelled(&mut work);

@@ -42,7 +42,8 @@ impl PartitionWriter {
         match self.waiting.wait(call(writer)) {
             Ok(outcome) => outcome,
             Err(interrupted) => {
-                self.abort_now();
+                // The first interruption is the one to report.
+                let _ = self.abort_now();
                 Err(interrupted.at(run))
             }
         }
@@ -70,6 +71,19 @@ impl PartitionWriter {
     /// As [`write_chunk`](crate::PartitionWriter::write_chunk).
     pub fn write_chunk(&mut self, chunk: &[u8]) -> Result<()> {
         self.call(async |writer| writer.write_chunk(chunk).await)
+    }
+
+    /// Returns whether the last chunk ended inside a line.
+    pub fn has_open_line(&self) -> bool {
+        self.writer.inherited().is_some_and(sink::PartitionWriter::has_open_line)
+    }
+
+    /// Checks that the last chunk did not end inside a line.
+    ///
+    /// # Errors
+    /// As [`check_line_ended`](crate::PartitionWriter::check_line_ended).
+    pub fn check_line_ended(&mut self) -> Result<()> {
+        self.call(async |writer| writer.check_line_ended().await)
     }
 
     /// Takes a last line without its line feed as a row.
@@ -153,28 +167,29 @@ impl PartitionWriter {
     }
 
     /// Aborts the attempt; nothing of it stays visible.
-    pub fn abort(mut self) {
-        self.abort_now();
+    ///
+    /// # Errors
+    /// That of the check. The abort continues in the background then.
+    pub fn abort(mut self) -> Result<()> {
+        self.abort_now()
     }
 
-    fn abort_now(&mut self) {
-        let Some(writer) = self.writer.take() else { return };
+    fn abort_now(&mut self) -> Result<()> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        let task = waiting::runtime()?.spawn(writer.abort());
+        // An async task must not block.
         if Handle::try_current().is_err() {
-            // A check that fails, or a runtime that cannot start, leaves an attempt that a later writer ends.
-            let _ = self.waiting.wait_for_end(writer.abort());
-            return;
+            // A task that panicked leaves an attempt that a later writer aborts.
+            let _ = self.waiting.wait_for_end(task)?;
         }
-        // An async task must not block: the runtime aborts in the background.
-        if let Ok(runtime) = waiting::runtime() {
-            let _inside = runtime.enter();
-            drop(writer);
-        }
+        Ok(())
     }
 }
 
 impl Drop for PartitionWriter {
     fn drop(&mut self) {
-        self.abort_now();
+        // Nobody can be told. The abort continues in the background.
+        let _ = self.abort_now();
     }
 }
 

@@ -3,8 +3,6 @@
 
 use std::{process, sync::OnceLock};
 
-use crate::error::Result;
-
 /// A value that only the process that made it uses and drops. In a forked child it is forgotten.
 #[derive(Debug)]
 pub(crate) struct Owned<T> {
@@ -71,7 +69,7 @@ impl<T> PerProcess<T> {
     ///
     /// # Errors
     /// That of `open`.
-    pub(crate) fn get(&self, open: impl Fn() -> Result<T>) -> Result<&T> {
+    pub(crate) fn get<E>(&self, open: impl Fn() -> Result<T, E>) -> Result<&T, E> {
         let mut at = self;
         loop {
             if let Some(value) = at.owned.get() {

@@ -96,7 +96,7 @@ impl PartitionWriter {
 
     /// Serialises one row and appends it.
     pub(super) async fn put_row<T: Serialize + Sync + ?Sized>(&mut self, row: &T) -> Result<()> {
-        self.check_no_open_line().await?;
+        self.check_line_ended().await?;
         let mut text = std::mem::take(&mut self.row);
         text.clear();
         let fate = match serde_json::to_writer(&mut text, &Finite(row)) {
@@ -122,7 +122,7 @@ impl PartitionWriter {
     /// [`row`](crate::partition::row)); the store's errors. Any error ends the writer.
     pub async fn write_payload_line(&mut self, line: &[u8]) -> Result<()> {
         self.begin()?;
-        self.check_no_open_line().await?;
+        self.check_line_ended().await?;
         match self.lines.single_line(line) {
             Ok(Fate::Row) => {
                 self.put_lines(line, 1).await?;
@@ -135,14 +135,14 @@ impl PartitionWriter {
         Ok(())
     }
 
-    /// Refuses a row that the caller cannot serialise. `text` is what it could, for the one who
-    /// [keeps](Self::keep_refused) it.
+    /// Refuses a row that the caller cannot serialise. `text` is the part of the row before the fault; a caller
+    /// that [keeps](Self::keep_refused) refused lines gets it.
     ///
     /// # Errors
     /// `Invalid`, with the line's number, unless refused lines are kept. It ends the writer.
     pub async fn refuse_row(&mut self, reason: &str, text: &[u8]) -> Result<()> {
         self.begin()?;
-        self.check_no_open_line().await?;
+        self.check_line_ended().await?;
         if let Err(error) = self.lines.refuse(RowFault::NotSerialisable(reason.to_owned()), text) {
             return Err(self.end(error).await);
         }
@@ -216,6 +216,11 @@ impl PartitionWriter {
         self.complete = Some(payload);
         self.finish();
         Ok(())
+    }
+
+    /// Returns whether the last chunk ended inside a line.
+    pub fn has_open_line(&self) -> bool {
+        self.lines.has_open_line()
     }
 
     /// Takes a last line without its line feed as a row, if there is one.
@@ -310,7 +315,10 @@ impl PartitionWriter {
     }
 
     /// Checks that the last chunk did not end inside a row.
-    async fn check_no_open_line(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `Invalid` if it did. It ends the writer.
+    pub async fn check_line_ended(&mut self) -> Result<()> {
         if !self.lines.has_open_line() {
             return Ok(());
         }

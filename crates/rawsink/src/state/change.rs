@@ -21,7 +21,8 @@ pub enum Change {
     /// An operator's command: creates a pending record if none exists.
     Backfill,
     /// A record that other software decided: it is stored as given, except that the attempts never
-    /// decrease. The log has no digests for it, unless the run passed with as many rows before.
+    /// decrease. The log has no digests for it, unless the run passed with as many rows before. Changes nothing
+    /// if it gives authority to a withdrawn run.
     Store(Record),
     /// An operator's command: no consumer may read this run.
     Withdraw {
@@ -75,7 +76,11 @@ impl Change {
             }
             Self::Backfill if previous.is_some() => None,
             Self::Backfill => Some(Effect { record: pending_since(now), entries: Vec::new() }),
-            Self::Store(record) => Some(store(history, record, now)),
+            Self::Store(record) => {
+                let is_withdrawn = |run| history.withdrawal(run).is_some();
+                let refused = record.authoritative_run().is_some_and(is_withdrawn);
+                (!refused).then(|| store(history, record, now))
+            }
             Self::Withdraw { run_id, .. } if history.is_withdrawn_and_unnamed(run_id) => None,
             Self::Withdraw { run_id, reason } => {
                 let record = without(history, run_id, now);

@@ -41,11 +41,15 @@ pub(super) struct Ending {
 enum Server {
     /// Ceph before 18.2.5 and 19.2.2 loses the object hours later, when it collects garbage.
     Ceph,
-    /// A server with a name. Of those none is known to lose an object later.
-    Other,
-    /// It may be Ceph.
-    Nameless,
+    /// One of [`KEEPS_OBJECTS`].
+    Tested,
+    /// Nothing is known: it may be Ceph, which is not seen to lose an object.
+    Unknown,
 }
+
+/// How the names of tested servers start that keep every object whose Complete succeeded
+/// (`docs/servers.md`).
+const KEEPS_OBJECTS: [&str; 2] = ["VERSITYGW", "SeaweedFS"];
 
 /// One upload that was completed and aborted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +74,7 @@ enum Moment {
 
 impl Ending {
     pub(super) async fn observe(exam: &Examination<'_>) -> Self {
-        let (afterwards, meetings, server) = (Vec::new(), Vec::new(), Server::Nameless);
+        let (afterwards, meetings, server) = (Vec::new(), Vec::new(), Server::Unknown);
         let mut seen = Self { afterwards, meetings, server };
         // Uses the minimum: a new connection takes longer.
         for number in 0..MEASURED {
@@ -93,8 +97,10 @@ impl Ending {
         let traffic = exam.scratch.traffic();
         seen.server = match traffic.server {
             _ if traffic.is_ceph => Server::Ceph,
-            Some(_) => Server::Other,
-            None => Server::Nameless,
+            Some(name) if KEEPS_OBJECTS.iter().any(|tested| name.starts_with(tested)) => {
+                Server::Tested
+            }
+            _ => Server::Unknown,
         };
         seen
     }
@@ -161,7 +167,7 @@ impl Observation for Ending {
                     "{seen}; proves nothing, because this server also accepts the abort of a completed upload"
                 ),
             ),
-            (_, 0) if self.server == Server::Other => {
+            (_, 0) if self.server == Server::Tested => {
                 Finding::warning(id, format!("{seen}; all completed objects are whole"))
                     .advise("a server that collects garbage later could still lose one (Ceph did)")
             }
@@ -174,10 +180,16 @@ impl Observation for Ending {
             _ if assumed.grace_s >= needed => {
                 Finding::note(id, format!("{seen}; {GRACE} is long enough"))
             }
-            (_, 0) => {
+            (_, 0) if self.server == Server::Ceph => {
                 Finding::fault(id, format!("{seen}; this server can lose an object hours later"))
                     .set(GRACE, needed)
                     .advise(format!("a restarted run waits this long; {UPDATE}"))
+            }
+            (_, 0) => {
+                let what = "such a server may lose an object later, and this one is not known to keep them";
+                Finding::fault(id, format!("{seen}; {what}"))
+                    .set(GRACE, needed)
+                    .advise("a restarted run waits this long")
             }
             _ => Finding::fault(id, format!("{seen}; this server loses objects"))
                 .set(GRACE, needed)
@@ -256,7 +268,7 @@ mod tests {
 
     fn finding(afterwards: Results, met: Results, grace_s: u64) -> Finding {
         let assumed = Assumed { grace_s, ..ASSUMED };
-        finding_of(Server::Nameless, afterwards, met, assumed)
+        finding_of(Server::Unknown, afterwards, met, assumed)
     }
 
     const EXACT: Results = (true, false, true);
@@ -281,7 +293,7 @@ mod tests {
     fn no_grace_helps_writers_that_rely_on_conditions() {
         let assumed = Assumed { conditions: CompleteConditions::Enforced, grace_s: 660, ..ASSUMED };
         for (server, met) in
-            [(Server::Ceph, BOTH), (Server::Nameless, BOTH), (Server::Other, (true, true, false))]
+            [(Server::Ceph, BOTH), (Server::Unknown, BOTH), (Server::Tested, (true, true, false))]
         {
             let fault = finding_of(server, EXACT, met, assumed);
             assert_eq!(fault.outcome, Severity::Fault, "{server:?}");
@@ -291,12 +303,12 @@ mod tests {
     }
 
     #[test]
-    fn only_ceph_is_known_to_lose_an_object_later() {
+    fn only_tested_servers_are_trusted_to_keep_objects() {
         let outcome = |server| finding_of(server, EXACT, BOTH, ASSUMED).outcome;
         assert_eq!(outcome(Server::Ceph), Severity::Fault);
-        assert_eq!(outcome(Server::Other), Severity::Warning);
-        assert_eq!(outcome(Server::Nameless), Severity::Fault);
-        let lost = finding_of(Server::Other, EXACT, (true, true, false), ASSUMED);
+        assert_eq!(outcome(Server::Tested), Severity::Warning);
+        assert_eq!(outcome(Server::Unknown), Severity::Fault);
+        let lost = finding_of(Server::Tested, EXACT, (true, true, false), ASSUMED);
         assert_eq!(lost.outcome, Severity::Fault);
     }
 

@@ -7,7 +7,7 @@ use rawsink::{
     secret::Secret,
     store::{
         Object,
-        s3::{AccessKey, MIN_PART_BYTES, Provider},
+        s3::{AccessKey, CompleteConditions, MIN_PART_BYTES, Provider},
     },
 };
 use tempfile::TempDir;
@@ -19,6 +19,18 @@ use rawsink_testkit::{
     },
     sample,
 };
+
+/// Some servers answer so as long as a bucket never had an upload.
+#[tokio::test]
+async fn a_list_of_uploads_that_does_not_exist_is_empty() {
+    let server = S3Server::new(CompleteConditions::Ignored);
+    let none = Answer::Error(404, "NoSuchUpload");
+    server.habit(Habit::always(Op::Uploads, Effect::Refused(none)));
+    let rows = Size::Small.rows("mine");
+    let sealed = write(&server.sink(), &rows).await.unwrap();
+    assert_sealed(&server, &sealed, &rows, "no upload").await;
+    assert_eq!(server.count(Op::Uploads), 1);
+}
 
 #[tokio::test]
 async fn any_refused_request_is_denied_and_named() {

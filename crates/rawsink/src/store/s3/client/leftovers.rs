@@ -19,7 +19,12 @@ impl Client {
                 let request = request.set_key_marker(after.map(|marker| marker.key.clone()));
                 request.set_upload_id_marker(after.and_then(|marker| marker.id.clone())).send()
             })
-            .await?;
+            .await;
+        let page = match page {
+            // Some servers answer so as long as a bucket never had an upload.
+            Err(fault) if fault.is_no_such_upload() => return Ok(UploadPage::default()),
+            page => page?,
+        };
         let open = page.uploads.unwrap_or_default().into_iter();
         let uploads = open.filter_map(|upload| {
             let initiated = timestamp_exact(upload.initiated());
