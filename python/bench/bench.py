@@ -290,7 +290,7 @@ def main() -> None:
         for place in places:
             found = measure(writing(place, rows, text), chosen.rounds)
             table(f"Writing to a {place.kind}", found, len(rows), len(text), "write_lines of one buffer")
-            shutil.rmtree(folder / "raw", ignore_errors=True)
+            shutil.rmtree(folder / "raw" / "ads", ignore_errors=True)
         for place in places:
             found = measure(reading(place, text), chosen.rounds)
             table(f"Reading from a {place.kind}", found, len(rows), len(text), "lines")

@@ -29,16 +29,18 @@
 //! ```
 
 mod reader;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod state;
 mod waiting;
 mod writer;
 
 use std::{future::Future, sync::Arc};
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use self::state::State;
 use self::waiting::Waiting;
 pub use self::{
     reader::PartitionReader,
-    state::State,
     waiting::{Canceller, Check},
     writer::PartitionWriter,
 };
