@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -27,6 +28,8 @@ def watch(writer: _Writer) -> None:
 def _abort_writers() -> None:
     for writer in list(_writers):
         writer.abort()
+    if threading.active_count() > 1:
+        _rawsink.interpreter_ends()
 
 
 def _close_inherited_locks() -> None:

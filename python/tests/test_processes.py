@@ -119,7 +119,6 @@ writer.write_rows([{"text": "x" * 1000}] * 9000)
     assert sink.list_runs(KEY) == []
 
 
-@pytest.mark.xfail(strict=False, reason="about one exit in 60 aborts on a busy machine")
 def test_daemon_threads_do_not_kill_the_process(settings: dict[str, str], program: Start) -> None:
     code = """
 def land(number):

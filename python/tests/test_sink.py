@@ -378,7 +378,7 @@ def test_runs_are_superseded_withdrawn_and_restored(sink: rawsink.RawSink) -> No
     result = sink.validate_all(progress=seen.append)
     assert (result.passed, result.failed, result.compared, result.ok) == (2, 0, 1, True)
     assert len(seen) == 2 and sink.current(KEY) == RUNS[1]
-    # A reader of the run that had authority goes on.
+    # A reader of the run that had authority continues.
     reader = sink.open_current(KEY)
     record = sink.state.withdraw(KEY, RUNS[1], reason="wrong currency")
     assert record is not None and record.current_run_id == RUNS[0] and record.has_authority

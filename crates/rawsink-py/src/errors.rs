@@ -12,7 +12,7 @@ use rawsink::{
 /// Returns the exception of an error.
 pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let source = std::error::Error::source(error);
-    // The exception of a signal handler goes on unchanged.
+    // The exception of a signal handler is raised unchanged.
     if let Some(raised) = source.and_then(|source| source.downcast_ref::<PyErr>()) {
         return raised.clone_ref(py);
     }

@@ -12,6 +12,8 @@ use std::{
 use pyo3::prelude::*;
 use rustix::thread::gettid;
 
+use crate::waiting;
+
 /// No thread has this number.
 const NOBODY: i32 = 0;
 
@@ -75,7 +77,14 @@ impl<T> Gate<T> {
         if self.holder.load(Ordering::Acquire) == this {
             return Err(Shut::InUse);
         }
-        while !self.try_enter(Duration::ZERO) && !py.detach(|| self.try_enter(CHECK_EVERY)) {
+        while !self.try_enter(Duration::ZERO) {
+            if waiting::is_ending() {
+                // The thread that uses it may have stopped.
+                return Err(Shut::InUse);
+            }
+            if waiting::without_python(py, || self.try_enter(CHECK_EVERY)) {
+                break;
+            }
             py.check_signals().map_err(Shut::Raised)?;
         }
         self.holder.store(this, Ordering::Release);

@@ -64,12 +64,6 @@ pub(crate) fn check_key(
     Ok(Place::of_partition(&key).to_string())
 }
 
-/// Checks a run id.
-#[pyfunction]
-pub(crate) fn check_run_id(py: Python<'_>, run_id: &str) -> PyResult<()> {
-    run_id.parse::<RunId>().map(drop).map_err(|error| errors::raise(py, &error))
-}
-
 /// Returns a run id for this moment.
 #[pyfunction]
 pub(crate) fn new_run_id() -> String {

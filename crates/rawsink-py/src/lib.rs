@@ -33,13 +33,13 @@ mod _rawsink {
     use super::{
         events::{drain_events, set_log_level},
         examination::{Examination, transition},
-        key::{check_key, check_run_id, new_run_id, parse_path, variables},
+        key::{check_key, new_run_id, parse_path, variables},
         reader::PartitionReader,
         rows::dumps,
         sink::Sink,
         state::State,
         stream::Events,
-        waiting::inherited_locks,
+        waiting::{inherited_locks, interpreter_ends},
         writer::PartitionWriter,
     };
 

@@ -149,7 +149,7 @@ impl PartitionReader {
         }
         self.canceller.cancel();
         if let Ok(reader) = self.gate.take(py) {
-            py.detach(|| drop(reader));
+            waiting::without_python(py, || drop(reader));
         }
     }
 

@@ -1,5 +1,7 @@
 //! The native part of `PartitionWriter`: collects rows as text and passes them on in batches.
 
+mod attempt;
+
 use std::{
     cell::Cell,
     sync::{
@@ -14,11 +16,10 @@ use pyo3::{
     types::{PyBytes, PyDict, PyList, PyMemoryView, PySlice, PyString},
 };
 use rawsink::{
-    Clock, Metadata, PartitionKey, RunId, SystemClock,
-    blocking::{self, Canceller},
-    layout::Place,
+    Clock, Metadata, PartitionKey, RunId, SystemClock, blocking::Canceller, layout::Place,
 };
 
+use self::attempt::{Attempt, BATCH_BYTES, Rejected, Rows};
 use crate::{
     errors, events,
     gate::{Gate, Shut},
@@ -29,14 +30,8 @@ use crate::{
     waiting,
 };
 
-/// Length of the text that is collected before it is checked, hashed and sent, in bytes.
-const BATCH_BYTES: usize = 256 * 1024;
-
 /// Length of the pieces of a large buffer, in bytes.
 const PIECE_BYTES: usize = 1024 * 1024;
-
-/// A refused row: its line, the reason, and its text as far as there is one.
-type Rejected = (u64, String, Vec<u8>);
 
 /// Writes one partition. Private: use `rawsink.PartitionWriter`.
 #[pyclass(frozen, subclass, module = "rawsink._rawsink")]
@@ -56,121 +51,6 @@ pub(crate) struct PartitionWriter {
     is_ending: AtomicBool,
     default: Option<Py<PyAny>>,
     on_reject: Option<Py<PyAny>>,
-}
-
-/// An attempt with the rows that it has not passed on.
-struct Attempt {
-    writer: blocking::PartitionWriter,
-    text: Vec<u8>,
-    rows: u64,
-    /// Whether the payload is, or is becoming, complete.
-    is_ending: bool,
-    rejected: Arc<Mutex<Vec<Rejected>>>,
-}
-
-impl Attempt {
-    /// Passes the collected rows on.
-    fn flush(&mut self) -> rawsink::Result<()> {
-        if self.text.is_empty() {
-            return Ok(());
-        }
-        self.rows = 0;
-        let outcome = self.writer.write_chunk(&self.text);
-        self.text.clear();
-        outcome
-    }
-
-    /// Passes the collected rows on, and takes a last line without its line feed. No row can follow.
-    fn end(&mut self) -> rawsink::Result<()> {
-        self.is_ending = true;
-        self.flush()?;
-        self.writer.end_line()
-    }
-
-    fn check_open(&self) -> rawsink::Result<()> {
-        if !self.is_ending {
-            return Ok(());
-        }
-        let message = "the payload is complete: cannot append rows";
-        Err(rawsink::Error::new(rawsink::ErrorKind::Closed, message))
-    }
-
-    /// Passes the collected rows on, and then a chunk.
-    fn write(&mut self, chunk: &[u8]) -> rawsink::Result<()> {
-        self.check_open()?;
-        self.flush()?;
-        self.writer.write_chunk(chunk)
-    }
-
-    /// Returns whether rows can be collected without a call of the writer.
-    fn has_room(&self, rows: &Rows) -> bool {
-        // Collected rows follow a line that has ended.
-        let may_follow = !self.text.is_empty() || !self.writer.has_open_line();
-        !self.is_ending && may_follow && self.text.len() + rows.text.len() < BATCH_BYTES
-    }
-
-    /// Collects rows, each with its line feed.
-    fn collect(&mut self, rows: &mut Rows) {
-        self.rows += rows.count;
-        if self.text.is_empty() {
-            std::mem::swap(&mut self.text, &mut rows.text);
-        } else {
-            self.text.extend_from_slice(&rows.text);
-        }
-        rows.clear();
-    }
-
-    /// Collects rows and passes them on.
-    fn pass_on(&mut self, rows: &mut Rows) -> rawsink::Result<()> {
-        self.check_open()?;
-        if self.text.is_empty() {
-            self.writer.check_line_ended()?;
-        }
-        self.collect(rows);
-        self.flush()
-    }
-
-    /// Returns the number of rows that were accepted.
-    fn accepted(&self) -> u64 {
-        self.writer.record_count() + self.rows
-    }
-}
-
-/// Rows as text, each with its line feed.
-#[derive(Default)]
-struct Rows {
-    text: Vec<u8>,
-    count: u64,
-    /// Length of the longest row in bytes.
-    longest: usize,
-}
-
-impl Rows {
-    fn clear(&mut self) {
-        self.text.clear();
-        (self.count, self.longest) = (0, 0);
-    }
-
-    /// Adds a row. After a fault its incomplete text is removed and returned with it.
-    fn add(
-        &mut self,
-        row: &Bound<'_, PyAny>,
-        default: Option<&Bound<'_, PyAny>>,
-    ) -> Result<(), (Fault, Vec<u8>)> {
-        let start = self.text.len();
-        match rows::write(&mut self.text, row, default) {
-            Ok(()) => {
-                // A value that is no object is refused by this call, not with a later batch.
-                let is_object = self.text[start] == b'{';
-                let bytes = if is_object { self.text.len() - start } else { usize::MAX };
-                self.longest = self.longest.max(bytes);
-                self.text.push(b'\n');
-                self.count += 1;
-                Ok(())
-            }
-            Err(fault) => Err((fault, self.text.split_off(start))),
-        }
-    }
 }
 
 thread_local! {
@@ -197,7 +77,7 @@ impl PartitionWriter {
         work: impl FnOnce(&mut Attempt) -> rawsink::Result<T> + Send,
     ) -> PyResult<T> {
         let done = self.gate.with(py, |attempt| {
-            let outcome = py.detach(|| work(attempt));
+            let outcome = waiting::without_python(py, || work(attempt));
             let mut rejected = attempt.rejected.lock().unwrap_or_else(PoisonError::into_inner);
             self.note(attempt);
             (outcome, std::mem::take(&mut *rejected))
