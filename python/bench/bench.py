@@ -15,6 +15,7 @@ import os
 import random
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
+import pythonized
 
 import rawsink
 
@@ -125,10 +127,15 @@ def writing(place: Place, rows: list[dict[str, object]], text: bytes) -> dict[st
         for batch in batches(rows):
             writer.write_lines(b"\n".join(map(orjson.dumps, batch)) + b"\n")
 
+    def pythonize_batches(writer: rawsink.PartitionWriter) -> None:
+        for batch in batches(rows):
+            writer.write_lines(b"".join(map(pythonized.line, batch)))
+
     return {
         "json.dumps, hashlib, a file": lambda: by_hand(rows, place.folder),
         "write_payload_row": lambda: place.write(one_by_one),
         "write_rows": lambda: place.write(lambda writer: writer.write_rows(rows)),
+        "pythonize in batches, write_lines": lambda: place.write(pythonize_batches),
         "orjson in batches, write_lines": lambda: place.write(orjson_batches),
         "write_lines of one buffer": lambda: place.write(lambda writer: writer.write_lines(text)),
     }
@@ -242,12 +249,13 @@ MEMORY = {
 def memory(kind: str, folder: Path, mib: int) -> None:
     """Print the peak of a process that lands or reads a payload, above one that only imports."""
     start = (
-        f"import sys, resource; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from pathlib import Path; from bench import Place, row; import orjson, gc\n"
         f"p = Place({kind!r}, Path({str(folder)!r})); total = {mib} << 20\n"
         "block = b''.join(orjson.dumps(row(n)) + b'\\n' for n in range(3000))\n"
         "key, run = p.partition()\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        # Not `ru_maxrss`, which begins with that of the parent.
+        "peak = lambda: int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) / 1024\n"
         "with p.sink.write_partition(key, run) as w:\n    w.write_lines(block)\n    w.finalize()\n"
         "before = peak(); key, run = p.partition()\n"
     )
@@ -274,6 +282,43 @@ def import_time(rounds: int) -> float:
     return statistics.median(pairs)
 
 
+# A writer dies with an open upload; the next one of the run waits for the grace, inside `finalize`.
+DIE = """
+w = sink.write_partition(key, run)
+w.write_rows([{"text": "x" * 1000}] * 7000)
+os.kill(os.getpid(), 9)
+"""
+WAIT = """
+w = sink.write_partition(key, run)
+w.write_payload_row({"n": 1})
+print("waiting", flush=True)
+try:
+    w.finalize()
+except KeyboardInterrupt:
+    print(time.monotonic(), flush=True)
+"""
+
+
+def interrupt_time(place: Place) -> float:
+    """Return the seconds from SIGINT to the `KeyboardInterrupt` of a program that waits for the grace."""
+    start = (
+        "import os, time, rawsink\n"
+        f"sink = rawsink.RawSink.bucket({place.name!r}, prefix={place.prefix!r}, endpoint_url={place.endpoint!r}, "
+        f"access_key_id={place.key!r}, secret_access_key={place.secret!r}, "
+        f"state={str(place.folder / 'state.db')!r}, part_bytes='5MiB')\n"
+        f"key, run = rawsink.PartitionKey('ads', '1', 'q', '2024-06-02'), {uuid.uuid4().hex!r}\n"
+    )
+    subprocess.run([sys.executable, "-c", start + DIE], check=False)
+    with subprocess.Popen([sys.executable, "-c", start + WAIT], stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout is not None
+        waiting.stdout.readline()
+        # It must have begun to wait.
+        time.sleep(3)
+        sent = time.monotonic()
+        waiting.send_signal(signal.SIGINT)
+        return float(waiting.stdout.readline()) - sent
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=200_000)
@@ -287,6 +332,8 @@ def main() -> None:
     try:
         print(f"import: {import_time(chosen.rounds * 3):.0f} ms")
         places = [Place(kind, folder) for kind in ("directory", "bucket")]
+        times = [interrupt_time(places[1]) for _ in range(chosen.rounds)]
+        print(f"Ctrl-C in the grace: {min(times):.3f} to {max(times):.3f} s")
         for place in places:
             found = measure(writing(place, rows, text), chosen.rounds)
             table(f"Writing to a {place.kind}", found, len(rows), len(text), "write_lines of one buffer")

@@ -24,8 +24,11 @@ class PartitionReader:
     Every method that reads starts at the first row, as often as it is called.
     """
 
-    def __init__(self, native: _rawsink.PartitionReader, key: PartitionKey) -> None:
+    def __init__(
+        self, native: _rawsink.PartitionReader, key: PartitionKey, place: str
+    ) -> None:
         self._native = native
+        self._place = place
         self._fresh = True
         self.key = key
         """The logical partition."""
@@ -77,11 +80,19 @@ class PartitionReader:
         """Return the rows as an Arrow table, verified. Needs ``pip install rawsink[arrow]``.
 
         Without a schema all rows decide the types: a column that appears only in a late row is
-        kept, and text stays text.
+        kept, and text stays text. Values that no type holds together, and integers beyond 64 bits,
+        are their JSON text; so are values of any kind in a column that ``schema`` calls text.
         """
-        from . import _arrow
+        import pyarrow
 
-        return _arrow.table(self, schema)
+        from . import _arrow, _verified
+
+        payload = _verified.verified(self._place, self._start(), infer=True)
+        if schema is None:
+            schema = _arrow.schema_of(payload.shape)
+        with payload.open() as file:
+            batches = _arrow.batches(file, payload.shape, payload.longest, schema)
+            return pyarrow.Table.from_batches(batches, schema)
 
     @property
     def seal(self) -> Seal | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _rawsink
@@ -49,22 +49,28 @@ class RawSink:
     """Writes and reads partitions in a directory or a bucket, and their state.
 
     Open one by :meth:`from_env`, :meth:`from_file`, :meth:`directory` or :meth:`bucket`. Threads
-    may share it, and a forked child may use it: it opens its own connections.
+    may share it, and a forked child may use it: it opens its own connections. Pickled, it is how to
+    open it again: by the environment of the other process, the file or the directory. One that was
+    opened with keys or a password is not pickled.
     """
 
-    def __init__(self, native: _rawsink.Sink) -> None:
+    def __init__(
+        self, native: _rawsink.Sink, reopen: Callable[[], RawSink] | None = None
+    ) -> None:
         self._native = native
+        self._reopen = reopen
         self._state: State | None = None
 
     @classmethod
     def from_env(cls) -> Self:
         """Open the sink that the environment selects: ``RAW_SINK``, ``RAW_SINK_ROOT``, ..."""
-        return cls(_rawsink.Sink.from_env())
+        return cls(_rawsink.Sink.from_env(), cls.from_env)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
         """Open the sink of a file of ``NAME=VALUE`` lines. The environment is not read."""
-        return cls(_rawsink.Sink.from_file(Path(path)))
+        path = os.path.abspath(path)
+        return cls(_rawsink.Sink.from_file(path), functools.partial(cls.from_file, path))
 
     @classmethod
     def directory(
@@ -80,10 +86,13 @@ class RawSink:
         ``state_store.db`` beside the root. Any other setting of a directory has the name of its
         variable without ``RAW_SINK_``, in lower case.
         """
-        root = Path(root)
         if state is None:
-            state = root.absolute().parent / "state_store.db"
-        return cls._of("filesystem", root=root, state=state, **settings)
+            state = os.path.join(os.path.dirname(os.path.abspath(root)), "state_store.db")
+        made = cls._of("filesystem", root=root, state=state, **settings)
+        if not is_url(state):
+            root, state = os.path.abspath(root), os.path.abspath(state)
+            made._reopen = functools.partial(cls.directory, root, state=state, **settings)
+        return made
 
     @classmethod
     def bucket(
@@ -126,6 +135,14 @@ class RawSink:
                 raise TypeError(f"unknown setting {name!r}")
             variables[variable] = _variable(value)
         return cls(_rawsink.Sink.from_settings(variables, path))
+
+    def __reduce__(self) -> tuple[Callable[[], RawSink], tuple[()]]:
+        if self._reopen is None:
+            raise TypeError(
+                "a sink that was opened with keys or a password is not pickled: open it in the "
+                "other process, by from_env or from_file"
+            )
+        return self._reopen, ()
 
     @property
     def settings(self) -> dict[str, str]:
@@ -185,14 +202,18 @@ class RawSink:
 
         Raises :class:`NotFound`, :class:`NotSealed` or :class:`Corrupt`.
         """
-        return PartitionReader(_rawsink.PartitionReader(self._native, key, run_id), key)
+        return self._reader(key, run_id)
 
     def open_current(self, key: PartitionKey) -> PartitionReader:
         """Open the run that has authority, if it is still the one that was validated.
 
         Raises :class:`NotFound` if no run has authority, and :class:`Corrupt` if it is not.
         """
-        return PartitionReader(_rawsink.PartitionReader(self._native, key, None), key)
+        return self._reader(key, None)
+
+    def _reader(self, key: PartitionKey, run_id: str | None) -> PartitionReader:
+        native = _rawsink.PartitionReader(self._native, key, run_id)
+        return PartitionReader(native, key, self.uri)
 
     def current(self, key: PartitionKey) -> str | None:
         """Return the run that has authority; ``None`` if none has."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -82,6 +84,48 @@ def seal(sink: rawsink.RawSink, run: str = RUNS[0], rows: int = 3) -> rawsink.Se
     with sink.write_partition(KEY, run) as writer:
         writer.write_rows({"n": number} for number in range(rows))
         return writer.finalize(api_version="v21", query_hash="q")
+
+
+def land(
+    sink: rawsink.RawSink, key: rawsink.PartitionKey, run: str, rows: Iterable[object]
+) -> None:
+    """Seal a run and give it authority."""
+    with sink.write_partition(key, run) as writer:
+        writer.write_rows(rows)
+        writer.finalize(api_version="v21", query_hash="q")
+    assert sink.validate_partition(key, run).passed
+
+
+def flip(sink: rawsink.RawSink, key: rawsink.PartitionKey, run: str, name: str) -> None:
+    """Flip a bit in the middle of a stored object, behind the back of the library."""
+    scheme, _, root = sink.uri.partition("://")
+    place = f"{root}/{key.path}/run_id={run}/{name}"
+    if scheme == "file":
+        path = Path(place)
+        path.chmod(0o640)
+        path.write_bytes(_flipped(path.read_bytes()))
+        return
+    curl = ["curl", "--silent", "--show-error", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3"]
+    curl += ["--user", ":".join(os.environ[f"RAW_SINK_{n}"] for n in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))]
+    curl.append(f"{os.environ['RAW_SINK_ENDPOINT_URL']}/{quote(place)}")
+    stored = subprocess.run(curl, stdout=subprocess.PIPE, check=True).stdout
+    flipped = _flipped(stored)
+    curl += ["--header", f"x-amz-content-sha256: {hashlib.sha256(flipped).hexdigest()}"]
+    curl += ["--header", "content-type: application/octet-stream"]
+    subprocess.run([*curl, "--data-binary", "@-", "-X", "PUT"], input=flipped, check=True)
+
+
+def _flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.fixture
+def bucket_sink(
+    bucket: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> rawsink.RawSink:
+    """A sink in a bucket."""
+    return open_sink(bucket(), monkeypatch)
 
 
 def files(folder: Path) -> list[str]:

@@ -11,6 +11,7 @@
 //! | [`copy`] | copies sealed runs to another sink, byte for byte |
 //! | [`manifest`] | lists the URIs of the payloads that have authority |
 //! | [`withdraw`] | finds the runs that an operator may withdraw |
+//! | [`shape`] | finds the types of a table that holds every value of some rows |
 //! | [`shell`] | quotes paths and names for commands |
 //!
 //! The tools use the public operations of the core, and raw requests only in [`doctor`].
@@ -23,6 +24,7 @@ pub mod doctor;
 pub mod manifest;
 mod recording;
 pub mod scrub;
+pub mod shape;
 mod shard;
 pub mod shell;
 pub mod validate;

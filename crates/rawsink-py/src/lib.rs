@@ -13,6 +13,7 @@ mod json;
 mod key;
 mod reader;
 mod rows;
+mod shapes;
 mod sink;
 mod state;
 mod stream;
@@ -36,6 +37,7 @@ mod _rawsink {
         key::{check_key, new_run_id, parse_path, variables},
         reader::PartitionReader,
         rows::dumps,
+        shapes::join_shapes,
         sink::Sink,
         state::State,
         stream::Events,

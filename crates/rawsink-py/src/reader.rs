@@ -1,5 +1,7 @@
 //! The native part of `PartitionReader`.
 
+use std::{io::Write as _, os::fd::IntoRawFd as _};
+
 use pyo3::{
     exceptions::PyMemoryError,
     prelude::*,
@@ -11,6 +13,7 @@ use rawsink::{
     consume::Authority,
     layout::Place,
 };
+use rawsink_ops::shape::Shape;
 
 use crate::{
     errors,
@@ -35,6 +38,9 @@ pub(crate) struct PartitionReader {
     seal: String,
     payload_bytes: u64,
 }
+
+/// A descriptor, whether its file is temporary, and the types of the rows.
+type Verified = (i32, bool, Option<String>, usize);
 
 impl PartitionReader {
     fn over(
@@ -74,23 +80,30 @@ impl PartitionReader {
 
 #[pymethods]
 impl PartitionReader {
-    /// Opens a run, or without a run id the one that has authority.
+    /// Opens a run, or without a run id the one that has authority. With `validated` the run must have
+    /// authority, or have had it.
     #[new]
+    #[pyo3(signature = (sink, key, run_id, validated = false))]
     fn new(
         py: Python<'_>,
         sink: PyRef<'_, Sink>,
         key: Key,
         run_id: Option<&str>,
+        validated: bool,
     ) -> PyResult<Self> {
         let native = sink.native().clone();
-        if let Some(run_id) = run_id {
-            return Self::over(py, native, key::run(py, &key, run_id)?, None);
+        let run = run_id.map(|run_id| key::run(py, &key, run_id)).transpose()?;
+        if let Some(named) = run.clone().filter(|_| !validated) {
+            return Self::over(py, native, named, None);
         }
         let key = key::partition(py, &key)?;
         let state = sink.state(py)?;
         let authority = waiting::call(py, || {
             let history = state.block_on(state.state().history(&key))?;
-            Authority::of(&key, &history)
+            match &run {
+                None => Authority::of(&key, &history),
+                Some((_, run)) => Authority::of_run(&key, run, &history),
+            }
         })?;
         let run = authority.run.clone();
         Self::over(py, native, (key, run), Some(authority))
@@ -140,6 +153,42 @@ impl PartitionReader {
                 Ok(())
             })
         })
+    }
+
+    /// Reads everything, checks it, and returns a descriptor of a file with exactly these bytes, whether it
+    /// is a temporary one, and with `infer` the types of all rows as JSON and the length of the longest row.
+    ///
+    /// The file is the open one of a directory, otherwise a temporary one without a name.
+    fn _verified(&self, py: Python<'_>, infer: bool) -> PyResult<Verified> {
+        let stored = self.call(py, |reader| Ok(reader.payload_file().cloned()))?;
+        let mut spool = stored.is_none().then(tempfile::tempfile).transpose()?;
+        let (mut shape, mut longest) = (Shape::default(), 0);
+        while let Some(rows) = self.call(py, |reader| {
+            let Some(rows) = reader.next_rows()? else { return Ok(None) };
+            for row in rows.iter().filter(|_| infer) {
+                longest = longest.max(row.len());
+                shape.add(row)?;
+            }
+            Ok(Some(spool.as_mut().map_or(Ok(()), |spool| spool.write_all(rows.as_bytes()))))
+        })? {
+            rows?;
+        }
+        let shape = infer.then(|| json::text(&shape)).transpose()?;
+        let is_temporary = spool.is_some();
+        let file = match (stored, spool) {
+            (Some(file), _) => file.try_clone()?,
+            (None, spool) => spool.ok_or_else(|| errors::bug("a payload without a file"))?,
+        };
+        Ok((file.into_raw_fd(), is_temporary, shape, longest))
+    }
+
+    /// Returns the SHA-256 of the payload that was validated or sealed; `None` if nobody recorded it.
+    fn _sha256(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let validated = self.authority.as_ref().and_then(|authority| authority.passed.as_ref());
+        let validated = validated.and_then(|passed| passed.evidence.payload_sha256.clone());
+        let sealed =
+            self.call(py, |reader| Ok(reader.seal().map(|seal| seal.payload_sha256.clone())))?;
+        Ok(validated.or(sealed))
     }
 
     /// Closes the files and connections.

@@ -12,7 +12,7 @@ use crate::{
     layout::Place,
     partition::{Metadata, PartitionKey, RunId, Seal, metadata},
     sink::{self, Expected, PartitionReader, RawSink},
-    state::{History, LogEntry, PartitionState, Record, Status},
+    state::{Event, History, LogEntry, PartitionState, Record, Status},
 };
 
 /// The run that has authority, and what is known of its bytes.
@@ -49,6 +49,33 @@ impl Authority {
             record_count: record.and_then(|record| record.record_count),
             passed: history.passed(run).cloned(),
         })
+    }
+
+    /// Returns the authority of a run that has it, or had it before another run took it.
+    ///
+    /// So a program that listed its runs before can still read them.
+    ///
+    /// # Errors
+    /// `NotFound` if the run never had authority, or lost it because it failed or was withdrawn; as
+    /// [`of`](Self::of).
+    pub fn of_run(key: &PartitionKey, run: &RunId, history: &History) -> Result<Self> {
+        if history.record().and_then(Record::authoritative_run) == Some(run) {
+            return Self::of(key, history);
+        }
+        let missing =
+            |message: &str| Error::new(ErrorKind::NotFound, message).at(Place::of_run(key, run));
+        if history.withdrawal(run).is_some() {
+            return Err(missing("an operator withdrew this run"));
+        }
+        match history.verdict(run) {
+            Some(passed) if passed.event == Event::Passed => Ok(Self {
+                run: run.clone(),
+                record_count: passed.record_count,
+                passed: Some(passed.clone()),
+            }),
+            Some(_) => Err(missing("the newest verdict on this run is failed")),
+            None => Err(missing("this run never had authority")),
+        }
     }
 
     /// Checks that `metadata.json` is the one that was validated.

@@ -27,7 +27,7 @@ mod tag;
 #[cfg(any(feature = "s3", feature = "test-util"))]
 mod unsealed;
 
-use std::fmt;
+use std::{fmt, fs::File, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -176,6 +176,8 @@ pub struct Reading {
     pub tag: Option<ObjectTag>,
     /// The chunks from the offset on. None is empty.
     pub chunks: BoxStream<'static, Result<Bytes>>,
+    /// The open file of the object, if the store has one. Its position belongs to `chunks`.
+    pub file: Option<Arc<File>>,
 }
 
 impl fmt::Debug for Reading {
@@ -302,10 +304,10 @@ pub trait Store: Internal + fmt::Debug + Send + Sync + 'static {
     ) -> Result<()>;
 }
 
-impl Internal for std::sync::Arc<dyn Store> {}
+impl Internal for Arc<dyn Store> {}
 
 #[async_trait]
-impl Store for std::sync::Arc<dyn Store> {
+impl Store for Arc<dyn Store> {
     async fn inspect(&self, run: &StorePath) -> Result<RunObjects> {
         (**self).inspect(run).await
     }

@@ -31,7 +31,7 @@ fn behind_a_gateway(backend: &Memory, hijacked: Object, page: &'static [u8]) -> 
             return reading;
         }
         let chunks = stream::once(async move { Ok(Bytes::from_static(page)) }).boxed();
-        Reading { bytes: page.len() as u64, tag: None, chunks }
+        Reading { bytes: page.len() as u64, tag: None, chunks, file: None }
     }))
 }
 

@@ -1,6 +1,10 @@
 //! `PartitionReader` without async.
 
-use std::io::{self, Read};
+use std::{
+    fs::File,
+    io::{self, Read},
+    sync::Arc,
+};
 
 use bytes::{Buf, Bytes};
 
@@ -90,6 +94,12 @@ impl PartitionReader {
     /// Returns the payload's length in bytes.
     pub fn payload_bytes(&self) -> u64 {
         self.facts().payload_bytes()
+    }
+
+    /// Returns the open file of the payload, see
+    /// [`payload_file`](crate::PartitionReader::payload_file).
+    pub fn payload_file(&self) -> Option<&Arc<File>> {
+        self.facts().payload_file()
     }
 
     fn facts(&self) -> &sink::PartitionReader {

@@ -42,7 +42,7 @@ impl Document {
     }
 
     async fn get(store: &Arc<dyn Store>, run: &StorePath) -> Result<Self> {
-        let Reading { bytes: announced, tag, mut chunks } =
+        let Reading { bytes: announced, tag, mut chunks, .. } =
             store.read(run, Object::Seal, 0).await?;
         let mut document = BytesMut::new();
         while let Some(chunk) = chunks.next().await.transpose()? {

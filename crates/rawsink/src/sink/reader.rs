@@ -1,6 +1,6 @@
 //! Reads one sealed partition and checks it against its seal.
 
-use std::{io, sync::Arc};
+use std::{fs::File, io, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{
@@ -192,6 +192,12 @@ impl PartitionReader {
     /// Returns the length of the stored payload in bytes.
     pub fn payload_bytes(&self) -> u64 {
         self.payload.bytes
+    }
+
+    /// Returns the open file of the payload, to read it again after the check; `None` if the store is not a
+    /// directory. The reader moves its position: read at an offset.
+    pub fn payload_file(&self) -> Option<&Arc<File>> {
+        self.payload.file.as_ref()
     }
 
     /// Returns the summary of the payload; `None` until it is read to the end and matches the seal.
@@ -405,6 +411,11 @@ impl PartitionReader {
 pub struct Rows(Bytes);
 
 impl Rows {
+    /// Returns the rows as they stand in the payload, with their line feeds.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Returns the rows without their line feeds.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let text = self.0.strip_suffix(b"\n").unwrap_or(&self.0);

@@ -211,13 +211,13 @@ impl<S: Store> Store for FaultyStore<S> {
         let (before, after) = self.plan.call(Operation::Read);
         before?;
         let opened = self.inner.read(run, object, offset).await;
-        let Reading { bytes, tag, chunks } = after.and(opened)?;
+        let Reading { bytes, tag, chunks, file: _ } = after.and(opened)?;
         let plan = self.plan.clone();
         let chunks = chunks.map(move |chunk| {
             let (before, after) = plan.call(Operation::Chunk);
             before.and(after).and(chunk)
         });
-        Ok(Reading { bytes, tag, chunks: chunks.boxed() })
+        Ok(Reading { bytes, tag, chunks: chunks.boxed(), file: None })
     }
 
     async fn sync(&self, runs: &[StorePath]) -> Result<()> {

@@ -33,6 +33,7 @@ use std::{
     io::{Seek, SeekFrom},
     os::fd::OwnedFd,
     path::Path,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -131,7 +132,9 @@ impl Store for FsStore {
             Ok((file, stat)) => {
                 let (bytes, tag) = (bytes_of(&stat), Some(tag_of(&stat)));
                 let at_once = chunk_bytes(bytes.saturating_sub(offset));
-                Ok(Reading { bytes, tag, chunks: chunks(file, at_once, self.blocking) })
+                let file = Arc::new(file);
+                let chunks = chunks(file.clone(), at_once, self.blocking);
+                Ok(Reading { bytes, tag, chunks, file: Some(file) })
             }
             Err(error) if error.is_absence() => Err(super::object_missing(object)),
             Err(error) => Err(error.into()),
@@ -253,7 +256,11 @@ fn chunk_bytes(rest: u64) -> usize {
 }
 
 /// Streams the rest of a file, in chunks of up to `at_once` bytes.
-fn chunks(file: File, at_once: usize, blocking: Blocking) -> BoxStream<'static, Result<Bytes>> {
+fn chunks(
+    file: Arc<File>,
+    at_once: usize,
+    blocking: Blocking,
+) -> BoxStream<'static, Result<Bytes>> {
     match blocking {
         Blocking::Inline => {
             let next = move || read_chunk(&file, at_once).transpose();
@@ -263,11 +270,11 @@ fn chunks(file: File, at_once: usize, blocking: Blocking) -> BoxStream<'static, 
     }
 }
 
-type NextChunk = JoinHandle<(File, Result<Option<Bytes>, FsError>)>;
+type NextChunk = JoinHandle<(Arc<File>, Result<Option<Bytes>, FsError>)>;
 
 /// Streams the rest of a file from the blocking pool, always one chunk ahead.
-fn chunks_ahead(file: File, at_once: usize) -> BoxStream<'static, Result<Bytes>> {
-    let next = move |file: File| -> NextChunk {
+fn chunks_ahead(file: Arc<File>, at_once: usize) -> BoxStream<'static, Result<Bytes>> {
+    let next = move |file: Arc<File>| -> NextChunk {
         spawn_blocking(move || {
             let chunk = read_chunk(&file, at_once);
             (file, chunk)

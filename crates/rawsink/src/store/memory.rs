@@ -136,7 +136,7 @@ impl Store for MemoryStore {
             let chunk = rest.split_to(CHUNK_BYTES.min(rest.len()));
             (!chunk.is_empty()).then_some(Ok(chunk))
         }));
-        Ok(Reading { bytes: info.bytes, tag: info.tag, chunks: chunks.boxed() })
+        Ok(Reading { bytes: info.bytes, tag: info.tag, chunks: chunks.boxed(), file: None })
     }
 
     async fn sync(&self, _runs: &[StorePath]) -> Result<()> {

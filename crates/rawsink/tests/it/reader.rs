@@ -204,13 +204,13 @@ async fn assert_ways_agree(payload: &str, open: impl AsyncFn() -> PartitionReade
 /// Returns a sink that reads payloads in chunks of `size` bytes.
 fn rechunked(backend: &dyn Backend, size: usize, max_row_bytes: usize) -> RawSink {
     let store =
-        Meddling::with_readings(backend.store(), move |_, Reading { bytes, tag, chunks }| {
+        Meddling::with_readings(backend.store(), move |_, Reading { bytes, tag, chunks, file }| {
             let cut = move |chunk: Result<Bytes>| {
                 let chunk = chunk.unwrap();
                 let pieces = chunk.chunks(size).map(|piece| Ok(chunk.slice_ref(piece)));
                 stream::iter(pieces.collect::<Vec<_>>())
             };
-            Reading { bytes, tag, chunks: chunks.flat_map(cut).boxed() }
+            Reading { bytes, tag, chunks: chunks.flat_map(cut).boxed(), file }
         });
     let options = SinkOptions::default().max_row_bytes(max_row_bytes);
     RawSink::with(Arc::new(store), options, Runtime::default())
@@ -264,9 +264,9 @@ fn lying(
         if object == Object::Seal {
             return reading;
         }
-        let Reading { bytes, tag, chunks } = reading;
+        let Reading { bytes, tag, chunks, file } = reading;
         let whole = chunks.map(Result::unwrap).collect::<Vec<_>>().now_or_never().unwrap();
-        Reading { bytes, tag, chunks: stream::iter(change(whole)).boxed() }
+        Reading { bytes, tag, chunks: stream::iter(change(whole)).boxed(), file }
     }))
 }
 

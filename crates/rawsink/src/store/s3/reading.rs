@@ -42,7 +42,7 @@ pub(super) async fn open(
         let chunk = resumable.next().await?;
         Some((chunk, resumable))
     });
-    Ok(Reading { bytes, tag, chunks: chunks.boxed() })
+    Ok(Reading { bytes, tag, chunks: chunks.boxed(), file: None })
 }
 
 /// An object that is being read.
