@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test deploy-test docs lint lint-workflows supply-chain audit json-suite fuzz dist wheel python-test bench-python ci
+.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test tools-test deploy-test docs lint lint-workflows supply-chain audit json-suite fuzz dist wheel python-test bench-python ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -66,6 +66,9 @@ coverage-test: ## Test the coverage page in headless Chromium; needs Node.js, np
 
 readers-test: ## Test that DuckDB, Polars, PyArrow and Spark open exactly the payloads of a manifest; installs them
 	scripts/with-minio scripts/readers-test $(READERS)
+
+tools-test: ## Read the same rows with DuckDB, Polars, PyArrow, pandas, Dask and Spark, and write docs/tools.md; needs Java
+	scripts/with-minio scripts/tools-test
 
 python-test: ## Test the Python package: types, stubs, and the suite on a directory and MinIO; installs pytest and mypy
 	scripts/with-minio scripts/python-test $(PYTEST)
