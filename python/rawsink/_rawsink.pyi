@@ -153,6 +153,10 @@ class Sink:
     def validate_all(
         self, choice: _Choice, rules: tuple[bool, bool, bool], jobs: int, shard: str | None
     ) -> Events: ...
+    def landed(self, choice: _Choice) -> Events: ...
+    def validate_landed(
+        self, landed: list[str], rules: tuple[bool, bool, bool], jobs: int
+    ) -> Events: ...
     def scrub(
         self,
         choice: _Choice,

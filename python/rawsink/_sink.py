@@ -273,18 +273,8 @@ class RawSink:
         work = self._native.validate_all(selected, (strict, strict_rows, False), jobs, shard)
         result = ValidateAllResult()
         for event in _events(work):
-            kind = event.pop("event")
-            if kind == "compared":
-                result.compared += event["partitions"]
-                continue
-            found: Validation | Problem
-            if kind == "validated":
-                found = validation_of(event)
-                result.validations.append(found)
-            else:
-                found = _blocked(event) if kind == "blocked" else problem_of(event)
-                result.problems.append(found)
-            if progress is not None:
+            found = _validation_event(result, event)
+            if found is not None and progress is not None:
                 progress(found)
         return result
 
@@ -390,6 +380,23 @@ class RawSink:
 
     def __repr__(self) -> str:
         return f"<RawSink {self._native.place}>"
+
+
+def _validation_event(
+    result: ValidateAllResult, event: dict[str, Any]
+) -> Validation | Problem | None:
+    """Add an event of a validation to a result, and return its verdict or problem."""
+    kind = event.pop("event")
+    if kind == "compared":
+        result.compared += event["partitions"]
+        return None
+    if kind == "validated":
+        validation = validation_of(event)
+        result.validations.append(validation)
+        return validation
+    problem = _blocked(event) if kind == "blocked" else problem_of(event)
+    result.problems.append(problem)
+    return problem
 
 
 def _blocked(event: dict[str, Any]) -> Problem:

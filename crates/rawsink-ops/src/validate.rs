@@ -97,7 +97,25 @@ pub fn all(
     state: &Arc<dyn PartitionState>,
     work: &Work,
 ) -> BoxStream<'static, Result<Event>> {
-    record_found(sink, state, find_verdicts(sink, state, work), work.stop.clone())
+    let (shard, landed) = (work.shard, sink.landed(&work.partitions));
+    let landed = landed.filter(move |landed| {
+        future::ready(landed.as_ref().map_or(true, |landed| shard.contains(&landed.key)))
+    });
+    of_landed(sink, state, landed.boxed(), work)
+}
+
+/// Validates every due run of partitions that were listed before, such as one part of those that are
+/// divided among machines.
+///
+/// As [`all`], except that it lists nothing, and that selection and shard of `work` are not used. Which
+/// runs are due is looked up now: a part that was validated before, or in part, costs no second verdict.
+pub fn of_landed(
+    sink: &RawSink,
+    state: &Arc<dyn PartitionState>,
+    landed: BoxStream<'static, Result<LandedPartition, Unlisted>>,
+    work: &Work,
+) -> BoxStream<'static, Result<Event>> {
+    record_found(sink, state, find_verdicts(sink, state, landed, work), work.stop.clone())
 }
 
 /// What the readers find.
@@ -107,13 +125,10 @@ type Found = recording::Found<Event>;
 fn find_verdicts(
     sink: &RawSink,
     state: &Arc<dyn PartitionState>,
+    landed: BoxStream<'static, Result<LandedPartition, Unlisted>>,
     work: &Work,
 ) -> BoxStream<'static, Result<Found>> {
-    let Work { shard, rules, jobs, .. } = *work;
-    let landed = sink.landed(&work.partitions);
-    let landed = landed.filter(move |landed| {
-        future::ready(landed.as_ref().map_or(true, |landed| shard.contains(&landed.key)))
-    });
+    let Work { rules, jobs, .. } = *work;
     let validator = Validator { sink: sink.clone(), rules };
     let (finder, validator_sink) = (state.clone(), sink.clone());
     let steps =

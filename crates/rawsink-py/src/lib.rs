@@ -11,6 +11,7 @@ mod examination;
 mod gate;
 mod json;
 mod key;
+mod landed;
 mod reader;
 mod rows;
 mod shapes;

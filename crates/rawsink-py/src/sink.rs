@@ -18,6 +18,7 @@ use crate::{
     examination::{Outcome, to_rules},
     json,
     key::{self, Choice, Key},
+    landed::Landed,
     state::{State, state_file},
     stream::Events,
     waiting,
@@ -224,6 +225,28 @@ impl Sink {
         let (partitions, state) = (key::selection(py, choice)?, self.state(py)?);
         let shard = parsed(py, shard)?.unwrap_or_default();
         Events::validate_all(py, &self.native, state, (partitions, shard, to_rules(rules), jobs))
+    }
+
+    /// Starts the listing of all landed partitions.
+    fn landed(&self, py: Python<'_>, choice: Choice) -> PyResult<Events> {
+        Events::landed(py, &self.native, &key::selection(py, choice)?)
+    }
+
+    /// Starts the validation of the due runs of partitions that `landed` listed.
+    fn validate_landed(
+        &self,
+        py: Python<'_>,
+        landed: Vec<String>,
+        rules: (bool, bool, bool),
+        jobs: NonZeroUsize,
+    ) -> PyResult<Events> {
+        let parse = |text: String| {
+            let landed: Landed = serde_json::from_str(&text).map_err(errors::bug)?;
+            landed.partition().map_err(|error| errors::raise(py, &error))
+        };
+        let landed = landed.into_iter().map(parse).collect::<PyResult<_>>()?;
+        let work = (landed, to_rules(rules), jobs);
+        Events::validate_landed(py, &self.native, self.state(py)?, work)
     }
 
     /// Starts a scrub.

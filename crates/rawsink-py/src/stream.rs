@@ -8,12 +8,16 @@ use std::{
     },
 };
 
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use pyo3::prelude::*;
 use rawsink::{
     Error, PartitionKey, Result, RunId, blocking,
     layout::Place,
     partition::Selection,
+    sink::LandedPartition,
     validate::{Rules, Validation},
 };
 use rawsink_ops::{
@@ -26,7 +30,9 @@ use serde_json::{Value, json};
 use crate::{
     errors,
     gate::{Gate, Shut},
-    json, waiting,
+    json,
+    landed::Landed,
+    waiting,
 };
 
 /// The events of some work, as JSON. The work continues only while they are taken.
@@ -104,6 +110,38 @@ impl Events {
         let events = start(py, sink, |sink| validate::all(sink, state.state(), &work))?;
         let events = events.map(|event| event.map(|event| shown_validation(&event)));
         Ok(Self::new(sink, events.boxed(), stop))
+    }
+
+    /// Starts the listing of all landed partitions.
+    pub(crate) fn landed(
+        py: Python<'_>,
+        sink: &blocking::RawSink,
+        partitions: &Selection,
+    ) -> PyResult<Self> {
+        let events = start(py, sink, |sink| sink.landed(partitions))?;
+        let events = events.map(|landed| {
+            Ok(match landed {
+                Ok(landed) => shown("landed", Landed::from(&landed)),
+                Err(hidden) => json!({ "event": "error", "error": fault(&hidden.error) }),
+            })
+        });
+        Ok(Self::new(sink, events.boxed(), Stop::default()))
+    }
+
+    /// Starts the validation of the due runs of partitions that were listed before.
+    pub(crate) fn validate_landed(
+        py: Python<'_>,
+        sink: &blocking::RawSink,
+        state: &blocking::State,
+        (landed, rules, jobs): (Vec<LandedPartition>, Rules, NonZeroUsize),
+    ) -> PyResult<Self> {
+        let (stop, partitions, shard) = Default::default();
+        let work = validate::Work { partitions, shard, rules, jobs, stop };
+        let landed = stream::iter(landed.into_iter().map(Ok)).boxed();
+        let state = state.state();
+        let events = start(py, sink, |sink| validate::of_landed(sink, state, landed, &work))?;
+        let events = events.map(|event| event.map(|event| shown_validation(&event)));
+        Ok(Self::new(sink, events.boxed(), work.stop))
     }
 
     pub(crate) fn scrub(
