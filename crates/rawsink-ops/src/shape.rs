@@ -11,7 +11,7 @@
 //! shape.add(br#"{"id": "008", "clicks": 2.5, "late": true}"#)?;
 //! let text = serde_json::to_string(&shape).unwrap();
 //! assert_eq!(text, r#"{"object":[["id","text"],["clicks","float"],["late","bool"]]}"#);
-//! # rawsink::Result::Ok(())
+//! # Ok::<(), rawsink::Error>(())
 //! ```
 
 use std::borrow::Cow;

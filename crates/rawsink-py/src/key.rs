@@ -84,6 +84,13 @@ pub(crate) fn variables() -> Vec<&'static str> {
     VARIABLES.iter().map(|variable| variable.name).collect()
 }
 
+/// Returns the names of a logical partition.
+pub(crate) fn names(key: &PartitionKey) -> [String; 4] {
+    let [source, customer_id, query_name] =
+        [key.source(), key.customer_id(), key.query_name()].map(str::to_owned);
+    [source, customer_id, query_name, key.logical_date().to_string()]
+}
+
 /// Parses key and run.
 pub(crate) fn run(py: Python<'_>, key: &Key, run_id: &str) -> PyResult<(PartitionKey, RunId)> {
     let parsed = key.parse().and_then(|key| Ok((key, run_id.parse()?)));

@@ -6,7 +6,7 @@ use rawsink::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::stream::names;
+use crate::key::names;
 
 /// A logical partition with all its runs.
 #[derive(Serialize, Deserialize)]

@@ -17,8 +17,7 @@ use serde::Serialize;
 
 use crate::{
     errors, examination, json,
-    key::{self, Choice, Key},
-    stream::names,
+    key::{self, Choice, Key, names},
     waiting,
 };
 

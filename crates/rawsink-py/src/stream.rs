@@ -31,6 +31,7 @@ use crate::{
     errors,
     gate::{Gate, Shut},
     json,
+    key::names,
     landed::Landed,
     waiting,
 };
@@ -60,13 +61,6 @@ impl<'a> Validated<'a> {
         let passed = validation.passed();
         Self { partition: names(key), run_id: run.as_str(), passed, validation }
     }
-}
-
-/// Returns the names of a logical partition.
-pub(crate) fn names(key: &PartitionKey) -> [String; 4] {
-    let [source, customer_id, query_name] =
-        [key.source(), key.customer_id(), key.query_name()].map(str::to_owned);
-    [source, customer_id, query_name, key.logical_date().to_string()]
 }
 
 /// Returns an error as JSON.
