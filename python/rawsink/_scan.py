@@ -58,10 +58,6 @@ class Scan:
         """The schema of the rows, without the names of their run."""
         self.schema = with_keys(self.rows, self.key_names)
 
-    def names_of(self, run: Run) -> tuple[str, ...]:
-        """Return the values of the key columns."""
-        return names_of(run)
-
     def batches(self, run: Run) -> Iterator[pyarrow.RecordBatch]:
         """Yield the rows of a run, verified, in batches."""
         return batches(self.sink, run, self.rows, self.key_names)

@@ -9,7 +9,7 @@ import polars
 import pyarrow
 from polars.io.plugins import register_io_source
 
-from ._scan import KEYS, Scan
+from ._scan import Scan, names_of
 from ._sink import RawSink
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def scan(
         runs = scanned.runs
         keys = scanned.key_names
         if predicate is not None and set(predicate.meta.root_names()) <= set(keys):
-            named = polars.DataFrame([scanned.names_of(run) for run in runs], schema=keys, orient="row")
+            named = polars.DataFrame([names_of(run) for run in runs], schema=keys, orient="row")
             kept = named.with_row_index("rawsink number").filter(predicate)["rawsink number"]
             runs = [runs[number] for number in kept]
         for run in runs:
@@ -71,6 +71,3 @@ def scan(
                     return
 
     return register_io_source(read, schema=empty.schema)
-
-
-__all__ = ["KEYS", "scan"]

@@ -131,7 +131,7 @@ def test_a_payload_is_verified_once(
     for reader in readers:
         reader.join()
     assert len(made) == 1
-    # It stays whole, whatever happens to the file.
+    # Nothing is kept any more, so it is verified again.
     monkeypatch.setattr(_verified, "MOST_OPEN", 0)
     _verified._kept._trim()
     files.cat(path)

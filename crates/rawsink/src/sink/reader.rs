@@ -411,7 +411,7 @@ impl PartitionReader {
 pub struct Rows(Bytes);
 
 impl Rows {
-    /// Returns the rows as they stand in the payload, with their line feeds.
+    /// Returns the stored bytes of the rows, with their line feeds.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
