@@ -44,6 +44,7 @@ from ._sink import RawSink
 from ._state import State
 from ._types import (
     Cell,
+    CopyResult,
     Coverage,
     Damage,
     Hazard,
@@ -68,6 +69,7 @@ __all__ = [
     "Cell",
     "Closed",
     "Conflict",
+    "CopyResult",
     "Corrupt",
     "Coverage",
     "Damage",

@@ -304,29 +304,10 @@ class RawSink:
         work = self._native.scrub(selected, current, sample, record, after, jobs, shard)
         result, runs = ScrubResult(), 0
         for event in _events(work):
-            kind = event.pop("event")
-            if kind == "selected":
-                continue
-            if kind == "error":
-                result.problems.append(problem_of(event))
-            elif kind == "damaged":
-                result.damaged.append(
-                    Damage(
-                        key=key_of(event["partition"]),
-                        run_id=event["run_id"],
-                        kind=event["damage"],
-                        detail=event["detail"],
-                        has_authority=event["has_authority"],
-                        recorded=event["recorded"],
-                    )
-                )
-            elif kind == "intact":
-                result.intact += 1
-            else:
-                result.erased += 1
-            runs += 1
-            if progress is not None:
-                progress(runs, work.bytes_read)
+            if _scrub_event(result, event):
+                runs += 1
+                if progress is not None:
+                    progress(runs, work.bytes_read)
         result.bytes_read = work.bytes_read
         return result
 
@@ -397,6 +378,31 @@ def _validation_event(
     problem = _blocked(event) if kind == "blocked" else problem_of(event)
     result.problems.append(problem)
     return problem
+
+
+def _scrub_event(result: ScrubResult, event: dict[str, Any]) -> bool:
+    """Add an event of a scrub to a result, and return whether it is that of a run or a problem."""
+    kind = event.pop("event")
+    if kind == "selected":
+        return False
+    if kind == "error":
+        result.problems.append(problem_of(event))
+    elif kind == "damaged":
+        result.damaged.append(
+            Damage(
+                key=key_of(event["partition"]),
+                run_id=event["run_id"],
+                kind=event["damage"],
+                detail=event["detail"],
+                has_authority=event["has_authority"],
+                recorded=event["recorded"],
+            )
+        )
+    elif kind == "intact":
+        result.intact += 1
+    else:
+        result.erased += 1
+    return True
 
 
 def _blocked(event: dict[str, Any]) -> Problem:

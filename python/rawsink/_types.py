@@ -252,6 +252,23 @@ class ScrubResult:
         return not self.damaged and not self.problems
 
 
+@dataclass
+class CopyResult:
+    """The result of a copy."""
+
+    copied: int = 0
+    """Number of runs that were copied and sealed."""
+    already_there: int = 0
+    """Number of runs that the destination held already."""
+    bytes_copied: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the destination holds every run."""
+        return not self.problems
+
+
 @dataclass(frozen=True)
 class Payload:
     """A payload that consumers read."""

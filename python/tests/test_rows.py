@@ -8,7 +8,9 @@ import decimal
 import enum
 import json
 import math
+import random
 import uuid
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rawsink
+from conftest import KEY, RUNS
 
 TEXT = st.text(st.characters(), max_size=20)
 SCALARS = (
@@ -170,3 +173,30 @@ def test_default_may_change_the_value_that_is_read(replaces: bool) -> None:
         return 1
 
     assert rawsink.dumps(row, default=change) == b'{"a":1,"b":1}'
+
+
+def test_names_that_return_in_each_row(directory: rawsink.RawSink) -> None:
+    """The text of a name is kept from row to row by its object: more objects than are kept, and new ones."""
+    names = [f"{kind}{number}" for kind in ('"', "é", "\ud800", "", "x" * 300) for number in range(120)]
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    draw = random.Random(seed)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for number in range(300):
+            chosen = draw.sample(names, 20)
+            row: dict[str, Any] = {name: number for name in chosen}
+            # The same names as new objects, at the addresses of those that ended.
+            row["inner"] = [{(name + " ")[:-1]: {"n": number}} for name in chosen]
+            yield row
+            for short in range(10):
+                yield {f"{number}-{short}": None}
+
+    expected = [json.loads(json.dumps(row)) for row in rows()]
+    draw.seed(seed)
+    with directory.write_partition(KEY, RUNS[0]) as writer:
+        writer.write_rows(rows())
+        writer.finalize()
+    with directory.open_partition(KEY, RUNS[0]) as reader:
+        written = [json.loads(line) for line in reader.lines()]
+    assert written == expected

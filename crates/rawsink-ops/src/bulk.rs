@@ -31,6 +31,11 @@ impl Stop {
         self.0.cancel();
     }
 
+    /// Returns whether the work ends early.
+    pub fn is_stopped(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
     /// Waits for `work`, which is dropped when the caller stops.
     pub(crate) async fn interrupt(&self, work: impl Future<Output = ()>) {
         self.0.run_until_cancelled(work).await;

@@ -27,7 +27,7 @@ use crate::{
 use rawsink::{
     error::{Error, ErrorKind, Result},
     partition::{PartitionKey, RunId, Selection},
-    sink::RawSink,
+    sink::{LandedPartition, RawSink, Unlisted},
     state::{Evidence, PartitionState},
 };
 
@@ -197,7 +197,32 @@ pub fn all(
     work: &Work,
     progress: Progress,
 ) -> BoxStream<'static, Result<Event>> {
-    let steps = plan::steps(sink, state, work);
+    of_candidates(sink, state, work, plan::candidates(sink, state, work), progress)
+}
+
+/// Reads the sealed runs of partitions that were listed before, such as one part of those that are divided
+/// among machines, and the runs of these partitions that have authority.
+///
+/// As [`all`], except that it lists nothing, and that selection and scope of `work` are not used. The
+/// runs of a partition without runs are those that have authority alone.
+pub fn of_landed(
+    sink: &RawSink,
+    state: &Arc<dyn PartitionState>,
+    landed: BoxStream<'static, Result<LandedPartition, Unlisted>>,
+    work: &Work,
+    progress: Progress,
+) -> BoxStream<'static, Result<Event>> {
+    of_candidates(sink, state, work, plan::landed(landed), progress)
+}
+
+fn of_candidates(
+    sink: &RawSink,
+    state: &Arc<dyn PartitionState>,
+    work: &Work,
+    candidates: BoxStream<'static, plan::Candidate>,
+    progress: Progress,
+) -> BoxStream<'static, Result<Event>> {
+    let steps = plan::steps(candidates, state, work);
     let reader = reading::Reader::new(sink, state, work.recording, progress);
     let read = move |step| reader.clone().take(step);
     let finding = bulk::work(steps, (work.jobs, Order::Any), read, outcome);

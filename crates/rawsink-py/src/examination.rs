@@ -35,7 +35,7 @@ impl Examination {
     /// Takes the metadata. A value that is no JSON object fails the run.
     fn metadata(&mut self, metadata: &Bound<'_, PyAny>) -> PyResult<()> {
         let mut text = Vec::new();
-        let parsed = match rows::write(&mut text, metadata, None) {
+        let parsed = match rows::write(&mut text, metadata, None, None) {
             Ok(()) => Metadata::parse(&text).map_err(|error| error.message().to_owned()),
             Err(Fault::Refused(refusal)) => Err(format!("metadata: {}", refusal.reason())),
             Err(Fault::Raised(raised)) => return Err(raised),
@@ -52,7 +52,7 @@ impl Examination {
     fn row(&mut self, row: &Bound<'_, PyAny>) -> PyResult<()> {
         self.text.clear();
         let Some(examination) = &mut self.examination else { return Ok(()) };
-        match rows::write(&mut self.text, row, None) {
+        match rows::write(&mut self.text, row, None, None) {
             Ok(()) => examination.row(&self.text),
             Err(Fault::Refused(refusal)) => examination.refuse_row(&refusal.reason()),
             Err(Fault::Raised(raised)) => return Err(raised),

@@ -12,6 +12,7 @@ mod gate;
 mod json;
 mod key;
 mod landed;
+mod names;
 mod reader;
 mod rows;
 mod shapes;

@@ -11,7 +11,7 @@ use pyo3::{
     types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple},
 };
 
-use crate::errors;
+use crate::{errors, names::Names};
 
 /// Deepest nesting: the stacks of threads are small, and a value that contains itself never ends.
 const MAX_LEVELS: usize = 500;
@@ -57,17 +57,21 @@ impl From<PyErr> for Fault {
 }
 
 /// Appends the JSON text of a value. After a fault the text is incomplete.
+///
+/// `names` keeps the text of names for the next row.
 pub(crate) fn write(
     out: &mut Vec<u8>,
     value: &Bound<'_, PyAny>,
     default: Option<&Bound<'_, PyAny>>,
+    names: Option<&mut Names>,
 ) -> Result<(), Fault> {
-    Walk { out, default, levels: 0 }.value(value)
+    Walk { out, default, names, levels: 0 }.value(value)
 }
 
 struct Walk<'o, 'd, 'py> {
     out: &'o mut Vec<u8>,
     default: Option<&'d Bound<'py, PyAny>>,
+    names: Option<&'o mut Names>,
     levels: usize,
 }
 
@@ -219,20 +223,36 @@ impl<'py> Walk<'_, '_, 'py> {
             self.out.push(b',');
         }
         let start = self.out.len();
-        if let Ok(text) = name.cast_exact::<PyString>() {
-            self.text(text)?;
-        } else if let Ok(text) = name.clone().cast::<PyString>() {
-            self.text(text)?;
-        } else {
-            let kind = name.get_type().name()?;
-            return refused(format!("a name is of type {kind}; JSON names are text"));
-        }
+        self.name(name)?;
         let end = self.out.len();
-        self.out.push(b':');
         self.value(value).map_err(|fault| {
-            let name = String::from_utf8_lossy(&self.out[start + 1..end - 1]);
+            let name = String::from_utf8_lossy(&self.out[start + 1..end - 2]);
             below(fault, || format!(".{name}"))
         })
+    }
+
+    /// Writes the name of a member, and the colon.
+    fn name(&mut self, name: &Bound<'py, PyAny>) -> Result<(), Fault> {
+        if let Some(text) = self.names.as_mut().and_then(|names| names.get(name)) {
+            self.out.extend_from_slice(text);
+            return Ok(());
+        }
+        let start = self.out.len();
+        if let Ok(text) = name.cast_exact::<PyString>() {
+            self.text(text)?;
+            self.out.push(b':');
+            if let Some(names) = &mut self.names {
+                names.keep(text, &self.out[start..]);
+            }
+            return Ok(());
+        }
+        let Ok(text) = name.clone().cast_into::<PyString>() else {
+            let kind = name.get_type().name()?;
+            return refused(format!("a name is of type {kind}; JSON names are text"));
+        };
+        self.text(&text)?;
+        self.out.push(b':');
+        Ok(())
     }
 
     fn item(&mut self, number: usize, item: &Bound<'py, PyAny>) -> Result<(), Fault> {
@@ -387,7 +407,7 @@ pub(crate) fn text_of(
     value: &Bound<'_, PyAny>,
     default: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    write(out, value, default).map_err(|fault| match fault {
+    write(out, value, default, None).map_err(|fault| match fault {
         Fault::Raised(raised) => raised,
         Fault::Refused(refusal) => {
             let raised = pyo3::exceptions::PyTypeError::new_err(refusal.reason());

@@ -6,11 +6,15 @@ use pyo3::prelude::*;
 use rawsink::{
     Backend, Config, blocking, consume,
     env::Loaded,
-    partition::Metadata,
+    partition::{Metadata, Selection},
+    sink::LandedPartition,
     store::fs::{MissingRoot, Parents},
     validate,
 };
-use rawsink_ops::coverage::{self, Scope};
+use rawsink_ops::{
+    coverage::{self, Scope},
+    scrub::Shard,
+};
 use serde::Serialize;
 
 use crate::{
@@ -240,13 +244,32 @@ impl Sink {
         rules: (bool, bool, bool),
         jobs: NonZeroUsize,
     ) -> PyResult<Events> {
-        let parse = |text: String| {
-            let landed: Landed = serde_json::from_str(&text).map_err(errors::bug)?;
-            landed.partition().map_err(|error| errors::raise(py, &error))
-        };
-        let landed = landed.into_iter().map(parse).collect::<PyResult<_>>()?;
-        let work = (landed, to_rules(rules), jobs);
+        let work = (parse_landed(py, landed)?, to_rules(rules), jobs);
         Events::validate_landed(py, &self.native, self.state(py)?, work)
+    }
+
+    /// Starts a copy of the sealed runs of partitions that `landed` listed.
+    fn copy_landed(
+        &self,
+        py: Python<'_>,
+        to: PyRef<'_, Self>,
+        landed: Vec<String>,
+        jobs: NonZeroUsize,
+    ) -> PyResult<Events> {
+        Events::copy_landed(py, &self.native, &to.native, (parse_landed(py, landed)?, jobs))
+    }
+
+    /// Starts a scrub of partitions that `landed` listed.
+    fn scrub_landed(
+        &self,
+        py: Python<'_>,
+        landed: Vec<String>,
+        record: bool,
+        jobs: NonZeroUsize,
+    ) -> PyResult<Events> {
+        let (state, of) = (self.state(py)?, (Shard::default(), jobs));
+        let work = crate::stream::scrub_work(Selection::default(), of, false, None, record, None);
+        Events::scrub(py, &self.native, state, Some(parse_landed(py, landed)?), work)
     }
 
     /// Starts a scrub.
@@ -271,7 +294,7 @@ impl Sink {
         };
         let work =
             crate::stream::scrub_work(partitions, (shard, jobs), current, sample, record, after);
-        Events::scrub(py, &self.native, state, work)
+        Events::scrub(py, &self.native, state, None, work)
     }
 
     /// Starts a manifest.
@@ -309,6 +332,15 @@ impl Sink {
             .collect();
         json::text(&(cells, found.tally(), faults))
     }
+}
+
+/// Parses partitions that `Sink::landed` listed.
+fn parse_landed(py: Python<'_>, landed: Vec<String>) -> PyResult<Vec<LandedPartition>> {
+    let parse = |text: String| {
+        let landed: Landed = serde_json::from_str(&text).map_err(errors::bug)?;
+        landed.partition().map_err(|error| errors::raise(py, &error))
+    };
+    landed.into_iter().map(parse).collect()
 }
 
 /// Parses a text of an argument.

@@ -2,6 +2,7 @@
 
 use std::{
     num::NonZeroUsize,
+    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,11 +18,11 @@ use rawsink::{
     Error, PartitionKey, Result, RunId, blocking,
     layout::Place,
     partition::Selection,
-    sink::LandedPartition,
+    sink::{LandedPartition, Unlisted},
     validate::{Rules, Validation},
 };
 use rawsink_ops::{
-    manifest, scrub,
+    copy, manifest, scrub,
     validate::{self, Shard, Stop},
 };
 use serde::Serialize;
@@ -131,17 +132,19 @@ impl Events {
     ) -> PyResult<Self> {
         let (stop, partitions, shard) = Default::default();
         let work = validate::Work { partitions, shard, rules, jobs, stop };
-        let landed = stream::iter(landed.into_iter().map(Ok)).boxed();
         let state = state.state();
-        let events = start(py, sink, |sink| validate::of_landed(sink, state, landed, &work))?;
+        let events =
+            start(py, sink, |sink| validate::of_landed(sink, state, listed(landed), &work))?;
         let events = events.map(|event| event.map(|event| shown_validation(&event)));
         Ok(Self::new(sink, events.boxed(), work.stop))
     }
 
+    /// Starts a scrub, of partitions that were listed before or of those that the work selects.
     pub(crate) fn scrub(
         py: Python<'_>,
         sink: &blocking::RawSink,
         state: &blocking::State,
+        landed: Option<Vec<LandedPartition>>,
         work: scrub::Work,
     ) -> PyResult<Self> {
         let bytes = Arc::<AtomicU64>::default();
@@ -149,9 +152,36 @@ impl Events {
         let progress: scrub::Progress = Arc::new(move |more| {
             counted.fetch_add(more, Ordering::Relaxed);
         });
-        let events = start(py, sink, |sink| scrub::all(sink, state.state(), &work, progress))?;
+        let state = state.state();
+        let events = start(py, sink, |sink| match landed {
+            Some(landed) => scrub::of_landed(sink, state, listed(landed), &work, progress),
+            None => scrub::all(sink, state, &work, progress),
+        })?;
         let events = events.map(|event| event.map(|event| shown_scrub(&event)));
         Ok(Self { bytes, ..Self::new(sink, events.boxed(), work.stop) })
+    }
+
+    /// Starts a copy of the sealed runs of partitions that were listed before.
+    pub(crate) fn copy_landed(
+        py: Python<'_>,
+        from: &blocking::RawSink,
+        to: &blocking::RawSink,
+        (landed, jobs): (Vec<LandedPartition>, NonZeroUsize),
+    ) -> PyResult<Self> {
+        let (bytes, stop) = (Arc::<AtomicU64>::default(), Stop::default());
+        let (counted, stopping) = (bytes.clone(), stop.clone());
+        let progress: copy::Progress = Arc::new(move |more| {
+            counted.fetch_add(more, Ordering::Relaxed);
+            if stopping.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        let runs = landed.into_iter().flat_map(|partition| partition.runs);
+        let runs: Vec<_> = runs.filter(|run| run.sealed).map(Ok).collect();
+        let to = to.sink().map_err(|error| errors::raise(py, &error))?;
+        let events = start(py, from, |from| {
+            copy::runs(from, to, stream::iter(runs).boxed(), jobs, progress)
+        })?;
+        let events = events.map(|done| done.map(|done| shown_copy(&done)));
+        Ok(Self { bytes, ..Self::new(from, events.boxed(), stop) })
     }
 
     pub(crate) fn manifest(
@@ -177,6 +207,11 @@ impl Events {
         let events = events.map(|event| event.map(|event| shown_payload(&event)));
         Ok(Self::new(sink, events.boxed(), Stop::default()))
     }
+}
+
+/// Returns listed partitions as a listing.
+fn listed(landed: Vec<LandedPartition>) -> BoxStream<'static, Result<LandedPartition, Unlisted>> {
+    stream::iter(landed.into_iter().map(Ok)).boxed()
 }
 
 /// Starts work, in the runtime.
@@ -263,6 +298,17 @@ fn shown_scrub(event: &scrub::Event) -> Value {
         }
         scrub::Event::UnusableRecord(error) | scrub::Event::Unlisted(error) => {
             json!({ "event": "error", "error": fault(error) })
+        }
+    }
+}
+
+fn shown_copy(done: &copy::Processed<copy::CopyOutcome>) -> Value {
+    let (partition, run_id) = (names(&done.run.key), done.run.run_id.as_str());
+    match &done.outcome {
+        Ok(outcome) => shown("run", json!({ "outcome": outcome })),
+        Err(error) => {
+            let error = fault(error);
+            json!({ "event": "error", "partition": partition, "run_id": run_id, "error": error })
         }
     }
 }

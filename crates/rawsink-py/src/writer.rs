@@ -25,6 +25,7 @@ use crate::{
     gate::{Gate, Shut},
     json,
     key::{self, Key},
+    names::Names,
     rows::{self, Fault},
     sink::Sink,
     waiting,
@@ -182,9 +183,9 @@ impl PartitionWriter {
         collected: &mut Rows,
     ) -> PyResult<u64> {
         let py = rows.py();
-        let mut number = 0;
+        let (mut number, mut names) = (0, Names::new());
         let mut take = |row: &Bound<'_, PyAny>| {
-            if let Err(fault) = collected.add(row, default) {
+            if let Err(fault) = collected.add(row, default, Some(&mut names)) {
                 self.add(py, collected)?;
                 self.refuse(py, fault)?;
                 return Ok(());
@@ -348,7 +349,7 @@ impl PartitionWriter {
         let default = self.default(py, default);
         let mut rows = SPARE.take().unwrap_or_default();
         rows.clear();
-        let outcome = self.append(py, || match rows.add(row, default.as_ref()) {
+        let outcome = self.append(py, || match rows.add(row, default.as_ref(), None) {
             Ok(()) => self.add(py, &mut rows),
             Err(fault) => self.refuse(py, fault),
         });

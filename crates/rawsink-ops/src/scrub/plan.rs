@@ -110,16 +110,24 @@ pub async fn total(sink: &RawSink, state: &dyn PartitionState, work: &Work) -> R
     Ok(total)
 }
 
-/// Streams the runs to read and the events in between. An error is the last item.
-pub(super) fn steps(
+/// Streams the partitions of the selection and scope.
+pub(super) fn candidates(
     sink: &RawSink,
     state: &Arc<dyn PartitionState>,
     work: &Work,
-) -> BoxStream<'static, Step> {
-    let found = match work.scope {
-        Scope::Sealed => landed(sink, &work.partitions),
+) -> BoxStream<'static, Candidate> {
+    match work.scope {
+        Scope::Sealed => landed(sink.landed(&work.partitions)),
         Scope::Current => current(state.clone(), work.partitions.clone()),
-    };
+    }
+}
+
+/// Streams the runs to read and the events in between. An error is the last item.
+pub(super) fn steps(
+    found: BoxStream<'static, Candidate>,
+    state: &Arc<dyn PartitionState>,
+    work: &Work,
+) -> BoxStream<'static, Step> {
     let (wanted, state) = (Arc::new(Wanted::of(work)), state.clone());
     let selected = wanted.clone();
     let found = found.filter(move |candidate| {
@@ -150,7 +158,7 @@ pub(super) fn steps(
 }
 
 /// A logical partition with runs to read, before it is compared with the state.
-enum Candidate {
+pub(super) enum Candidate {
     /// The listing shows it, with these sealed runs, oldest first.
     Landed(PartitionKey, Vec<RunId>),
     /// A run of it has authority.
@@ -173,7 +181,9 @@ impl Candidate {
 }
 
 /// Streams the listed partitions, in the order of their paths.
-fn landed(sink: &RawSink, partitions: &Selection) -> BoxStream<'static, Candidate> {
+pub(super) fn landed(
+    landed: BoxStream<'static, Result<LandedPartition, Unlisted>>,
+) -> BoxStream<'static, Candidate> {
     let candidate = |found: Result<LandedPartition, Unlisted>| match found {
         Ok(partition) => {
             let sealed = partition.sealed().cloned().collect();
@@ -182,7 +192,7 @@ fn landed(sink: &RawSink, partitions: &Selection) -> BoxStream<'static, Candidat
         Err(Unlisted { place: Some(_), error }) => Candidate::Hidden(error),
         Err(ended) => Candidate::Failed(ended.into()),
     };
-    sink.landed(partitions).map(candidate).boxed()
+    landed.map(candidate).boxed()
 }
 
 /// Streams the partitions of which a run has authority, in the order of their paths.

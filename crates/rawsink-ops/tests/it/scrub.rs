@@ -14,12 +14,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use jiff::Timestamp;
 use rawsink::{
-    Error, ErrorKind, PartitionKey, RawSink, RunId,
+    Error, ErrorKind, PartitionKey, RawSink, Result, RunId,
     layout::Place,
     partition::Selection,
+    sink::LandedPartition,
     state::{Entry, Filter, MemoryState, PartitionState},
     store::{FaultyStore, InjectedFault, Object, Operation, Reading, Side, When},
     validate::{self, Rules},
@@ -36,6 +40,7 @@ use rawsink_testkit::{
 on_every_store!(
     g20_each_kind_of_damage_is_found,
     runs_of_other_software_are_compared_with_what_was_validated,
+    a_part_of_a_listing_is_read_alone,
 );
 
 fn now() -> Timestamp {
@@ -131,13 +136,17 @@ async fn scrubbed_until(
     work: &Work,
     chunks: usize,
 ) -> Told {
-    let (mut told, read, stop) = (Told::default(), AtomicUsize::new(0), work.stop.clone());
+    let (read, stop) = (AtomicUsize::new(0), work.stop.clone());
     let progress = move |_| {
         if read.fetch_add(1, Ordering::SeqCst) + 1 >= chunks {
             stop.stop();
         }
     };
-    let mut events = scrub::all(sink, state, work, Arc::new(progress));
+    told_by(scrub::all(sink, state, work, Arc::new(progress))).await
+}
+
+async fn told_by(mut events: BoxStream<'static, Result<Event>>) -> Told {
+    let mut told = Told::default();
     while let Some(event) = events.next().await {
         assert!(told.end.is_none(), "an error ends the stream");
         match event {
@@ -225,6 +234,34 @@ async fn g20_each_kind_of_damage_is_found(backend: &dyn Backend) {
     assert_eq!((told.damaged(), told.read.len()), (expected, ids.len()));
     assert_eq!(told.details[place("gone").as_str()], "the run does not exist");
     assert_eq!(records(&*state).await, before, "nothing is recorded unless asked for");
+}
+
+async fn a_part_of_a_listing_is_read_alone(backend: &dyn Backend) {
+    let (sink, memory) = (RawSink::new(backend.store()), MemoryState::new());
+    let state: Arc<dyn PartitionState> = Arc::new(memory);
+    for id in ["elsewhere", "flipped", "gone", "intact"] {
+        land(&sink, &*state, &customer(id), &run(1)).await;
+        if id != "intact" {
+            let place = path(&customer(id), &run(1));
+            backend.tamper(&place, Object::Payload, Some(b"{}\n")).await;
+        }
+    }
+    let landed: Vec<_> = sink.landed(&Selection::default()).try_collect().await.unwrap();
+    for object in [Object::Seal, Object::Payload] {
+        backend.tamper(&path(&customer("gone"), &run(1)), object, None).await;
+    }
+    let part = async |partitions: Vec<LandedPartition>| {
+        let listed = stream::iter(partitions.into_iter().map(Ok)).boxed();
+        let told =
+            told_by(scrub::of_landed(&sink, &state, listed, &work(), Arc::new(|_| {}))).await;
+        (told.damaged(), told.read.len())
+    };
+    let expected =
+        texts([("flipped", "payload_differs with authority"), ("gone", "lost with authority")]);
+    assert_eq!(part(landed[1..].to_vec()).await, (expected.clone(), 3));
+    // A caller who knows no runs reads those that have authority.
+    let bare = landed[1..].iter().map(|landed| LandedPartition { runs: vec![], ..landed.clone() });
+    assert_eq!(part(bare.collect()).await, (expected, 3));
 }
 
 async fn records(state: &dyn PartitionState) -> Vec<Entry> {

@@ -7,13 +7,16 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use jiff::Timestamp;
 use rawsink::{
     Error, ErrorKind, PartitionKey, RawSink, Result, RunId,
     partition::Selection,
     runtime::Runtime,
-    sink::{SinkOptions, Unlisted},
+    sink::{LandedPartition, SinkOptions, Unlisted},
     state::{Change, Filter, MemoryState, PartitionState, Record, SqliteState, Status},
     store::{MemoryStore, Object, Reading},
     validate::Rules,
@@ -38,6 +41,7 @@ on_every_database!(
     the_next_call_validates_only_the_interrupted_rest,
     g14_concurrent_hosts_lose_no_update_with_or_without_shards,
     a_run_validated_by_another_host_is_not_validated_again,
+    a_part_that_is_validated_again_costs_no_second_verdict,
 );
 
 fn work() -> Work {
@@ -76,8 +80,11 @@ impl Told {
 }
 
 async fn judge(sink: &RawSink, state: &Arc<dyn PartitionState>, work: &Work) -> Told {
+    told_by(validate::all(sink, state, work)).await
+}
+
+async fn told_by(mut events: BoxStream<'static, Result<Event>>) -> Told {
     let mut told = Told::default();
-    let mut events = validate::all(sink, state, work);
     while let Some(event) = events.next().await {
         assert!(told.end.is_none(), "an error ends the stream");
         match event {
@@ -175,6 +182,34 @@ async fn every_due_run_is_validated_once_oldest_first(database: &dyn Database) {
 async fn land(sink: &RawSink, customers: u32) {
     for id in 0..customers {
         seal(sink, &customer(&id.to_string()), &run(1), &rows("a", 1)).await.unwrap();
+    }
+}
+
+async fn a_part_that_is_validated_again_costs_no_second_verdict(database: &dyn Database) {
+    let (backend, state) = (Memory::default(), state_of(database));
+    let sink = RawSink::new(backend.store());
+    land(&sink, 4).await;
+    let landed: Vec<_> = sink.landed(&Selection::default()).try_collect().await.unwrap();
+    // A run that is sealed after the listing belongs to the next one.
+    seal(&sink, &customer("0"), &run(2), &rows("b", 1)).await.unwrap();
+    let part = async |partitions: &[LandedPartition]| {
+        let listed: Vec<_> = partitions.iter().cloned().map(Ok).collect();
+        let told =
+            told_by(validate::of_landed(&sink, &state, stream::iter(listed).boxed(), &work()))
+                .await;
+        assert!(told.end.is_none(), "{:?}", told.end);
+        let judged = told.judged.into_iter().map(|(key, run, outcome)| {
+            assert_eq!((run, outcome), (self::run(1), Ok(true)));
+            key.customer_id().to_owned()
+        });
+        (told.compared, judged.collect::<BTreeSet<_>>())
+    };
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    assert_eq!(part(&landed[..2]).await, (2, names(&["0", "1"])));
+    assert_eq!(part(&landed).await, (4, names(&["2", "3"])));
+    assert_eq!(part(&landed).await, (4, names(&[])));
+    for (customer, record) in records(&*state).await {
+        assert_eq!(record.attempt_count, 1, "{customer}");
     }
 }
 

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 use pyo3::prelude::*;
 use rawsink::blocking;
 
-use crate::rows::{self, Fault};
+use crate::{
+    names::Names,
+    rows::{self, Fault},
+};
 
 /// Length of the text that is collected before it is checked, hashed and sent, in bytes.
 pub(super) const BATCH_BYTES: usize = 256 * 1024;
@@ -111,9 +114,10 @@ impl Rows {
         &mut self,
         row: &Bound<'_, PyAny>,
         default: Option<&Bound<'_, PyAny>>,
+        names: Option<&mut Names>,
     ) -> Result<(), (Fault, Vec<u8>)> {
         let start = self.text.len();
-        match rows::write(&mut self.text, row, default) {
+        match rows::write(&mut self.text, row, default, names) {
             Ok(()) => {
                 // A value that is no object is refused by this call, not with a later batch.
                 let is_object = self.text[start] == b'{';

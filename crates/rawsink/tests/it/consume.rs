@@ -17,6 +17,7 @@ on_every_store!(
     g15_a_consumer_sees_only_the_authoritative_run,
     a_consumer_without_authority_gets_the_status,
     an_unreadable_authoritative_run_is_corrupt,
+    a_superseded_run_can_be_read_until_it_fails_or_is_withdrawn,
     g19_a_run_sealed_again_after_its_validation_is_corrupt,
     g19_a_run_of_other_software_is_bound_to_its_validated_payload,
     g19_without_a_log_the_number_of_rows_is_compared,
@@ -68,6 +69,38 @@ async fn a_consumer_without_authority_gets_the_status(backend: &dyn Backend) {
     assert!(judge(&sink, &state, 1).await);
     state.judge(&key(), &failed, "2024-06-05T00:00:00Z".parse().unwrap()).await.unwrap();
     assert_eq!(consumed(&sink, &state).await, Err(ErrorKind::NotFound));
+}
+
+async fn a_superseded_run_can_be_read_until_it_fails_or_is_withdrawn(backend: &dyn Backend) {
+    let state = MemoryState::new();
+    let sink = RawSink::new(backend.store());
+    for n in 1..=3 {
+        seal(&sink, &key(), &run(n), &rows("a", usize::from(n))).await.unwrap();
+    }
+    let authority = async |n: u16| {
+        let history = state.history(&key()).await.unwrap();
+        let found = Authority::of_run(&key(), &run(n), &history);
+        found.map(|found| (found.run, found.record_count)).map_err(|error| {
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert_eq!(error.place(), Some(path(&key(), &run(n)).as_str()));
+            error.message().to_owned()
+        })
+    };
+    let missing = |message: &str| Err(message.to_owned());
+    assert_eq!(authority(1).await, missing("this run never had authority"));
+    assert!(judge(&sink, &state, 1).await);
+    assert_eq!(authority(1).await, Ok((run(1), Some(1))));
+    assert!(judge(&sink, &state, 2).await);
+    assert_eq!(authority(1).await, Ok((run(1), Some(1))));
+    assert_eq!(authority(2).await, Ok((run(2), Some(2))));
+    assert_eq!(authority(3).await, missing("this run never had authority"));
+    let now = "2024-06-04T00:00:00Z".parse().unwrap();
+    let failed = Verdict::new(run(1), Outcome::Failed("bad".into()));
+    state.judge(&key(), &failed, now).await.unwrap();
+    assert_eq!(authority(1).await, missing("the newest verdict on this run is failed"));
+    let withdrawal = Change::Withdraw { run_id: run(1), reason: "no".into() };
+    state.change(&key(), &withdrawal, now).await.unwrap();
+    assert_eq!(authority(1).await, missing("an operator withdrew this run"));
 }
 
 async fn an_unreadable_authoritative_run_is_corrupt(backend: &dyn Backend) {
