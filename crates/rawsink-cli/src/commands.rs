@@ -7,7 +7,9 @@ pub(crate) mod config;
 pub(crate) mod copy;
 pub(crate) mod coverage;
 pub(crate) mod demo;
+pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod init;
 pub(crate) mod list;
 pub(crate) mod man_pages;
 pub(crate) mod manifest;
@@ -59,6 +61,7 @@ pub(crate) enum Command {
     Read(read::Args),
     List(list::Args),
     Show(show::Args),
+    Diff(diff::Args),
     Verify(verify::Args),
     Validate(validate::Args),
     Scrub(scrub::Args),
@@ -69,8 +72,10 @@ pub(crate) enum Command {
     Coverage(coverage::Args),
     Config(config::Args),
     Doctor(doctor::Args),
+    Init(init::Args),
     Demo(demo::Args),
     Completions(completions::Args),
+    Man(man_pages::ShowArgs),
     ManPages(man_pages::Args),
 }
 

@@ -1,6 +1,6 @@
 //! The context of every command: configuration, sink, state and output.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use rawsink::{
     Backend, Config, RawSink, env::Loaded, runtime::Runtime, state::PartitionState, store::Blocking,
@@ -22,9 +22,9 @@ pub(crate) struct Context<'output> {
 }
 
 impl<'output> Context<'output> {
-    /// Reads the environment and warns of likely typing errors.
-    pub(crate) fn from_env(output: &'output Output) -> Result<Self, Failure> {
-        let loaded = Loaded::from_env()?;
+    /// Reads a file of settings, or the environment, and warns of likely typing errors.
+    pub(crate) fn load(file: Option<&Path>, output: &'output Output) -> Result<Self, Failure> {
+        let loaded = file.map_or_else(Loaded::from_env, Loaded::from_file)?;
         for warning in &loaded.warnings {
             output::warning(warning);
         }

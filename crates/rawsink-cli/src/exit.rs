@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
-use rawsink::{Error, ErrorKind, error::system_text, partition::row::RefusedRow};
+use rawsink::{Error, ErrorKind, error::system_text, layout::Place, partition::row::RefusedRow};
 
 use crate::{
     escape,
     hint::{Stage, hint},
     output::{self, ErrorReport, Output},
+    shell::path_argument,
 };
 
 /// How long the program tries to print why it ends.
@@ -36,6 +37,12 @@ pub(crate) enum Failure {
     Library(Error),
     /// The run that has authority cannot be read.
     Consume(Error),
+    /// A partition does not exist, and another has a similar name.
+    Misspelt {
+        error: Error,
+        /// The other one.
+        nearest: Place,
+    },
     /// A command that reads one run was given the path of many.
     ManyRuns(Error),
     /// The library refused or failed while rows were written.
@@ -218,6 +225,10 @@ fn described(outcome: Result<Exit, Failure>) -> (Option<ErrorReport>, u8) {
         Err(Failure::Consume(error)) => {
             let hint = hint(&error, error.place(), Stage::Consuming);
             (ErrorReport::new(&error).hint(hint), code_of(&error))
+        }
+        Err(Failure::Misspelt { error, nearest }) => {
+            let hint = format!("did you mean {}?", path_argument(&nearest));
+            (ErrorReport::new(&error).hint(Some(hint)), code_of(&error))
         }
         Err(Failure::ManyRuns(error)) => {
             let hint = hint(&error, error.place(), Stage::NamingManyRuns);

@@ -10,16 +10,21 @@ mod exit;
 mod filter;
 mod hint;
 mod log;
+mod nearest;
 mod output;
 mod partition;
 mod progress;
 mod screen;
 mod signals;
 
-use std::{panic, process::ExitCode};
+use std::{
+    panic,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser};
-use rawsink::{Error, ErrorKind};
+use rawsink::{Error, ErrorKind, layout::Place};
 use rawsink_ops::shell;
 
 use crate::{
@@ -47,6 +52,10 @@ struct Cli {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 
+    /// Read the settings from FILE instead of the environment
+    #[arg(long, global = true, value_name = "FILE")]
+    env: Option<PathBuf>,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -66,7 +75,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(cause) => return exit::report(Err(Failure::internal(&cause)), &output),
     };
-    let outcome = runtime.block_on(run(cli.command, &output));
+    let outcome = runtime.block_on(run(cli.command, cli.env.as_deref(), &output));
     // A thread may still block on input that is no longer needed; writers have stopped by now.
     runtime.shutdown_background();
     exit::report(outcome, &output)
@@ -90,24 +99,27 @@ fn survive_thread_limit(output: Output) {
     }));
 }
 
-async fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
+async fn run(command: Command, file: Option<&Path>, output: &Output) -> Result<Exit, Failure> {
     signals::survive_file_size_limit();
     signals::watch(output.clone()).map_err(|cause| Failure::internal(&cause))?;
     match command {
         Command::Completions(args) => commands::completions::run(&args, Cli::command()),
         Command::ManPages(args) => commands::man_pages::run(&args, Cli::command()),
+        Command::Man(args) => commands::man_pages::show(&args, Cli::command()),
         Command::Demo(args) => commands::demo::run(&args, output).await,
+        Command::Init(args) => commands::init::run(&args, output),
         Command::Write(args) => {
-            let context = Context::from_env(output).map_err(commands::write::nothing_sealed)?;
+            let context = Context::load(file, output).map_err(commands::write::nothing_sealed)?;
             commands::write::run(args, &context).await
         }
         command => {
-            let context = Context::from_env(output)?;
-            match command {
+            let context = Context::load(file, output)?;
+            let outcome = match command {
                 Command::Check(args) => commands::check::run(&args, &context),
                 Command::Read(args) => commands::read::run(&args, &context).await,
                 Command::List(args) => commands::list::run(&args, &context).await,
                 Command::Show(args) => commands::show::run(&args, &context).await,
+                Command::Diff(args) => commands::diff::run(&args, &context).await,
                 Command::Verify(args) => commands::verify::run(&args, &context).await,
                 Command::Validate(args) => commands::validate::run(&args, &context).await,
                 Command::Scrub(args) => commands::scrub::run(&args, &context).await,
@@ -120,11 +132,29 @@ async fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
                 Command::Doctor(args) => commands::doctor::run(&args, &context).await,
                 Command::Completions(_)
                 | Command::ManPages(_)
+                | Command::Man(_)
                 | Command::Demo(_)
+                | Command::Init(_)
                 | Command::Write(_) => unreachable!("handled above"),
+            };
+            match outcome {
+                Err(failure) => Err(with_nearest(failure, &context).await),
+                done => done,
             }
         }
     }
+}
+
+/// Adds the place that a path may mean to the error that nothing exists there.
+async fn with_nearest(failure: Failure, context: &Context<'_>) -> Failure {
+    let Failure::Library(error) = failure else { return failure };
+    if error.kind() == ErrorKind::NotFound
+        && let Some(place) = error.place().and_then(|place| Place::parse(place, "").ok())
+        && let Some(nearest) = nearest::nearest(&context.sink, &place).await
+    {
+        return Failure::Misspelt { error, nearest };
+    }
+    Failure::Library(error)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(crate) struct RunArgs {
 }
 
 /// Selects a run if the path names only a partition.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct ChoiceArgs {
     /// Select the run with authority in the state
     #[arg(long, conflicts_with = "latest")]

@@ -46,6 +46,8 @@ pub enum Origin {
     Provider,
     /// The variable is set.
     Environment,
+    /// A file of settings sets the variable.
+    File,
 }
 
 /// One effective setting, without secrets.
@@ -132,8 +134,14 @@ impl Loaded {
             .map_err(|cause| wrong(format!("cannot read the settings: {}", system_text(&cause))))?;
         let vars = file::parse(&text).map_err(wrong)?;
         let vars = vars.into_iter().filter(|(name, _)| may_be_setting(name));
-        Self::from_settings(vars.map(|(name, value)| (name, Ok(value))))
-            .map_err(|error| error.on_path(path.display()))
+        let loaded = Self::from_settings(vars.map(|(name, value)| (name, Ok(value))));
+        let mut loaded = loaded.map_err(|error| error.on_path(path.display()))?;
+        for setting in &mut loaded.effective {
+            if setting.origin == Origin::Environment {
+                setting.origin = Origin::File;
+            }
+        }
+        Ok(loaded)
     }
 
     /// Reads the given variables, and of the process's environment only the proxies.

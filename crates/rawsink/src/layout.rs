@@ -19,8 +19,8 @@ use crate::{
 /// Longest prefix and key together, in bytes. Every store has this limit of object storage.
 pub const MAX_KEY_BYTES: usize = 1024;
 
-/// The form of a path, for messages.
-const PATH_FORM: &str = "SOURCE/customer_id=ID/query_name=NAME/logical_date=YYYY-MM-DD/run_id=RUN";
+/// The forms of a path, for messages.
+const PATH_FORM: &str = "SOURCE/customer_id=ID/query_name=NAME/logical_date=YYYY-MM-DD/run_id=RUN or SOURCE/ID/NAME/YYYY-MM-DD/RUN";
 
 /// A level of the layout. The order is outermost first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,10 +109,12 @@ impl Place {
         Self { values: given.into_iter().map_while(|value| value).collect() }
     }
 
-    /// Parses a canonical path, such as one from a listing of the storage.
+    /// Parses a canonical path, such as one from a listing of the storage, or its short form without
+    /// labels: `google_ads/123/campaign/2024-06-01`.
     ///
     /// The part above the source must be `root`, the configured root or prefix, or missing. A
-    /// trailing slash and an object name below a run are ignored.
+    /// trailing slash and an object name below a run are ignored. In the short form no name may have a
+    /// `=`, so that a misspelt label is an error.
     ///
     /// # Errors
     /// `Invalid`, which names the wrong segment.
@@ -126,12 +128,14 @@ impl Place {
         if segments.len() > Level::ALL.len() {
             return Err(wrong(format!("unexpected segment {:?} below the run", segments[5])));
         }
+        let is_short = !segments.iter().skip(1).any(|segment| segment.contains('='));
         let mut place = Self::top();
         for (segment, level) in segments.into_iter().zip(Level::ALL) {
+            let label = if is_short { "" } else { level.label() };
             let expected = || {
                 wrong(format!("found {segment:?}, expected {:?} as in {PATH_FORM}", level.label()))
             };
-            let value = segment.strip_prefix(level.label()).ok_or_else(expected)?;
+            let value = segment.strip_prefix(label).ok_or_else(expected)?;
             level.check(value).map_err(|error| wrong(error.message().to_owned()))?;
             place.values.push(value.to_owned());
         }
@@ -241,7 +245,9 @@ fn below_root<'path>(path: &'path str, root: &str) -> Result<Vec<&'path str>, St
         }
         Some(0) => return Err("the source is missing".to_owned()),
         Some(customer) => customer - 1,
-        // The path ends above the customers, or its customer has no label.
+        // The root may have the name of a source.
+        None if has_date_at(&segments, 3) && !has_date_at(&segments, root_segments.len() + 3) => 0,
+        // The path ends above the customers, or has no labels.
         None if at_root => root_segments.len(),
         None => 0,
     };
@@ -252,6 +258,10 @@ fn below_root<'path>(path: &'path str, root: &str) -> Result<Vec<&'path str>, St
     let slash = if path.starts_with('/') { "/" } else { "" };
     let above = format!("{slash}{}", above.join("/"));
     Err(format!("it starts with {above:?}, outside the root {root:?}"))
+}
+
+fn has_date_at(segments: &[&str], index: usize) -> bool {
+    segments.get(index).is_some_and(|segment| segment.parse::<partition::LogicalDate>().is_ok())
 }
 
 fn split(path: &str) -> impl Iterator<Item = &str> {
@@ -302,6 +312,30 @@ mod tests {
     }
 
     #[test]
+    fn a_path_may_leave_out_the_labels() {
+        let short = "google_ads/123/campaign/2024-06-01/2024-06-02T00:00:00.000Z";
+        for root in ["", "data/raw", "raw", "google_ads", "/srv/raw"] {
+            for (path, canonical) in short
+                .match_indices('/')
+                .zip(RUN.match_indices('/'))
+                .map(|((short_end, _), (end, _))| (&short[..short_end], &RUN[..end]))
+            {
+                // A root with the name of the source hides it, as long as no date shows what is meant.
+                if root == "google_ads" && !path.contains("2024") {
+                    continue;
+                }
+                let below = |path: &str| Place::parse(path, root).unwrap().to_string();
+                assert_eq!(below(path), canonical, "{root}");
+                assert_eq!(below(&format!("{root}/{path}/")), canonical, "{root}");
+            }
+            assert_eq!(
+                Place::parse(&format!("{short}/payload.jsonl"), root).unwrap().to_string(),
+                RUN
+            );
+        }
+    }
+
+    #[test]
     fn the_error_of_an_invalid_path_names_the_wrong_segment() {
         for (path, text) in [
             ("other/google_ads/customer_id=1", "it starts with \"other\", outside the root"),
@@ -316,9 +350,12 @@ mod tests {
             ("_ads/customer_id=1", "starts with '_'"),
             ("lost+found/customer_id=1", "file systems or appliances use for themselves"),
             (
-                "ads/123/campaign/2024-06-01",
+                "ads/123/query_name=campaign",
                 "found \"123\", expected \"customer_id=\" as in SOURCE/customer_id=ID/",
             ),
+            ("ads/customer=123/campaign/2024-06-01", "found \"customer=123\", expected "),
+            ("ads/123/campaign/2024-06-31", "is not a date"),
+            ("ads/../campaign", "customer_id \"..\""),
             ("/elsewhere/ads", "it starts with \"/\", outside the root"),
             ("ads/customer_id=1/../customer_id=2", "found \"..\", expected \"query_name=\""),
         ] {

@@ -16,7 +16,7 @@ use crate::{
 
 /// Print the effective settings and the origin of each
 ///
-/// Settings come from environment variables only; `proxy` is the proxy of requests to the bucket, without its
+/// Settings come from environment variables, or from the file of --env alone; `proxy` is the proxy of requests to the bucket, without its
 /// password. Paths are absolute. The command warns of unknown variables that start with `RAW_SINK_`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
@@ -36,6 +36,7 @@ fn print(setting: &Effective, context: &Context<'_>) -> io::Result<()> {
     let origin = match setting.origin {
         Origin::Default => "default",
         Origin::Environment => "environment",
+        Origin::File => "file",
         Origin::Provider => "provider",
     };
     context.output.data(setting, format!("{}={}\t{origin}", setting.name, setting.value))

@@ -1,13 +1,18 @@
 //! `rawsink list`
 
+mod long;
+
 use futures_util::StreamExt;
 use rawsink::{Error, Result, RunId, layout::Place, sink::Run};
 use serde::Serialize;
 
+use self::long::Table;
 use crate::{
     context::Context,
     exit::{Errors, Exit, Failure},
+    nearest::nearest,
     output, partition,
+    shell::path_argument,
 };
 
 /// List the paths directly below a prefix
@@ -21,7 +26,8 @@ use crate::{
 #[command(after_help = "\
 Examples:
   rawsink list
-  rawsink list ads/customer_id=123
+  rawsink list ads/123
+  rawsink list ads/123/campaign -l
   rawsink list ads --runs --json")]
 pub(crate) struct Args {
     /// Canonical path at any level; empty lists the sources
@@ -31,6 +37,10 @@ pub(crate) struct Args {
     /// List all runs below PATH
     #[arg(long)]
     runs: bool,
+
+    /// List all runs below PATH with size, rows and age, and which of them is current
+    #[arg(short, long)]
+    long: bool,
 }
 
 /// A place above the runs, as JSON.
@@ -54,7 +64,13 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     let place = partition::parse(&args.path, context)?;
     let mut listing = Listing { found: 0, first: None, errors: Errors::default(), context };
     let is_run_level = place.partition().is_some();
-    if args.runs {
+    if args.long {
+        let mut table = Table::default();
+        let mut runs = long::details(context.sink.runs_below(&place), context);
+        while let Some(run) = runs.next().await {
+            listing.take(run, |run, context| table.print(run, context))?;
+        }
+    } else if args.runs {
         let mut runs = context.sink.runs_below(&place);
         while let Some(run) = runs.next().await {
             listing.take(run, print_run)?;
@@ -81,6 +97,9 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
         let below =
             if args.path.is_empty() { String::new() } else { format!(" below {}", args.path) };
         output::note(format!("no runs exist{below}; {}", context.place()));
+        if let Some(nearest) = nearest(&context.sink, &place).await {
+            output::hint(format!("did you mean {}?", path_argument(&nearest)));
+        }
     }
     listing.errors.finish("not everything could be listed", Exit::Success)
 }

@@ -1,5 +1,7 @@
 //! Settings with their origins; help, version and completions.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::json;
 
 use crate::landing::{Landing, PARTITION, PROGRAM};
@@ -273,4 +275,59 @@ fn help_and_lists_into_a_closed_pipe_end_quietly() {
         let answer = landing.shell(&script).exits(0);
         assert!(!answer.stderr.contains("panic"), "{answer:#?}");
     }
+}
+
+#[test]
+fn a_file_of_settings_replaces_the_environment() {
+    let landing = Landing::without_root().with("RAW_SINK_ROOT", "/nowhere/at/all");
+    let created = landing.rawsink(["init", "--root", "store/raw", "set.env"]).exits(0);
+    assert_eq!(created.stdout, "created set.env\n");
+    assert!(created.stderr.contains("rawsink --env set.env doctor"), "{created:#?}");
+    let mode = std::fs::metadata(landing.dir().join("set.env")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    std::fs::create_dir(landing.dir().join("store")).unwrap();
+    landing.feed(["--env", "set.env", "write", PARTITION, "--run-id", "r"], "{}\n").exits(0);
+    landing.rawsink(["validate", "--all", "--env", "set.env"]).exits(0);
+    let dir = landing.dir().canonicalize().unwrap();
+    assert!(dir.join("store/raw").join(PARTITION).join("run_id=r/metadata.json").exists());
+    assert!(dir.join("state.db").exists());
+    let shown = landing.rawsink(["config", "--env", "set.env"]).exits(0).stdout;
+    let line = format!("RAW_SINK_ROOT={}\tfile", dir.join("store/raw").display());
+    assert!(shown.lines().any(|shown| shown == line), "no {line:?} in {shown}");
+    landing.rawsink(["list", "--env", "missing.env"]).exits(2).says(&["missing.env"]);
+    // A file may hold keys: it is not written over.
+    landing.rawsink(["init", "set.env"]).exits(2).says(&["cannot create the settings", "set.env"]);
+}
+
+#[test]
+fn a_file_for_a_bucket_needs_nothing_but_the_key() {
+    let landing = Landing::without_root();
+    let endpoint = "https://fsn1.your-objectstorage.com";
+    landing
+        .rawsink(["init", "--bucket", "b", "--endpoint", endpoint])
+        .exits(0)
+        .says(&["set the key"]);
+    let file = landing.dir().join("rawsink.env");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let refused = landing.rawsink(["config", "--env", "rawsink.env"]).exits(2);
+    refused.says(&["RAW_SINK_ACCESS_KEY_ID", "RAW_SINK_SECRET_ACCESS_KEY"]);
+    std::fs::write(&file, text.replace("_ID=\n", "_ID=k\n").replace("_KEY=\n", "_KEY=s\n"))
+        .unwrap();
+    let shown = landing.rawsink(["config", "--env", "rawsink.env"]).exits(0).stdout;
+    for line in [&format!("RAW_SINK_ENDPOINT_URL={endpoint}\tfile"), "RAW_SINK_PREFIX=raw\tfile"] {
+        assert!(shown.lines().any(|shown| shown == line), "no {line:?} in {shown}");
+    }
+}
+
+#[test]
+fn a_manual_page_is_printed_for_each_command() {
+    let landing = Landing::new();
+    let page = |args: &[&str]| landing.rawsink([&["man"], args].concat());
+    assert!(page(&[]).exits(0).stdout.contains(".TH rawsink 1"));
+    let retry = page(&["state", "retry"]).exits(0).stdout;
+    assert!(
+        retry.contains("rawsink\\-state\\-retry") || retry.contains("rawsink-state-retry"),
+        "{retry}"
+    );
+    page(&["no-such"]).exits(2).says(&["no command \"no-such\": expected one of write, "]);
 }

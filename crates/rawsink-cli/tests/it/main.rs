@@ -23,6 +23,7 @@ mod foreign_text; // text of others on a terminal, in pipes and in JSON
 mod future; // run ids from the future
 mod kill; // kill -9 of a writer at any moment
 mod landing; // a working directory, and results of the program in it
+mod listing; // short and misspelt paths, long listings, differences
 mod manifest; // payloads for consumers, and their locations
 mod memory; // peak memory of writing and reading
 mod namespace; // mounts and networks for one test
