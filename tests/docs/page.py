@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MARK = re.compile(r"<!-- docs-test: (\w+) ?(.*?)( -->)?$")
+MARK = re.compile(r"<!-- docs-test: (\w+)((?: (?!-->)\S+)*)( -->)?$")
 
 
 @dataclass
@@ -66,7 +66,7 @@ class _Reader:
                 self._console(block)
 
     def _mark(self, number: int, mark: re.Match) -> None:
-        match mark[1], mark[2]:
+        match mark[1], mark[2].strip():
             case "fresh", needs:
                 self.found.append(Scene(number, needs.split()))
             case "file", name if name:

@@ -6,6 +6,7 @@ A command that fails must show it: the next command is `echo $?`. Values that di
 
 import argparse
 import difflib
+import itertools
 import os
 import re
 import subprocess
@@ -27,8 +28,11 @@ MASKS = [
     (re.compile(r"\b[0-9a-f]{12,64}\b"), "<hex>"),
     (re.compile(r"127\.0\.0\.1:\d+"), "<server>"),
     (re.compile(r"\brawsink \d+\.\d+\.\d+(?: \([^)]*\))?"), "<version>"),
-    (re.compile(r"\b(in|after|last) \d+(?:\.\d+)? (?:ms|s)\b"), r"\1 <duration>"),
+    # Its time of extraction has no trailing zeros.
+    (re.compile(r"(metadata\.json +)\d+ bytes"), r"\1<size>"),
+    (re.compile(r"^bash: line \d+: +\d+ Killed .*"), "Killed"),
 ]
+RUN_LINE = re.compile(r"\S+/run_id=\S+\t")
 SETUP = ROOT / "tests/docs/setup.sh"
 SENTINEL = "\x1e"
 TIMEOUT = 180
@@ -55,10 +59,16 @@ def masked(line: str) -> str:
     return line.rstrip()
 
 
+def comparable(lines: list[str]) -> list[str]:
+    """Returns lines with placeholders. Adjacent lines of runs are sorted: a command prints them as its jobs end."""
+    groups = itertools.groupby(map(masked, lines), key=lambda line: bool(RUN_LINE.match(line)))
+    return [line for is_of_runs, group in groups for line in (sorted(group) if is_of_runs else group)]
+
+
 def is_shown(shown: list[str], actual: list[str]) -> bool:
     """Returns whether a page shows this output."""
-    pattern = "".join(r"(?:.*\n)*?" if line == "..." else re.escape(masked(line)) + r"\n" for line in shown)
-    return re.fullmatch(pattern, "".join(masked(line) + "\n" for line in actual)) is not None
+    pattern = "".join(r"(?:.*\n)*?" if line == "..." else re.escape(line) + r"\n" for line in comparable(shown))
+    return re.fullmatch(pattern, "".join(line + "\n" for line in comparable(actual))) is not None
 
 
 def environment(program: Path, scene: Scene) -> dict[str, str]:
@@ -103,7 +113,7 @@ def faults(path: Path, scene: Scene, found: list[tuple[int, list[str]]]) -> Iter
             continue
         if not is_shown(snippet.shown, actual):
             diff = difflib.unified_diff(
-                [masked(line) for line in snippet.shown], [masked(line) for line in actual], "page", "run", lineterm=""
+                comparable(snippet.shown), comparable(actual), "page", "run", lineterm=""
             )
             yield snippet, actual, place + "\n" + "\n".join(diff) + "\n"
         following = scene.snippets[at + 1 : at + 2]
