@@ -28,6 +28,7 @@ MASKS = [
     (re.compile(r"\b[0-9a-f]{12,64}\b"), "<hex>"),
     (re.compile(r"127\.0\.0\.1:\d+"), "<server>"),
     (re.compile(r"\brawsink \d+\.\d+\.\d+(?: \([^)]*\))?"), "<version>"),
+    (re.compile(r"\[request [0-9A-F]+\]"), "[request <id>]"),
     # Its time of extraction has no trailing zeros.
     (re.compile(r"(metadata\.json +)\d+ bytes"), r"\1<size>"),
     (re.compile(r"^bash: line \d+: +\d+ Killed .*"), "Killed"),
