@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test tools-test distributed-test deploy-test docs lint lint-workflows supply-chain audit json-suite fuzz dist wheel python-test bench-python ci
+.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test tools-test distributed-test deploy-test docs lint lint-workflows supply-chain audit json-suite fuzz dist wheel python-test bench-python docs-test docs-site docs-serve ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -87,6 +87,15 @@ deploy-test: ## Lint the Ansible role and run it on this machine, with real Vaul
 
 docs: ## Generate docs/cli.md and docs/configuration.md
 	UPDATE_DOCS=1 $(CARGO) test --package rawsink-cli --bin rawsink docs::
+
+docs-test: ## Run the commands of the docs and compare their output; BUCKET=1 adds those that need a MinIO; UPDATE=1 writes it
+	$(if $(BUCKET),scripts/with-minio) scripts/docs-test $(if $(BUCKET),--strict) $(if $(UPDATE),--update) $(PAGES)
+
+docs-site: ## Build the site of the docs in target/site and check its links; installs mdBook and hyperlink
+	scripts/docs-site
+
+docs-serve: ## Show the site of the docs on http://localhost:3000 (PORT) and build it again after each change
+	scripts/docs-site serve
 
 lint: ## Check format, lints and documentation
 	$(CARGO) fmt --all --check

@@ -87,7 +87,7 @@ def test_files_with_secrets_are_neither_logged_nor_compared() -> None:
 
 def test_no_unit_writes_cores() -> None:
     unit = (ROLE / "templates/minio.service.j2").read_text()
-    documented = [ANSIBLE / "README.md", ANSIBLE.parents[1] / "docs/deployment.md"]
+    documented = [ANSIBLE / "README.md", ANSIBLE.parents[1] / "docs/guides/production.md"]
     for text in [unit, *(page.read_text() for page in documented)]:
         jobs = re.findall(r"^ *EnvironmentFile=", text, re.MULTILINE)
         assert text.count("LimitCORE=0") >= len(jobs) > 0
