@@ -53,8 +53,8 @@ struct Cli {
     verbose: u8,
 
     /// Read the settings from FILE instead of the environment
-    #[arg(long, global = true, value_name = "FILE")]
-    env: Option<PathBuf>,
+    #[arg(long = "env", global = true, value_name = "FILE")]
+    settings: Option<PathBuf>,
 
     #[command(subcommand)]
     command: Command,
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(cause) => return exit::report(Err(Failure::internal(&cause)), &output),
     };
-    let outcome = runtime.block_on(run(cli.command, cli.env.as_deref(), &output));
+    let outcome = runtime.block_on(run(cli.command, cli.settings.as_deref(), &output));
     // A thread may still block on input that is no longer needed; writers have stopped by now.
     runtime.shutdown_background();
     exit::report(outcome, &output)

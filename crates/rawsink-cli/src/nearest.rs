@@ -10,16 +10,20 @@ const LEAST_SIMILAR: f64 = 0.8;
 const MOST_NAMES: usize = 10_000;
 
 /// Returns the place above the first name that does not exist, with the name that is most like it. `None`
-/// if every name exists, or none is like it. Run ids are not compared: all of them are alike.
+/// if every name exists, or none is like it. Numbers, dates and run ids are not compared: all of them are
+/// alike.
 pub(crate) async fn nearest(sink: &RawSink, place: &Place) -> Option<Place> {
     let mut above = Place::top();
-    for value in place.values().take(4) {
+    for value in place.values().take(3) {
         let children = sink.children(&above).take(MOST_NAMES);
         let children: Vec<Place> = children.filter_map(async |child| child.ok()).collect().await;
         let name = |child: &Place| child.innermost().map(|(_, value)| value.to_owned());
         if let Some(child) = children.iter().find(|child| name(child).as_deref() == Some(value)) {
             above = child.clone();
             continue;
+        }
+        if value.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
         }
         let similar = children.into_iter().filter_map(|child| {
             let similarity = strsim::jaro_winkler(&name(&child)?, value);
