@@ -55,9 +55,12 @@ def sink(settings: dict[str, str]) -> rawsink.RawSink:
 def run(settings: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a program of the page in a process of its own, in the folder of the test."""
 
-    def run(name: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        program = tmp_path / name
-        program.write_text(code_of(name))
+    def run(
+        name: str, *arguments: str, edit: tuple[str, str] = ("", ""), **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        program, code = tmp_path / name, code_of(name)
+        assert edit[0] in code
+        program.write_text(code.replace(*edit))
         interpreter = [sys.executable] if name.endswith(".py") else ["bash"]
         return subprocess.run(
             [*interpreter, str(program), *arguments],

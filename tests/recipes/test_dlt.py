@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +27,14 @@ def key(customer: str, day: str = "2024-06-01", query: str = "campaign") -> raws
 
 @pytest.fixture
 def load(run: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> Load:
-    """Load, and return all rows of the warehouse without dlt's own columns."""
+    """Load, and return all rows of the warehouse without dlt's own columns.
 
-    def load(*, fails: str | None = None) -> list[dict[str, Any]]:
-        ran = run("load_campaigns.py", DLT_DATA_DIR=str(tmp_path), RUNTIME__DLTHUB_TELEMETRY="false")
+    Without a lag, so that a load shows what its cursor skips.
+    """
+
+    def load(*, fails: str | None = None, lag: int = 0) -> list[dict[str, Any]]:
+        more = {"DLT_DATA_DIR": str(tmp_path), "RUNTIME__DLTHUB_TELEMETRY": "false"}
+        ran = run("load_campaigns.py", edit=("lag=300", f"lag={lag}"), **more)
         if fails is None:
             assert ran.returncode == 0, ran.stderr
         else:
@@ -100,6 +107,36 @@ def test_a_run_that_is_validated_late_is_loaded(sink: rawsink.RawSink, load: Loa
     assert [row["id"] for row in load()] == ["sealed second"]
     sink.validate_partition(key("1"), RUNS[0])
     assert [row["id"] for row in load()] == ["sealed first", "sealed second"]
+
+
+def test_a_verdict_that_becomes_visible_late_is_within_the_lag(
+    sink: rawsink.RawSink, load: Load, settings: dict[str, str]
+) -> None:
+    land(sink, key("1"), RUNS[0], [{"id": "first"}])
+    land(sink, key("2"), RUNS[0], [{"id": "late"}])
+    record = sink.state.get(key("1"))
+    assert record is not None and record.updated_at is not None
+    judged = (record.updated_at - datetime.timedelta(seconds=299)).isoformat()
+    with contextlib.closing(sqlite3.connect(settings["RAW_SINK_STATE_URL"].removeprefix("sqlite:"))) as state:
+
+        def set_late(status: str) -> None:
+            with state:
+                state.execute("UPDATE partition_state SET status = ?, updated_at = ? WHERE customer_id = '2'", [status, judged])
+
+        set_late("pending")
+        assert [row["id"] for row in load(lag=300)] == ["first"]
+        set_late("success")
+    assert [row["id"] for row in load()] == ["first"], "the cursor has passed it"
+    assert [row["id"] for row in load(lag=300)] == ["first", "late"]
+
+
+def test_a_run_is_loaded_once(sink: rawsink.RawSink, load: Load, tmp_path: Path) -> None:
+    land(sink, key("1"), RUNS[0], [{"id": "a"}, {"id": "a"}])
+    rows = load()
+    assert load() == load(lag=300) == rows
+    with duckdb.connect(str(tmp_path / "campaigns.duckdb"), read_only=True) as warehouse:
+        loads = warehouse.sql("FROM raw._dlt_loads").fetchall()
+    assert len(loads) == 2, "the second one of three had nothing to load"
 
 
 def test_a_flipped_bit_ends_the_load(sink: rawsink.RawSink, load: Load) -> None:
