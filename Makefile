@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test tools-test distributed-test deploy-test docs lint lint-workflows supply-chain audit json-suite fuzz dist wheel python-test bench-python docs-test docs-site docs-serve ci
+.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test tools-test distributed-test recipes-test deploy-test docs lint lint-workflows supply-chain audit json-suite fuzz dist wheel python-test bench-python docs-test docs-site docs-serve ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -72,6 +72,9 @@ tools-test: ## Read the same rows with DuckDB, Polars, PyArrow, pandas, Dask and
 
 distributed-test: ## Validate on a Dask cluster while a worker is killed; RELEASE=1 measures; DISTRIBUTED="--partitions N"
 	scripts/with-postgres scripts/with-minio scripts/distributed-test $(DISTRIBUTED)
+
+recipes-test: ## Run the programs of docs/recipes.md with dlt, Airflow, the Google Ads library and MinIO; installs them
+	scripts/with-minio scripts/recipes-test $(RECIPES)
 
 python-test: ## Test the Python package: types, stubs, and the suite on a directory and MinIO; installs pytest and mypy
 	scripts/with-minio scripts/python-test $(PYTEST)

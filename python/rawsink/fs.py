@@ -50,6 +50,18 @@ def path_of(key: PartitionKey, run_id: str) -> str:
     return "/".join([*steps, PAYLOAD])
 
 
+def run_of(path: str) -> tuple[PartitionKey, str]:
+    """Return the run whose payload a path of this file system, or a URL, names.
+
+    Raises FileNotFoundError for any other path.
+    """
+    path = _stripped(path)
+    names = _names(path)
+    if len(names) <= len(PREFIXES):
+        raise _missing(path)
+    return PartitionKey(*names[:4]), names[4]
+
+
 def set_spool_bytes(limit: int) -> None:
     """Set how many bytes from buckets this process keeps in temporary files; 4 GiB by default."""
     _verified.spool_bytes = limit
@@ -137,7 +149,7 @@ class RawSinkFileSystem(AbstractFileSystem):  # type: ignore[misc]
         return self._answer(found, options.get("detail", False))
 
     def modified(self, path: str) -> datetime.datetime:
-        """Return when the run was validated. A payload never changes."""
+        """Return when the run got authority, or later. A payload never changes."""
         modified: datetime.datetime = self.info(path)["mtime"]
         return modified
 
@@ -158,10 +170,9 @@ class RawSinkFileSystem(AbstractFileSystem):  # type: ignore[misc]
     ) -> io.BufferedReader:
         if mode != "rb":
             raise OSError(errno.EROFS, "rawsink:// is read-only: write by RawSink", path)
-        names = _names(path)
-        if len(names) <= len(PREFIXES):
+        if len(_names(path)) <= len(PREFIXES):
             raise IsADirectoryError(errno.EISDIR, "not a payload", path)
-        return self.open_payload(PartitionKey(*names[:4]), names[4])
+        return self.open_payload(*run_of(path))
 
     def _files(self, names: list[str]) -> Iterator[str]:
         """Yield the files whose paths begin with some names, sorted."""
@@ -191,7 +202,7 @@ class RawSinkFileSystem(AbstractFileSystem):  # type: ignore[misc]
                 "size": native.payload_bytes,
                 "type": "file",
                 "sha256": native._sha256(),
-                "mtime": _validated_at(self.sink, key, run_id),
+                "mtime": _modified(self.sink, key, run_id),
             }
 
     def _infos(self, paths: list[str]) -> Iterator[dict[str, Any]]:
@@ -209,7 +220,18 @@ class RawSinkFileSystem(AbstractFileSystem):  # type: ignore[misc]
         return dict(sorted(facts.items()))
 
 
-def _validated_at(sink: RawSink, key: PartitionKey, run_id: str) -> datetime.datetime:
+def _modified(sink: RawSink, key: PartitionKey, run_id: str) -> datetime.datetime:
+    """Return when a run got authority, or later.
+
+    It is not the time of the seal: readers that remember how far they came would miss a run that is
+    validated after a younger one.
+    """
+    record = sink.state.get(key)
+    # A run also gets authority when a newer one is withdrawn, or by other software: then no
+    # verdict tells the time.
+    if record is not None and record.has_authority and record.current_run_id == run_id:
+        if record.updated_at is not None:
+            return record.updated_at
     times = [
         entry.judged_at
         for entry in sink.state.history(key)

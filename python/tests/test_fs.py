@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pickle
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from conftest import KEY, RUNS, flip, land
 
 import rawsink
 from rawsink import _verified
-from rawsink.fs import RawSinkFileSystem, path_of
+from rawsink.fs import RawSinkFileSystem, path_of, run_of
 
 HOSTILE = ["a*b", "a?b", "a[1]", "{a,b}", "100%", "%41", "a b", "é"]
 
@@ -82,6 +83,9 @@ def test_hostile_names_are_encoded(sink: rawsink.RawSink, files: RawSinkFileSyst
         path = path_of(key, RUNS[0])
         assert not set("*?[]{}: ") & set(path)
         assert json.loads(files.cat(path)) == {"who": key.customer_id}
+        assert run_of(path) == run_of(f"rawsink://{path}") == (key, RUNS[0])
+    with pytest.raises(FileNotFoundError):
+        run_of("ads/customer_id=1")
 
 
 def test_only_authority_is_listed_and_what_lost_it_stays_readable(
@@ -101,6 +105,28 @@ def test_only_authority_is_listed_and_what_lost_it_stays_readable(
     sink.state.withdraw(KEY, RUNS[0], reason="wrong account")
     with pytest.raises(FileNotFoundError, match="withdrew"):
         files.open(old)
+
+
+def test_the_time_of_a_file_is_that_of_its_authority(
+    sink: rawsink.RawSink, files: RawSinkFileSystem, settings: dict[str, str]
+) -> None:
+    land(sink, KEY, RUNS[0], [{"n": 1}])
+    (old,) = files.find("")
+    first = files.modified(old)
+    validated = sink.state.history(KEY)[0].judged_at
+    assert validated is not None and first >= validated
+    land(sink, KEY, RUNS[1], [{"n": 2}])
+    assert files.modified(path_of(KEY, RUNS[1])) > first
+    assert files.modified(old) == validated, "it lost its authority"
+    sink.state.withdraw(KEY, RUNS[1], reason="wrong account")
+    given_back = files.modified(old)
+    assert given_back > first
+    # Another program recorded the success, and knows no log.
+    database = sqlite3.connect(settings["RAW_SINK_STATE_URL"].removeprefix("sqlite:"))
+    with database:
+        database.execute("DELETE FROM run_verdict")
+    database.close()
+    assert files.modified(old) == given_back
 
 
 def test_a_flipped_bit_is_an_error(sink: rawsink.RawSink, files: RawSinkFileSystem) -> None:
