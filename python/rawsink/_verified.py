@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from . import _rawsink
+from ._errors import RawSinkError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -29,7 +30,16 @@ class Verified:
     """A descriptor of a whole, verified payload, and what the verification found."""
 
     def __init__(self, native: _rawsink.PartitionReader, *, infer: bool) -> None:
-        self.number, self.spooled, shape, self.longest = native._verified(infer)
+        try:
+            self.number, self.spooled, shape, self.longest = native._verified(infer)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or isinstance(error, RawSinkError):
+                raise
+            message = (
+                "no space is left for the temporary file of the payload: set TMPDIR to a folder "
+                "with more space, or read it by open_partition"
+            )
+            raise OSError(errno.ENOSPC, message, native.path) from error
         self.size = native.payload_bytes
         self.shape: Any = None if shape is None else json.loads(shape)
         """The types of all rows, if they were asked for."""

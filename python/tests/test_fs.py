@@ -215,3 +215,15 @@ def test_a_directory_is_pickled_and_keys_are_not(tmp_path: Path) -> None:
     )
     with pytest.raises(TypeError, match="from_env"):
         pickle.dumps(keys)
+
+
+def test_a_full_folder_of_temporary_files_names_the_variable() -> None:
+    class Full:
+        path = "google_ads/..."
+
+        def _verified(self, infer: bool) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="set TMPDIR to a folder with more space") as raised:
+        _verified.Verified(Full(), infer=False)  # type: ignore[arg-type]
+    assert raised.value.errno == errno.ENOSPC

@@ -14,7 +14,7 @@ import pyarrow
 import pyarrow.dataset
 import pyarrow.fs
 import pytest
-from conftest import RUNS, flip, land
+from conftest import KEY, RUNS, flip, land
 
 import rawsink
 import rawsink.arrow
@@ -154,6 +154,22 @@ def test_values_that_no_type_holds_are_text(directory: rawsink.RawSink) -> None:
         {"n": None, "mixed": '"text"', "deep": None, "map": None, "late": 2**53 + 1},
     ]
     assert json.loads(table["mixed"][1].as_py()) == {"b": None}
+
+
+def test_lone_surrogates_stay_json(directory: rawsink.RawSink) -> None:
+    with directory.write_partition(KEY, RUNS[0]) as writer:
+        writer.write_rows([{"a": "\ud800y", "b": {"\udc00": "é"}}, {"a": "é", "b": None}])
+        writer.finalize()
+    with directory.open_partition(KEY, RUNS[0]) as reader:
+        table = reader.to_arrow()
+    expected = [{"a": '"\\ud800y"', "b": '{"\\udc00":"\\u00e9"}'}, {"a": '"é"', "b": None}]
+    assert table.to_pylist() == expected
+    with directory.write_partition(KEY, RUNS[1]) as writer:
+        writer.write_rows([{"\ud800": 1}])
+        writer.finalize()
+    with directory.open_partition(KEY, RUNS[1]) as reader:
+        with pytest.raises(rawsink.Invalid, match="lone surrogate, so it cannot be a column"):
+            reader.to_arrow()
 
 
 def test_a_long_row_and_a_given_schema(directory: rawsink.RawSink) -> None:

@@ -77,10 +77,13 @@ impl Shape {
     /// Takes one row.
     ///
     /// # Errors
-    /// `Invalid` if it is not JSON.
+    /// `Invalid` if it is not JSON, or the name of a member has a lone surrogate, which no column can have.
     pub fn add(&mut self, row: &[u8]) -> rawsink::Result<()> {
-        let parsed = serde_json::from_slice::<&RawValue>(row).and_then(|row| self.value(row, 0));
-        parsed.map_err(|error| Error::invalid(format!("not JSON: {error}")))
+        let row = serde_json::from_slice::<&RawValue>(row)
+            .map_err(|error| Error::invalid(format!("not JSON: {error}")))?;
+        self.value(row, 0).map_err(|_| {
+            Error::invalid("the name of a member has a lone surrogate, so it cannot be a column")
+        })
     }
 
     fn value(&mut self, value: &RawValue, level: usize) -> serde_json::Result<()> {
@@ -88,12 +91,18 @@ impl Shape {
         match text.as_bytes()[0] {
             b'n' => {}
             b't' | b'f' => self.join(&Self::Bool),
-            b'"' => self.join(&Self::Text),
+            b'"' => self.join(&Self::of_text(text)),
             b'[' => return self.items(text, level + 1),
             b'{' => return self.members(text, level + 1),
             _ => self.join(&Self::of_number(text)),
         }
         Ok(())
+    }
+
+    /// A text with a lone surrogate has no characters, so it stays JSON.
+    fn of_text(text: &str) -> Self {
+        let is_text = !text.contains("\\u") || serde_json::from_str::<String>(text).is_ok();
+        if is_text { Self::Text } else { Self::Json }
     }
 
     fn of_number(text: &str) -> Self {
@@ -125,7 +134,16 @@ impl Shape {
         }
         self.join(&Self::Object(Members::default()));
         let Self::Object(Members(shapes)) = self else { return Ok(()) };
-        for (Name(name), value) in serde_json::from_str::<Pairs<'_>>(text)?.0 {
+        let pairs = match serde_json::from_str::<Pairs<'_>>(text) {
+            Ok(Pairs(pairs)) => pairs,
+            // A name has a lone surrogate.
+            Err(error) if level == 1 => return Err(error),
+            Err(_) => {
+                *self = Self::Json;
+                return Ok(());
+            }
+        };
+        for (Name(name), value) in pairs {
             match shapes.get_mut(name.as_ref()) {
                 Some(shape) => shape.value(value, level)?,
                 None => shapes.entry(name.into_owned()).or_default().value(value, level)?,
@@ -228,6 +246,15 @@ mod tests {
         let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
         let found = shape_of(&[&format!(r#"{{"deep":{deep}}}"#)]);
         assert!(found.contains("json"), "{found}");
+    }
+
+    #[test]
+    fn lone_surrogates_stay_json() {
+        let found =
+            shape_of(&[r#"{"a":"x","b":{"\ud800":1},"c":"\ud83d\ude00"}"#, r#"{"a":"\udc00"}"#]);
+        assert_eq!(found, r#"{"object":[["a","json"],["b","json"],["c","text"]]}"#);
+        let error = Shape::default().add(br#"{"\ud800":1}"#).unwrap_err();
+        assert!(error.to_string().contains("lone surrogate"), "{error}");
     }
 
     #[test]

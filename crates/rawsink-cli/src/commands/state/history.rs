@@ -11,7 +11,7 @@ use crate::{
     context::Context,
     escape,
     exit::{Exit, Failure},
-    output, partition,
+    output, partition, progress,
 };
 
 /// Show the verdict log of a logical partition
@@ -61,7 +61,8 @@ fn print(key: &PartitionKey, entry: &LogEntry, context: &Context<'_>) -> Result<
     };
     let path = place.to_string();
     let time = entry.judged_at.map_or("-".to_owned(), |time| time.to_string());
-    let rows = entry.record_count.map(|rows| format!("\t{rows} rows")).unwrap_or_default();
+    let rows =
+        entry.record_count.map(|rows| format!("\t{}", progress::rows(rows))).unwrap_or_default();
     let reason = entry
         .reason
         .as_ref()

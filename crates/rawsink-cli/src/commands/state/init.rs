@@ -29,7 +29,7 @@ struct Initialised {
 pub(crate) async fn run(_args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let made = context.state.init().await? == Table::Created;
     let state = context.config().state.as_ref().map(ToString::to_string).unwrap_or_default();
-    let text = format!("{state}\t{}", if made { "made" } else { "there already" });
+    let text = format!("{state}\t{}", if made { "created" } else { "exists already" });
     context.output.data(&Initialised { state, made }, text)?;
     Ok(Exit::Success)
 }

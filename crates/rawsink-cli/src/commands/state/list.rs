@@ -32,7 +32,10 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     let mut errors = Errors::default();
     let records = context.state.list(&filter).await?;
     if records.is_empty() {
-        context.note_empty_state("no records exist");
+        context.note_empty_state(match args.status {
+            Some(_) => "no records have this status",
+            None => "no records exist",
+        });
     }
     for found in records {
         match found {
