@@ -15,6 +15,7 @@ pub(crate) mod read;
 mod rows;
 pub(crate) mod scrub;
 pub(crate) mod show;
+pub(crate) mod singer;
 pub(crate) mod state;
 pub(crate) mod validate;
 pub(crate) mod verify;
@@ -55,6 +56,7 @@ fn jobs_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Write(write::Args),
+    Singer(singer::Args),
     Check(check::Args),
     Read(read::Args),
     List(list::Args),

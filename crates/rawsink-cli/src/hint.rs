@@ -5,7 +5,9 @@ use rawsink::{
     state::StateFault,
 };
 
-use crate::shell::path_argument;
+use rawsink_ops::singer::UnusableName;
+
+use crate::shell::{path_argument, quoted};
 
 const ISSUES: &str = "https://github.com/rawsink/rawsink/issues";
 
@@ -22,6 +24,8 @@ pub(crate) enum Stage {
     Listing,
     /// The run was not sealed, or may not be.
     BeforeSeal,
+    /// Not all streams of a tap are sealed.
+    LandingStreams,
     /// The run was sealed; the validation after it failed.
     AfterSeal,
 }
@@ -40,6 +44,11 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
     let partition = place.as_ref().and_then(Place::partition).map(|key| Place::of_partition(&key));
     if stage == Stage::AfterSeal && error.kind() != ErrorKind::Internal {
         return Some(format!(r#"run "rawsink validate {}""#, path_argument(run?)));
+    }
+    if stage == Stage::LandingStreams
+        && let Some(hint) = of_stream(error, run)
+    {
+        return Some(hint);
     }
     if RefusedRow::of(error).is_some() {
         return Some(
@@ -86,6 +95,21 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
         ErrorKind::Unavailable => Some(again(run, stage)),
         ErrorKind::Unknown => Some(of_unknown(run, partition.as_ref(), stage)),
         ErrorKind::Internal => Some(format!("report this bug with the command line at {ISSUES}")),
+        _ => None,
+    }
+}
+
+/// Returns what to do about a stream of a tap, if it differs from a run that is written alone.
+fn of_stream(error: &Error, run: Option<&Place>) -> Option<String> {
+    if let Some(UnusableName { stream }) = UnusableName::of(error) {
+        return Some(format!("add --rename {}", quoted(&format!("{stream}=NAME"))));
+    }
+    match error.kind() {
+        ErrorKind::AlreadySealed => Some(
+            "a sealed run never changes; run the same command without --run-id to land all streams in a new run"
+                .to_owned(),
+        ),
+        kind if kind.is_retryable() => Some(again(run, Stage::BeforeSeal)),
         _ => None,
     }
 }

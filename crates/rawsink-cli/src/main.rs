@@ -101,6 +101,10 @@ async fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
             let context = Context::from_env(output).map_err(commands::write::nothing_sealed)?;
             commands::write::run(args, &context).await
         }
+        Command::Singer(args) => {
+            let context = Context::from_env(output).map_err(commands::write::nothing_sealed)?;
+            commands::singer::run(args, &context).await
+        }
         command => {
             let context = Context::from_env(output)?;
             match command {
@@ -121,7 +125,8 @@ async fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
                 Command::Completions(_)
                 | Command::ManPages(_)
                 | Command::Demo(_)
-                | Command::Write(_) => unreachable!("handled above"),
+                | Command::Write(_)
+                | Command::Singer(_) => unreachable!("handled above"),
             }
         }
     }
