@@ -40,7 +40,7 @@ Exit codes:
   3   not found, not sealed, already sealed, or conflict
   4   permission denied or not supported
   5   corrupt
-  65  a line is not a row
+  65  a line is not a row, or not a Singer message
   70  bug in rawsink
   75  temporary failure, or outcome unknown; try again
   129, 130, 131, 143  interrupted by SIGHUP, SIGINT, SIGQUIT, SIGTERM";

@@ -59,9 +59,19 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
     if let Some(fault) = StateFault::of(error) {
         return of_state(fault, run);
     }
-    match error.kind() {
+    of_kind(error.kind(), run, partition.as_ref(), stage)
+}
+
+/// Returns what to do about a kind of error.
+fn of_kind(
+    kind: ErrorKind,
+    run: Option<&Place>,
+    partition: Option<&Place>,
+    stage: Stage,
+) -> Option<String> {
+    match kind {
         ErrorKind::NotFound => {
-            Some(format!(r#"run "rawsink list {}" to see its runs"#, path_argument(&partition?)))
+            Some(format!(r#"run "rawsink list {}" to see its runs"#, path_argument(partition?)))
         }
         ErrorKind::NotSealed => Some(format!(
             r#"run "rawsink show {}" to see what was written, or write the same run again"#,
@@ -69,7 +79,7 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
         )),
         ErrorKind::AlreadySealed => Some(format!(
             r#"a sealed run never changes; run "rawsink write {} -- COMMAND" to write the data under a new run id"#,
-            path_argument(&partition?)
+            path_argument(partition?)
         )),
         ErrorKind::Conflict => Some(format!(
             r#"run "rawsink show {}" to see whether the other writer has sealed it"#,
@@ -82,18 +92,18 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
             Some(r#"run "rawsink doctor" to see what the store supports"#.to_owned())
         }
         ErrorKind::Invalid if stage == Stage::Listing => {
-            let path = path_argument(&partition?);
+            let path = path_argument(partition?);
             Some(format!(r#"run "rawsink read {path} --current" to read its rows"#))
         }
         ErrorKind::Corrupt if matches!(stage, Stage::Consuming | Stage::Listing) => {
-            let path = path_argument(&partition?);
+            let path = path_argument(partition?);
             Some(format!(
                 r#"run "rawsink state history {path}" to see what was validated, and "rawsink copy --repair" from a backup or "rawsink coverage {path} --plan" for the next step"#
             ))
         }
-        ErrorKind::Corrupt => Some(of_damage(run, partition.as_ref())?),
+        ErrorKind::Corrupt => Some(of_damage(run, partition)?),
         ErrorKind::Unavailable => Some(again(run, stage)),
-        ErrorKind::Unknown => Some(of_unknown(run, partition.as_ref(), stage)),
+        ErrorKind::Unknown => Some(of_unknown(run, partition, stage)),
         ErrorKind::Internal => Some(format!("report this bug with the command line at {ISSUES}")),
         _ => None,
     }

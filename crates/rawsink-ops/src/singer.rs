@@ -280,3 +280,6 @@ fn read(source: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<usize> {
 fn unreadable(cause: &dyn std::fmt::Display) -> Error {
     Error::new(ErrorKind::Unavailable, format!("cannot read the messages: {cause}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,12 +39,11 @@ const NOT_STOPPED: &str = "interrupted by a signal; nothing was sealed; the tap 
 
 /// Run a Singer tap and land each of its streams as a run
 ///
-/// PARTITION names the partition of every stream: its query_name contains `{stream}`. All runs have one
-/// run id. The value of each RECORD is a row, byte for byte as the tap printed it. The metadata of a
-/// run keeps schema, key and state.
+/// In PARTITION, `{stream}` stands for the name of each stream. All runs have one run id. Each record is
+/// a row, byte for byte as the tap printed it. The metadata of a run keeps schema, key and state.
 ///
 /// Nothing is sealed unless COMMAND exits with 0 and each line is a whole message. Until then records
-/// are kept in temporary files without a name below TMPDIR. Then the streams are sealed one after the
+/// are kept in temporary files without a name in TMPDIR. Then the streams are sealed one after the
 /// other, and the last state is printed on standard output.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -68,7 +67,7 @@ refused (exit code 65). Of ACTIVATE_VERSION the metadata keeps the last version;
 COMMAND gets no standard input. SIGHUP, SIGINT, SIGQUIT and SIGTERM stop it, and nothing is sealed (exit
 code 128 and the signal's number). While a stream is sealed, the first signal waits for it.")]
 pub(crate) struct Args {
-    /// Canonical path of a partition or run, with `{stream}` in its query_name
+    /// Canonical path of a partition or run, whose query contains `{stream}`
     #[arg(required_unless_present = "config")]
     partition: Option<String>,
 

@@ -79,7 +79,7 @@ impl StreamNames {
     }
 
     /// Returns the first renamed stream that is not among these.
-    pub fn unknown<'n>(&'n self, is_known: impl Fn(&str) -> bool) -> Option<&'n str> {
+    pub fn unknown(&self, is_known: impl Fn(&str) -> bool) -> Option<&str> {
         self.renamed.keys().map(String::as_str).find(|stream| !is_known(stream))
     }
 }

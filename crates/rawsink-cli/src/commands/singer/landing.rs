@@ -252,11 +252,11 @@ fn partly(names: &[String], sealed: usize) -> String {
     if missing.is_empty() {
         return "every stream is sealed".to_owned();
     }
-    let named: Vec<String> =
+    let shown: Vec<String> =
         missing.iter().take(NAMED_STREAMS).map(|name| format!("{name:?}")).collect();
     let more = match missing.len().saturating_sub(NAMED_STREAMS) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("{sealed} of {} streams are sealed, not {}{more}", names.len(), named.join(", "))
+    format!("{sealed} of {} streams are sealed, not {}{more}", names.len(), shown.join(", "))
 }

@@ -1,7 +1,7 @@
 //! Lines, names and options that are refused. Nothing is sealed then, and no temporary file is left.
 
 use super::{TARGET, assert_nothing, record, schema, singer, state, tap, tap_that};
-use crate::landing::{Landing, RUN};
+use crate::landing::Landing;
 
 #[test]
 fn a_line_that_is_no_message_seals_nothing() {
