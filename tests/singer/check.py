@@ -186,6 +186,10 @@ def check_meltano(sink_of, venvs: Path) -> None:
         sink.run(meltano, "run", "--full-refresh", "tap-rest", "target-rawsink", code=1, cwd=project, env=outside)
         sealed = [run for run in sink.runs() if late in run]
         require(len(sealed) == 2, f"a loader of Meltano seals what it got: {sealed}")
+        for run in sealed:
+            sink.program("state", "withdraw", run.split("\t")[0], "--reason", "the tap failed")
+        validated = sink.program("validate", "--all").decode()
+        require(late not in validated, f"a run that is withdrawn is not validated: {validated}")
         # With the exit code of the tap nothing is sealed.
         output.unlink()
         extract(Api(vanishes_at=3).config("orders", "vanishing"))

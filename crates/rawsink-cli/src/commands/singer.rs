@@ -65,7 +65,8 @@ refused (exit code 65). Of ACTIVATE_VERSION the metadata keeps the last version;
 `time_extracted` of records the first and the last.
 
 COMMAND gets no standard input. SIGHUP, SIGINT, SIGQUIT and SIGTERM stop it, and nothing is sealed (exit
-code 128 and the signal's number). While a stream is sealed, the first signal waits for it.")]
+code 128 and the signal's number). While streams are sealed, the first signal ends the command after the
+seal that is being written, and a second one at once.")]
 pub(crate) struct Args {
     /// Canonical path of a partition or run, whose query contains `{stream}`
     #[arg(required_unless_present = "config")]

@@ -205,6 +205,9 @@ fn options_come_from_a_file_as_those_of_singer_targets() {
     assert_eq!(kept(&landing, "b").get("state"), None);
     let document = landing.rawsink(["show", &path("b"), "--latest", "--json"]).exits(0).stdout;
     assert!(document.contains("\"v3\""), "{document}");
+    let empty = json!({"partition": TARGET, "run_id": "", "accept_unknown_end": true});
+    landing.file("target.json", empty.to_string());
+    landing.feed(["singer", "--config", "target.json"], &messages).exits(0);
     landing.file("target.json", r#"{"partition":"a","runid":"b"}"#);
     landing.feed(args, &messages).exits(2).says(&["unknown field `runid`", "nothing was sealed"]);
 }

@@ -221,7 +221,13 @@ impl Landing<'_> {
         if !self.context.output.is_json() {
             return Ok(());
         }
-        output::record(&Landed { stream: &stream.name, outcome, path, run_id: self.run, payload })
+        let stream = &stream.name;
+        let landed = Landed { stream, outcome, path, run_id: self.run, payload };
+        match output::record(&landed) {
+            // The next streams do not depend on a reader.
+            Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            printed => printed,
+        }
     }
 
     /// Prints the last state, which nobody gets if standard output is closed.

@@ -112,8 +112,10 @@ impl ConfigFile {
     fn below(self, mut args: Args) -> Args {
         let renamed = self.rename.into_iter().map(|(stream, name)| format!("{stream}={name}"));
         let set = self.set.into_iter().map(|(name, value)| format!("{name}:={}", value.get()));
-        args.partition = args.partition.or(self.partition);
-        args.run_id = args.run_id.or(self.run_id);
+        // As an empty variable: Meltano replaces variables that are not set by nothing.
+        let given = |text: &String| !text.is_empty();
+        args.partition = args.partition.or(self.partition.filter(given));
+        args.run_id = args.run_id.or(self.run_id.filter(given));
         args.min_records = args.min_records.or(self.min_records);
         // The last one has effect.
         args.rename = renamed.chain(args.rename).collect();

@@ -66,11 +66,9 @@ fn a_tap_gets_no_standard_input_and_its_standard_error_passes() {
 fn g08_a_signal_stops_the_tap_and_seals_nothing() {
     for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
         let landing = Landing::new();
-        fs::create_dir(landing.dir().join("temp")).unwrap();
-        tap_that(&landing, &messages(), "echo $$ > pid; exec sleep 100");
-        let mut command = landing.command(singer(&[]));
-        command.env("TMPDIR", landing.dir().join("temp"));
-        let mut running = Running::start(command);
+        // A process that the tap has started.
+        tap_that(&landing, &messages(), "sh -c 'echo $$ > pid; exec sleep 100' & wait");
+        let mut running = Running::start(landing.command(singer(&[])));
         let pid = pid_in(&landing.dir().join("pid"));
         running.signal(signal);
         let answer = running.end().exits(code);
@@ -164,7 +162,13 @@ fn a_state_that_cannot_be_printed_is_an_error() {
     let command = format!("rawsink singer '{TARGET}' -- sh tap > /dev/full");
     let said = ["cannot write the state", "every stream is sealed; their metadata holds it"];
     landing.shell(&command).exits(75).says(&said);
-    let closed = format!("(rawsink singer '{TARGET}' -- sh tap; echo $? > code) | true");
-    landing.shell(&closed).exits(0).says(&["cannot write the state", "every stream is sealed"]);
-    assert_eq!(fs::read_to_string(landing.dir().join("code")).unwrap(), "75\n");
+    // The reader closes the pipe before the first byte.
+    for json in ["", "--json"] {
+        landing.file("open", "");
+        let wait = "while [ -e open ]; do sleep 0.01; done";
+        let command = format!("rawsink {json} singer '{TARGET}' -- sh tap; echo $? > code");
+        let script = format!("({wait}; {command}) | sh -c 'exec <&-; rm open'");
+        landing.shell(&script).exits(0).says(&["cannot write the state", "every stream is sealed"]);
+        assert_eq!(fs::read_to_string(landing.dir().join("code")).unwrap(), "75\n");
+    }
 }
