@@ -1,6 +1,9 @@
 //! Taps that die, pipes, signals, and landings that end between two streams.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+};
 
 use nix::sys::signal::{Signal, kill};
 
@@ -138,6 +141,30 @@ fn the_same_command_seals_the_streams_that_are_missing() {
     for (file, facts) in before.iter().filter(|(file, _)| file.starts_with(&of_a)) {
         assert_eq!(after.get(file), Some(facts), "{file} has changed");
     }
+}
+
+#[test]
+fn a_signal_between_two_streams_keeps_those_that_are_sealed() {
+    let landing = Landing::new();
+    let names: Vec<String> = (0..300).map(|number| format!("s{number}")).collect();
+    let schemas = names.iter().map(|name| schema(name)).chain([state("{\"at\":1}")]);
+    tap(&landing, &schemas.collect::<Vec<_>>());
+    let mut running = Running::start(landing.command(singer(&[])));
+    let mut stderr = BufReader::new(running.child().stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains(": sealed 0 rows") {
+        assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    running.signal(Signal::SIGTERM);
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(running.end().exits(143).stdout, "", "no state is printed");
+    let sealed = said.matches(": sealed 0 rows").count();
+    let outcome = format!("{sealed} of 300 streams are sealed, not \"s{sealed}\"");
+    assert!(said.contains(&outcome), "{outcome}: {said}");
+    assert_eq!(landing.rawsink(["list", "--runs"]).exits(0).stdout.lines().count(), sealed);
+    let answer = landing.rawsink(singer(&[])).exits(0);
+    assert_eq!(answer.stdout, "{\"at\":1}\n");
+    assert_eq!(answer.stderr.matches(": already sealed, 0 rows").count(), sealed);
 }
 
 #[test]
