@@ -53,19 +53,19 @@ Examples:
   rawsink singer $P --rename public/users=users -- tap-postgres --config db.json
   tap-crm --config crm.json | rawsink singer $P --accept-unknown-end
 
-If a stream cannot be sealed, the others stay sealed, and no state is printed. The same command with
-the same --run-id seals the missing ones. It refuses a stream that is sealed with other rows than the
+If a stream cannot be sealed, the others stay sealed, and no state is printed. The same command with \
+the same --run-id seals the missing ones. It refuses a stream that is sealed with other rows than the \
 tap prints now: leave out --run-id to land all streams in a new run.
 
-A state may hold secrets, such as tokens. Everybody who reads the storage can read it in the
+A state may hold secrets, such as tokens. Everybody who reads the storage can read it in the \
 metadata; --no-state keeps it out of there. Arguments of COMMAND are never stored.
 
-A stream with a SCHEMA and no RECORD is sealed without rows. An unknown type of message and BATCH are
-refused (exit code 65). Of ACTIVATE_VERSION the metadata keeps the last version; of `version` and
+A stream with a SCHEMA and no RECORD is sealed without rows. An unknown type of message and BATCH are \
+refused (exit code 65). Of ACTIVATE_VERSION the metadata keeps the last version; of `version` and \
 `time_extracted` of records the first and the last.
 
-COMMAND gets no standard input. SIGHUP, SIGINT, SIGQUIT and SIGTERM stop it, and nothing is sealed (exit
-code 128 and the signal's number). While streams are sealed, the first signal ends the command after the
+COMMAND gets no standard input. SIGHUP, SIGINT, SIGQUIT and SIGTERM stop it, and nothing is sealed (exit \
+code 128 and the signal's number). While streams are sealed, the first signal ends the command after the \
 seal that is being written, and a second one at once.")]
 pub(crate) struct Args {
     /// Canonical path of a partition or run, whose query contains `{stream}`
