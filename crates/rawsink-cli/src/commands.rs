@@ -17,6 +17,7 @@ pub(crate) mod read;
 mod rows;
 pub(crate) mod scrub;
 pub(crate) mod show;
+pub(crate) mod singer;
 pub(crate) mod state;
 pub(crate) mod validate;
 pub(crate) mod verify;
@@ -41,7 +42,7 @@ Exit codes:
   3   not found, not sealed, already sealed, or conflict
   4   permission denied or not supported
   5   corrupt
-  65  a line is not a row
+  65  a line is not a row, or not a Singer message
   70  bug in rawsink
   75  temporary failure, or outcome unknown; try again
   129, 130, 131, 143  interrupted by SIGHUP, SIGINT, SIGQUIT, SIGTERM";
@@ -57,6 +58,7 @@ fn jobs_parser() -> impl TypedValueParser<Value = NonZeroUsize> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Write(write::Args),
+    Singer(singer::Args),
     Check(check::Args),
     Read(read::Args),
     List(list::Args),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use rawsink::{Error, ErrorKind, error::system_text, layout::Place, partition::row::RefusedRow};
+use rawsink_ops::singer::RefusedMessage;
 
 use crate::{
     escape,
@@ -51,7 +52,7 @@ pub(crate) enum Failure {
         /// The run.
         place: Option<String>,
         /// Whether something was sealed.
-        outcome: &'static str,
+        outcome: Cow<'static, str>,
         stage: Stage,
     },
     /// Errors were reported before this one, which has their most severe kind.
@@ -86,6 +87,28 @@ impl Failure {
 
     pub(crate) fn check_failed(message: impl Into<String>) -> Self {
         Self::CheckFailed { place: None, message: message.into() }
+    }
+
+    /// Adds the run to a failure of a command that writes, and whether something was sealed.
+    pub(crate) fn of_writing(
+        self,
+        place: Option<String>,
+        outcome: impl Into<Cow<'static, str>>,
+        stage: Stage,
+    ) -> Self {
+        let outcome = outcome.into();
+        let with_outcome = |message: String| format!("{message}; {outcome}");
+        match self {
+            Self::CheckFailed { message, .. } => {
+                Self::CheckFailed { place, message: with_outcome(message) }
+            }
+            Self::Output { message, .. } => Self::Output { place, message: with_outcome(message) },
+            Self::Signal { number, message, .. } => {
+                Self::Signal { number, place, message: with_outcome(message) }
+            }
+            Self::Library(error) => Self::Write { error, place, outcome, stage },
+            failure => failure,
+        }
     }
 
     pub(crate) fn signal(number: i32, message: impl Into<String>) -> Self {
@@ -236,7 +259,7 @@ fn described(outcome: Result<Exit, Failure>) -> (Option<ErrorReport>, u8) {
         }
         Err(Failure::Write { error, place, outcome, stage }) => {
             let place = place.as_deref().or(error.place());
-            let report = ErrorReport::of_write(&error, place, outcome);
+            let report = ErrorReport::of_write(&error, place, &outcome);
             (report.hint(hint(&error, place, stage)), code_of(&error))
         }
     };
@@ -285,9 +308,10 @@ fn severity(kind: ErrorKind) -> u8 {
     }
 }
 
-/// Returns the exit code of an error. A refused row has its own: the data is wrong, not the command.
+/// Returns the exit code of an error. A refused line has its own: the data is wrong, not the command.
 fn code_of(error: &Error) -> u8 {
-    if RefusedRow::of(error).is_some() { 65 } else { code(error.kind()) }
+    let is_of_data = RefusedRow::of(error).is_some() || RefusedMessage::of(error).is_some();
+    if is_of_data { 65 } else { code(error.kind()) }
 }
 
 fn code(kind: ErrorKind) -> u8 {

@@ -5,7 +5,9 @@ use rawsink::{
     state::StateFault,
 };
 
-use crate::shell::path_argument;
+use rawsink_ops::singer::UnusableName;
+
+use crate::shell::{path_argument, quoted};
 
 const ISSUES: &str = "https://github.com/rawsink/rawsink/issues";
 
@@ -22,6 +24,8 @@ pub(crate) enum Stage {
     Listing,
     /// The run was not sealed, or may not be.
     BeforeSeal,
+    /// Not all streams of a tap are sealed.
+    LandingStreams,
     /// The run was sealed; the validation after it failed.
     AfterSeal,
 }
@@ -41,6 +45,11 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
     if stage == Stage::AfterSeal && error.kind() != ErrorKind::Internal {
         return Some(format!(r#"run "rawsink validate {}""#, path_argument(run?)));
     }
+    if stage == Stage::LandingStreams
+        && let Some(hint) = of_stream(error, run)
+    {
+        return Some(hint);
+    }
     if RefusedRow::of(error).is_some() {
         return Some(
             "correct the source, or accept refused lines with --rejects FILE --max-rejects N"
@@ -50,9 +59,19 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
     if let Some(fault) = StateFault::of(error) {
         return of_state(fault, run);
     }
-    match error.kind() {
+    of_kind(error.kind(), run, partition.as_ref(), stage)
+}
+
+/// Returns what to do about a kind of error.
+fn of_kind(
+    kind: ErrorKind,
+    run: Option<&Place>,
+    partition: Option<&Place>,
+    stage: Stage,
+) -> Option<String> {
+    match kind {
         ErrorKind::NotFound => {
-            Some(format!(r#"run "rawsink list {}" to see its runs"#, path_argument(&partition?)))
+            Some(format!(r#"run "rawsink list {}" to see its runs"#, path_argument(partition?)))
         }
         ErrorKind::NotSealed => Some(format!(
             r#"run "rawsink show {}" to see what was written, or write the same run again"#,
@@ -60,7 +79,7 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
         )),
         ErrorKind::AlreadySealed => Some(format!(
             r#"a sealed run never changes; run "rawsink write {} -- COMMAND" to write the data under a new run id"#,
-            path_argument(&partition?)
+            path_argument(partition?)
         )),
         ErrorKind::Conflict => Some(format!(
             r#"run "rawsink show {}" to see whether the other writer has sealed it"#,
@@ -73,19 +92,34 @@ pub(crate) fn hint(error: &Error, place: Option<&str>, stage: Stage) -> Option<S
             Some(r#"run "rawsink doctor" to see what the store supports"#.to_owned())
         }
         ErrorKind::Invalid if stage == Stage::Listing => {
-            let path = path_argument(&partition?);
+            let path = path_argument(partition?);
             Some(format!(r#"run "rawsink read {path} --current" to read its rows"#))
         }
         ErrorKind::Corrupt if matches!(stage, Stage::Consuming | Stage::Listing) => {
-            let path = path_argument(&partition?);
+            let path = path_argument(partition?);
             Some(format!(
                 r#"run "rawsink state history {path}" to see what was validated, and "rawsink copy --repair" from a backup or "rawsink coverage {path} --plan" for the next step"#
             ))
         }
-        ErrorKind::Corrupt => Some(of_damage(run, partition.as_ref())?),
+        ErrorKind::Corrupt => Some(of_damage(run, partition)?),
         ErrorKind::Unavailable => Some(again(run, stage)),
-        ErrorKind::Unknown => Some(of_unknown(run, partition.as_ref(), stage)),
+        ErrorKind::Unknown => Some(of_unknown(run, partition, stage)),
         ErrorKind::Internal => Some(format!("report this bug with the command line at {ISSUES}")),
+        _ => None,
+    }
+}
+
+/// Returns what to do about a stream of a tap, if it differs from a run that is written alone.
+fn of_stream(error: &Error, run: Option<&Place>) -> Option<String> {
+    if let Some(UnusableName { stream }) = UnusableName::of(error) {
+        return Some(format!("add --rename {}", quoted(&format!("{stream}=NAME"))));
+    }
+    match error.kind() {
+        ErrorKind::AlreadySealed => Some(
+            "a sealed run never changes; run the same command without --run-id to land all streams in a new run"
+                .to_owned(),
+        ),
+        kind if kind.is_retryable() => Some(again(run, Stage::BeforeSeal)),
         _ => None,
     }
 }

@@ -112,6 +112,10 @@ async fn run(command: Command, file: Option<&Path>, output: &Output) -> Result<E
             let context = Context::load(file, output).map_err(commands::write::nothing_sealed)?;
             commands::write::run(args, &context).await
         }
+        Command::Singer(args) => {
+            let context = Context::load(file, output).map_err(commands::write::nothing_sealed)?;
+            commands::singer::run(args, &context).await
+        }
         command => {
             let context = Context::load(file, output)?;
             let outcome = match command {
@@ -135,7 +139,8 @@ async fn run(command: Command, file: Option<&Path>, output: &Output) -> Result<E
                 | Command::Man(_)
                 | Command::Demo(_)
                 | Command::Init(_)
-                | Command::Write(_) => unreachable!("handled above"),
+                | Command::Write(_)
+                | Command::Singer(_) => unreachable!("handled above"),
             };
             match outcome {
                 Err(failure) => Err(with_nearest(failure, &context).await),

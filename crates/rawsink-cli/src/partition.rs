@@ -3,6 +3,7 @@
 use std::iter;
 
 use clap::Args;
+use jiff::Timestamp;
 use rawsink::{Backend, Error, ErrorKind, PartitionKey, RunId, consume, layout::Place};
 
 use crate::{context::Context, exit::Failure};
@@ -111,6 +112,19 @@ pub(crate) fn partition_of(place: &Place) -> Result<PartitionKey, Failure> {
         return Err(Error::invalid(message).into());
     };
     Ok(key)
+}
+
+/// Returns the run to write: of a path, or of an option, or a new one.
+pub(crate) fn run_of(place: &Place, given: Option<&str>, now: Timestamp) -> Result<RunId, Failure> {
+    let given = given.map(str::parse).transpose()?;
+    match (place.run(), given) {
+        (Some(in_path), Some(given)) if in_path != given => {
+            Err(Error::invalid(format!("the path names run {in_path}, but --run-id is {given}"))
+                .into())
+        }
+        (Some(run), _) | (None, Some(run)) => Ok(run),
+        (None, None) => Ok(RunId::at(now)),
+    }
 }
 
 async fn latest(context: &Context<'_>, key: &PartitionKey) -> Result<RunId, Failure> {

@@ -11,6 +11,7 @@
 //! | [`copy`] | copies sealed runs to another sink, byte for byte |
 //! | [`manifest`] | lists the URIs of the payloads that have authority |
 //! | [`withdraw`] | finds the runs that an operator may withdraw |
+//! | [`singer`] | takes the messages of a Singer tap, and lands each stream as a run |
 //! | [`shape`] | finds the types of a table that holds every value of some rows |
 //! | [`shell`] | quotes paths and names for commands |
 //!
@@ -27,6 +28,7 @@ pub mod scrub;
 pub mod shape;
 mod shard;
 pub mod shell;
+pub mod singer;
 pub mod validate;
 pub mod verify;
 pub mod withdraw;

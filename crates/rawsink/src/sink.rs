@@ -125,9 +125,7 @@ impl RawSink {
         run: &RunId,
     ) -> Result<PartitionWriter> {
         let path = self.run_path(key, run)?;
-        if self.is_future(run) {
-            return Err(self.too_far_ahead(run).at(&path));
-        }
+        self.check_run(run).map_err(|error| error.at(&path))?;
         self.start(key, run, path).await
     }
 
@@ -248,6 +246,14 @@ impl RawSink {
     pub fn is_future(&self, run: &RunId) -> bool {
         let ahead = run.time().map(|time| age(self.runtime.clock.now(), time));
         ahead.is_some_and(|ahead| ahead > self.options.max_run_ahead)
+    }
+
+    /// Checks that a run with this id may be written, as [`write_partition`](Self::write_partition) does.
+    ///
+    /// # Errors
+    /// `Invalid` if the id is a time [in the future](Self::is_future).
+    pub fn check_run(&self, run: &RunId) -> Result<()> {
+        if self.is_future(run) { Err(self.too_far_ahead(run)) } else { Ok(()) }
     }
 
     fn too_far_ahead(&self, run: &RunId) -> Error {

@@ -1,9 +1,10 @@
 //! `rawsink write`
 
-mod metadata;
+pub(super) mod attempt;
+pub(super) mod metadata;
 pub(super) mod source;
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf};
 
 use jiff::Timestamp;
 use rawsink::{
@@ -14,9 +15,11 @@ use rawsink::{
     validate::{self, Gaps, Rules, Validation},
 };
 use serde::Serialize;
-use tokio::time::{sleep, timeout};
 
-use self::source::{Ended, Source};
+use self::{
+    attempt::{begin, interrupted, seal, unless_interrupted, wait_for_rows},
+    source::{Ended, Source},
+};
 use super::rows::{Rejects, RowArgs};
 use crate::{
     context::Context,
@@ -26,15 +29,6 @@ use crate::{
     progress::{self, Progress},
     signals::Signals,
 };
-
-/// How long an attempt may take to begin after a signal, so that it can be cleaned up.
-const BEGIN_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long the output of a command may stay open after its exit before a note says why nothing ends.
-const OPEN_OUTPUT_NOTE: Duration = Duration::from_secs(5);
-
-const OPEN_OUTPUT: &str = "the command has exited, but its output has not ended; a process that it started may \
-                           hold it open";
 
 const UNKNOWN_END: &str = "the rows come from a pipe, and a program that crashed ends it like one that finished; use \
                            -- COMMAND or --expect-records";
@@ -169,36 +163,22 @@ pub(crate) fn nothing_sealed(failure: Failure) -> Failure {
 
 /// Adds the run to a failure, and whether it is sealed.
 fn conclude(failure: Failure, run: Option<&Place>, sealing: Sealing) -> Failure {
-    let place = run.map(ToString::to_string);
     let by_progress = match sealing {
         Sealing::NotBegun => "nothing was sealed",
         Sealing::Begun => "the run may be sealed",
         Sealing::Done => "the run is sealed",
     };
-    let with_outcome = |message: String| format!("{message}; {by_progress}");
-    match failure {
-        Failure::Library(error) => {
-            let outcome = match error.kind() {
-                _ if sealing == Sealing::Done => by_progress,
-                // With all other kinds the library guarantees that this writer sealed nothing (G06).
-                ErrorKind::Unknown | ErrorKind::Corrupt => "the run may be sealed",
-                ErrorKind::AlreadySealed => "this command sealed nothing",
-                _ => "nothing was sealed",
-            };
-            let stage = if sealing == Sealing::Done { Stage::AfterSeal } else { Stage::BeforeSeal };
-            Failure::Write { error, place, outcome, stage }
-        }
-        Failure::CheckFailed { message, .. } => {
-            Failure::CheckFailed { place, message: with_outcome(message) }
-        }
-        Failure::Output { message, .. } => {
-            Failure::Output { place, message: with_outcome(message) }
-        }
-        Failure::Signal { number, message, .. } => {
-            Failure::Signal { number, place, message: with_outcome(message) }
-        }
-        failure => failure,
-    }
+    let outcome = match &failure {
+        Failure::Library(error) if sealing != Sealing::Done => match error.kind() {
+            // With all other kinds the library guarantees that this writer sealed nothing (G06).
+            ErrorKind::Unknown | ErrorKind::Corrupt => "the run may be sealed",
+            ErrorKind::AlreadySealed => "this command sealed nothing",
+            _ => "nothing was sealed",
+        },
+        _ => by_progress,
+    };
+    let stage = if sealing == Sealing::Done { Stage::AfterSeal } else { Stage::BeforeSeal };
+    failure.of_writing(run.map(ToString::to_string), outcome, stage)
 }
 
 impl Args {
@@ -210,15 +190,8 @@ impl Args {
     ) -> Result<(PartitionKey, RunId), Failure> {
         let place = partition::parse(&self.partition, context)?;
         let key = partition::partition_of(&place)?;
-        let given = self.run_id.as_deref().map(str::parse).transpose()?;
-        match (place.run(), given) {
-            (Some(in_path), Some(given)) if in_path != given => Err(Error::invalid(format!(
-                "the path names run {in_path}, but --run-id is {given}"
-            ))
-            .into()),
-            (Some(run), _) | (None, Some(run)) => Ok((key, run)),
-            (None, None) => Ok((key, RunId::at(now))),
-        }
+        let run = partition::run_of(&place, self.run_id.as_deref(), now)?;
+        Ok((key, run))
     }
 
     /// Writes all rows and completes the payload. Only the seal is missing afterwards.
@@ -445,93 +418,8 @@ impl Args {
     }
 }
 
-/// Waits until rows and command have ended, or until the command fails or a signal arrives.
-async fn wait_for_rows(
-    landing: impl Future<Output = rawsink::Result<u64>>,
-    source: &mut Source,
-    signals: &mut Signals,
-) -> Result<Ended, Failure> {
-    let mut told = !source.is_command();
-    let (mut landed, mut ended) = (false, (!source.is_command()).then_some(Ended::Input));
-    tokio::pin!(landing);
-    loop {
-        match ended {
-            // A child of the command may keep the pipe open for a long time.
-            Some(Ended::CommandFailed(_)) => break,
-            Some(_) if landed => break,
-            _ => {}
-        }
-        tokio::select! {
-            biased;
-            signal = signals.next() => return Err(interrupted(signal)),
-            outcome = &mut landing, if !landed => { outcome?; landed = true; }
-            outcome = source.wait(), if ended.is_none() => ended = Some(outcome?),
-            () = sleep(OPEN_OUTPUT_NOTE), if ended.is_some() && !told => {
-                told = true;
-                if !source.has_rows_ended() {
-                    output::note(OPEN_OUTPUT);
-                }
-            }
-        }
-    }
-    Ok(ended.unwrap_or(Ended::Input))
-}
-
-/// Begins the attempt. After a signal it waits briefly for the attempt to begin, to clean it up.
-async fn begin(
-    beginning: impl Future<Output = rawsink::Result<PartitionWriter>>,
-    signals: &mut Signals,
-) -> Result<PartitionWriter, Failure> {
-    tokio::pin!(beginning);
-    let signal = tokio::select! {
-        biased;
-        signal = signals.next() => signal,
-        begun = &mut beginning => return Ok(begun?),
-    };
-    tokio::select! {
-        begun = timeout(BEGIN_TIMEOUT, beginning) => if let Ok(Ok(writer)) = begun {
-            writer.abort().await;
-        },
-        _ = signals.next() => {}
-    }
-    Err(interrupted(signal))
-}
-
-/// Waits for work before the seal, or for a signal.
-async fn unless_interrupted<T>(
-    work: impl Future<Output = rawsink::Result<T>>,
-    signals: &mut Signals,
-) -> Result<T, Failure> {
-    tokio::select! {
-        biased;
-        signal = signals.next() => Err(interrupted(signal)),
-        outcome = work => Ok(outcome?),
-    }
-}
-
-fn interrupted(signal: i32) -> Failure {
-    Failure::signal(signal, "interrupted by a signal")
-}
-
-/// Waits for the outcome of sealing. Only a second signal interrupts it.
-async fn seal(
-    sealing: impl Future<Output = rawsink::Result<Sealed>>,
-    signals: &mut Signals,
-) -> Result<Sealed, Failure> {
-    Signals::hold();
-    tokio::pin!(sealing);
-    tokio::select! {
-        outcome = &mut sealing => return Ok(outcome?),
-        _ = signals.next() => output::note("sealing has begun; waiting for the outcome (a second signal stops immediately)"),
-    }
-    tokio::select! {
-        outcome = &mut sealing => Ok(outcome?),
-        signal = signals.next() => Err(Failure::signal(signal, "interrupted by a second signal")),
-    }
-}
-
-/// Warns of likely mistakes, after the attempt has begun.
-fn warn(key: &PartitionKey, run: &RunId, gaps: &[String]) {
+/// Warns of likely mistakes.
+pub(super) fn warn(key: &PartitionKey, run: &RunId, gaps: &[String]) {
     if !run.is_canonical() {
         output::warning(format!(
             "run id {:?} is not YYYY-MM-DDTHH:MM:SS.mmmZ and may not sort by time; the run that \

@@ -39,6 +39,7 @@ mod running; // the running program: input, waiting, signals
 mod scrub; // damaged and lost runs: lines, hints, exit codes, samples, interruptions
 mod secrets; // no output and no process list contains a secret
 mod signals; // SIGTERM and SIGINT in the middle of a stream
+mod singer; // Singer taps: each stream lands as a run, or nothing is sealed
 mod state; // the state commands
 mod validate_all; // validate --all: selection, concurrency, exit codes
 mod write; // landing rows: sources, refusals, metadata, names

@@ -10,11 +10,11 @@ use crate::{
     running::Running,
 };
 
-const MIB: u64 = 1024 * 1024;
+pub(crate) const MIB: u64 = 1024 * 1024;
 const SMALL: u64 = 32 * MIB;
 const LARGE: u64 = 256 * MIB;
 /// Maximum peak memory of a writer or reader.
-const BUDGET: u64 = 64 * MIB;
+pub(crate) const BUDGET: u64 = 64 * MIB;
 /// The minimum difference that is growth.
 const NOISE: u64 = 8 * MIB;
 /// The last bytes, transferred only after the measurement.
@@ -37,7 +37,7 @@ fn rows() -> Vec<u8> {
 }
 
 /// Returns the peak memory of a live process.
-fn peak(process: &mut Running) -> u64 {
+pub(crate) fn peak(process: &mut Running) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it is alive");
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024

@@ -32,6 +32,12 @@ const CANARY: &str = "canary";
 fn arguments(command: &str) -> Vec<&'static str> {
     match command {
         "write" => vec![PARTITION, "--run-id", RUN, "--then-validate", "--", "echo", "{}"],
+        "singer" => vec![
+            "crm/customer_id=7/query_name={stream}/logical_date=2024-06-01",
+            "--",
+            "echo",
+            r#"{"type":"SCHEMA","stream":"a","schema":{}}"#,
+        ],
         "read" | "show" | "verify" | "validate" => vec![PARTITION, "--latest"],
         "list" => vec!["--runs"],
         "check" => vec!["-"],
@@ -137,8 +143,8 @@ fn answers(landing: &Landing, form: Form, secrets: &[String]) -> Vec<Answer> {
 /// Returns whether a command uses the server of a bucket.
 fn asks_the_server(call: &[String]) -> bool {
     let asking = [
-        "write", "read", "list", "show", "verify", "validate", "scrub", "coverage", "clean",
-        "copy", "doctor", "diff",
+        "write", "singer", "read", "list", "show", "verify", "validate", "scrub", "coverage",
+        "clean", "copy", "doctor", "diff",
     ];
     call.starts_with(&["state".to_owned(), "withdraw".to_owned()])
         || asking.contains(&call[0].as_str())

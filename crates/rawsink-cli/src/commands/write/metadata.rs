@@ -12,18 +12,19 @@ use rawsink::{
     error::system_text,
     partition::metadata::{MAX_METADATA_BYTES, MetadataBuilder},
 };
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 /// Options that set metadata.
 #[derive(Debug, clap::Args)]
-pub(super) struct MetadataArgs {
+pub(in crate::commands) struct MetadataArgs {
     /// File with a JSON object of metadata; order and numbers are kept
     #[arg(long, value_name = "FILE")]
-    metadata: Option<PathBuf>,
+    pub(in crate::commands) metadata: Option<PathBuf>,
 
     /// Set a metadata field to a string, or with `:=` to a JSON value; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    pub(in crate::commands) set: Vec<String>,
 
     /// Time of the extraction [default: the start of this command]
     #[arg(long, value_name = "TIME")]
@@ -32,11 +33,11 @@ pub(super) struct MetadataArgs {
 
 /// Metadata without the number of rows.
 #[derive(Debug)]
-pub(super) struct Prepared(MetadataBuilder);
+pub(in crate::commands) struct Prepared(MetadataBuilder);
 
 impl MetadataArgs {
     /// Reads and checks the metadata before the extraction starts.
-    pub(super) fn prepare(
+    pub(in crate::commands) fn prepare(
         &self,
         key: &PartitionKey,
         run: &RunId,
@@ -70,14 +71,24 @@ impl MetadataArgs {
 
 impl Prepared {
     /// Returns the recommended fields that the finished metadata will lack.
-    pub(super) fn gaps(&self) -> Result<Vec<String>> {
+    pub(in crate::commands) fn gaps(&self) -> Result<Vec<String>> {
         let mut gaps = self.0.clone().build()?.gaps();
         gaps.retain(|gap| gap != "record_count is missing");
         Ok(gaps)
     }
 
+    /// Adds a member that only the program may set.
+    pub(in crate::commands) fn with<T: Serialize>(self, name: &str, value: &T) -> Result<Self> {
+        if self.0.clone().build()?.raw(name).is_some() {
+            return Err(Error::invalid(format!(
+                "metadata has the member {name:?}, which the command sets"
+            )));
+        }
+        Ok(Self(self.0.field(name, value)))
+    }
+
     /// Adds the number of rows unless the caller gave one, which the seal checks.
-    pub(super) fn finish(self, rows: u64) -> Result<Metadata> {
+    pub(in crate::commands) fn finish(self, rows: u64) -> Result<Metadata> {
         let given = self.0.clone().build()?;
         if given.raw("record_count").is_some() {
             Ok(given)

@@ -64,7 +64,7 @@ impl Read for Rows {
 
 /// How a source ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(in crate::commands) enum Ended {
     /// Standard input or a file ended; the rows may be incomplete.
     Input,
     /// The command exited with 0.
@@ -110,14 +110,14 @@ impl Source {
     }
 
     /// Returns whether standard input has data that nobody has read.
-    pub(super) fn is_input_unread() -> bool {
+    pub(in crate::commands) fn is_input_unread() -> bool {
         let stdin = rustix::stdio::stdin();
         // A device such as /dev/null does not know the call.
         !io::stdin().is_terminal() && rustix::io::ioctl_fionread(stdin).is_ok_and(|bytes| bytes > 0)
     }
 
     /// Starts the command.
-    pub(super) fn command(command: &[OsString]) -> Result<Self> {
+    pub(in crate::commands) fn command(command: &[OsString]) -> Result<Self> {
         let Some((program, arguments)) = command.split_first() else {
             return Err(Error::invalid("no command follows --"));
         };
@@ -150,17 +150,17 @@ impl Source {
     }
 
     /// Reports whether the rows were read to their end.
-    pub(super) fn has_rows_ended(&self) -> bool {
+    pub(in crate::commands) fn has_rows_ended(&self) -> bool {
         self.rows_ended.load(Ordering::Relaxed)
     }
 
     /// Reports whether the rows come from a terminal.
-    pub(super) fn is_terminal(&self) -> bool {
+    pub(in crate::commands) fn is_terminal(&self) -> bool {
         self.terminal
     }
 
     /// Reports whether the rows come from a pipe, whose end does not show that its writer succeeded.
-    pub(super) fn is_pipe(&self) -> bool {
+    pub(in crate::commands) fn is_pipe(&self) -> bool {
         self.is_pipe
     }
 
@@ -177,7 +177,7 @@ impl Source {
     }
 
     /// Waits until the source has ended and returns how.
-    pub(super) async fn wait(&mut self) -> Result<Ended> {
+    pub(in crate::commands) async fn wait(&mut self) -> Result<Ended> {
         let Some(child) = &mut self.child else { return Ok(Ended::Input) };
         let lost = |cause| {
             Error::new(ErrorKind::Unavailable, format!("cannot wait for the command: {cause}"))
@@ -193,7 +193,7 @@ impl Source {
     }
 
     /// Sends SIGTERM to the command and its children, and SIGKILL to those that do not exit.
-    pub(super) async fn terminate(&mut self) {
+    pub(in crate::commands) async fn terminate(&mut self) {
         let (Some(child), Some(group)) = (&mut self.child, self.group) else { return };
         // The group may not exist any more.
         let _ = kill_process_group(group, Signal::TERM);
@@ -211,7 +211,7 @@ impl Source {
     }
 
     /// Reports whether a command writes the rows, so that its exit must be awaited.
-    pub(super) fn is_command(&self) -> bool {
+    pub(in crate::commands) fn is_command(&self) -> bool {
         self.child.is_some()
     }
 }
