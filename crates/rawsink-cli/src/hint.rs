@@ -98,7 +98,7 @@ fn of_kind(
         ErrorKind::Corrupt if matches!(stage, Stage::Consuming | Stage::Listing) => {
             let path = path_argument(partition?);
             Some(format!(
-                r#"run "rawsink state history {path}" to see what was validated, and "rawsink copy --repair" from a backup or "rawsink coverage {path} --plan" for the next step"#
+                r#"run "rawsink state history {path}" to see what was validated, and restore it from a backup: "rawsink copy" if the run or its seal is gone, "rawsink copy --repair" if it differs; "rawsink coverage {path} --plan" prints the next step without one"#
             ))
         }
         ErrorKind::Corrupt => Some(of_damage(run, partition)?),

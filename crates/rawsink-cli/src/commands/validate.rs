@@ -153,10 +153,15 @@ fn print(
 }
 
 /// Prints what a validation found and changed, for a person.
-pub(crate) fn print_notes(key: &PartitionKey, run: &RunId, validation: &Validation) {
+fn print_notes(key: &PartitionKey, run: &RunId, validation: &Validation) {
     for warning in &validation.warnings {
         output::warning(format!("metadata: {warning}"));
     }
+    print_outcome(key, run, validation);
+}
+
+/// Prints the same without the warnings of the metadata, which its writer has printed.
+pub(crate) fn print_outcome(key: &PartitionKey, run: &RunId, validation: &Validation) {
     for fault in &validation.faults {
         output::validation_fault(fault);
     }

@@ -413,7 +413,7 @@ impl Args {
         output::note(format!("sealed {amount}"));
         context.output.data_if_read(&record, &path)?;
         let Some(validation) = validation.transpose()? else { return Ok(Exit::Success) };
-        super::validate::print_notes(key, run, &validation);
+        super::validate::print_outcome(key, run, &validation);
         Ok(super::validate::exit(&validation, false))
     }
 }

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
     os::unix::process::CommandExt,
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::Instant,
 };
@@ -338,7 +338,8 @@ fn a_limit_of_processes_is_a_temporary_error() {
         let landing = Landing::new();
         // That user may not reach the directory of the program.
         let program = landing.dir().join("program");
-        fs::copy(PROGRAM, &program).unwrap();
+        // By another process: a child of a test beside this one would inherit the open file, which could not run then.
+        assert!(Command::new("cp").arg(PROGRAM).arg(&program).status().unwrap().success());
         for dir in ["data/raw", ""] {
             std::os::unix::fs::chown(landing.dir().join(dir), Some(64_000), None).ok();
         }

@@ -86,6 +86,7 @@ fn then_validate_gives_authority_in_one_call() {
     let landing = Landing::new();
     let args = ["write", PARTITION, "--run-id", RUN, "--then-validate"];
     let answer = landing.feed(args, ROWS).exits(0).says(&["status success"]);
+    assert_eq!(answer.stderr.matches("api_version is missing").count(), 1, "{answer:#?}");
     assert_eq!(answer.stdout, format!("{}\n", run_path(RUN)));
     assert_eq!(landing.rawsink(["read", PARTITION, "--current"]).exits(0).stdout, ROWS);
 }
