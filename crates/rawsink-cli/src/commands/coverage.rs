@@ -10,7 +10,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 
 use indicatif::HumanCount;
 use jiff::Timestamp;
-use rawsink::{Clock, SystemClock};
+use rawsink::{Clock, SystemClock, error::system_text};
 use rawsink_ops::coverage::{CommandTemplate, Coverage, OddDays, PageFacts, Tally, coverage};
 
 use self::expected::ExpectedArgs;
@@ -49,7 +49,7 @@ Examples:
   rawsink coverage --seals --jobs 32 --fail-on lost
   rawsink coverage --plan > backfill.sh
   rawsink coverage --plan --command 'extract {customer_id} {logical_date}'
-  rawsink coverage --html coverage.html")]
+  rawsink coverage --html coverage.html --open")]
 pub(crate) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
@@ -81,6 +81,10 @@ pub(crate) struct Args {
     /// Write an HTML page that shows the grid and works offline
     #[arg(long, value_name = "FILE", conflicts_with = "plan")]
     html: Option<PathBuf>,
+
+    /// With --html: show the page in the browser
+    #[arg(long, requires = "html")]
+    open: bool,
 }
 
 impl Args {
@@ -186,6 +190,12 @@ fn print(
     if let Some(path) = &args.html {
         let facts = PageFacts { made, place: context.place() };
         page::write(coverage, &facts, path)?;
+        output::note(format!("wrote {}", path.display()));
+        if args.open
+            && let Err(cause) = open::that_detached(path)
+        {
+            output::warning(format!("cannot show the page: {}", system_text(&cause)));
+        }
     }
     if args.plan {
         plan::print(coverage, args.command.as_ref(), made, context)?;

@@ -1,9 +1,9 @@
 //! The page: complete, in its place, and harmless. `make coverage-test` checks it in a browser.
 
-use std::fs;
+use std::{env, fs, os::unix::fs::PermissionsExt};
 
 use super::landing;
-use crate::landing::Landing;
+use crate::{landing::Landing, running::until};
 
 #[test]
 fn a_page_replaces_an_older_one_and_leaves_no_other_file() {
@@ -19,6 +19,23 @@ fn a_page_replaces_an_older_one_and_leaves_no_other_file() {
     let json = landing.rawsink(["coverage", "--json", "--html", "page.html"]).exits(1).json();
     assert_eq!(json.len(), 4, "a program gets its cells all the same");
     assert!(landing.dir().join("page.html").exists());
+}
+
+#[test]
+fn a_page_is_shown_in_the_browser_on_request() {
+    let landing = landing();
+    let browser = landing.file(
+        "bin/xdg-open",
+        "#!/bin/sh\necho \"$1\" > \"$1.draft\"; mv \"$1.draft\" \"$1.shown\"\n",
+    );
+    fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", browser.parent().unwrap().display(), env::var("PATH").unwrap());
+    let landing = landing.with("PATH", path);
+    landing.rawsink(["coverage", "--html", "page.html"]).exits(1).says(&["wrote page.html"]);
+    assert!(!landing.dir().join("page.html.shown").exists());
+    landing.rawsink(["coverage", "--html", "page.html", "--open"]).exits(1);
+    until("the page is shown", || landing.dir().join("page.html.shown").exists());
+    landing.rawsink(["coverage", "--open"]).exits(2);
 }
 
 #[test]
