@@ -304,7 +304,7 @@ fn a_file_for_a_bucket_needs_nothing_but_the_key() {
     let landing = Landing::without_root();
     let endpoint = "https://fsn1.your-objectstorage.com";
     landing
-        .rawsink(["init", "--bucket", "b", "--endpoint", endpoint])
+        .rawsink(["init", "--bucket", "landing", "--endpoint", endpoint])
         .exits(0)
         .says(&["set the key"]);
     let file = landing.dir().join("rawsink.env");

@@ -42,7 +42,7 @@ fn the_history_has_every_verdict_with_the_digest_of_its_seal() {
     let text = landing.rawsink(["state", "history", &run_path(NEWER)]).exits(0).stdout;
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 3, "two verdicts on the run, and the retry: {text}");
-    assert!(lines[0].contains("\tpassed\t") && lines[0].ends_with("\t1 rows"), "{text}");
+    assert!(lines[0].contains("\tpassed\t") && lines[0].ends_with("\t1 row"), "{text}");
     let none = Landing::new().rawsink(["state", "history", PARTITION]).exits(0);
     none.says(&["no verdicts are logged"]);
 }

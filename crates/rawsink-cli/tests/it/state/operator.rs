@@ -27,7 +27,7 @@ fn init_creates_the_table_once() {
     let landing = Landing::new();
     let place = "sqlite:data/state_store.db";
     let made = landing.rawsink(["state", "init"]).exits(0).stdout;
-    assert_eq!(made, format!("{place}\tmade\n"));
+    assert_eq!(made, format!("{place}\tcreated\n"));
     let again = landing.rawsink(["state", "init", "--json"]).exits(0).json();
     assert_eq!(again, [json!({"state": place, "made": false})]);
     assert_eq!(landing.files(), ["data/state_store.db"]);
