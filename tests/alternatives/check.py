@@ -19,6 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import page
+
 HERE = Path(__file__).resolve().parent
 RUN = "2024-06-04T00:00:00.000Z"
 TOOLS = ["rawsink", "dlt", "boto3", "obstore", "rclone", "s5cmd"]
@@ -37,8 +39,8 @@ ROWS = {
 OPTIONS: dict[tuple[str, str], list[str]] = {
     ("overwrite", "boto3"): ["", "put_object(IfNoneMatch='*')"],
     ("race", "boto3"): ["", "put_object(IfNoneMatch='*')"],
-    ("overwrite", "obstore"): ["", "mode=\"create\""],
-    ("race", "obstore"): ["", "mode=\"create\""],
+    ("overwrite", "obstore"): ["", 'mode="create"'],
+    ("race", "obstore"): ["", 'mode="create"'],
     ("overwrite", "rclone"): ["", "--immutable"],
     ("race", "rclone"): ["", "--immutable"],
     ("overwrite", "s5cmd"): ["", "--no-clobber"],
@@ -49,7 +51,17 @@ OPTIONS: dict[tuple[str, str], list[str]] = {
     ("dead", "rawsink"): ["", "-- COMMAND"],
     ("digest", "rclone"): ["", "rclone checksum"],
 }
-EXPECTED: dict[str, list[str]] = {}
+# In the order of TOOLS.
+EXPECTED = {
+    "overwrite": ["yes", "no", "with `put_object(IfNoneMatch='*')`", 'with `mode="create"`', "no", "with `--no-clobber`"],
+    "race": ["yes", "no", "with `put_object(IfNoneMatch='*')`", 'with `mode="create"`', "no", "no"],
+    "dead": ["with `-- COMMAND`", "yes", "yes", "yes", "no", "no"],
+    "killed": ["yes", "no", "yes", "yes", "yes", "yes"],
+    "html": ["yes", "with `schema_contract`", "no", "no", "no", "no"],
+    "digest": ["yes", "yes", "no", "no", "with `rclone checksum`", "no"],
+    "mark": ["yes", "`_dlt_loads`", "the object exists", "the object exists", "no", "no"],
+    "coverage": ["yes", "no", "no", "no", "no", "no"],
+}
 
 
 class Tool:
@@ -313,9 +325,10 @@ def main() -> None:
                 print(f"{tool_name}: {ROWS[row]}: {cells[row, tool_name]}, expected {wanted}", file=sys.stderr)
                 good = False
     if options.page is not None:
-        import page
-
-        options.page.write_text(page.text(TOOLS, ROWS, cells, options))
+        options.page.write_text(page.text(TOOLS, ROWS, cells, options.tools))
+        if page.table(TOOLS, ROWS, cells) not in (HERE.parents[1] / "README.md").read_text():
+            print("README.md has another table than docs/alternatives.md", file=sys.stderr)
+            good = False
     sys.exit(0 if good else 1)
 
 
