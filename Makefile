@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test tools-test singer-test distributed-test recipes-test deploy-test docs lint lint-workflows supply-chain audit json-suite fuzz dist wheel python-test bench-python docs-test docs-site docs-serve ci
+.PHONY: help demo test test-offline features compat parity parity-ceph servers torture torture-ceph torture-state crash-states model simulate bench scale coverage-test readers-test tools-test singer-test alternatives-test distributed-test recipes-test deploy-test docs lint lint-workflows supply-chain audit json-suite fuzz dist wheel python-test bench-python docs-test docs-site docs-serve ci
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -72,6 +72,9 @@ tools-test: ## Read the same rows with DuckDB, Polars, PyArrow, pandas, Dask and
 
 singer-test: ## Land two Singer taps, alone and with Meltano, and compare each row with what the tap printed; installs them
 	scripts/with-minio scripts/singer-test $(SINGER)
+
+alternatives-test: ## Try the guarantees with dlt, boto3, obstore, rclone and s5cmd, and write docs/alternatives.md; needs Go
+	scripts/with-minio scripts/alternatives-test
 
 distributed-test: ## Validate on a Dask cluster while a worker is killed; RELEASE=1 measures; DISTRIBUTED="--partitions N"
 	scripts/with-postgres scripts/with-minio scripts/distributed-test $(DISTRIBUTED)

@@ -151,7 +151,7 @@ def check(path: Path, program: Path, *, update: bool) -> tuple[int, int, list[st
 
 def pages() -> list[Path]:
     """Returns the pages that have commands to run."""
-    found = sorted(ROOT.joinpath("docs").rglob("*.md"))
+    found = [ROOT / "README.md", *sorted(ROOT.joinpath("docs").rglob("*.md"))]
     return [path for path in found if "\n```console\n" in path.read_text()]
 
 
