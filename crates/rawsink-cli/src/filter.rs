@@ -5,6 +5,7 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use rawsink::{Clock, Error, LogicalDate, SystemClock, layout::Place, partition::Selection};
 
 use crate::{
+    complete,
     context::Context,
     exit::Failure,
     partition,
@@ -15,7 +16,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct FilterArgs {
     /// Canonical path at any level; empty selects everything
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, add = complete::paths())]
     path: String,
 
     #[command(flatten)]

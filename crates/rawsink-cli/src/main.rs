@@ -4,6 +4,7 @@
 //! in `exit`, hints in `hint`.
 
 mod commands;
+mod complete;
 mod context;
 mod escape;
 mod exit;
@@ -16,6 +17,7 @@ mod partition;
 mod progress;
 mod screen;
 mod signals;
+mod table;
 
 use std::{
     panic,
@@ -24,6 +26,7 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser};
+use clap_complete::CompleteEnv;
 use rawsink::{Error, ErrorKind, layout::Place};
 use rawsink_ops::shell;
 
@@ -61,6 +64,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    CompleteEnv::with_factory(Cli::command).var(complete::VARIABLE).complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return exit::report_usage(&error),
@@ -103,7 +107,7 @@ async fn run(command: Command, file: Option<&Path>, output: &Output) -> Result<E
     signals::survive_file_size_limit();
     signals::watch(output.clone()).map_err(|cause| Failure::internal(&cause))?;
     match command {
-        Command::Completions(args) => commands::completions::run(&args, Cli::command()),
+        Command::Completions(args) => commands::completions::run(&args),
         Command::ManPages(args) => commands::man_pages::run(&args, Cli::command()),
         Command::Man(args) => commands::man_pages::show(&args, Cli::command()),
         Command::Demo(args) => commands::demo::run(&args, output).await,

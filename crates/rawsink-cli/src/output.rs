@@ -42,19 +42,6 @@ impl Output {
         line(&text)
     }
 
-    /// Prints a record like [`data`](Self::data), but ignores a closed pipe: the work and the exit
-    /// code do not depend on a reader.
-    pub(crate) fn data_if_read<T: Serialize>(
-        &self,
-        record: &T,
-        text: impl fmt::Display,
-    ) -> io::Result<()> {
-        match self.data(record, text) {
-            Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            outcome => outcome,
-        }
-    }
-
     /// Prints an error: as one JSON object, or as a line of text and its hint.
     pub(crate) fn error(&self, report: &ErrorReport) {
         if self.json {
@@ -134,6 +121,14 @@ impl ErrorReport {
     pub(crate) fn hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
         self
+    }
+}
+
+/// Ignores a closed pipe: the work and the exit code do not depend on a reader.
+pub(crate) fn if_read(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
     }
 }
 

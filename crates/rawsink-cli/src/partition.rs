@@ -6,12 +6,13 @@ use clap::Args;
 use jiff::Timestamp;
 use rawsink::{Backend, Error, ErrorKind, PartitionKey, RunId, consume, layout::Place};
 
-use crate::{context::Context, exit::Failure};
+use crate::{complete, context::Context, exit::Failure};
 
 /// A logical partition or one of its runs.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Canonical path of a partition or run, as in the storage
+    #[arg(add = complete::paths())]
     pub(crate) partition: String,
 
     #[command(flatten)]

@@ -1,6 +1,6 @@
 //! Progress on a terminal: rows, bytes and rate.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -18,7 +18,8 @@ pub(crate) struct Progress {
 enum Counts {
     Nothing,
     Rows,
-    Runs,
+    /// Partitions, of an unknown number at first, and what else is said.
+    Partitions,
     /// Runs of a known number. Without a known number of bytes, runs are the measure.
     RunsOf {
         runs: u64,
@@ -37,10 +38,29 @@ impl Progress {
         )
     }
 
-    /// Shows runs and bytes of an unknown number of runs.
-    pub(crate) fn of_runs(verb: &'static str) -> Self {
-        let template = "{spinner} {prefix} {msg}  {bytes}  {bytes_per_sec}  {elapsed}";
-        Self::new(None, template, verb, Counts::Runs)
+    /// Shows partitions, of an unknown number until [`expect`](Self::expect).
+    pub(crate) fn of_partitions(verb: &'static str) -> Self {
+        Self::new(None, "{spinner} {prefix} {msg}  {elapsed}", verb, Counts::Partitions)
+    }
+
+    /// Shows the number of partitions and the time left from now on.
+    pub(crate) fn expect(&self, partitions: u64) {
+        self.bar.set_length(partitions);
+        self.bar.set_style(style("{prefix} {msg}  {elapsed}  {eta} left"));
+    }
+
+    /// Shows how many partitions are done, and more.
+    pub(crate) fn set_partitions(&self, done: u64, more: fmt::Arguments<'_>) {
+        if !self.bar.is_hidden() {
+            let partitions = match self.bar.length() {
+                Some(all) => {
+                    format!("{} of {}", HumanCount(done), count(all.max(done), "partition"))
+                }
+                None => count(done, "partition"),
+            };
+            self.bar.set_message(format!("{partitions}{more}"));
+        }
+        self.bar.set_position(done);
     }
 
     /// Shows a known number of runs, their bytes if those are known, and the time left.
@@ -70,7 +90,7 @@ impl Progress {
         if output::stderr_is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
         }
-        bar.set_style(ProgressStyle::with_template(template).expect("the template is a constant"));
+        bar.set_style(style(template));
         bar.set_prefix(verb);
         Self { bar, counts }
     }
@@ -78,12 +98,16 @@ impl Progress {
     pub(crate) fn set(&self, count: u64, bytes: u64) {
         match self.counts {
             Counts::Rows if !self.bar.is_hidden() => self.bar.set_message(rows(count)),
-            Counts::Runs => self.bar.set_message(format!("{} runs", HumanCount(count))),
-            Counts::RunsOf { runs, .. } if !self.bar.is_hidden() => {
+            Counts::RunsOf { runs, are_bytes_known } if !self.bar.is_hidden() => {
                 let runs = self::count(runs, "run");
-                self.bar.set_message(format!("{} of {runs}", HumanCount(count)));
+                let bytes = if are_bytes_known || bytes == 0 {
+                    String::new()
+                } else {
+                    format!("  {}", HumanBytes(bytes))
+                };
+                self.bar.set_message(format!("{} of {runs}{bytes}", HumanCount(count)));
             }
-            Counts::Nothing | Counts::Rows | Counts::RunsOf { .. } => {}
+            Counts::Nothing | Counts::Rows | Counts::RunsOf { .. } | Counts::Partitions => {}
         }
         let is_by_runs = matches!(self.counts, Counts::RunsOf { are_bytes_known: false, .. });
         self.bar.set_position(if is_by_runs { count } else { bytes });
@@ -113,8 +137,7 @@ impl Steps {
         if output::stderr_is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
-        let style = ProgressStyle::with_template("{spinner} {prefix}: {msg}  {elapsed}");
-        bar.set_style(style.expect("the template is a constant"));
+        bar.set_style(style("{spinner} {prefix}: {msg}  {elapsed}"));
         bar.set_prefix(verb);
         Self { bar }
     }
@@ -123,17 +146,16 @@ impl Steps {
         self.bar.set_message(step);
         self.bar.tick();
     }
-
-    /// Prints above the line; the text stays.
-    pub(crate) fn print_above<T>(&self, print: impl FnOnce() -> T) -> T {
-        self.bar.suspend(print)
-    }
 }
 
 impl Drop for Steps {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is a constant")
 }
 
 /// Returns rows and bytes for a person: `3 rows, 24 B`.

@@ -13,9 +13,10 @@ use rawsink_ops::clean::{CleanPolicy, Fate, Payloads, Planned, execute, plan};
 use serde::Serialize;
 
 use crate::{
+    complete,
     context::Context,
     exit::{Errors, Exit, Failure},
-    output, partition,
+    output, partition, table,
 };
 
 /// List and remove leftovers of crashed writers
@@ -34,7 +35,7 @@ Examples:
   rawsink clean --apply --json")]
 pub(crate) struct Args {
     /// Canonical path at any level; empty selects everything
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, add = complete::paths())]
     path: String,
 
     /// Keep anything modified within this age (90m, 24h, 7d); at least 1h in a bucket
@@ -143,15 +144,17 @@ fn print(
     error: Option<String>,
     context: &Context<'_>,
 ) -> Result<(), Failure> {
-    let path = Place::of_run(&leftover.key, &leftover.run_id).to_string();
+    let place = Place::of_run(&leftover.key, &leftover.run_id);
     let (found, age_s) = (&leftover.found, age.as_secs());
     let kind = found.kind.name();
     let (bytes, hours, minutes) = (found.bytes, age_s / 3600, age_s % 3600 / 60);
-    let text = format!("{path}\t{kind}\t{bytes} bytes\t{hours}h{minutes:02}m\t{outcome}");
+    let (size, since) = (format!("{bytes} bytes"), format!("{hours}h{minutes:02}m"));
     let (name, modified) = (found.name.as_str(), found.modified);
-    let line = Line { path: &path, kind, name, bytes, modified, age_s, outcome, error };
+    let line =
+        Line { path: &place.to_string(), kind, name, bytes, modified, age_s, outcome, error };
     // A closed pipe does not stop the removal.
-    Ok(context.output.data_if_read(&line, text)?)
+    let fields = [kind, &size, &since, outcome];
+    Ok(output::if_read(table::row(&line, &place, &fields, context.output))?)
 }
 
 impl Totals {

@@ -33,6 +33,7 @@ use crate::{
     filter::FilterArgs,
     output,
     shell::{path_argument, quoted},
+    table,
 };
 
 /// Copy sealed runs byte for byte to another sink
@@ -129,7 +130,7 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     }
     let mut totals = Totals::default();
     let runs = selected(args, context, totals.unsealed.clone())?;
-    let work = Work::new("copying");
+    let work = Work::new("copying", args, context).await?;
     let (done, stopping) = if args.dry_run {
         (copy::compare_runs(&context.sink, &to, runs, args.jobs), Stopping::AtOnce)
     } else {
@@ -186,7 +187,8 @@ fn print(
     errors: &mut Errors,
     context: &Context<'_>,
 ) -> Result<(), Failure> {
-    let path = Place::of_run(&run.key, &run.run_id).to_string();
+    let place = Place::of_run(&run.key, &run.run_id);
+    let path = place.to_string();
     let (outcome, error) = match outcome {
         Ok(outcome) => {
             let count = match outcome {
@@ -208,10 +210,9 @@ fn print(
     };
     let payload_bytes = run.payload_bytes;
     let size = payload_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes} bytes"));
-    let text = format!("{path}\t{outcome}\t{size}");
     let line = Line { path: &path, outcome, payload_bytes, error };
     // A closed pipe does not stop the copies.
-    Ok(context.output.data_if_read(&line, text)?)
+    Ok(output::if_read(table::line(&line, &place, &[outcome, &size], context.output))?)
 }
 
 /// Returns the next step after an error that a repair may help against.

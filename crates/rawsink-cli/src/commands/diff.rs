@@ -9,6 +9,7 @@ use rawsink::{PartitionKey, RunId, layout::Place};
 use serde::Serialize;
 
 use crate::{
+    complete,
     context::Context,
     exit::{Exit, Failure},
     output,
@@ -29,9 +30,11 @@ Examples:
   rawsink diff --rows $P/2024-06-02T00:00:00.000Z $P --latest | grep '^-'")]
 pub(crate) struct Args {
     /// Path of the older run
+    #[arg(add = complete::paths())]
     from: String,
 
     /// Path of the newer run, or of its partition with --current or --latest
+    #[arg(add = complete::paths())]
     to: String,
 
     #[command(flatten)]

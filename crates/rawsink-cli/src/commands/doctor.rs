@@ -36,7 +36,7 @@ pub(crate) async fn run(_args: &Args, context: &Context<'_>) -> Result<Exit, Fai
     for finding in &diagnosis.findings {
         context.output.data(finding, text(finding))?;
     }
-    context.output.data_if_read(&diagnosis, conclusion(&diagnosis))?;
+    output::if_read(context.output.data(&diagnosis, conclusion(&diagnosis)))?;
     Ok(if diagnosis.soundness == Soundness::Sound { Exit::Success } else { Exit::CheckFailed })
 }
 

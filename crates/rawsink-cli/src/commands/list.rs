@@ -6,13 +6,14 @@ use futures_util::StreamExt;
 use rawsink::{Error, Result, RunId, layout::Place, sink::Run};
 use serde::Serialize;
 
-use self::long::Table;
 use crate::{
+    complete,
     context::Context,
     exit::{Errors, Exit, Failure},
     nearest::nearest,
     output, partition,
     shell::path_argument,
+    table,
 };
 
 /// List the paths directly below a prefix
@@ -31,7 +32,7 @@ Examples:
   rawsink list ads --runs --json")]
 pub(crate) struct Args {
     /// Canonical path at any level; empty lists the sources
-    #[arg(default_value = "", hide_default_value = true)]
+    #[arg(default_value = "", hide_default_value = true, add = complete::paths())]
     path: String,
 
     /// List all runs below PATH
@@ -65,10 +66,9 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
     let mut listing = Listing { found: 0, first: None, errors: Errors::default(), context };
     let is_run_level = place.partition().is_some();
     if args.long {
-        let mut table = Table::default();
         let mut runs = long::details(context.sink.runs_below(&place), context);
         while let Some(run) = runs.next().await {
-            listing.take(run, |run, context| table.print(run, context))?;
+            listing.take(run, long::print)?;
         }
     } else if args.runs {
         let mut runs = context.sink.runs_below(&place);
@@ -149,9 +149,10 @@ fn print_place(place: &Place, context: &Context<'_>) -> Result<(), Failure> {
 }
 
 fn print_run(run: &Run, context: &Context<'_>) -> Result<(), Failure> {
-    let path = Place::of_run(&run.key, &run.run_id).to_string();
+    let place = Place::of_run(&run.key, &run.run_id);
     let size = run.payload_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes} bytes"));
-    let text = format!("{path}\t{}\t{size}", if run.sealed { "sealed" } else { "unsealed" });
+    let fields = [if run.sealed { "sealed" } else { "unsealed" }, &size];
     let (run_id, sealed, payload_bytes) = (&run.run_id, run.sealed, run.payload_bytes);
-    Ok(context.output.data(&ListedRun { path, run_id, sealed, payload_bytes }, text)?)
+    let record = ListedRun { path: place.to_string(), run_id, sealed, payload_bytes };
+    Ok(table::row(&record, &place, &fields, context.output)?)
 }

@@ -17,6 +17,7 @@ use crate::{
     context::Context,
     escape,
     exit::{Exit, Failure},
+    table,
 };
 
 /// Show and change the records of partitions
@@ -71,9 +72,9 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
 
 fn print(entry: &Entry, context: &Context<'_>) -> Result<(), Failure> {
     let Entry { key, record } = entry;
-    let path = Place::of_partition(key).to_string();
+    let place = Place::of_partition(key);
     let row = Row {
-        path: &path,
+        path: &place.to_string(),
         source: key.source(),
         customer_id: key.customer_id(),
         query_name: key.query_name(),
@@ -81,10 +82,8 @@ fn print(entry: &Entry, context: &Context<'_>) -> Result<(), Failure> {
         record,
     };
     let run = record.current_run_id.as_ref().map_or("-", RunId::as_str);
-    let error = record
-        .error_message
-        .as_ref()
-        .map(|message| format!("\t{}", escape::field(message)))
-        .unwrap_or_default();
-    Ok(context.output.data(&row, format!("{path}\t{}\t{run}{error}", record.status))?)
+    let error = record.error_message.as_ref().map(|message| escape::field(message));
+    let mut fields = vec![record.status.as_str(), run];
+    fields.extend(error.as_deref());
+    Ok(table::row(&row, &place, &fields, context.output)?)
 }

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::rows::warn_of_hazards;
 use crate::{
+    complete,
     context::Context,
     exit::{Exit, Failure},
     filter::ComponentArgs,
@@ -22,6 +23,7 @@ use crate::{
     partition::ChoiceArgs,
     progress,
     shell::path_argument,
+    table,
 };
 
 /// Validate sealed runs and record the results in the state
@@ -45,7 +47,7 @@ Examples:
   rawsink validate --all ads --since 2024-06-01 --jobs 8 --shard 2/8")]
 pub(crate) struct Args {
     /// Canonical path of a partition or run; with --all an optional path prefix
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", add = complete::paths())]
     path: Option<String>,
 
     #[command(flatten)]
@@ -146,10 +148,10 @@ fn print(
     validation: &Validation,
     context: &Context<'_>,
 ) -> Result<(), Failure> {
-    let (path, passed) = (Place::of_run(key, run).to_string(), validation.passed());
-    let record = ValidatedRun { path: &path, passed, validation };
-    let text = format!("{path}\t{}", if passed { "passed" } else { "failed" });
-    Ok(context.output.data_if_read(&record, text)?)
+    let (place, passed) = (Place::of_run(key, run), validation.passed());
+    let record = ValidatedRun { path: &place.to_string(), passed, validation };
+    let verdict = if passed { "passed" } else { "failed" };
+    Ok(output::if_read(table::line(&record, &place, &[verdict], context.output))?)
 }
 
 /// Prints what a validation found and changed, for a person.

@@ -22,6 +22,7 @@ use self::{
 };
 use super::rows::{Rejects, RowArgs};
 use crate::{
+    complete,
     context::Context,
     exit::{Exit, Failure},
     hint::Stage,
@@ -58,6 +59,7 @@ SIGHUP, SIGINT, SIGQUIT and SIGTERM stop COMMAND and abort the attempt; nothing 
 and the signal's number). While the seal is written, the first signal is ignored, and a second one exits at once: the run may be sealed.")]
 pub(crate) struct Args {
     /// Canonical path of a partition or run, as in the storage
+    #[arg(add = complete::paths())]
     partition: String,
 
     /// File with the rows; `-` or nothing reads standard input
@@ -411,7 +413,7 @@ impl Args {
         // output may be full.
         let amount = progress::amount(sealed.payload.record_count, sealed.payload.payload_bytes);
         output::note(format!("sealed {amount}"));
-        context.output.data_if_read(&record, &path)?;
+        output::if_read(context.output.data(&record, &path))?;
         let Some(validation) = validation.transpose()? else { return Ok(Exit::Success) };
         super::validate::print_outcome(key, run, &validation);
         Ok(super::validate::exit(&validation, false))

@@ -1,4 +1,4 @@
-//! Settings with their origins; help, version and completions.
+//! Settings with their origins; help, version and manual pages.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -229,20 +229,6 @@ fn the_version_is_the_packages() {
     let landing = Landing::new();
     let expected = format!("rawsink {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(landing.rawsink(["--version"]).exits(0).stdout, expected);
-}
-
-#[test]
-fn completions_of_each_shell_know_the_commands() {
-    let landing = Landing::new();
-    for shell in ["bash", "zsh", "fish"] {
-        let script = landing.rawsink(["completions", shell]).exits(0).stdout;
-        for word in ["validate", "completions", "expect-records"] {
-            assert!(script.contains(word), "{shell} does not know {word}");
-        }
-    }
-    let checked = landing.shell("rawsink completions bash > c && bash -n c");
-    checked.exits(0);
-    landing.rawsink(["completions", "basic"]).exits(2);
 }
 
 #[test]

@@ -12,7 +12,8 @@
 #![expect(clippy::print_stdout, reason = "seeds and outcomes help to read a failure")]
 
 mod clean; // leftovers of crashed writers: listed, and deleted on request
-mod config; // settings with their origins, help, completions
+mod completion; // what a shell offers: commands, options, names that exist
+mod config; // settings with their origins, help, manual pages
 mod copy; // runs copied to another sink, killed and rerun
 mod coverage; // coverage: rows, cells, plan, page
 mod demo; // the demo, and the commands that it suggests

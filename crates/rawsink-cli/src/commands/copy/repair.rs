@@ -1,8 +1,11 @@
 //! `rawsink copy --repair`
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    iter,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use indicatif::HumanBytes;
@@ -19,6 +22,7 @@ use crate::{
     exit::{Errors, Exit, Failure},
     output,
     shell::path_argument,
+    table,
 };
 
 /// The outcome of a run, as JSON.
@@ -49,7 +53,7 @@ pub(super) async fn run(args: &Args, context: &Context<'_>, to: &RawSink) -> Res
     let mut totals = Totals::default();
     let runs = super::selected(args, context, totals.unsealed.clone())?;
     let (from, state, jobs) = (&context.sink, &context.state, args.jobs);
-    let work = Work::new(if args.apply { "repairing" } else { "checking" });
+    let work = Work::new(if args.apply { "repairing" } else { "checking" }, args, context).await?;
     let (done, stopping) = if args.apply {
         let repairs = copy::repair_runs(from, to, state, runs, jobs, work.progress());
         (repairs, Stopping::Cleanly)
@@ -96,12 +100,10 @@ fn print(
             ("failed", None, Some(error.to_string()))
         }
     };
-    let text = match damage {
-        Some(damage) => format!("{path}\t{outcome}\t{}", described(damage)),
-        None => format!("{path}\t{outcome}"),
-    };
+    let place = Place::of_run(&run.key, &run.run_id);
+    let described = damage.map(described);
+    let fields: Vec<&str> = iter::once(outcome).chain(described.as_deref()).collect();
     if outcome == "repaired" && damage.is_some_and(|damage| damage.has_failed) {
-        let place = Place::of_run(&run.key, &run.run_id);
         output::hint(format!(
             "run \"rawsink validate {}\": it failed before",
             path_argument(&place)
@@ -109,7 +111,7 @@ fn print(
     }
     let line = Line { path: &path, outcome, damage, error };
     // A closed pipe does not stop the repairs.
-    Ok(context.output.data_if_read(&line, text)?)
+    Ok(output::if_read(table::line(&line, &place, &fields, context.output))?)
 }
 
 /// Describes what is wrong, and what is written.

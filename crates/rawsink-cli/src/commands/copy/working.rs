@@ -1,6 +1,7 @@
 //! The work on many runs: its progress on a terminal, and its end by a signal.
 
 use std::{
+    future,
     ops::ControlFlow,
     sync::{
         Arc,
@@ -9,11 +10,17 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::BoxStream};
-use rawsink::Result;
 use rawsink_ops::copy::{self, Processed};
 
+use super::Args;
 pub(super) use crate::signals::RESUMABLE as INTERRUPTED;
-use crate::{exit::Failure, output, progress::Progress, signals::Signals};
+use crate::{
+    context::Context,
+    exit::Failure,
+    output,
+    progress::{Progress, Steps},
+    signals::Signals,
+};
 
 /// How the first signal stops the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +39,21 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn new(verb: &'static str) -> Self {
-        let (stop, finished) = (Arc::default(), Arc::default());
-        Self { stop, bar: Arc::new(Progress::of_runs(verb)), finished }
+    /// Counts the selected runs if a terminal shows the time left.
+    pub(super) async fn new(
+        verb: &'static str,
+        args: &Args,
+        context: &Context<'_>,
+    ) -> Result<Self, Failure> {
+        let mut total = 0;
+        if output::stderr_is_terminal() {
+            let steps = Steps::new(verb);
+            steps.show("counting the runs");
+            let runs = super::selected(args, context, Arc::default())?;
+            total = runs.filter(|run| future::ready(run.is_ok())).count().await;
+        }
+        let bar = Arc::new(Progress::of_known_runs(verb, total as u64, None));
+        Ok(Self { stop: Arc::default(), bar, finished: Arc::default() })
     }
 
     /// Returns the callback that counts bytes and stops the work after a signal.
@@ -52,9 +71,9 @@ impl Work {
     /// Passes every result to `print` until the work ends; returns the signal that stopped it.
     pub(super) async fn follow<T>(
         self,
-        mut done: BoxStream<'static, Result<Processed<T>>>,
+        mut done: BoxStream<'static, rawsink::Result<Processed<T>>>,
         stopping: Stopping,
-        mut print: impl FnMut(Result<Processed<T>>) -> Result<(), Failure>,
+        mut print: impl FnMut(rawsink::Result<Processed<T>>) -> Result<(), Failure>,
     ) -> Result<Option<i32>, Failure> {
         let mut signals = Signals::new(INTERRUPTED)?;
         let mut stopped_by = None;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rawsink::{Clock, Result, RunId, SystemClock, layout::Place, sink::Run};
 use serde::Serialize;
 
-use crate::{context::Context, exit::Failure, output, progress, screen::Screen};
+use crate::{context::Context, exit::Failure, output, progress, table};
 
 /// Number of runs to look up in parallel.
 const LOOKUPS: usize = 16;
@@ -56,24 +56,13 @@ async fn detailed(run: Run, context: &Context<'_>) -> Result<LongRun> {
     })
 }
 
-/// Prints runs: on a terminal as a table, with the path of each partition once.
-#[derive(Default)]
-pub(super) struct Table {
-    partition: String,
-}
-
-impl Table {
-    pub(super) fn print(&mut self, run: &LongRun, context: &Context<'_>) -> Result<(), Failure> {
-        let is_table = Screen::of_stdout().is_some() && !context.output.is_json();
-        if !is_table {
-            return Ok(context.output.data(run, line(run))?);
-        }
-        if run.partition != self.partition {
-            self.partition.clone_from(&run.partition);
-            output::line(&run.partition)?;
-        }
-        Ok(output::line(row(run, SystemClock.now()))?)
+/// Prints a run: on a terminal below the path of its partition, which is printed once.
+pub(super) fn print(run: &LongRun, context: &Context<'_>) -> Result<(), Failure> {
+    if table::screen(context.output).is_none() {
+        return Ok(context.output.data(run, line(run))?);
     }
+    table::heading(&run.partition)?;
+    Ok(output::line(row(run, SystemClock.now()))?)
 }
 
 fn seal_name(run: &LongRun) -> &'static str {

@@ -16,6 +16,7 @@ use crate::{
     output,
     progress::{self, count},
     shell::path_argument,
+    table,
 };
 
 const REPAIR: &str = r#"restore the run from an intact copy with "rawsink copy --repair""#;
@@ -92,9 +93,9 @@ impl Report {
             hint: &hint,
         };
         let detail = escape::field(&damage.detail);
-        let text = format!("{run}\t{}\t{detail}", damage.kind.as_str());
+        let fields = [damage.kind.as_str(), &detail];
         // A closed pipe does not stop the scrub.
-        context.output.data_if_read(&line, text)?;
+        output::if_read(table::line(&line, &run, &fields, context.output))?;
         if !context.output.is_json() && self.last_hint.as_ref() != Some(&hint) {
             output::hint(&hint);
         }

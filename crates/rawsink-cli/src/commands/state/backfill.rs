@@ -7,6 +7,7 @@ use rawsink::{
 
 use super::changes;
 use crate::{
+    complete,
     context::Context,
     exit::{Exit, Failure},
     partition,
@@ -23,7 +24,7 @@ Examples:
   rawsink state backfill $Q/logical_date=2024-06-01 --dry-run")]
 pub(crate) struct Args {
     /// Canonical paths down to `query_name=` or `logical_date=`
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required = true, value_name = "PATH", add = complete::paths())]
     paths: Vec<String>,
 
     /// First reporting day

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     exit::{Errors, Exit, Failure},
-    output, progress,
+    output, progress, table,
 };
 
 /// One change, as JSON.
@@ -77,11 +77,11 @@ fn print(
     context: &Context<'_>,
 ) -> Result<(), Failure> {
     let from = is_retry(plan).then_some(Status::Failed);
-    let (path, to) = (Place::of_partition(key).to_string(), Status::Pending);
-    let text = format!("{path}\t{} -> {to}", from.map_or("none", Status::as_str));
-    let row = Row { path: &path, from, to, done: done == Done::Yes };
+    let (place, to) = (Place::of_partition(key), Status::Pending);
+    let change = format!("{} -> {to}", from.map_or("none", Status::as_str));
+    let row = Row { path: &place.to_string(), from, to, done: done == Done::Yes };
     // A closed pipe does not stop the changes.
-    Ok(context.output.data_if_read(&row, text)?)
+    Ok(output::if_read(table::row(&row, &place, &[&change], context.output))?)
 }
 
 fn is_retry(plan: &Plan) -> bool {

@@ -8,6 +8,7 @@ use rawsink::{
 use serde::Serialize;
 
 use crate::{
+    complete,
     context::Context,
     escape,
     exit::{Exit, Failure},
@@ -27,6 +28,7 @@ Examples:
   rawsink state history $P --json | jq -r .seal_sha256")]
 pub(crate) struct Args {
     /// Canonical path of a logical partition, or of one run
+    #[arg(add = complete::paths())]
     path: String,
 }
 

@@ -4,6 +4,7 @@ use rawsink::{Error, state::Change};
 
 use super::withdraw;
 use crate::{
+    complete,
     context::Context,
     exit::{Exit, Failure},
     partition,
@@ -20,6 +21,7 @@ Examples:
   rawsink state restore $P/run_id=2024-06-02T04:05:06.789Z")]
 pub(crate) struct Args {
     /// Canonical path of a run
+    #[arg(add = complete::paths())]
     path: String,
 }
 

@@ -6,6 +6,7 @@ use rawsink::{
 };
 
 use crate::{
+    complete,
     context::Context,
     exit::{Exit, Failure},
     partition,
@@ -17,6 +18,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Canonical path of a logical partition
+    #[arg(add = complete::paths())]
     partition: String,
 }
 

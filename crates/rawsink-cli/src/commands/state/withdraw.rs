@@ -1,5 +1,7 @@
 //! `rawsink state withdraw`
 
+use std::iter;
+
 use rawsink::{
     Error, RunId, SystemClock,
     layout::Place,
@@ -10,10 +12,11 @@ use rawsink_ops::withdraw::{Step, plan_all, plan_run};
 use serde::Serialize;
 
 use crate::{
+    complete,
     context::Context,
     exit::{Errors, Exit, Failure},
     filter::ComponentArgs,
-    output, partition, progress,
+    output, partition, progress, table,
 };
 
 /// The command asks before it withdraws more runs than this.
@@ -40,6 +43,7 @@ Examples:
   rawsink state withdraw google_ads --customer 123 --erased --reason 'ticket 7'")]
 pub(crate) struct Args {
     /// Canonical path of a run; with --erased of any level
+    #[arg(add = complete::paths())]
     path: String,
 
     /// Why, for the verdict log
@@ -152,15 +156,14 @@ fn print(
     let (Change::Withdraw { run_id, .. } | Change::Restore { run_id }) = change else {
         return Ok(());
     };
-    let path = Place::of_run(key, run_id).to_string();
+    let place = Place::of_run(key, run_id);
     let authority = after.and_then(Record::authoritative_run);
     let shown = match authority {
-        Some(run) => format!("\trun {run} has authority"),
-        None if after.is_some() => "\tno run has authority".to_owned(),
-        None => String::new(),
+        Some(run) => Some(format!("run {run} has authority")),
+        None => after.map(|_| "no run has authority".to_owned()),
     };
-    let text = format!("{path}\t{done}{shown}");
-    let row = Row { path: &path, run_id, authority, done: after.is_some() };
+    let fields: Vec<&str> = iter::once(done).chain(shown.as_deref()).collect();
+    let row = Row { path: &place.to_string(), run_id, authority, done: after.is_some() };
     // A closed pipe does not stop the changes.
-    Ok(context.output.data_if_read(&row, text)?)
+    Ok(output::if_read(table::row(&row, &place, &fields, context.output))?)
 }

@@ -1,7 +1,8 @@
 //! `rawsink validate --all`
 
-use std::fmt;
+use std::{fmt, future, pin::pin};
 
+use futures_util::StreamExt;
 use indicatif::HumanCount;
 use rawsink::layout::Place;
 use rawsink_ops::validate::{self, Blocked, Event, Stop, ValidatedRun, Work};
@@ -11,7 +12,7 @@ use crate::{
     context::Context,
     exit::{Errors, Exit, Failure},
     output,
-    progress::{Steps, count},
+    progress::{Progress, count},
     signals::{self, Signals, StoppableEvents},
 };
 
@@ -24,29 +25,41 @@ pub(super) async fn run(args: &Args, prefix: &str, context: &Context<'_>) -> Res
         stop: Stop::default(),
     };
     let signals = Signals::new(signals::RESUMABLE)?;
-    let steps = Steps::new("validating");
+    let progress = Progress::of_partitions("validating");
+    let mut counting = pin!(counted(&work, context));
+    let mut is_counted = !output::stderr_is_terminal();
     let (mut tally, mut errors) = (Tally::default(), Errors::default());
     let events = validate::all(&context.sink, &context.state, &work);
-    let mut events = StoppableEvents::new(events, signals, work.stop);
-    while let Some(event) = events.next().await {
+    let mut events = StoppableEvents::new(events, signals, work.stop.clone());
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            partitions = &mut counting, if !is_counted => {
+                is_counted = true;
+                progress.expect(partitions);
+                continue;
+            }
+        };
+        let Some(event) = event else { break };
         match event {
             Ok(Event::Compared(partitions)) => tally.compared += partitions as u64,
             Ok(Event::Blocked(blocked)) => {
                 tally.blocked += 1;
-                steps.print_above(|| print_blocked(&blocked));
+                progress.print_above(|| print_blocked(&blocked));
             }
             Ok(Event::Validated(judged)) => {
                 tally.add(&judged);
-                steps.print_above(|| print(*judged, &mut errors, context))?;
+                progress.print_above(|| print(*judged, &mut errors, context))?;
             }
             Ok(Event::Unlisted(hidden)) => {
-                steps.print_above(|| errors.report(&hidden.error, context.output));
+                progress.print_above(|| errors.report(&hidden.error, context.output));
             }
-            Err(error) => steps.print_above(|| errors.report(&error, context.output)),
+            Err(error) => progress.print_above(|| errors.report(&error, context.output)),
         }
-        steps.show(tally.to_string());
+        let (passed, failed) = (HumanCount(tally.passed), HumanCount(tally.failed));
+        progress.set_partitions(tally.compared, format_args!("  {passed} passed  {failed} failed"));
     }
-    drop(steps);
+    drop(progress);
     if let Some(signal) = events.signal() {
         let message = format!("interrupted by a signal; {tally}; run the same command to resume");
         return Err(Failure::signal(signal, message));
@@ -55,6 +68,20 @@ pub(super) async fn run(args: &Args, prefix: &str, context: &Context<'_>) -> Res
     let is_clean = tally.failed == 0 && tally.blocked == 0;
     let exit = if is_clean { Exit::Success } else { Exit::CheckFailed };
     errors.finish("not all runs were validated", exit)
+}
+
+/// Counts the partitions with runs, as far as they can be listed.
+async fn counted(work: &Work, context: &Context<'_>) -> u64 {
+    let runs = context.sink.runs_below(&Place::enclosing(&work.partitions));
+    let mut last = None;
+    let partitions = runs.filter(|run| {
+        let is_next = run.as_ref().is_ok_and(|run| {
+            let is_counted = work.partitions.contains(&run.key) && work.shard.contains(&run.key);
+            is_counted && last.replace(run.key.clone()).as_ref() != Some(&run.key)
+        });
+        future::ready(is_next)
+    });
+    partitions.count().await as u64
 }
 
 /// Prints the result of a run, or reports why it could not be validated.
