@@ -9,7 +9,7 @@ use crate::{
     escape,
     exit::{Exit, Failure},
     output,
-    progress::Steps,
+    progress::{Steps, count},
     signals::Signals,
 };
 
@@ -17,8 +17,8 @@ use crate::{
 ///
 /// The command works below `_doctor/` in the prefix, or in `_doctor-...` in the root, and cleans up. It takes a few
 /// seconds and sends a few hundred small requests. Exit code 1 means that a guarantee is not supported
-/// or could not be tested; the last line names the setting that helps. `docs/doctor.md` explains every
-/// finding.
+/// or could not be tested; the last line names the setting that helps. With -v the command prints the checks
+/// that are ok too, with their numbers. `docs/doctor.md` explains every finding.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,8 +33,16 @@ pub(crate) async fn run(_args: &Args, context: &Context<'_>) -> Result<Exit, Fai
     let mut signals = Signals::new(UNFINISHED)?;
     let doctor = Doctor::new(context.config(), context.sink.runtime().clone())?;
     let diagnosis = examine(&doctor, &mut signals).await?;
+    let (mut good, is_complete) = (0, context.output.is_json() || context.output.verbosity() > 0);
     for finding in &diagnosis.findings {
-        context.output.data(finding, text(finding))?;
+        if finding.outcome == Severity::Ok && !is_complete {
+            good += 1;
+        } else {
+            context.output.data(finding, text(finding))?;
+        }
+    }
+    if good > 0 {
+        output::line(format_args!("{:<9}{}; -v shows them", "ok", count(good, "check")))?;
     }
     output::if_read(context.output.data(&diagnosis, conclusion(&diagnosis)))?;
     Ok(if diagnosis.soundness == Soundness::Sound { Exit::Success } else { Exit::CheckFailed })

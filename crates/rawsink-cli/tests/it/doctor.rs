@@ -36,6 +36,9 @@ fn a_directory_is_examined_without_changes() {
     landing.land("r", "{}\n");
     let before = landing.files();
     let text = landing.rawsink(["doctor"]).exits(0).stdout;
+    assert!(text.starts_with("ok       1") && text.contains(" checks; -v shows them\n"), "{text}");
+    assert!(text.ends_with("safe to use\n") && !text.contains("create-link"), "{text}");
+    let text = landing.rawsink(["doctor", "-v"]).exits(0).stdout;
     for start in ["ok       create-link ", "ok       lock ", "ok       sync ", "ok       scratch "]
     {
         assert!(text.lines().any(|line| line.starts_with(start)), "no {start:?} in {text}");
