@@ -38,7 +38,7 @@ from ._errors import (
     Unknown,
     Unsupported,
 )
-from ._rawsink import __version__, dumps, new_run_id, set_log_level
+from ._rawsink import __version__, dumps, set_log_level
 from ._reader import PartitionReader
 from ._sink import RawSink
 from ._state import State
@@ -61,6 +61,7 @@ from ._types import (
     Sealed,
     ValidateAllResult,
     Validation,
+    new_run_id,
 )
 from ._writer import PartitionWriter
 

@@ -23,6 +23,16 @@ def iso(day: Day) -> str:
     return day.isoformat() if isinstance(day, datetime.date) else day
 
 
+def new_run_id(*, at: datetime.datetime | None = None) -> str:
+    """Return a run id for this moment, or for a time with a zone.
+
+    The same time gives the same id: with the start that a scheduler keeps for a job, each retry has the same run.
+
+    Raises :class:`Invalid` for a time without a zone.
+    """
+    return _rawsink.new_run_id(None if at is None else at.isoformat())
+
+
 @dataclass(frozen=True, order=True)
 class PartitionKey:
     """The name of a logical partition. The names are checked when it is created.

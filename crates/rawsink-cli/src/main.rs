@@ -156,14 +156,23 @@ async fn run(command: Command, file: Option<&Path>, output: &Output) -> Result<E
 
 /// Adds the place that a path may mean to the error that nothing exists there.
 async fn with_nearest(failure: Failure, context: &Context<'_>) -> Failure {
-    let Failure::Library(error) = failure else { return failure };
-    if error.kind() == ErrorKind::NotFound
-        && let Some(place) = error.place().and_then(|place| Place::parse(place, "").ok())
-        && let Some(nearest) = nearest::nearest(&context.sink, &place).await
-    {
-        return Failure::Misspelt { error, nearest };
+    let nearest = match &failure {
+        Failure::Library(error) | Failure::Consume(error)
+            if error.kind() == ErrorKind::NotFound =>
+        {
+            match error.place().map(|place| Place::parse(place, "")) {
+                Some(Ok(place)) => nearest::nearest(&context.sink, &place).await,
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    match (failure, nearest) {
+        (Failure::Library(error) | Failure::Consume(error), Some(nearest)) => {
+            Failure::Misspelt { error, nearest }
+        }
+        (failure, _) => failure,
     }
-    Failure::Library(error)
 }
 
 #[cfg(test)]

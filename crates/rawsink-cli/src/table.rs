@@ -6,7 +6,7 @@ use std::{
     sync::{LazyLock, Mutex, PoisonError},
 };
 
-use rawsink::layout::Place;
+use rawsink::{layout::Place, partition::Selection};
 use serde::Serialize;
 
 use crate::{
@@ -29,15 +29,12 @@ pub(crate) fn row<T: Serialize>(
     fields: &[&str],
     output: &Output,
 ) -> io::Result<()> {
-    let path = place.to_string();
-    match (screen(output), path.match_indices('/').nth(2)) {
-        (Some(screen), Some((end, _))) => {
-            heading(&path[..end])?;
-            let below: Vec<&str> = place.values().skip(3).collect();
-            print(&format!("  {}", below.join("/")), fields, screen)
-        }
-        _ => output.data(record, line_of(&path, fields)),
-    }
+    let Some(screen) = screen(output) else {
+        return output.data(record, line_of(&place.to_string(), fields));
+    };
+    heading(&query_of(place))?;
+    let below: Vec<&str> = place.values().skip(3).collect();
+    print(&format!("  {}", below.join("/")), fields, screen)
 }
 
 /// Prints a record like [`row`], for records in no order: a terminal gets the short path with the fields.
@@ -59,13 +56,25 @@ pub(crate) fn screen(output: &Output) -> Option<Screen> {
 }
 
 /// Prints the path that the next rows share, unless it was the last one.
-pub(crate) fn heading(path: &str) -> io::Result<()> {
+pub(crate) fn heading(place: &Place) -> io::Result<()> {
+    let path = short(place);
     let mut last = HEADING.lock().unwrap_or_else(PoisonError::into_inner);
     if *last == path {
         return Ok(());
     }
-    path.clone_into(&mut last);
-    output::line(path)
+    output::line(&path)?;
+    *last = path;
+    Ok(())
+}
+
+fn query_of(place: &Place) -> Place {
+    let selection = place.partition().map(|key| Selection {
+        source: Some(key.source().to_owned()),
+        customer_id: Some(key.customer_id().to_owned()),
+        query_name: Some(key.query_name().to_owned()),
+        ..Selection::default()
+    });
+    selection.map_or_else(|| place.clone(), |selection| Place::enclosing(&selection))
 }
 
 fn line_of(path: &str, fields: &[&str]) -> String {
@@ -89,10 +98,11 @@ fn row_of(name: &str, fields: &[&str], is_coloured: bool) -> String {
         let field = escape::field(field);
         let colour = colour_of(&field).filter(|_| is_coloured && number == 0);
         let (start, end) = colour.map_or(("", ""), |colour| (colour, "\x1b[0m"));
+        let width = if number + 1 < fields.len() { 8 } else { 0 };
         // Writing to a string does not fail.
-        let _ = write!(row, "  {start}{field:<8}{end}");
+        let _ = write!(row, "  {start}{field:<width$}{end}");
     }
-    row.trim_end().to_owned()
+    row
 }
 
 /// Returns the escape sequence of the colour of a status or outcome.
@@ -113,7 +123,7 @@ mod tests {
     fn a_row_is_coloured_by_its_meaning_and_escaped() {
         let fields = ["failed", "a \u{1b}[2Jmessage"];
         assert_eq!(row_of("  a", &fields, false), "  a  failed    a \\u{1b}[2Jmessage");
-        assert_eq!(row_of("a", &fields[..1], true), "a  \x1b[31mfailed  \x1b[0m");
+        assert_eq!(row_of("a", &fields[..1], true), "a  \x1b[31mfailed\x1b[0m");
         assert_eq!(line_of("a/b", &["failed", "a message"]), "a/b\tfailed\ta message");
     }
 

@@ -2,7 +2,7 @@
 
 use pyo3::{prelude::*, types::PyAny};
 use rawsink::{
-    Clock, PartitionKey, Result, RunId, SystemClock, env::VARIABLES, layout::Place,
+    Clock, Error, PartitionKey, Result, RunId, SystemClock, env::VARIABLES, layout::Place,
     partition::Selection,
 };
 
@@ -64,10 +64,17 @@ pub(crate) fn check_key(
     Ok(Place::of_partition(&key).to_string())
 }
 
-/// Returns a run id for this moment.
+/// Returns a run id for a time, or for this moment.
 #[pyfunction]
-pub(crate) fn new_run_id() -> String {
-    RunId::at(SystemClock.now()).to_string()
+#[pyo3(signature = (at=None))]
+pub(crate) fn new_run_id(py: Python<'_>, at: Option<&str>) -> PyResult<String> {
+    let Some(at) = at else { return Ok(RunId::at(SystemClock.now()).to_string()) };
+    let time = at.parse().map_err(|_| {
+        let message =
+            format!("{at:?} is not a time with a zone, such as 2024-06-01T00:00:00+00:00");
+        errors::raise(py, &Error::invalid(message))
+    })?;
+    Ok(RunId::at(time).to_string())
 }
 
 /// Returns source, customer, query, day and run of a canonical path; `None` for those it does not name.

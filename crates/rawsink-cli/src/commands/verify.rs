@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     exit::{Exit, Failure},
     partition::{self, RunArgs},
-    progress,
+    progress, table,
 };
 
 /// Compare the stored bytes of a run with its seal
@@ -36,7 +36,7 @@ struct Compared {
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let (key, run) = choose(args, context).await?;
     let verified = verify::run(&context.sink, &key, &run).await?;
-    let path = Place::of_run(&key, &run).to_string();
+    let place = Place::of_run(&key, &run);
     let result = match verified.covered {
         Covered::Seal => "match the seal",
         Covered::RecordCount => {
@@ -45,8 +45,8 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
         Covered::Nothing => "are readable; the seal of other software has nothing to compare with",
     };
     let amount = progress::amount(verified.found.record_count, verified.found.payload_bytes);
-    let text = format!("{path}\t{amount} {result}");
-    context.output.data(&Compared { path, verified }, text)?;
+    let record = Compared { path: place.to_string(), verified };
+    table::line(&record, &place, &[&format!("{amount} {result}")], context.output)?;
     Ok(Exit::Success)
 }
 

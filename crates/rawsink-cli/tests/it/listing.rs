@@ -42,8 +42,10 @@ fn a_misspelt_path_is_met_with_the_most_similar_one() {
         landing.rawsink(["list", path]).exits(0).says(&["no runs exist", hint]);
     }
     let misspelt = "google_ads/123/campagin/2024-06-01";
-    let read = landing.rawsink(["read", misspelt, "--latest", "--json"]).exits(3);
-    assert!(read.stderr.contains(&format!("\"hint\":\"{query}\"")), "{read:#?}");
+    for choice in ["--latest", "--current"] {
+        let read = landing.rawsink(["read", misspelt, choice, "--json"]).exits(3);
+        assert!(read.stderr.contains(&format!("\"hint\":\"{query}\"")), "{read:#?}");
+    }
     // Other customers and days are no mistake.
     for path in ["facebook", "google_ads/124", "google_ads/123/campaign/2024-06-02"] {
         let other = landing.rawsink(["list", path]).exits(0);

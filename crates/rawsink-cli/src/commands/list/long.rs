@@ -24,7 +24,7 @@ pub(super) struct LongRun {
     /// Whether consumers read this run.
     current: bool,
     #[serde(skip)]
-    partition: String,
+    partition: Place,
 }
 
 /// Streams runs with their details, in the same order.
@@ -46,7 +46,7 @@ async fn detailed(run: Run, context: &Context<'_>) -> Result<LongRun> {
     let holder = record.as_ref().and_then(|record| record.authoritative_run());
     Ok(LongRun {
         path: Place::of_run(&run.key, &run.run_id).to_string(),
-        partition: Place::of_partition(&run.key).to_string(),
+        partition: Place::of_partition(&run.key),
         current: holder == Some(&run.run_id),
         sealed: run.sealed,
         payload_bytes: run.payload_bytes,
@@ -116,7 +116,7 @@ mod tests {
             rows: Some(3_357_000),
             modified: Some("2024-06-02T00:00:00Z".parse().unwrap()),
             current: true,
-            partition: partition.to_owned(),
+            partition: Place::parse(partition, "").unwrap(),
         }
     }
 

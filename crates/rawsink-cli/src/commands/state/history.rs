@@ -1,7 +1,7 @@
 //! `rawsink state history`
 
 use rawsink::{
-    PartitionKey,
+    PartitionKey, RunId,
     layout::Place,
     state::{History, LogEntry},
 };
@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     escape,
     exit::{Exit, Failure},
-    output, partition, progress,
+    output, partition, progress, table,
 };
 
 /// Show the verdict log of a logical partition
@@ -61,7 +61,6 @@ fn print(key: &PartitionKey, entry: &LogEntry, context: &Context<'_>) -> Result<
         Some(run) => Place::of_run(key, run),
         None => Place::of_partition(key),
     };
-    let path = place.to_string();
     let time = entry.judged_at.map_or("-".to_owned(), |time| time.to_string());
     let rows =
         entry.record_count.map(|rows| format!("\t{}", progress::rows(rows))).unwrap_or_default();
@@ -70,7 +69,14 @@ fn print(key: &PartitionKey, entry: &LogEntry, context: &Context<'_>) -> Result<
         .as_ref()
         .map(|reason| format!("\t{}", escape::field(reason)))
         .unwrap_or_default();
-    let text = format!("{time}\t{}\t{path}{rows}{reason}", entry.event);
+    let (path, event) = (place.to_string(), entry.event);
+    let about = if table::screen(context.output).is_some() {
+        table::heading(&Place::of_partition(key))?;
+        entry.run_id.as_ref().map_or("-", RunId::as_str)
+    } else {
+        &path
+    };
+    let text = format!("{time}\t{event}\t{about}{rows}{reason}");
     Ok(context.output.data(&Row { path, entry }, text)?)
 }
 
