@@ -79,7 +79,7 @@ fn state_commands_give_the_same_results_as_with_a_file() {
         assert_eq!(answer.stdout, expected.stdout, "{args:?}");
     }
     let init = database.landing.rawsink(["state", "init"]).exits(0).stdout;
-    assert!(init.ends_with("\tthere already\n") && init.contains(&database.name), "{init}");
+    assert!(init.ends_with("\texists already\n") && init.contains(&database.name), "{init}");
     assert!(!init.contains("testpassword"), "{init}");
     assert!(!database.landing.dir().join("data/state_store.db").exists());
 }
