@@ -36,16 +36,14 @@ pub(crate) enum Exit {
 pub(crate) enum Failure {
     /// The library refused or failed.
     Library(Error),
-    /// The run that has authority cannot be read.
-    Consume(Error),
+    /// The same, at a stage with its own hint.
+    At(Stage, Error),
     /// A partition does not exist, and another has a similar name.
     Misspelt {
         error: Error,
         /// The other one.
         nearest: Place,
     },
-    /// A command that reads one run was given the path of many.
-    ManyRuns(Error),
     /// The library refused or failed while rows were written.
     Write {
         error: Error,
@@ -245,17 +243,13 @@ fn described(outcome: Result<Exit, Failure>) -> (Option<ErrorReport>, u8) {
             let hint = hint(&error, error.place(), Stage::NotWriting);
             (ErrorReport::new(&error).hint(hint), code_of(&error))
         }
-        Err(Failure::Consume(error)) => {
-            let hint = hint(&error, error.place(), Stage::Consuming);
+        Err(Failure::At(stage, error)) => {
+            let hint = hint(&error, error.place(), stage);
             (ErrorReport::new(&error).hint(hint), code_of(&error))
         }
         Err(Failure::Misspelt { error, nearest }) => {
             let hint = format!("did you mean {}?", path_argument(&nearest));
             (ErrorReport::new(&error).hint(Some(hint)), code_of(&error))
-        }
-        Err(Failure::ManyRuns(error)) => {
-            let hint = hint(&error, error.place(), Stage::NamingManyRuns);
-            (ErrorReport::new(&error).hint(hint), code_of(&error))
         }
         Err(Failure::Write { error, place, outcome, stage }) => {
             let place = place.as_deref().or(error.place());

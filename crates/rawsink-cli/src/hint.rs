@@ -9,6 +9,8 @@ use rawsink_ops::singer::UnusableName;
 
 use crate::shell::{path_argument, quoted};
 
+const DAMAGED: &str = "do not use this partition before rawsink copy --repair, run with the settings of a backup and \
+                       this store as the destination, has replaced the damage";
 const ISSUES: &str = "https://github.com/rawsink/rawsink/issues";
 
 /// How far a command had come when an error stopped it.
@@ -18,6 +20,8 @@ pub(crate) enum Stage {
     NotWriting,
     /// The command reads the run that has authority.
     Consuming,
+    /// The command compares the run with its seal.
+    Verifying,
     /// The command reads one run, and its path names many.
     NamingManyRuns,
     /// The command lists runs that have authority, for other programs to read.
@@ -98,9 +102,10 @@ fn of_kind(
         ErrorKind::Corrupt if matches!(stage, Stage::Consuming | Stage::Listing) => {
             let path = path_argument(partition?);
             Some(format!(
-                r#"run "rawsink state history {path}" to see what was validated, and restore it from a backup: "rawsink copy" if the run or its seal is gone, "rawsink copy --repair" if it differs; "rawsink coverage {path} --plan" prints the next step without one"#
+                r#"run "rawsink state history {path}" to see what was validated, and restore it from a backup, with its settings and this store as the destination: rawsink copy if the run or its seal is gone, rawsink copy --repair if it differs; "rawsink coverage {path} --plan" prints the next step without one"#
             ))
         }
+        ErrorKind::Corrupt if stage == Stage::Verifying => Some(DAMAGED.to_owned()),
         ErrorKind::Corrupt => Some(of_damage(run, partition)?),
         ErrorKind::Unavailable => Some(again(run, stage)),
         ErrorKind::Unknown => Some(of_unknown(run, partition, stage)),
@@ -177,9 +182,7 @@ fn of_damage(run: Option<&Place>, partition: Option<&Place>) -> Option<String> {
         (None, Some(partition)) => format!("rawsink verify {} --current", path_argument(partition)),
         (None, None) => return None,
     };
-    Some(format!(
-        r#"run "{command}" to see the difference, and do not use this partition before "rawsink copy --repair" has replaced the damage from a backup"#
-    ))
+    Some(format!(r#"run "{command}" to see the difference, and {DAMAGED}"#))
 }
 
 fn again(run: Option<&Place>, stage: Stage) -> String {
@@ -215,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_damaged_run_is_named_in_the_command() {
-        let verify = format!(r#"run "rawsink verify {RUN}" to see the difference, and do not use"#);
+        let verify =
+            format!(r#"run "rawsink verify {RUN}" to see the difference, and do not use this"#);
         assert!(of(&Error::corrupt("no").at(RUN)).starts_with(&verify));
         assert!(of(&Error::corrupt("no").at(PARTITION)).contains("--current"));
         assert_eq!(of(&Error::corrupt("no")), "");

@@ -3,6 +3,7 @@
 //! It calls the library and adds no rules: one file per command, all printing in `output`, exit codes
 //! in `exit`, hints in `hint`.
 
+mod again;
 mod commands;
 mod complete;
 mod context;
@@ -69,6 +70,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return exit::report_usage(&error),
     };
+    if let Some(file) = &cli.settings {
+        again::keep_settings(file);
+    }
     let output = Output::new(cli.json, cli.verbose);
     survive_thread_limit(output.clone());
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -157,9 +161,7 @@ async fn run(command: Command, file: Option<&Path>, output: &Output) -> Result<E
 /// Adds the place that a path may mean to the error that nothing exists there.
 async fn with_nearest(failure: Failure, context: &Context<'_>) -> Failure {
     let nearest = match &failure {
-        Failure::Library(error) | Failure::Consume(error)
-            if error.kind() == ErrorKind::NotFound =>
-        {
+        Failure::Library(error) | Failure::At(_, error) if error.kind() == ErrorKind::NotFound => {
             match error.place().map(|place| Place::parse(place, "")) {
                 Some(Ok(place)) => nearest::nearest(&context.sink, &place).await,
                 _ => None,
@@ -168,7 +170,7 @@ async fn with_nearest(failure: Failure, context: &Context<'_>) -> Failure {
         _ => None,
     };
     match (failure, nearest) {
-        (Failure::Library(error) | Failure::Consume(error), Some(nearest)) => {
+        (Failure::Library(error) | Failure::At(_, error), Some(nearest)) => {
             Failure::Misspelt { error, nearest }
         }
         (failure, _) => failure,

@@ -10,7 +10,7 @@ use std::{
 use rawsink::{Error, ErrorKind, layout::Place};
 use serde::Serialize;
 
-use crate::escape;
+use crate::{again, escape};
 
 /// How a command prints: data and errors as JSON or as text, and how much is logged.
 #[derive(Debug, Clone)]
@@ -119,7 +119,7 @@ impl ErrorReport {
 
     #[must_use]
     pub(crate) fn hint(mut self, hint: Option<String>) -> Self {
-        self.hint = hint;
+        self.hint = hint.map(|hint| again::with_settings(&hint).into_owned());
         self
     }
 }
@@ -168,7 +168,7 @@ pub(crate) fn warning(text: impl fmt::Display) {
 
 /// Prints the command that helps after the line before it.
 pub(crate) fn hint(text: impl fmt::Display) {
-    labelled(Label::Hint, "hint:", &text);
+    labelled(Label::Hint, "hint:", &again::with_settings(&text.to_string()));
 }
 
 /// Prints why a run failed its validation.

@@ -11,7 +11,7 @@ use crate::{complete, context::Context, exit::Failure};
 /// A logical partition or one of its runs.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Canonical path of a partition or run, as in the storage
+    /// Path of a partition or run: SOURCE/CUSTOMER/QUERY/DAY, or with labels as in the storage
     #[arg(add = complete::paths())]
     pub(crate) partition: String,
 

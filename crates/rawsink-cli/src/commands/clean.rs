@@ -176,7 +176,7 @@ impl Totals {
         if *named > 0 {
             output::note(format!(
                 "{named} kept because the state names their runs, which lost their seals: restore these by \
-                 \"rawsink copy\" from a backup, or withdraw the runs"
+                 rawsink copy from a backup, or withdraw the runs"
             ));
         }
         if *shown > 0 && context.sink.presence() == Presence::Age {

@@ -66,6 +66,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COMMAND", requires = "plan", value_parser = template)]
     command: Option<CommandTemplate>,
 
+    /// With --command: metadata of each extract, as `rawsink write --set` takes it; repeatable
+    #[arg(long, value_name = "KEY=VALUE", requires = "command")]
+    set: Vec<String>,
+
     /// Exit with 1 only for these
     #[arg(long, value_name = "WHAT", value_delimiter = ',', default_values_t = Fault::DEFAULT)]
     fail_on: Vec<Fault>,
@@ -198,7 +202,7 @@ fn print(
         }
     }
     if args.plan {
-        plan::print(coverage, args.command.as_ref(), made, context)?;
+        plan::print(coverage, args.command.as_ref(), &args.set, made, context)?;
     } else if context.output.is_json() {
         table::print_cells(coverage)?;
     } else if args.html.is_none() {

@@ -5,7 +5,7 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use rawsink::{PartitionKey, RunId, layout::Place};
+use rawsink::{Error, PartitionKey, RunId, layout::Place};
 use serde::Serialize;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     context::Context,
     exit::{Exit, Failure},
     output,
-    partition::ChoiceArgs,
+    partition::{self, ChoiceArgs},
     progress::{self, Progress},
 };
 
@@ -29,7 +29,7 @@ Examples:
   rawsink diff $P/2024-06-02T00:00:00.000Z $P --current
   rawsink diff --rows $P/2024-06-02T00:00:00.000Z $P --latest | grep '^-'")]
 pub(crate) struct Args {
-    /// Path of the older run
+    /// Path of the older run; it must name a run
     #[arg(add = complete::paths())]
     from: String,
 
@@ -66,7 +66,11 @@ struct Differing<'a> {
 }
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
-    let from = ChoiceArgs::default().choose(&args.from, context).await?;
+    let from = partition::parse(&args.from, context)?;
+    let Some(from) = from.partition().zip(from.run()) else {
+        let message = "FROM must name a run; --current and --latest select that of TO";
+        return Err(Error::invalid(message).at(from).into());
+    };
     let to = args.choice.choose(&args.to, context).await?;
     let mut rows = Counted::default();
     let (from_rows, from_sha256) = each_row(&from, context, |row| rows.add(row, 1)).await?;

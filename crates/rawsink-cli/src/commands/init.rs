@@ -86,7 +86,12 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     if args.bucket.is_some() {
         output::note(format!("set the key in {name}"));
     }
-    output::hint(format!(r#"run "rawsink --env {name} doctor" to test the store"#));
+    let make = if args.bucket.is_none() && !args.root.exists() {
+        format!("mkdir -p {} && ", quoted(&args.root.display().to_string()))
+    } else {
+        String::new()
+    };
+    output::hint(format!(r#"run "{make}rawsink --env {name} doctor" to test the store"#));
     Ok(Exit::Success)
 }
 

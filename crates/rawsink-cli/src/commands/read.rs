@@ -5,6 +5,7 @@ use std::io::Write;
 use crate::{
     context::Context,
     exit::{Exit, Failure},
+    hint::Stage,
     output,
     partition::RunArgs,
     progress::Progress,
@@ -30,7 +31,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let mut reader = if let Some(key) = args.run.consumed(context)? {
         let opened = rawsink::consume::open_current(&context.sink, &*context.state, &key).await;
-        opened.map_err(Failure::Consume)?
+        opened.map_err(|error| Failure::At(Stage::Consuming, error))?
     } else {
         let (key, run) = args.run.choose(context).await?;
         context.sink.open_partition(&key, &run).await?

@@ -15,6 +15,7 @@ use rawsink_ops::scrub::{self, Event, Recording, Sample, Scope, Shard, Share, St
 
 use self::report::Report;
 use crate::{
+    again,
     context::Context,
     exit::{Exit, Failure},
     filter::{self, FilterArgs},
@@ -257,5 +258,5 @@ fn resume_command(work: &Work, after: Option<&Place>, context: &Context<'_>) -> 
     if let Some(after) = after.or(before.as_ref()) {
         words.push(format!("--resume-after {}", path_argument(after)));
     }
-    words.join(" ")
+    again::with_settings(&words.join(" ")).into_owned()
 }

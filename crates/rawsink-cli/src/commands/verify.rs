@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     context::Context,
     exit::{Exit, Failure},
+    hint::Stage,
     partition::{self, RunArgs},
     progress, table,
 };
@@ -35,7 +36,8 @@ struct Compared {
 
 pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Failure> {
     let (key, run) = choose(args, context).await?;
-    let verified = verify::run(&context.sink, &key, &run).await?;
+    let verified = verify::run(&context.sink, &key, &run).await;
+    let verified = verified.map_err(|error| Failure::At(Stage::Verifying, error))?;
     let place = Place::of_run(&key, &run);
     let result = match verified.covered {
         Covered::Seal => "match the seal",
@@ -55,12 +57,12 @@ async fn choose(args: &Args, context: &Context<'_>) -> Result<(PartitionKey, Run
     let place = partition::parse(&args.run.partition, context)?;
     if place.partition().is_none() {
         let message = "the path names no run, and this command verifies one";
-        return Err(Failure::ManyRuns(Error::invalid(message).at(place)));
+        return Err(Failure::At(Stage::NamingManyRuns, Error::invalid(message).at(place)));
     }
     let names_many = place.run().is_none() && args.run.choice.is_empty();
     args.run.choose(context).await.map_err(|failure| match failure {
         Failure::Library(error) if names_many && error.kind() == ErrorKind::Invalid => {
-            Failure::ManyRuns(error)
+            Failure::At(Stage::NamingManyRuns, error)
         }
         failure => failure,
     })

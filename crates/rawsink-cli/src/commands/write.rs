@@ -58,7 +58,7 @@ COMMAND gets no standard input.
 SIGHUP, SIGINT, SIGQUIT and SIGTERM stop COMMAND and abort the attempt; nothing is sealed (exit code 128
 and the signal's number). While the seal is written, the first signal is ignored, and a second one exits at once: the run may be sealed.")]
 pub(crate) struct Args {
-    /// Canonical path of a partition or run, as in the storage
+    /// Path of a partition or run: SOURCE/CUSTOMER/QUERY/DAY, or with labels as in the storage
     #[arg(add = complete::paths())]
     partition: String,
 

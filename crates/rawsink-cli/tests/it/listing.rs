@@ -100,6 +100,8 @@ fn a_difference_counts_and_prints_the_rows_of_one_run_alone() {
     let object = &landing.rawsink(["diff", &from, SHORT, "--latest", "--json"]).exits(1).json()[0];
     assert_eq!((&object["added"], &object["removed"]), (&json!(2), &json!(1)));
     landing.rawsink(["diff", &from, &from]).exits(0);
+    let unnamed = landing.rawsink(["diff", SHORT, SHORT, "--latest"]).exits(2);
+    assert!(unnamed.one_error("Invalid").contains("FROM must name a run"), "{unnamed:#?}");
     let reordered = "2024-06-04T00:00:00.000Z";
     landing.land(reordered, "{\"b\":1}\n{\"a\":2}\n{\"a\":2}\n{\"a\":1}\n");
     let same = landing.rawsink(["diff", &from, &run_path(reordered)]).exits(0).stdout;
@@ -110,5 +112,5 @@ fn a_difference_counts_and_prints_the_rows_of_one_run_alone() {
     // Bytes that were not sealed are not compared.
     crate::landing::replace(landing.payload(LATER), "{\"b\":1}\n");
     landing.rawsink(["diff", &from, &to]).exits(5);
-    landing.rawsink(["diff", PARTITION, &to]).exits(2).says(&["the path names no run"]);
+    landing.rawsink(["diff", PARTITION, &to]).exits(2).says(&["FROM must name a run"]);
 }

@@ -92,10 +92,10 @@ fn intact_runs_are_counted_and_print_no_line() {
     landing.land("2024-06-03T00:00:00.000Z", ROWS);
     let before = landing.snapshot();
     for (args, summary) in [
-        (&["scrub"][..], "3 runs, 48 B: 3 intact\n"),
-        (&["scrub", "--current"], "2 runs, 32 B: 2 intact\n"),
-        (&["scrub", "google_ads/customer_id=2"], "1 run, 16 B: 1 intact\n"),
-        (&["scrub", "--customer", "2", "--current"], "1 run, 16 B: 1 intact\n"),
+        (&["scrub"][..], "3 runs, 48 B read: 3 intact\n"),
+        (&["scrub", "--current"], "2 runs, 32 B read: 2 intact\n"),
+        (&["scrub", "google_ads/customer_id=2"], "1 run, 16 B read: 1 intact\n"),
+        (&["scrub", "--customer", "2", "--current"], "1 run, 16 B read: 1 intact\n"),
     ] {
         let answer = landing.rawsink(args).exits(0);
         assert_eq!((answer.stdout.as_str(), answer.stderr.as_str()), ("", summary), "{args:?}");
@@ -137,7 +137,7 @@ fn each_damaged_run_is_a_line_with_a_hint() {
     assert!(text.stdout.starts_with(&line) && text.stdout.lines().count() == 1, "{text:?}");
     let record = format!("without a copy, run \"rawsink scrub {} --record\"", partition("1"));
     text.says(&[
-        "hint: restore the run from an intact copy with \"rawsink copy --repair\"",
+        "hint: restore the run with rawsink copy --repair, run with the settings of an intact copy",
         &record,
         "error[Corrupt]: 1 run is damaged or lost, see above",
     ]);
@@ -223,7 +223,7 @@ fn on_a_terminal_the_runs_are_counted_first() {
     let landing = validated(&["1", "2"]).with("TERM", "xterm");
     for command in ["rawsink scrub", "rawsink scrub --current"] {
         let answer = landing.shell(&format!("script -qec '{command}' /dev/null")).exits(0);
-        assert!(answer.stdout.contains("2 runs, 32 B: 2 intact"), "{answer:?}");
+        assert!(answer.stdout.contains("2 runs, 32 B read: 2 intact"), "{answer:?}");
     }
 }
 
@@ -235,7 +235,7 @@ fn a_run_that_cannot_be_read_is_no_damage_and_stops_no_other() {
     assert_eq!(answer.stdout, "");
     answer.says(&[
         &format!("error[Unsupported]: {}/run_id={RUN}: ", partition("2")),
-        "3 runs, 32 B: 2 intact, 1 not read",
+        "3 runs, 32 B read: 2 intact, 1 not read",
         "error[Unsupported]: not all runs were read: 1 error, see above",
     ]);
     // Damage is graver.

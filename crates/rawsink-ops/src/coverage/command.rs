@@ -4,8 +4,8 @@ use super::{
     backfill::{Action, PlanStep},
     template::CommandTemplate,
 };
-use crate::shell::path_argument;
-use rawsink::{layout::Place, partition::RunId};
+use crate::shell::{path_argument, quoted};
+use rawsink::{PartitionKey, layout::Place, partition::RunId};
 
 /// How new rows are extracted.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +14,16 @@ pub struct Extraction<'a> {
     pub command: &'a CommandTemplate,
     /// The run of all new extracts.
     pub run: &'a RunId,
+    /// Metadata of all new extracts: `KEY=VALUE` or `KEY:=JSON`, as for `rawsink write --set`.
+    pub metadata: &'a [String],
+}
+
+impl Extraction<'_> {
+    /// Returns the arguments of `rawsink write` behind the path.
+    fn arguments(self, key: &PartitionKey) -> String {
+        let options = self.metadata.iter().map(|setting| format!("--set {} ", quoted(setting)));
+        format!("{}-- {}", options.collect::<String>(), self.command.of(key))
+    }
 }
 
 impl PlanStep<'_> {
@@ -29,7 +39,7 @@ impl PlanStep<'_> {
             | Action::Withdraw(run) => Some(run),
         };
         let place = run.map_or_else(|| Place::of_partition(&key), |run| Place::of_run(&key, run));
-        let extract = extraction.map(|extraction| extraction.command.of(&key));
+        let extract = extraction.map(|extraction| extraction.arguments(&key));
         self.action.command(&path_argument(&place), extract.as_deref())
     }
 }
@@ -45,13 +55,13 @@ impl Action<'_> {
         }
     }
 
-    /// Returns the command for a quoted path.
+    /// Returns the command for a quoted path and the arguments that extract its rows.
     pub(super) fn command(self, path: &str, extract: Option<&str>) -> String {
         let withdraw =
             format!("rawsink state withdraw {path} --reason 'its id sorts after new runs'");
         match (self, extract) {
             (Self::Land | Self::Restart(_), Some(extract)) => {
-                format!("rawsink write {path} -- {extract}")
+                format!("rawsink write {path} {extract}")
             }
             (Self::Land | Self::Restart(_), None) => format!("# rawsink write {path} -- EXTRACT"),
             (Self::Validate(_), _) => format!("rawsink validate {path}"),

@@ -144,7 +144,7 @@ impl Totals {
             return;
         }
         let bytes = HumanBytes(self.bytes);
-        let mut parts = vec![format!("{intact} intact")];
+        let mut parts = vec![format!("{intact} intact in the destination")];
         if *damaged > 0 {
             parts.push(format!("{damaged} damaged, {bytes} to write; add --apply to repair them"));
         }

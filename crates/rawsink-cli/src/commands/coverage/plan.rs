@@ -5,7 +5,7 @@ use rawsink::{RunId, layout::Place};
 use rawsink_ops::coverage::{CommandTemplate, Coverage, Extraction};
 use serde::Serialize;
 
-use crate::{context::Context, exit::Failure};
+use crate::{again, context::Context, exit::Failure};
 
 /// A step, as JSON.
 #[derive(Serialize)]
@@ -23,14 +23,16 @@ struct Row<'a> {
 pub(super) fn print(
     coverage: &Coverage,
     extract: Option<&CommandTemplate>,
+    metadata: &[String],
     now: Timestamp,
     context: &Context<'_>,
 ) -> Result<(), Failure> {
     let run = RunId::at(now);
-    let extraction = extract.map(|command| Extraction { command, run: &run });
+    let extraction = extract.map(|command| Extraction { command, run: &run, metadata });
     for step in coverage.steps(&run) {
         let path = Place::of_partition(&step.key()).to_string();
         let command = step.command(extraction);
+        let command = again::with_settings(&command);
         let day = &step.day.to_string();
         let row = Row {
             path: &path,

@@ -10,6 +10,7 @@ use rawsink_ops::scrub::{
 use serde::Serialize;
 
 use crate::{
+    again,
     context::Context,
     escape,
     exit::{Errors, Exit, Failure},
@@ -19,7 +20,8 @@ use crate::{
     table,
 };
 
-const REPAIR: &str = r#"restore the run from an intact copy with "rawsink copy --repair""#;
+const REPAIR: &str = "restore the run with rawsink copy --repair, run with the settings of an intact copy and this store \
+                      as the destination";
 
 /// A damaged run, as JSON.
 #[derive(Serialize)]
@@ -90,7 +92,7 @@ impl Report {
             detail: &damage.detail,
             has_authority: damage.has_authority,
             recorded: matches!(damage.recorded, Recorded::Yes),
-            hint: &hint,
+            hint: &again::with_settings(&hint),
         };
         let detail = escape::field(&damage.detail);
         let fields = [damage.kind.as_str(), &detail];
@@ -142,7 +144,8 @@ impl Report {
             }
             return;
         }
-        output::note(format!("{}, {}: {self}", count(self.runs(), "run"), progress::bytes(bytes)));
+        let (runs, bytes) = (count(self.runs(), "run"), progress::bytes(bytes));
+        output::note(format!("{runs}, {bytes} read: {self}"));
         if let Some(Sample { share, seed }) = work.sample {
             let (sampled, selected) = (HumanCount(self.sampled), HumanCount(self.selected));
             output::note(format!(

@@ -122,8 +122,12 @@ impl Source {
             return Err(Error::invalid("no command follows --"));
         };
         let refused = |cause: io::Error| {
-            let text = system_text(&cause);
-            let message = format!("cannot start the command {}: {text}", program.display());
+            let (text, name) = (system_text(&cause), program.display());
+            let advice = match cause.kind() {
+                io::ErrorKind::PermissionDenied => format!("; make it executable: chmod +x {name}"),
+                _ => String::new(),
+            };
+            let message = format!("cannot start the command {name}: {text}{advice}");
             Error::new(kind_of_start(&cause), message)
         };
         let (rows, feed) = io::pipe().map_err(refused)?;

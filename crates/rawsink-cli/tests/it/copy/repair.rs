@@ -46,7 +46,7 @@ fn g03_damaged_runs_are_listed_then_repaired_and_a_second_repair_changes_nothing
     landing.rawsink(["read", PARTITION, "--current"]).exits(5).says(&["rawsink copy --repair"]);
     let before = landing.snapshot();
     let planned = backup(&landing).rawsink(REPAIR).exits(1);
-    let planned = planned.says(&["0 intact, 3 damaged", "add --apply to repair them"]);
+    let planned = planned.says(&["0 intact in the destination, 3 damaged", "add --apply to repair them"]);
     let mut lines: Vec<&str> = planned.stdout.lines().collect();
     lines.sort_unstable();
     let size = fs::metadata(landing.dir().join("backup").join(run_path("c")).join("payload.jsonl"));
@@ -63,7 +63,7 @@ fn g03_damaged_runs_are_listed_then_repaired_and_a_second_repair_changes_nothing
         assert_eq!(line["outcome"], "repaired");
         assert!(line["damage"]["bytes"].as_u64() > Some(100), "{line}");
     }
-    repaired.says(&["0 intact, 3 repaired"]);
+    repaired.says(&["0 intact in the destination, 3 repaired"]);
     assert_same_trees(&landing);
     landing.rawsink(["read", PARTITION, "--current"]).exits(0);
     let before = landing.snapshot();
@@ -80,7 +80,7 @@ fn an_ordinary_copy_names_the_repair_of_a_damaged_payload() {
     let command = format!("rawsink copy {} --to-root data/raw --repair", run_path("b"));
     differs.says(&["the same metadata.json and another payload: its length differs", &command]);
     let words: Vec<&str> = command.split(' ').skip(1).chain(["--apply"]).collect();
-    backup(&landing).rawsink(words).exits(0).says(&["0 intact, 1 repaired"]);
+    backup(&landing).rawsink(words).exits(0).says(&["0 intact in the destination, 1 repaired"]);
     assert_same_trees(&landing);
 }
 
@@ -92,7 +92,7 @@ fn g03_an_edited_seal_without_a_state_is_refused_with_the_next_step() {
     let refused = elsewhere.rawsink(APPLY).exits(5);
     refused
         .says(&["error[Corrupt]", &run_path("b"), "does not show which one was validated"])
-        .says(&["hint: set RAW_SINK_STATE_URL", "2 intact, 1 failed"]);
+        .says(&["hint: set RAW_SINK_STATE_URL", "2 intact in the destination, 1 failed"]);
     assert_eq!(fs::read_to_string(landing.metadata("b")).unwrap(), "{}");
     assert!(!landing.dir().join("other.db").exists());
     // The manual way that the hint names.
@@ -124,7 +124,7 @@ fn g03_a_damaged_source_is_refused_and_the_others_are_repaired() {
     let (good, damaged) = (fs::read(&source).unwrap(), fs::read(landing.payload("a")).unwrap());
     replace(&source, "{}\n");
     let refused = backup(&landing).rawsink(APPLY).exits(5);
-    refused.says(&["the source is damaged", "1 intact, 1 repaired", "1 failed"]);
+    refused.says(&["the source is damaged", "1 intact in the destination, 1 repaired", "1 failed"]);
     assert_eq!(fs::read(landing.payload("a")).unwrap(), damaged);
     replace(&source, good);
     backup(&landing).rawsink(APPLY).exits(0);
@@ -140,10 +140,10 @@ fn repairs_take_paths_and_filters_and_need_repair_to_apply() {
     let one = backup(&landing).rawsink(
         [&["copy", &run_path("a"), "--to-root", "data/raw"][..], &["--repair", "--apply"]].concat(),
     );
-    one.exits(0).says(&["0 intact, 1 repaired"]);
+    one.exits(0).says(&["0 intact in the destination, 1 repaired"]);
     let none = [&REPAIR[..], &["--customer", "nobody"]].concat();
     backup(&landing).rawsink(none).exits(0).says(&["nothing to repair"]);
-    backup(&landing).rawsink(REPAIR).exits(1).says(&["2 intact, 1 damaged"]);
+    backup(&landing).rawsink(REPAIR).exits(1).says(&["2 intact in the destination, 1 damaged"]);
     landing.rawsink(["copy", "--to-root", "x", "--apply"]).exits(2).says(&["--repair"]);
     let both = [&REPAIR[..], &["--dry-run"]].concat();
     landing.rawsink(both).exits(2).says(&["cannot be used with"]);
@@ -183,11 +183,11 @@ fn g03_a_repair_that_meets_a_full_disk_changes_nothing_and_works_with_space_agai
     for free in 0..2 {
         disk.fill_but(free * 4096);
         let answer = source.rawsink(repair.clone()).exits(75);
-        answer.says(&["error[Unavailable]: ", "no space left on device", "0 intact, 1 failed"]);
+        answer.says(&["error[Unavailable]: ", "no space left on device", "0 intact in the destination, 1 failed"]);
         assert_eq!(content(), damaged);
         disk.empty();
     }
-    source.rawsink(repair).exits(0).says(&["0 intact, 1 repaired"]);
+    source.rawsink(repair).exits(0).says(&["0 intact in the destination, 1 repaired"]);
     assert_eq!(content(), right);
 }
 

@@ -104,3 +104,32 @@ fn steps_are_available_as_json() {
     let command = format!("# rawsink write {} -- EXTRACT", of_day("02"));
     assert_eq!(facts, [of_day("02"), "2024-06-02".to_owned(), command]);
 }
+
+#[test]
+fn a_plan_works_on_the_store_that_env_names_and_sets_metadata() {
+    let landing = Landing::new();
+    let store = landing.dir().join("other store");
+    std::fs::create_dir(&store).unwrap();
+    let path = |name: &str| store.join(name).display().to_string();
+    let settings = format!(
+        "RAW_SINK_ROOT='{}'\nRAW_SINK_STATE_URL='sqlite:{}'\n",
+        path("raw"),
+        path("state.db")
+    );
+    landing.file("other.env", settings);
+    let env = ["--env", "other.env"];
+    let [landed, missing] = ["01", "02"].map(of_day);
+    let write = [&env[..], &["write", &landed, "--then-validate"]].concat();
+    landing.feed(write, "{}\n").exits(0);
+    let scope = ["coverage", "--until", "2024-06-02", "--plan", "--command", "echo '{}'"];
+    let set = ["--set", "api_version=v 21", "--set", "pages:=2"];
+    let plan = landing.rawsink([&env[..], &scope, &set].concat()).exits(1).stdout;
+    // From another directory too.
+    landing.shell(&format!("set -eu; cd /\n{plan}")).exits(0);
+    let shown = [&env[..], &["show", &missing, "--latest", "--json"]].concat();
+    let metadata = &landing.rawsink(shown).exits(0).json()[0]["metadata"];
+    assert_eq!((&metadata["api_version"], &metadata["pages"]), (&"v 21".into(), &2.into()));
+    let denied = landing.rawsink(["--env", "other.env", "read", &of_day("09"), "--latest"]);
+    let hint = format!("run \"rawsink --env {}/other.env list ", landing.dir().display());
+    assert!(denied.exits(3).stderr.contains(&hint));
+}

@@ -92,9 +92,9 @@ fn g03_damaged_runs_of_a_bucket_are_repaired_from_a_directory() {
     client.status("DELETE", &client.path(&payload_of("lost")), "");
     client.put(&seal_of("sealed"), "{}");
     let repair = [&copy[..], &["--repair", "--jobs", "3"]].concat();
-    directory.rawsink(&repair).exits(1).says(&["0 intact, 5 damaged"]);
+    directory.rawsink(&repair).exits(1).says(&["0 intact in the destination, 5 damaged"]);
     let apply = [&repair[..], &["--apply"]].concat();
-    directory.rawsink(&apply).exits(0).says(&["0 intact, 5 repaired"]);
+    directory.rawsink(&apply).exits(0).says(&["0 intact in the destination, 5 repaired"]);
     directory.rawsink(&apply).exits(0).says(&["5 intact"]);
     let mirror = directory.dir().join("mirror");
     client.mirror(&mirror);
