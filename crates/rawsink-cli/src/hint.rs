@@ -9,7 +9,7 @@ use rawsink_ops::singer::UnusableName;
 
 use crate::shell::{path_argument, quoted};
 
-const DAMAGED: &str = "do not use this partition before rawsink copy --repair, run with the settings of a backup and \
+const DAMAGED: &str = "do not use this partition before rawsink copy --repair, with the settings of a backup and \
                        this store as the destination, has replaced the damage";
 const ISSUES: &str = "https://github.com/rawsink/rawsink/issues";
 

@@ -137,7 +137,7 @@ fn each_damaged_run_is_a_line_with_a_hint() {
     assert!(text.stdout.starts_with(&line) && text.stdout.lines().count() == 1, "{text:?}");
     let record = format!("without a copy, run \"rawsink scrub {} --record\"", partition("1"));
     text.says(&[
-        "hint: restore the run with rawsink copy --repair, run with the settings of an intact copy",
+        "hint: repair it from an intact copy: rawsink copy --repair",
         &record,
         "error[Corrupt]: 1 run is damaged or lost, see above",
     ]);

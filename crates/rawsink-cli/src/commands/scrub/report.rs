@@ -20,7 +20,7 @@ use crate::{
     table,
 };
 
-const REPAIR: &str = "restore the run with rawsink copy --repair, run with the settings of an intact copy and this store \
+const REPAIR: &str = "repair it from an intact copy: rawsink copy --repair, with the settings of the copy and this store \
                       as the destination";
 
 /// A damaged run, as JSON.
