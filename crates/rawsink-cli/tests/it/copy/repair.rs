@@ -46,7 +46,8 @@ fn g03_damaged_runs_are_listed_then_repaired_and_a_second_repair_changes_nothing
     landing.rawsink(["read", PARTITION, "--current"]).exits(5).says(&["rawsink copy --repair"]);
     let before = landing.snapshot();
     let planned = backup(&landing).rawsink(REPAIR).exits(1);
-    let planned = planned.says(&["0 intact in the destination, 3 damaged", "add --apply to repair them"]);
+    let planned =
+        planned.says(&["0 intact in the destination, 3 damaged", "add --apply to repair them"]);
     let mut lines: Vec<&str> = planned.stdout.lines().collect();
     lines.sort_unstable();
     let size = fs::metadata(landing.dir().join("backup").join(run_path("c")).join("payload.jsonl"));
@@ -183,7 +184,11 @@ fn g03_a_repair_that_meets_a_full_disk_changes_nothing_and_works_with_space_agai
     for free in 0..2 {
         disk.fill_but(free * 4096);
         let answer = source.rawsink(repair.clone()).exits(75);
-        answer.says(&["error[Unavailable]: ", "no space left on device", "0 intact in the destination, 1 failed"]);
+        answer.says(&[
+            "error[Unavailable]: ",
+            "no space left on device",
+            "0 intact in the destination, 1 failed",
+        ]);
         assert_eq!(content(), damaged);
         disk.empty();
     }
