@@ -23,7 +23,7 @@ calls: list[str] = []
 
 
 def pages(customer_id: str, day: datetime.date) -> Iterator[list[dict[str, Any]]]:
-    """Stand in for the extractor of the reader."""
+    """Return the rows of an API, as an extractor does."""
     assert day == datetime.date(2024, 6, 1)
     calls.append(customer_id)
     yield [{"clicks": 1}]

@@ -53,7 +53,7 @@ def sink(settings: dict[str, str]) -> rawsink.RawSink:
 
 @pytest.fixture
 def run(settings: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a program of the page in a process of its own, in the folder of the test."""
+    """Run a program of the page as a new process, in the folder of the test."""
 
     def run(
         name: str, *arguments: str, edit: tuple[str, str] = ("", ""), **more: str

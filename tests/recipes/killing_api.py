@@ -1,4 +1,4 @@
-"""Stands in for the extractor of the reader. It kills the worker once before a seal, and once after one."""
+"""An extractor for the recipes. It kills the worker once before a seal, and once after one."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ use crate::{
 };
 
 const UNKNOWN_END: &str = "a tap that crashed ends standard input like one that finished; use -- COMMAND, or \
-                           --accept-unknown-end to seal whatever arrives";
+                           --accept-unknown-end to seal the records that arrive";
 
 /// The end of a command whose tap does not end in time.
 const NOT_STOPPED: &str = "interrupted by a signal; nothing was sealed; the tap may still run";
