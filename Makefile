@@ -94,7 +94,7 @@ bench-python: ## Measure rows per second, CPU and memory of each Python call, be
 deploy-test: ## Lint the Ansible role and run it on this machine, with real Vault, SOPS and MinIO; installs them
 	deploy/ansible/tests/run
 
-docs: ## Generate docs/cli.md and docs/configuration.md
+docs: ## Generate docs/cli.md, the help in docs/cli/ and docs/configuration.md
 	UPDATE_DOCS=1 $(CARGO) test --package rawsink-cli --bin rawsink docs::
 
 docs-test: ## Run the commands of the docs and compare their output; BUCKET=1 adds those that need a MinIO; UPDATE=1 writes it

@@ -283,9 +283,10 @@ def import_time(rounds: int) -> float:
 
 
 # A writer dies with an open upload; the next one of the run waits for the grace, inside `finalize`.
+# With one part in flight, the third one shows that the first has arrived.
 DIE = """
 w = sink.write_partition(key, run)
-w.write_rows([{"text": "x" * 1000}] * 7000)
+w.write_rows([{"text": "x" * 1000}] * 17000)
 os.kill(os.getpid(), 9)
 """
 WAIT = """
@@ -305,7 +306,7 @@ def interrupt_time(place: Place) -> float:
         "import os, time, rawsink\n"
         f"sink = rawsink.RawSink.bucket({place.name!r}, prefix={place.prefix!r}, endpoint_url={place.endpoint!r}, "
         f"access_key_id={place.key!r}, secret_access_key={place.secret!r}, "
-        f"state={str(place.folder / 'state.db')!r}, part_bytes='5MiB')\n"
+        f"state={str(place.folder / 'state.db')!r}, part_bytes='5MiB', uploads_in_flight=1)\n"
         f"key, run = rawsink.PartitionKey('ads', '1', 'q', '2024-06-02'), {uuid.uuid4().hex!r}\n"
     )
     subprocess.run([sys.executable, "-c", start + DIE], check=False)

@@ -21,6 +21,8 @@ consumers read only that run::
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from . import _process as _process
 from ._errors import (
     AlreadySealed,
@@ -42,28 +44,24 @@ from ._rawsink import __version__, dumps, set_log_level
 from ._reader import PartitionReader
 from ._sink import RawSink
 from ._state import State
-from ._types import (
-    Cell,
-    CopyResult,
-    Coverage,
-    Damage,
-    Hazard,
-    LogEntry,
-    PartitionKey,
-    Payload,
-    PayloadSummary,
-    Problem,
-    Record,
-    Reject,
-    Run,
-    ScrubResult,
-    Seal,
-    Sealed,
-    ValidateAllResult,
-    Validation,
-    new_run_id,
-)
+from ._types import PartitionKey, PayloadSummary, Reject, Run, Seal, Sealed, new_run_id
 from ._writer import PartitionWriter
+
+if TYPE_CHECKING:
+    from ._results import (
+        Cell,
+        CopyResult,
+        Coverage,
+        Damage,
+        Hazard,
+        LogEntry,
+        Payload,
+        Problem,
+        Record,
+        ScrubResult,
+        ValidateAllResult,
+        Validation,
+    )
 
 __all__ = [
     "AlreadySealed",
@@ -107,3 +105,16 @@ __all__ = [
     "new_run_id",
     "set_log_level",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Most programs never name these types.
+    if name in __all__:
+        from . import _results
+
+        return getattr(_results, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

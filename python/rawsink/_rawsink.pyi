@@ -128,6 +128,8 @@ class Sink:
     @staticmethod
     def from_file(path: str | PathLike[str]) -> Sink: ...
     @staticmethod
+    def destination_from_file(path: str | PathLike[str]) -> Sink: ...
+    @staticmethod
     def from_settings(
         settings: dict[str, str],
         state: str | PathLike[str] | None = None,

@@ -13,27 +13,20 @@ from . import _rawsink
 from ._reader import PartitionReader
 from ._errors import Closed, of_event
 from ._state import State, choice, is_url
-from ._types import (
-    Coverage,
-    Damage,
-    Day,
-    PartitionKey,
-    Payload,
-    Problem,
-    Reject,
-    Run,
-    ScrubResult,
-    ValidateAllResult,
-    Validation,
-    coverage_of,
-    key_of,
-    problem_of,
-    validation_of,
-)
+from ._types import Day, PartitionKey, Reject, Run, key_of
 from ._writer import PartitionWriter
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from ._results import (
+        Coverage,
+        Payload,
+        Problem,
+        ScrubResult,
+        ValidateAllResult,
+        Validation,
+    )
 
 Setting = str | int | float | bool | os.PathLike[str]
 """A value of a setting."""
@@ -246,6 +239,8 @@ class RawSink:
         ``strict`` fails a run whose metadata lacks a recommended field, ``strict_rows`` one with
         rows that common readers cannot read, ``record_missing`` one that does not exist.
         """
+        from ._results import validation_of
+
         rules = (strict, strict_rows, record_missing)
         return validation_of(json.loads(self._native.validate(key, run_id, rules, None)))
 
@@ -269,11 +264,13 @@ class RawSink:
         next call tries it again. ``progress`` gets each verdict and problem. Ctrl-C records what
         was reached and raises ``KeyboardInterrupt``.
         """
+        from ._results import ValidateAllResult
+
         selected = choice(source, customer_id, query_name, since, until)
         work = self._native.validate_all(selected, (strict, strict_rows, False), jobs, shard)
         result = ValidateAllResult()
         for event in _events(work):
-            found = _validation_event(result, event)
+            found = result.add(event)
             if found is not None and progress is not None:
                 progress(found)
         return result
@@ -300,11 +297,13 @@ class RawSink:
         ``sample`` is a share and a seed, such as ``("5%", 7)``. ``record`` records a failed verdict
         for each damaged run. ``progress`` gets the numbers of runs and bytes so far.
         """
+        from ._results import ScrubResult
+
         selected = choice(source, customer_id, query_name, since, until)
         work = self._native.scrub(selected, current, sample, record, after, jobs, shard)
         result, runs = ScrubResult(), 0
         for event in _events(work):
-            if _scrub_event(result, event):
+            if result.add(event):
                 runs += 1
                 if progress is not None:
                     progress(runs, work.bytes_read)
@@ -326,6 +325,8 @@ class RawSink:
 
         ``customers`` and ``queries`` name those that are expected, instead of those found.
         """
+        from ._results import coverage_of
+
         selected = choice(source, customer_id, query_name, since, until)
         names = _names(customers, "customers"), _names(queries, "queries")
         return coverage_of(self._native.coverage(selected, *names))
@@ -348,6 +349,8 @@ class RawSink:
         ``polars``, ``pyarrow`` or ``spark``. A run that is not the one that was validated raises
         an error, unless ``on_problem`` takes it.
         """
+        from ._results import Payload, problem_of
+
         selected = choice(source, customer_id, query_name, since, until)
         work = self._native.manifest(selected, reader, jobs)
         for event in _events(work, records=False):
@@ -361,56 +364,6 @@ class RawSink:
 
     def __repr__(self) -> str:
         return f"<RawSink {self._native.place}>"
-
-
-def _validation_event(
-    result: ValidateAllResult, event: dict[str, Any]
-) -> Validation | Problem | None:
-    """Add an event of a validation to a result, and return its verdict or problem."""
-    kind = event.pop("event")
-    if kind == "compared":
-        result.compared += event["partitions"]
-        return None
-    if kind == "validated":
-        validation = validation_of(event)
-        result.validations.append(validation)
-        return validation
-    problem = _blocked(event) if kind == "blocked" else problem_of(event)
-    result.problems.append(problem)
-    return problem
-
-
-def _scrub_event(result: ScrubResult, event: dict[str, Any]) -> bool:
-    """Add an event of a scrub to a result, and return whether it is that of a run or a problem."""
-    kind = event.pop("event")
-    if kind == "selected":
-        return False
-    if kind == "error":
-        result.problems.append(problem_of(event))
-    elif kind == "damaged":
-        result.damaged.append(
-            Damage(
-                key=key_of(event["partition"]),
-                run_id=event["run_id"],
-                kind=event["damage"],
-                detail=event["detail"],
-                has_authority=event["has_authority"],
-                recorded=event["recorded"],
-            )
-        )
-    elif kind == "intact":
-        result.intact += 1
-    else:
-        result.erased += 1
-    return True
-
-
-def _blocked(event: dict[str, Any]) -> Problem:
-    message = (
-        f"run {event['run_id']} cannot get authority: run {event['holder']} has it, and its id is "
-        "a time in the future"
-    )
-    return Problem("Blocked", message, key_of(event["partition"]), event["run_id"])
 
 
 def _events(work: _rawsink.Events, *, records: bool = True) -> Iterator[dict[str, Any]]:

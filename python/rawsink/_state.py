@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from . import _rawsink
 from ._errors import corrupt
-from ._types import (
-    Day,
-    LogEntry,
-    PartitionKey,
-    Record,
-    Status,
-    iso,
-    log_entry_of,
-    record_of,
-)
+from ._types import Day, PartitionKey, Status, iso
+
+if TYPE_CHECKING:
+    from ._results import LogEntry, Record
 
 Choice = tuple["str | None", "str | None", "str | None", "str | None", "str | None"]
 
@@ -40,8 +34,8 @@ def is_url(state: str | os.PathLike[str]) -> TypeGuard[str]:
 
 
 # Inside the class, `list` is its method.
-Records = list[Record]
-Entries = list[LogEntry]
+Records = list["Record"]
+Entries = list["LogEntry"]
 
 
 class State:
@@ -67,7 +61,7 @@ class State:
     def get(self, key: PartitionKey) -> Record | None:
         """Return the record of a partition; ``None`` means pending."""
         text = self._native.get(key)
-        return None if text is None else record_of(json.loads(text))
+        return None if text is None else _record(text)
 
     def list(
         self,
@@ -87,10 +81,12 @@ class State:
         texts, faults = self._native.list(selected, status)
         if faults:
             raise corrupt("; ".join(faults))
-        return [record_of(json.loads(text)) for text in texts]
+        return [_record(text) for text in texts]
 
     def history(self, key: PartitionKey) -> Entries:
         """Return the verdict log of a partition, oldest first."""
+        from ._results import log_entry_of
+
         return [log_entry_of(entry) for entry in json.loads(self._native.history(key))]
 
     def retry(
@@ -118,9 +114,15 @@ class State:
         ``None`` if the run was withdrawn before. Nothing is deleted.
         """
         text = self._native.withdraw(key, run_id, reason)
-        return None if text is None else record_of(json.loads(text))
+        return None if text is None else _record(text)
 
     def restore(self, key: PartitionKey, run_id: str) -> Record | None:
         """End the withdrawal of a run. It is due then: validate it."""
         text = self._native.restore(key, run_id)
-        return None if text is None else record_of(json.loads(text))
+        return None if text is None else _record(text)
+
+
+def _record(text: str) -> Record:
+    from ._results import record_of
+
+    return record_of(json.loads(text))

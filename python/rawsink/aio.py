@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import rawsink
 
-from ._types import PartitionKey, Run, Seal, Sealed, Validation
+from ._types import PartitionKey, Run, Seal, Sealed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from ._results import Validation
 
 T = TypeVar("T")
 

@@ -23,7 +23,8 @@ import rawsink
 from . import _rawsink
 from ._errors import corrupt
 from ._state import choice, is_url
-from ._types import Day, PartitionKey, Record, iso, record_of, validation_of
+from ._results import Record, record_of, validation_of
+from ._types import Day, PartitionKey, iso
 
 __all__ = [
     "LocalFilesystemRawSink",

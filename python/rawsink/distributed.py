@@ -16,21 +16,24 @@ secret is sent. The state must be PostgreSQL: an SQLite file is not shared by ma
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._sink import RawSink, _events, _scrub_event, _validation_event
+from . import _rawsink
+from ._results import CopyResult, Problem, ScrubResult, ValidateAllResult, problem_of
+from ._sink import RawSink, _events
 from ._state import choice
-from ._types import CopyResult, Problem, ScrubResult, ValidateAllResult, problem_of
 
 if TYPE_CHECKING:
     import os
 
     from dask.distributed import Client
 
-    from ._types import Day, Validation
+    from ._results import Validation
+    from ._types import Day
 
     File = str | os.PathLike[str]
 
@@ -75,7 +78,7 @@ def validate_all(
     parts = _parts(_landed(sink, selected, result.problems), sealed=True)
     rules = (strict, strict_rows, False)
     for event in _work(client, parts, _validate, rules, jobs, env_file):
-        found = _validation_event(result, event)
+        found = result.add(event)
         if found is not None and progress is not None:
             progress(found)
     return result
@@ -108,7 +111,7 @@ def scrub(
     for event in _work(client, _parts(partitions), _scrub, record, jobs, env_file):
         if event["event"] == "bytes":
             result.bytes_read += event["bytes"]
-        elif _scrub_event(result, event):
+        elif result.add(event):
             runs += 1
             if progress is not None:
                 progress(runs, result.bytes_read)
@@ -239,8 +242,7 @@ def _copy(
     landed: list[str], to_env_file: File, jobs: int, env_file: File | None
 ) -> list[str]:
     """Copy one part, on a worker, and return its events and the number of bytes."""
-    to = _open(to_env_file)._native
-    work = _open(env_file)._native.copy_landed(to, landed, jobs)
+    work = _open(env_file)._native.copy_landed(_destination(str(to_env_file)), landed, jobs)
     events = [json.dumps(event) for event in _events(work, records=False)]
     return [json.dumps({"event": "bytes", "bytes": work.bytes_read}), *events]
 
@@ -254,6 +256,12 @@ def _open(env_file: File | None) -> RawSink:
     if name not in _sinks:
         _sinks[name] = RawSink.from_env() if env_file is None else RawSink.from_file(env_file)
     return _sinks[name]
+
+
+@functools.cache
+def _destination(env_file: str) -> _rawsink.Sink:
+    """Return the sink that this process copies to. The first copy creates its root."""
+    return _rawsink.Sink.destination_from_file(env_file)
 
 
 def _check_state(sink: RawSink) -> None:

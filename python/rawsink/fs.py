@@ -35,7 +35,7 @@ from ._sink import RawSink
 from ._types import PartitionKey
 
 if TYPE_CHECKING:
-    from ._types import Record
+    from ._results import Record
 
 PREFIXES = ("", "customer_id=", "query_name=", "logical_date=", "run_id=")
 PAYLOAD = "payload.jsonl"

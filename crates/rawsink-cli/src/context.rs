@@ -24,10 +24,16 @@ pub(crate) struct Context<'output> {
 impl<'output> Context<'output> {
     /// Reads a file of settings, or the environment, and warns of likely typing errors.
     pub(crate) fn load(file: Option<&Path>, output: &'output Output) -> Result<Self, Failure> {
-        let loaded = file.map_or_else(Loaded::from_env, Loaded::from_file)?;
-        for warning in &loaded.warnings {
-            output::warning(warning);
-        }
+        Self::new(read(file)?, output)
+    }
+
+    /// The same for a command that reads what exists before it writes.
+    pub(crate) fn load_destination(
+        file: Option<&Path>,
+        output: &'output Output,
+    ) -> Result<Self, Failure> {
+        let mut loaded = read(file)?;
+        loaded.config.backend = loaded.config.backend.as_destination();
         Self::new(loaded, output)
     }
 
@@ -62,6 +68,14 @@ impl<'output> Context<'output> {
             backend => backend.to_string(),
         }
     }
+}
+
+fn read(file: Option<&Path>) -> Result<Loaded, Failure> {
+    let loaded = file.map_or_else(Loaded::from_env, Loaded::from_file)?;
+    for warning in &loaded.warnings {
+        output::warning(warning);
+    }
+    Ok(loaded)
 }
 
 /// Sets file access to block the calling thread, because each job has its own thread.

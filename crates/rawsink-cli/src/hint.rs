@@ -90,7 +90,7 @@ fn of_kind(
             path_argument(run?)
         )),
         ErrorKind::Denied => {
-            Some(r#"run "rawsink config" to see which paths, key and bucket are used"#.to_owned())
+            Some(r#"run "rawsink config" to see which paths, key and bucket are used; "rawsink doctor" finds a wrong clock and missing rights"#.to_owned())
         }
         ErrorKind::Unsupported => {
             Some(r#"run "rawsink doctor" to see what the store supports"#.to_owned())
@@ -102,7 +102,7 @@ fn of_kind(
         ErrorKind::Corrupt if matches!(stage, Stage::Consuming | Stage::Listing) => {
             let path = path_argument(partition?);
             Some(format!(
-                r#"run "rawsink state history {path}" to see what was validated, and restore it from a backup, with its settings and this store as the destination: rawsink copy if the run or its seal is gone, rawsink copy --repair if it differs; "rawsink coverage {path} --plan" prints the next step without one"#
+                r#"run "rawsink coverage {path} --plan" to see the next step, or restore the run from a backup with rawsink copy, or rawsink copy --repair if it differs"#
             ))
         }
         ErrorKind::Corrupt if stage == Stage::Verifying => Some(DAMAGED.to_owned()),

@@ -121,7 +121,8 @@ async fn run(command: Command, file: Option<&Path>, output: &Output) -> Result<E
             commands::write::run(args, &context).await
         }
         Command::Singer(args) => {
-            let context = Context::load(file, output).map_err(commands::write::nothing_sealed)?;
+            let context =
+                Context::load_destination(file, output).map_err(commands::write::nothing_sealed)?;
             commands::singer::run(args, &context).await
         }
         command => {

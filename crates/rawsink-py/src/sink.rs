@@ -92,6 +92,16 @@ impl Sink {
         Self::open(py, Loaded::from_file(&path))
     }
 
+    /// Opens the sink of a file of settings for `copy_landed`.
+    #[staticmethod]
+    fn destination_from_file(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        let mut loaded = Loaded::from_file(&path);
+        if let Ok(loaded) = &mut loaded {
+            loaded.config.backend = loaded.config.backend.clone().as_destination();
+        }
+        Self::open(py, loaded)
+    }
+
     /// Opens the sink of settings, by the names of their variables. `state` is the path of an SQLite file.
     ///
     /// A lenient sink treats a directory as existing classes do: readers find nothing in one that does not

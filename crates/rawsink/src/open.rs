@@ -23,7 +23,7 @@ use crate::{
     runtime::Runtime,
     sink::{RawSink, SinkOptions},
     state::{self, Origin, PartitionState, StateConfig},
-    store::fs::{FsConfig, FsStore},
+    store::fs::{FsConfig, FsStore, MissingRoot},
 };
 
 /// Where partitions are stored.
@@ -59,6 +59,16 @@ impl Backend {
             Self::Directory(config) => config.root.to_string_lossy().into_owned(),
             #[cfg(feature = "s3")]
             Self::Bucket(config) => config.prefix().to_owned(),
+        }
+    }
+
+    /// Returns this backend for work that reads what exists before it writes: a root that does not exist
+    /// has no partitions, and the first writer creates it as [`FsConfig::parents`] allows.
+    pub fn as_destination(self) -> Self {
+        match self {
+            Self::Directory(config) => Self::Directory(config.missing(MissingRoot::IsEmpty)),
+            #[cfg(feature = "s3")]
+            backend @ Self::Bucket(_) => backend,
         }
     }
 }

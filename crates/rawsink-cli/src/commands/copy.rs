@@ -17,11 +17,8 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use rawsink::{
-    Backend, Config, Error, RawSink, Result,
-    env::Loaded,
-    layout::Place,
-    sink::Run,
-    store::fs::{FsConfig, MissingRoot},
+    Backend, Config, Error, RawSink, Result, env::Loaded, layout::Place, sink::Run,
+    store::fs::FsConfig,
 };
 use rawsink_ops::copy::{self, CopyFault, CopyOutcome, Processed};
 use serde::Serialize;
@@ -291,11 +288,7 @@ impl Destination {
             }
             (None, None) => unreachable!("one of them is required"),
         };
-        config.backend = match context::inline(config.backend) {
-            // The first copy creates the root.
-            Backend::Directory(to) => Backend::Directory(to.missing(MissingRoot::IsEmpty)),
-            backend => backend,
-        };
+        config.backend = context::inline(config.backend).as_destination();
         if let Backend::Directory(to) = &config.backend {
             to.check().map_err(|error| of_destination(&error))?;
         }

@@ -103,6 +103,21 @@ fn each_stream_lands_byte_for_byte_and_the_last_state_is_printed() {
     );
 }
 
+/// The check for streams that are sealed already comes before the first writer.
+#[test]
+fn the_first_stream_creates_the_root() {
+    for landing in [
+        Landing::without_root(),
+        Landing::without_root()
+            .with("RAW_SINK_ROOT", "new")
+            .with("RAW_SINK_STATE_URL", "sqlite:s.db"),
+    ] {
+        tap(&landing, &[schema("users"), record("users", r#"{"id":1}"#)]);
+        landing.rawsink(singer(&[])).exits(0);
+        assert_eq!(rows(&landing, "users"), "{\"id\":1}\n");
+    }
+}
+
 #[test]
 fn the_metadata_keeps_what_a_row_cannot_hold() {
     let landing = Landing::new();
