@@ -64,6 +64,7 @@ impl Backend {
 
     /// Returns this backend for work that reads what exists before it writes: a root that does not exist
     /// has no partitions, and the first writer creates it as [`FsConfig::parents`] allows.
+    #[must_use]
     pub fn as_destination(self) -> Self {
         match self {
             Self::Directory(config) => Self::Directory(config.missing(MissingRoot::IsEmpty)),
