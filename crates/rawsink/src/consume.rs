@@ -37,7 +37,11 @@ impl Authority {
         let record = history.record();
         let Some(run) = record.and_then(Record::authoritative_run) else {
             let status = record.map_or(Status::Pending, |record| record.status);
-            let message = format!("no run has authority: the status is {status}");
+            let mut message = format!("no run has authority: the status is {status}");
+            if let Some((run, entry)) = history.newest_withdrawal() {
+                let reason = entry.reason.as_deref().unwrap_or_default();
+                message = format!("{message}, and run {run} was withdrawn: {reason}");
+            }
             return Err(Error::new(ErrorKind::NotFound, message).at(Place::of_partition(key)));
         };
         if history.withdrawal(run).is_some() {

@@ -231,6 +231,10 @@ fn warn_of_odd_days(odd: &OddDays) {
 fn print_summary(coverage: &Coverage, tally: &Tally, context: &Context<'_>) {
     let (rows, days) = (coverage.rows().len(), coverage.days());
     let (Some(since), Some(until)) = (days.first(), days.last()) else {
+        // Nothing was found where nothing could be read.
+        if !coverage.faults().is_empty() {
+            return;
+        }
         output::note(format!("no partitions exist and none are expected; {}", context.place()));
         return;
     };

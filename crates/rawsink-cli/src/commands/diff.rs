@@ -89,7 +89,11 @@ pub(crate) async fn run(args: &Args, context: &Context<'_>) -> Result<Exit, Fail
         print_rows(&to, "+", -1, &mut rows, context).await?;
     }
     let is_equal = compared.added == 0 && compared.removed == 0;
-    context.output.data(&compared, text(&compared))?;
+    if args.rows && !context.output.is_json() {
+        output::note(text(&compared));
+    } else {
+        context.output.data(&compared, text(&compared))?;
+    }
     Ok(if is_equal { Exit::Success } else { Exit::CheckFailed })
 }
 
@@ -102,7 +106,7 @@ fn text(compared: &Compared) -> String {
     };
     let counts = [from_rows, to_rows, added, removed].map(|rows| progress::rows(*rows));
     let [from_rows, to_rows, added, removed] = counts;
-    format!("- {from}: {from_rows}\n+ {to}: {to_rows}\n{added} added, {removed} removed{order}")
+    format!("from {from}: {from_rows}\nto {to}: {to_rows}\n{added} added, {removed} removed{order}")
 }
 
 /// How often each row occurs in one run more than in the other.

@@ -32,7 +32,7 @@ pub(crate) struct Args {
     file: PathBuf,
 
     /// Store partitions in this directory
-    #[arg(long, value_name = "DIR", default_value = "raw")]
+    #[arg(long, value_name = "DIR", default_value = "data/raw")]
     root: PathBuf,
 
     /// Store partitions in this bucket
@@ -103,8 +103,9 @@ fn settings(args: &Args) -> Result<String> {
         Ok::<_, Error>(path.display().to_string())
     };
     let setting = |name: &str, value: &str| format!("{name}={}\n", quoted(value));
-    let folder = args.file.parent().unwrap_or_else(|| Path::new(""));
-    let state = format!("sqlite:{}", absolute(&folder.join("state.db"))?);
+    let beside = if args.bucket.is_some() { &args.file } else { &args.root };
+    let state = absolute(&beside.with_file_name("state_store.db"))?;
+    let state = format!("sqlite:{state}");
     let store = match (&args.bucket, &args.endpoint) {
         (Some(bucket), Some(endpoint)) => [
             "# Partitions are stored in a bucket, below a prefix.\n",

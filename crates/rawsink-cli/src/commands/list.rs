@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long)]
     runs: bool,
 
-    /// List all runs below PATH with size, rows and age, and which of them is current
+    /// List all runs below PATH with size, rows and age, and which are current or withdrawn
     #[arg(short, long)]
     long: bool,
 }

@@ -64,8 +64,8 @@ A stream with a SCHEMA and no RECORD is sealed without rows. An unknown type of 
 refused (exit code 65). Of ACTIVATE_VERSION the metadata keeps the last version; of `version` and \
 `time_extracted` of records the first and the last.
 
-COMMAND gets no standard input. SIGHUP, SIGINT, SIGQUIT and SIGTERM stop it, and nothing is sealed (exit \
-code 128 and the signal's number). While streams are sealed, the first signal ends the command after the \
+COMMAND gets no standard input. SIGHUP, SIGINT, SIGQUIT and SIGTERM stop it, and nothing is sealed; the exit \
+code is 128 plus the signal's number. While streams are sealed, the first signal ends the command after the \
 seal that is being written, and a second one at once.")]
 pub(crate) struct Args {
     /// Canonical path of a partition or run, whose query contains `{stream}`

@@ -55,8 +55,9 @@ In a pipe, a crashed extractor looks like end of file. Use `-- COMMAND`, or add 
 
 COMMAND gets no standard input.
 
-SIGHUP, SIGINT, SIGQUIT and SIGTERM stop COMMAND and abort the attempt; nothing is sealed (exit code 128
-and the signal's number). While the seal is written, the first signal is ignored, and a second one exits at once: the run may be sealed.")]
+SIGHUP, SIGINT, SIGQUIT and SIGTERM stop COMMAND and abort the attempt; nothing is sealed. The exit code is \
+128 plus the signal's number. While the seal is written, the first signal is ignored, and a second one \
+exits at once: the run may be sealed.")]
 pub(crate) struct Args {
     /// Path of a partition or run: SOURCE/CUSTOMER/QUERY/DAY, or with labels as in the storage
     #[arg(add = complete::paths())]
@@ -93,8 +94,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     rows: RowArgs,
 
-    /// Seal the run even if standard input or the file has no rows, or if COMMAND has none while standard
-    /// input has data
+    /// Seal a run without rows from standard input or FILE; a COMMAND without rows needs it only if
+    /// standard input has data, which COMMAND does not get
     #[arg(long)]
     allow_empty: bool,
 

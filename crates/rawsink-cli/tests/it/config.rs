@@ -276,11 +276,20 @@ fn a_file_of_settings_replaces_the_environment() {
     landing.rawsink(["validate", "--all", "--env", "set.env"]).exits(0);
     let dir = landing.dir().canonicalize().unwrap();
     assert!(dir.join("store/raw").join(PARTITION).join("run_id=r/metadata.json").exists());
-    assert!(dir.join("state.db").exists());
+    assert!(dir.join("store/state_store.db").exists());
     let shown = landing.rawsink(["config", "--env", "set.env"]).exits(0).stdout;
     let line = format!("RAW_SINK_ROOT={}\tfile", dir.join("store/raw").display());
     assert!(shown.lines().any(|shown| shown == line), "no {line:?} in {shown}");
     landing.rawsink(["list", "--env", "missing.env"]).exits(2).says(&["missing.env"]);
+    // Without options it is where commands work without settings.
+    landing.rawsink(["init", "same.env"]).exits(0);
+    let shown = landing.rawsink(["config", "--env", "same.env"]).exits(0).stdout;
+    for line in [
+        format!("RAW_SINK_ROOT={}\tfile", dir.join("data/raw").display()),
+        format!("RAW_SINK_STATE_URL=sqlite:{}\tfile", dir.join("data/state_store.db").display()),
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "no {line:?} in {shown}");
+    }
     // A file may hold keys: it is not written over.
     landing.rawsink(["init", "set.env"]).exits(2).says(&["cannot create the settings", "set.env"]);
 }

@@ -82,6 +82,13 @@ fn a_long_listing_has_size_rows_age_and_authority() {
     let members = ["run_id", "sealed", "payload_bytes", "rows", "current"];
     let first: Vec<_> = members.iter().map(|name| rows[0][name].clone()).collect();
     assert_eq!(first, [json!(RUN), json!(true), json!(24), json!(3), json!(true)]);
+    // Who looks for the reason of a missing authority finds it.
+    landing.rawsink(["state", "withdraw", &paths[0], "--reason", "wrong currency"]).exits(0);
+    let withdrawn = landing.rawsink(["list", "-l"]).exits(0).stdout;
+    assert!(withdrawn.lines().next().unwrap().ends_with("\twithdrawn"), "{withdrawn}");
+    let refused = landing.rawsink(["read", PARTITION, "--current"]).exits(3);
+    let why = format!("the status is pending, and run {RUN} was withdrawn: wrong currency");
+    refused.says(&[&why]);
     // A damaged run does not hide the others.
     crate::landing::replace(landing.metadata(RUN), "no JSON");
     let damaged = landing.rawsink(["list", "-l"]).exits(5);
@@ -94,9 +101,11 @@ fn a_difference_counts_and_prints_the_rows_of_one_run_alone() {
     landing.land(RUN, "{\"a\":1}\n{\"a\":2}\n{\"a\":2}\n{\"b\":1}\n");
     landing.land(LATER, "{\"b\":1}\n{\"a\":2}\n{\"c\":1}\n{\"c\":1}\n{\"a\":1}\n");
     let [from, to] = [RUN, LATER].map(run_path);
-    let changed = landing.rawsink(["diff", &from, &to, "--rows"]).exits(1).stdout;
-    let counts = format!("- {from}: 4 rows\n+ {to}: 5 rows\n2 rows added, 1 row removed\n");
-    assert_eq!(changed, format!("-{{\"a\":2}}\n+{{\"c\":1}}\n+{{\"c\":1}}\n{counts}"));
+    let counts = format!("from {from}: 4 rows\nto {to}: 5 rows\n2 rows added, 1 row removed\n");
+    assert_eq!(landing.rawsink(["diff", &from, &to]).exits(1).stdout, counts);
+    let changed = landing.rawsink(["diff", &from, &to, "--rows"]).exits(1);
+    assert_eq!(changed.stdout, "-{\"a\":2}\n+{\"c\":1}\n+{\"c\":1}\n");
+    assert_eq!(changed.stderr, counts);
     let object = &landing.rawsink(["diff", &from, SHORT, "--latest", "--json"]).exits(1).json()[0];
     assert_eq!((&object["added"], &object["removed"]), (&json!(2), &json!(1)));
     landing.rawsink(["diff", &from, &from]).exits(0);

@@ -56,7 +56,7 @@ fn g19_a_run_that_is_not_the_validated_one_is_named_and_hides_no_other() {
     landing.land(RUN, "{\"n\":1}\n");
     landing.feed(["write", &other("4"), "--run-id", RUN], "{}\n").exits(0);
     landing.rawsink(["validate", "--all"]).exits(0);
-    let next_step = format!("\"rawsink coverage {PARTITION} --plan\" prints the next step");
+    let next_step = format!("run \"rawsink coverage {PARTITION} --plan\" to see the next step");
     let run = run_path(RUN);
     for (damage, says) in [
         (

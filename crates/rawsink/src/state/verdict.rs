@@ -182,6 +182,15 @@ impl History {
         decisions.next_back().filter(|entry| entry.event == Event::Withdrawn)
     }
 
+    /// Returns the withdrawn run that was withdrawn last, with its withdrawal.
+    pub fn newest_withdrawal(&self) -> Option<(&RunId, &LogEntry)> {
+        let withdrawals =
+            self.entries().iter().rev().filter(|entry| entry.event == Event::Withdrawn);
+        withdrawals
+            .filter_map(|entry| entry.run_id.as_ref())
+            .find_map(|run| self.withdrawal(run).map(|entry| (run, entry)))
+    }
+
     /// Returns whether a run is withdrawn, and the record does not name it. The record may name a withdrawn
     /// run if other software wrote it since.
     pub fn is_withdrawn_and_unnamed(&self, run: &RunId) -> bool {

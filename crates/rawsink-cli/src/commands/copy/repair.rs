@@ -101,7 +101,7 @@ fn print(
         }
     };
     let place = Place::of_run(&run.key, &run.run_id);
-    let described = damage.map(described);
+    let described = damage.map(|damage| described(damage, outcome == "repaired"));
     let fields: Vec<&str> = iter::once(outcome).chain(described.as_deref()).collect();
     if outcome == "repaired" && damage.is_some_and(|damage| damage.has_failed) {
         output::hint(format!(
@@ -114,13 +114,14 @@ fn print(
     Ok(output::if_read(table::line(&line, &place, &fields, context.output))?)
 }
 
-/// Describes what is wrong, and what is written.
-fn described(Damage { seal, payload, bytes, .. }: &Damage) -> String {
+/// Describes what was wrong, and what is or was written.
+fn described(Damage { seal, payload, bytes, .. }: &Damage, is_repaired: bool) -> String {
     let files = [("metadata.json", seal), ("payload.jsonl", payload)];
     let wrong = files
         .iter()
         .filter_map(|(name, damage)| damage.as_ref().map(|damage| format!("{name} {damage}")));
-    format!("{}\t{bytes} bytes to write", wrong.collect::<Vec<_>>().join("; "))
+    let written = if is_repaired { "written" } else { "to write" };
+    format!("{}\t{bytes} bytes {written}", wrong.collect::<Vec<_>>().join("; "))
 }
 
 impl Totals {

@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, stream::BoxStream};
 use jiff::Timestamp;
-use rawsink::{Clock, Result, RunId, SystemClock, layout::Place, sink::Run};
+use rawsink::{Clock, Result, RunId, SystemClock, layout::Place, sink::Run, state::Record};
 use serde::Serialize;
 
 use crate::{context::Context, exit::Failure, output, progress, table};
@@ -23,6 +23,8 @@ pub(super) struct LongRun {
     modified: Option<Timestamp>,
     /// Whether consumers read this run.
     current: bool,
+    /// Whether an operator withdrew it.
+    withdrawn: bool,
     #[serde(skip)]
     partition: Place,
 }
@@ -42,12 +44,13 @@ async fn detailed(run: Run, context: &Context<'_>) -> Result<LongRun> {
         let (metadata, seal) = context.sink.metadata(&run.key, &run.run_id).await?;
         rows = seal.map(|seal| seal.record_count).or(metadata.integer("record_count"));
     }
-    let record = context.state.get(&run.key).await?;
-    let holder = record.as_ref().and_then(|record| record.authoritative_run());
+    let history = context.state.history(&run.key).await?;
+    let holder = history.record().and_then(Record::authoritative_run);
     Ok(LongRun {
         path: Place::of_run(&run.key, &run.run_id).to_string(),
         partition: Place::of_partition(&run.key),
         current: holder == Some(&run.run_id),
+        withdrawn: history.withdrawal(&run.run_id).is_some(),
         sealed: run.sealed,
         payload_bytes: run.payload_bytes,
         rows,
@@ -69,13 +72,23 @@ fn seal_name(run: &LongRun) -> &'static str {
     if run.sealed { "sealed" } else { "unsealed" }
 }
 
+/// Returns what consumers make of a run, if the state says so. A withdrawn run may have authority if other
+/// software wrote the state; consumers do not read it.
+fn role(run: &LongRun) -> Option<&'static str> {
+    match (run.withdrawn, run.current) {
+        (true, _) => Some("withdrawn"),
+        (false, true) => Some("current"),
+        (false, false) => None,
+    }
+}
+
 /// Returns the fields of a run for other programs.
 fn line(run: &LongRun) -> String {
     let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
     let modified = run.modified.map_or("-".to_owned(), |modified| modified.to_string());
-    let current = if run.current { "current" } else { "-" };
+    let role = role(run).unwrap_or("-");
     let (bytes, rows) = (number(run.payload_bytes), number(run.rows));
-    format!("{}\t{}\t{bytes}\t{rows}\t{modified}\t{current}", run.path, seal_name(run))
+    format!("{}\t{}\t{bytes}\t{rows}\t{modified}\t{role}", run.path, seal_name(run))
 }
 
 /// Returns a row of the table: at most 80 columns with a run id that is a time.
@@ -83,11 +96,9 @@ fn row(run: &LongRun, now: Timestamp) -> String {
     let size = run.payload_bytes.map_or("-".to_owned(), progress::bytes);
     let rows = run.rows.map_or("-".to_owned(), progress::rows);
     let age = run.modified.map_or("-".to_owned(), |modified| age(modified, now));
-    let current = if run.current { "current" } else { "" };
+    let role = role(run).unwrap_or_default();
     let (id, seal) = (run.run_id.as_str(), seal_name(run));
-    format!("  {id:<24}  {seal:<8}  {size:>10}  {rows:>12}  {age:>5}  {current}")
-        .trim_end()
-        .to_owned()
+    format!("  {id:<24}  {seal:<8}  {size:>10}  {rows:>12}  {age:>5}  {role}").trim_end().to_owned()
 }
 
 /// Returns an age in its largest unit.
@@ -116,6 +127,7 @@ mod tests {
             rows: Some(3_357_000),
             modified: Some("2024-06-02T00:00:00Z".parse().unwrap()),
             current: true,
+            withdrawn: false,
             partition: Place::parse(partition, "").unwrap(),
         }
     }
@@ -129,6 +141,8 @@ mod tests {
             "  2024-06-02T00:00:00.000Z  sealed    999.00 MiB  3,357,000 rows  730 d  current"
         );
         assert!(row.len() <= 80);
+        let withdrawn = LongRun { withdrawn: true, rows: Some(999), ..run() };
+        assert!(super::row(&withdrawn, now).ends_with("  730 d  withdrawn"));
         let bare = LongRun {
             sealed: false,
             payload_bytes: None,

@@ -124,7 +124,7 @@ fn a_run_that_was_lost_and_written_again_is_not_read() {
         refused.one_error("Corrupt").contains("not the one that was validated"),
         "{refused:#?}"
     );
-    refused.says(&[&format!("run \"rawsink state history {PARTITION}\"")]);
+    refused.says(&[&format!("run \"rawsink coverage {PARTITION} --plan\"")]);
     landing.rawsink(["validate", &run_path(NEWER)]).exits(0);
     assert_eq!(current(&landing), "{\"n\":3}\n");
 }
