@@ -46,8 +46,8 @@ def row(number: int) -> dict[str, object]:
 
 
 def cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 class Place:
@@ -71,6 +71,13 @@ class Place:
                 secret_access_key=self.secret,
                 state=folder / "state.db",
             )
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables with which the program lands here."""
+        state = {"RAW_SINK_STATE_URL": f"sqlite:{self.folder.absolute()}/state.db"}
+        if self.kind == "directory":
+            return {**os.environ, **state, "RAW_SINK": "filesystem", "RAW_SINK_ROOT": str(self.folder.absolute() / "raw")}
+        return {**os.environ, **state, "RAW_SINK": "object", "RAW_SINK_PREFIX": self.prefix}
 
     def partition(self) -> tuple[rawsink.PartitionKey, str]:
         return rawsink.PartitionKey("ads", "1", "q", "2024-06-01"), uuid.uuid4().hex
@@ -131,7 +138,16 @@ def writing(place: Place, rows: list[dict[str, object]], text: bytes) -> dict[st
         for batch in batches(rows):
             writer.write_lines(b"".join(map(pythonized.line, batch)))
 
+    file = place.folder / "rows.jsonl"
+    file.write_bytes(text)
+
+    def program() -> None:
+        key, run_id = place.partition()
+        command = [shutil.which("rawsink", path=Path(sys.executable).parent), "write", key.path, file, "--run-id", run_id]
+        subprocess.run(command, check=True, env=place.environment(), capture_output=True)
+
     return {
+        "rawsink write FILE": program,
         "json.dumps, hashlib, a file": lambda: by_hand(rows, place.folder),
         "write_payload_row": lambda: place.write(one_by_one),
         "write_rows": lambda: place.write(lambda writer: writer.write_rows(rows)),
@@ -290,6 +306,8 @@ w.write_rows([{"text": "x" * 1000}] * 17000)
 os.kill(os.getpid(), 9)
 """
 WAIT = """
+# A job in the background of a shell ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 w = sink.write_partition(key, run)
 w.write_payload_row({"n": 1})
 print("waiting", flush=True)
@@ -303,7 +321,7 @@ except KeyboardInterrupt:
 def interrupt_time(place: Place) -> float:
     """Return the seconds from SIGINT to the `KeyboardInterrupt` of a program that waits for the grace."""
     start = (
-        "import os, time, rawsink\n"
+        "import os, signal, time, rawsink\n"
         f"sink = rawsink.RawSink.bucket({place.name!r}, prefix={place.prefix!r}, endpoint_url={place.endpoint!r}, "
         f"access_key_id={place.key!r}, secret_access_key={place.secret!r}, "
         f"state={str(place.folder / 'state.db')!r}, part_bytes='5MiB', uploads_in_flight=1)\n"

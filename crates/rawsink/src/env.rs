@@ -24,6 +24,7 @@ use crate::{
     error::{Error, Result, system_text},
     open::{Backend, Config},
     sink::{RawSink, SinkOptions},
+    small_file,
     state::StateConfig,
     store::fs::{FsConfig, Links, Mounted, Parents},
 };
@@ -130,7 +131,7 @@ impl Loaded {
     /// `Invalid` for a file that cannot be read, and as [`from_vars`](Self::from_vars).
     pub fn from_file(path: &Path) -> Result<Self> {
         let wrong = |what: String| Error::invalid(what).on_path(path.display());
-        let text = std::fs::read_to_string(path)
+        let text = small_file::read_text(path)
             .map_err(|cause| wrong(format!("cannot read the settings: {}", system_text(&cause))))?;
         let vars = file::parse(&text).map_err(wrong)?;
         let vars = vars.into_iter().filter(|(name, _)| may_be_setting(name));

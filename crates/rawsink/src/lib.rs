@@ -88,6 +88,8 @@ pub mod runtime;
 #[cfg(any(feature = "s3", feature = "postgres"))]
 pub mod secret;
 pub mod sink;
+#[cfg(any(feature = "env", feature = "s3", feature = "postgres"))]
+mod small_file;
 pub mod state;
 pub mod store;
 #[cfg(any(feature = "s3", feature = "postgres"))]

@@ -17,8 +17,22 @@ pub(crate) fn check_path(text: &str) -> Result<(), String> {
         "starts with ~, which is not expanded"
     } else if text.contains("${") || text.contains("$(") || text.split('/').any(is_variable) {
         "contains $, which is not expanded"
+    } else if text.contains("{{")
+        || text.contains("}}")
+        || (text.contains('<') && text.contains('>'))
+    {
+        "contains a placeholder, which is not filled in"
+    } else if text
+        .split('/')
+        .any(|part| part.len() > 2 && part.starts_with('%') && part.ends_with('%'))
+    {
+        "contains a variable of Windows, which is not expanded"
+    } else if text.get(1..).is_some_and(|rest| rest.starts_with(":\\")) {
+        "is a path of Windows"
+    } else if text.ends_with([';', ',']) {
+        "ends with a separator, which would be part of the value"
     } else if text.starts_with("file:")
-        || text.split_once("://").is_some_and(|(it, _)| is_scheme(it))
+        || text.split_once(":/").is_some_and(|(it, _)| is_scheme(it))
     {
         "is a URL, not a path"
     } else {
@@ -32,11 +46,13 @@ pub(crate) fn check_path(text: &str) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn check(text: &str) -> Result<(), String> {
-    let quotes = ['"', '\'', '`'];
+    let quotes = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
     let fault = if text.ends_with('\r') {
         "ends with a carriage return: its file has Windows line ends"
     } else if text.contains(char::is_control) {
         "contains a control character"
+    } else if text.starts_with('\u{feff}') {
+        "starts with a byte order mark: its file was saved by a Windows program"
     } else if text.trim() != text {
         "starts or ends with white space"
     } else if text.starts_with(quotes) || text.ends_with(quotes) {
@@ -78,6 +94,14 @@ mod tests {
             ("file:///srv/raw", "URL"),
             ("file:/srv/raw", "URL"),
             ("postgres://me:canary@host/db", "URL"),
+            ("s3:/landing/raw", "URL"),
+            ("<root>", "placeholder"),
+            ("/srv/{{ root }}", "placeholder"),
+            ("%HOME%/raw", "Windows"),
+            ("C:\\raw", "Windows"),
+            ("/srv/raw;", "separator"),
+            ("\u{201c}/srv/raw\u{201d}", "quotation mark"),
+            ("\u{feff}/srv/raw", "byte order mark"),
         ] {
             let fault = check_path(text).unwrap_err();
             assert!(fault.contains(part), "{text:?}: {fault}");
@@ -96,6 +120,12 @@ mod tests {
             "/srv/US$ 5",
             "/srv/a $b",
             "/a:b",
+            "a:b/c",
+            "/srv/100%",
+            "/srv/x<3",
+            "/srv/a;b",
+            "/srv/{a}",
+            "/srv/a\\b",
             "/srv/ümlaut",
         ] {
             assert_eq!(check_path(text), Ok(()), "{text:?}");

@@ -12,7 +12,10 @@ use secrecy::{ExposeSecret, SecretString};
 
 #[cfg(any(feature = "s3", feature = "postgres"))]
 pub(crate) use self::hidden::Hidden;
-use crate::error::{Error, Result, system_text};
+use crate::{
+    error::{Error, Result, system_text},
+    small_file,
+};
 
 /// The source of a secret. `Debug` prints neither a value nor its length (G17).
 #[derive(Clone)]
@@ -51,7 +54,7 @@ impl Secret {
         let refused = |cause: &dyn fmt::Display| {
             Error::invalid(format!("cannot use the secret file: {cause}")).on_path(path.display())
         };
-        let text = std::fs::read_to_string(path).map_err(|cause| refused(&system_text(&cause)))?;
+        let text = small_file::read_text(path).map_err(|cause| refused(&system_text(&cause)))?;
         checked(text.trim_end_matches(['\n', '\r']))
             .map_err(|fault| refused(&format_args!("it {fault}")))
     }

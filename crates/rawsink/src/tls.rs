@@ -7,7 +7,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use crate::error::system_text;
+use crate::{error::system_text, small_file};
 
 /// Reads a PEM file and checks each certificate: the SDK panics at one that it cannot use.
 ///
@@ -15,7 +15,7 @@ use crate::error::system_text;
 /// A text that follows the name of the setting.
 pub(crate) fn read_certificates(path: &Path) -> Result<Vec<u8>, String> {
     let wrong = |what: &str| format!("names a file that {what} ({})", path.display());
-    let pem = std::fs::read(path)
+    let pem = small_file::read(path)
         .map_err(|cause| wrong(&format!("cannot be read: {}", system_text(&cause))))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {

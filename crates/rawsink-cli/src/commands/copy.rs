@@ -214,6 +214,13 @@ fn print(
 
 /// Returns the next step after an error that a repair may help against.
 fn hint(error: &Error, path: &str, args: &Args) -> Option<String> {
+    // The settings of the destination are those of a file or an option.
+    if error.setting() == Some("root") {
+        let to = args.to.arguments();
+        return Some(format!(
+            "check {to}, and that its file system is mounted; create it if it is new"
+        ));
+    }
     let place = Place::parse(path, "").ok()?;
     let repair =
         || format!("rawsink copy {} {} --repair", path_argument(&place), args.to.arguments());

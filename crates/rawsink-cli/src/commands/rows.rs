@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -102,7 +102,9 @@ pub(crate) struct Rejects {
 impl Rejects {
     /// Opens the file, or creates it.
     fn open(path: &Path, run: Option<String>) -> Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).open(path).map_err(|cause| {
+        // Like payloads, refused rows are not for all users.
+        let opened = OpenOptions::new().append(true).create(true).mode(0o640).open(path);
+        let file = opened.map_err(|cause| {
             let message = format!("cannot open the file of refused lines: {}", system_text(&cause));
             Error::invalid(message).on_path(path.display())
         })?;

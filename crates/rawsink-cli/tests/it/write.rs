@@ -140,6 +140,16 @@ fn without_a_run_id_the_run_is_named_after_the_time() {
     assert!(run.as_bytes()[19] == b'.' && run.ends_with('Z'), "{run}");
 }
 
+/// To a job `AlreadySealed` of a repeated write is success, but readers find no seal here.
+#[test]
+fn a_directory_in_the_place_of_the_seal_is_no_seal() {
+    let landing = Landing::new();
+    fs::create_dir_all(landing.metadata(RUN)).unwrap();
+    let write = ["write", PARTITION, "--run-id", RUN];
+    landing.feed(write, ROWS).exits(2).says(&["metadata.json is not a regular file"]);
+    landing.rawsink(["read", &run_path(RUN)]).exits(3);
+}
+
 #[test]
 fn an_unread_output_does_not_undo_the_seal() {
     let landing = Landing::new();

@@ -355,6 +355,14 @@ pub(super) fn state(text: &str) -> Parsed<StateConfig> {
         {
             Err("does not name a plain file after \"sqlite:\"".to_owned())
         }
+        // The password would be shown as a part of the path.
+        Some(path)
+            if path.split_once(':').is_some_and(|(_, rest)| rest.contains('@'))
+                || path.contains("password=") =>
+        {
+            Err("names a server after \"sqlite:\"; a server is postgres://USER@HOST/DATABASE"
+                .to_owned())
+        }
         Some(path) if !path.is_empty() => {
             // More slashes than one at the start are one, also in the path that is shown.
             let below_root = path.trim_start_matches('/');

@@ -261,9 +261,15 @@ fn spoilt_paths_and_urls_are_refused() {
             assert!(error.message().starts_with(&format!("{name} ")), "{path}: {error}");
         }
     }
-    let nested =
-        load(&[("RAW_SINK_STATE_URL", "sqlite:postgres://me:canary@host/db")]).unwrap_err();
-    assert!(!format!("{nested:?}").contains("canary"), "{nested:?}");
+    for server in [
+        "sqlite:postgres://me:canary@host/db",
+        "sqlite://me:canary@host/db",
+        "sqlite:me:canary@host/db",
+        "sqlite:host=h password=canary",
+    ] {
+        let error = load(&[("RAW_SINK_STATE_URL", server)]).unwrap_err();
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
 }
 
 #[test]

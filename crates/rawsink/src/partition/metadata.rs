@@ -222,7 +222,8 @@ fn excerpt(raw: &str) -> String {
     const END: usize = 30;
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let count = raw.chars().count();
-    if count <= START + END {
+    // An ellipsis does not replace fewer characters than it has.
+    if count <= START + END + "...".len() {
         return raw.chars().map(plain).collect();
     }
     let start = raw.chars().take(START).map(plain);

@@ -9,24 +9,41 @@ use std::{
 /// The modules that each core module may import, lowest first: bytes (`store`) and words
 /// (`partition`) are independent; `layout` joins them; `sink` and `state` are independent;
 /// `open` and `env` are at the top.
-const MAY_IMPORT: [(&str, &[&str]); 18] = [
+const MAY_IMPORT: [(&str, &[&str]); 19] = [
     ("guarantees", &[]),
     ("error", &[]),
     ("runtime", &[]),
     ("internal", &[]),
     ("foreign", &[]),
     ("literal", &[]),
-    ("secret", &["error"]),
-    ("tls", &["error"]),
+    ("small_file", &[]),
+    ("secret", &["error", "small_file"]),
+    ("tls", &["error", "small_file"]),
     ("partition", &["error", "foreign"]),
     ("store", &["error", "foreign", "internal", "literal", "runtime", "secret", "tls"]),
     ("layout", &["error", "partition", "store"]),
     ("sink", &["error", "layout", "partition", "runtime", "store"]),
-    ("state", &["error", "literal", "partition", "internal", "runtime", "secret", "tls"]),
+    (
+        "state",
+        &["error", "literal", "partition", "internal", "runtime", "secret", "small_file", "tls"],
+    ),
     ("validate", &["error", "layout", "partition", "sink", "state"]),
     ("consume", &["error", "layout", "partition", "sink", "state"]),
     ("open", &["error", "partition", "runtime", "sink", "state", "store"]),
-    ("env", &["error", "literal", "open", "partition", "secret", "sink", "state", "store"]),
+    (
+        "env",
+        &[
+            "error",
+            "literal",
+            "open",
+            "partition",
+            "secret",
+            "sink",
+            "small_file",
+            "state",
+            "store",
+        ],
+    ),
     (
         "blocking",
         &["consume", "error", "open", "partition", "runtime", "sink", "state", "store", "validate"],

@@ -307,6 +307,12 @@ async fn only_an_ordinary_table_in_a_regular_file_is_a_state() {
     let pipe = folder.path().join("pipe");
     let mode = rustix::fs::Mode::RWXU;
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let journal = folder.path().join("state.db");
+    let pipe_of = |name: &str| {
+        let path = folder.path().join(name);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    };
+    pipe_of("state.db-journal");
     let view = Sqlite::new();
     let endless = "CREATE VIEW partition_state AS WITH RECURSIVE endless(n) AS \
         (SELECT 1 UNION ALL SELECT n + 1 FROM endless) SELECT n AS source FROM endless";
@@ -314,6 +320,7 @@ async fn only_an_ordinary_table_in_a_regular_file_is_a_state() {
     for (state, said) in [
         (SqliteState::new(&pipe), "not a regular file"),
         (SqliteState::new(folder.path()), "not a regular file"),
+        (SqliteState::new(&journal), "not a regular file"),
         (SqliteState::new(view.path()), "partition_state is not an ordinary table"),
     ] {
         let read = state.get(&key()).await.unwrap_err();

@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result, system_text},
     literal,
     secret::Secret,
-    tls,
+    small_file, tls,
 };
 
 /// The configuration of a PostgreSQL database. `Display` is its URL without a password.
@@ -123,7 +123,7 @@ impl PostgresConfig {
         let authority = self.ca_file.iter().filter_map(|path| tls::read_certificates(path).err());
         let own = self.client.iter().flat_map(|(certificate, key)| [certificate, key]);
         let own = own.filter_map(|path| {
-            let cause = std::fs::read(path).err()?;
+            let cause = small_file::read(path).err()?;
             let cause = system_text(&cause);
             Some(format!("names a file that cannot be read: {cause} ({})", path.display()))
         });
@@ -133,28 +133,45 @@ impl PostgresConfig {
 
 /// Parameters that this client does not need, or cannot honour: names, waits, and settings of poolers and
 /// providers. A warning says that they have no effect.
-const IGNORED: [&str; 14] = [
+const IGNORED: &[&str] = &[
     "application_name",
+    "client_encoding",
     "connect_timeout",
     "connection_limit",
+    "default_query_exec_mode",
     "fallback_application_name",
     "keepalives",
     "keepalives_count",
     "keepalives_idle",
     "keepalives_interval",
+    "krbsrvname",
+    "max_conns",
     "pgbouncer",
+    "pool_max_conns",
+    "pool_min_conns",
+    "pool_mode",
+    "pool_size",
     "pool_timeout",
+    "prepareThreshold",
+    "preparedStatementCacheQueries",
+    "prepared_statements",
+    "socket_timeout",
+    "sslcompression",
     "sslsni",
+    "statement_cache_capacity",
+    "statement_cache_mode",
     "statement_cache_size",
+    "statement_timeout",
     "target_session_attrs",
     "tcp_user_timeout",
+    "timezone",
 ];
 
 /// Protections that this client lacks. Only `require` is refused: without it, libpq connects without them too.
 const LACKING: [&str; 2] = ["channel_binding", "gssencmode"];
 
 /// Parameters of libpq and other clients that would change what is stored, or how safely.
-const REFUSED: [&str; 19] = [
+const REFUSED: &[&str] = &[
     "currentSchema",
     "dbname",
     "hostaddr",
@@ -170,9 +187,13 @@ const REFUSED: [&str; 19] = [
     "search_path",
     "service",
     "ssl",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslaccept",
     "sslcrl",
     "sslnegotiation",
     "sslpassword",
+    "uselibpqcompat",
     "user",
 ];
 
@@ -246,7 +267,11 @@ fn read_parameters(url: &Url, config: &mut PostgresConfig) -> Result<(), String>
                 ));
             }
             name if LACKING.contains(&name) => config.ignored.push(name.to_owned()),
-            name if IGNORED.contains(&name) => config.ignored.push(name.to_owned()),
+            name if IGNORED.contains(&name) => {
+                if !config.ignored.iter().any(|known| known == name) {
+                    config.ignored.push(name.to_owned());
+                }
+            }
             // An unknown name may be part of a password that was not escaped, so it is not shown.
             name => {
                 let known = REFUSED.contains(&name);
@@ -294,7 +319,7 @@ fn decoded(name: &str, text: &str) -> Result<String, String> {
 
 /// Reads the client's certificate or key.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|cause| {
+    small_file::read(path).map_err(|cause| {
         let message = format!(
             "cannot read the client certificate or key for the state database: {}",
             system_text(&cause)
@@ -329,7 +354,7 @@ mod tests {
 
     #[test]
     fn parameters_of_poolers_are_ignored_by_name() {
-        let url = "postgres://u@localhost/d?pgbouncer=true&sslmode=require&connect_timeout=10";
+        let url = "postgres://u@localhost/d?pgbouncer=true&sslmode=require&connect_timeout=10&pgbouncer=true";
         let config = parse(url).unwrap();
         assert_eq!(config.tls, TlsMode::Require);
         assert_eq!(config.ignored, ["pgbouncer", "connect_timeout"]);

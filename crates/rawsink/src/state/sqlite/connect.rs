@@ -102,15 +102,12 @@ impl SqliteState {
     /// # Errors
     /// `Invalid` for anything but a regular file. Opening a named pipe would wait for ever.
     fn exists(&self) -> Result<bool> {
-        match std::fs::metadata(&self.path) {
-            Ok(found) if found.is_file() => Ok(true),
-            Ok(_) => {
-                let message = "the state database is not a regular file";
-                Err(Error::invalid(message).on_path(self.path.display()))
-            }
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(cause) => Err(unavailable(&cause, &self.path)),
+        for suffix in ["-journal", "-wal", "-shm"] {
+            let mut path = self.path.clone().into_os_string();
+            path.push(suffix);
+            is_regular_file(Path::new(&path), "a file of the state database")?;
         }
+        is_regular_file(&self.path, "the state database")
     }
 
     /// Returns the directory that the file is in.
@@ -136,5 +133,21 @@ impl SqliteState {
             .filename(&self.path)
             .busy_timeout(self.busy_timeout)
             .pragma("trusted_schema", "OFF")
+    }
+}
+
+/// Returns whether a file exists.
+///
+/// # Errors
+/// `Invalid` for anything but a regular file.
+fn is_regular_file(path: &Path, what: &str) -> Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => {
+            let message = format!("{what} is not a regular file");
+            Err(Error::invalid(message).on_path(path.display()))
+        }
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(unavailable(&cause, path)),
     }
 }

@@ -15,7 +15,7 @@ use std::{fs::File, io::Write, os::fd::OwnedFd, path::Path};
 
 use bytes::Bytes;
 use rustix::{
-    fs::{self, AtFlags, Mode, OFlags},
+    fs::{self, AtFlags, FileType, Mode, OFlags},
     io::Errno,
 };
 
@@ -212,7 +212,15 @@ fn refuse_sealed(run: &LockedRun, probe: &Probe, step: Step) -> Result<(), FsErr
     let found =
         probe.run(step, run.at.path(), || fs::statat(&run.dir, name, AtFlags::SYMLINK_NOFOLLOW));
     match found {
-        Ok(_) => Err(FsError::Refused(store::already_sealed())),
+        Ok(stat) => Err(FsError::Refused(match FileType::from_raw_mode(stat.st_mode) {
+            // A link is for those who allow links.
+            FileType::RegularFile | FileType::Symlink => store::already_sealed(),
+            // To readers the run is not sealed.
+            _ => {
+                let path = run.at.path().join(name);
+                Error::invalid("metadata.json is not a regular file").on_path(path.display())
+            }
+        })),
         Err(error) if error.is(Errno::NOENT) => Ok(()),
         Err(error) => Err(error),
     }
