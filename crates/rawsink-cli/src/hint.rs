@@ -24,6 +24,8 @@ pub(crate) enum Stage {
     Verifying,
     /// The command reads one run, and its path names many.
     NamingManyRuns,
+    /// The command opens the sink that it copies to.
+    OpeningDestination,
     /// The command lists runs that have authority, for other programs to read.
     Listing,
     /// The run was not sealed, or may not be.
@@ -107,6 +109,10 @@ fn of_kind(
         }
         ErrorKind::Corrupt if stage == Stage::Verifying => Some(DAMAGED.to_owned()),
         ErrorKind::Corrupt => Some(of_damage(run, partition)?),
+        ErrorKind::Unavailable if stage == Stage::OpeningDestination => Some(
+            "check the path, and that its file system is mounted; create the directory if it is new"
+                .to_owned(),
+        ),
         ErrorKind::Unavailable => Some(again(run, stage)),
         ErrorKind::Unknown => Some(of_unknown(run, partition, stage)),
         ErrorKind::Internal => Some(format!("report this bug with the command line at {ISSUES}")),

@@ -28,6 +28,7 @@ use crate::{
     context::{self, Context},
     exit::{Errors, Exit, Failure},
     filter::FilterArgs,
+    hint::Stage,
     output,
     shell::{path_argument, quoted},
     table,
@@ -214,13 +215,6 @@ fn print(
 
 /// Returns the next step after an error that a repair may help against.
 fn hint(error: &Error, path: &str, args: &Args) -> Option<String> {
-    // The settings of the destination are those of a file or an option.
-    if error.setting() == Some("root") {
-        let to = args.to.arguments();
-        return Some(format!(
-            "check {to}, and that its file system is mounted; create it if it is new"
-        ));
-    }
     let place = Place::parse(path, "").ok()?;
     let repair =
         || format!("rawsink copy {} {} --repair", path_argument(&place), args.to.arguments());
@@ -297,7 +291,8 @@ impl Destination {
         };
         config.backend = context::inline(config.backend).as_destination();
         if let Backend::Directory(to) = &config.backend {
-            to.check().map_err(|error| of_destination(&error))?;
+            let checked = to.check().map_err(|error| of_destination(&error));
+            checked.map_err(|error| Failure::At(Stage::OpeningDestination, error))?;
         }
         Ok(RawSink::open_in(&config, context.sink.runtime().clone())?)
     }

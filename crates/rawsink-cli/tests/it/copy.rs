@@ -163,3 +163,14 @@ fn g09_a_copy_killed_repeatedly_becomes_the_same_tree() {
     there.rawsink(["clean", "--older-than", "0s", "--apply"]).exits(0);
     assert_same_trees(&there);
 }
+
+/// The settings of this process are those of the source, and repeating the command would not help.
+#[test]
+fn a_destination_that_does_not_exist_is_named_with_what_to_check() {
+    let landing = Landing::new();
+    landing.file("there.env", "RAW_SINK_ROOT='/no/such/raw'\n");
+    for to in [["--to-root", "/no/such/raw"], ["--to-env", "there.env"]] {
+        let refused = landing.rawsink([&["copy"], &to[..]].concat()).exits(75);
+        refused.says(&["the destination: ", "(/no/such/raw)", "hint: check the path"]);
+    }
+}
