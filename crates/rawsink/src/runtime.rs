@@ -1,7 +1,7 @@
 //! Injected time and randomness. No other module requests either from the system.
 
 pub(crate) mod process;
-#[cfg(any(feature = "s3", feature = "postgres"))]
+#[cfg(any(feature = "s3", feature = "sqlite", feature = "postgres"))]
 pub(crate) mod waits;
 
 use std::{

@@ -77,7 +77,9 @@ impl Parser {
     #[cfg(feature = "s3")]
     pub(super) fn proxy_of(&mut self, config: &S3Config) -> Option<Proxy> {
         let proxy = self.proxies.of(config);
-        proxy.map_err(|(name, what)| self.fault(name, &what)).ok()
+        // Settings may come from a file; a proxy never does.
+        let fault = |(name, what)| self.faults.push(format!("the environment's {name} {what}"));
+        proxy.map_err(fault).ok()
     }
 
     /// Takes a variable's text. An empty variable is not set; one that is not UTF-8 is a fault.

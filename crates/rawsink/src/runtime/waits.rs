@@ -6,6 +6,9 @@ use std::{
     time::Duration,
 };
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use {std::pin::pin, tokio::time::timeout};
+
 use super::Clock;
 
 /// How long a wait is silent at first, and between two reports.
@@ -64,6 +67,22 @@ impl Wait {
         tracing::warn!("{what}");
     }
 
+    /// Waits until `work` ends, and reports a long wait.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) async fn until<T>(
+        &self,
+        work: impl Future<Output = T>,
+        what: impl Fn(Seconds) -> String,
+    ) -> T {
+        let mut work = pin!(work);
+        loop {
+            match timeout(self.until_next(), &mut work).await {
+                Ok(end) => return end,
+                Err(_) => self.report(Duration::ZERO, || what(Seconds(self.elapsed()))),
+            }
+        }
+    }
+
     /// Returns the time of the next report. One that was made during this wait stands for all requests.
     fn due(&self, last: Option<Duration>) -> Duration {
         match last {
@@ -89,7 +108,40 @@ impl Stopwatch {
     }
 }
 
+/// The timer of the async runtime, which a test pauses, as a clock.
+#[cfg(all(test, feature = "s3"))]
+#[derive(Debug)]
+pub(crate) struct PausedClock(Stopwatch);
+
+#[cfg(all(test, feature = "s3"))]
+impl PausedClock {
+    pub(crate) fn start() -> Self {
+        Self(Stopwatch::start())
+    }
+}
+
+#[cfg(all(test, feature = "s3"))]
+#[async_trait::async_trait]
+impl Clock for PausedClock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
 /// A number of seconds, for messages.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Seconds(pub(crate) Duration);
 
 impl fmt::Display for Seconds {

@@ -14,6 +14,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroUsize,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -39,6 +40,7 @@ use super::{
 use crate::{
     error::Result,
     partition::{PartitionKey, Selection},
+    runtime::{SystemClock, waits::Waits},
 };
 
 /// Default time to wait for a busy database.
@@ -50,13 +52,18 @@ pub struct SqliteState {
     path: PathBuf,
     busy_timeout: Duration,
     origin: Origin,
+    waits: Waits,
 }
 
 impl SqliteState {
     /// Creates a state that is stored in the file `path`. The first change creates a missing file.
     pub fn new(path: impl AsRef<Path>) -> Self {
-        let (path, origin) = (path.as_ref().to_owned(), Origin::default());
-        Self { path, busy_timeout: BUSY_TIMEOUT, origin }
+        Self {
+            path: path.as_ref().to_owned(),
+            busy_timeout: BUSY_TIMEOUT,
+            origin: Origin::default(),
+            waits: Waits::new(Arc::new(SystemClock)),
+        }
     }
 
     /// Sets the origin of changes, for the verdict log.
@@ -182,7 +189,7 @@ impl PartitionState for SqliteState {
             return self.check_table(&mut transaction).await;
         }
         self.create_tables(&mut transaction).await?;
-        transaction.commit().await.map_err(|cause| self.error(cause))?;
+        self.commit(transaction).await?;
         Ok(Table::Created)
     }
 
@@ -304,7 +311,7 @@ impl PartitionState for SqliteState {
         let histories = self.read_histories(&mut transaction, &keys).await?;
         let batch = Batch::apply(histories, changes, now);
         self.write(&mut transaction, &batch).await?;
-        transaction.commit().await.map_err(|cause| self.error(cause))?;
+        self.commit(transaction).await?;
         // Closing flushes; an error does not undo the commit.
         let _ = connection.close().await;
         Ok(batch.outcomes)

@@ -3,6 +3,7 @@
 use std::{
     fs,
     sync::{Arc, Barrier},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use crate::state_suite::paged;
 use rawsink_testkit::{
     backend::{Backend, Directory, Memory, entries},
     databases::{Database, Sqlite, WITHOUT_A_KEY},
+    log::Log,
     sample::{customer, key, path, read, rows, run, seal},
     states::StateBackend,
 };
@@ -135,6 +137,33 @@ async fn a_busy_database_is_an_error_for_a_reader() {
     other.execute("BEGIN EXCLUSIVE").await;
     let busy = database.state().get(&customer("0")).await.unwrap_err();
     assert_eq!(busy.kind(), ErrorKind::Unavailable, "{busy}");
+}
+
+#[tokio::test]
+async fn a_long_wait_for_another_user_is_reported() {
+    let database = foreign().await;
+    let mut other = database.connect().await;
+    other.execute("BEGIN EXCLUSIVE").await;
+    let (log, state) = (Log::default(), SqliteState::new(database.path()));
+    let _listening = log.listen();
+    let released = async {
+        let mut notes = Vec::new();
+        while notes.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            notes = log.take_notes();
+        }
+        other.execute("ROLLBACK").await;
+        notes
+    };
+    let wanted = customer("0");
+    let released = tokio::time::timeout(Duration::from_mins(2), released);
+    let (found, notes) = tokio::join!(state.get(&wanted), released);
+    let expected = format!(
+        "waiting for other users of the state database {} for up to 30 s: 4 s so far",
+        database.path().display()
+    );
+    assert_eq!(notes.expect("it was reported"), [expected]);
+    assert!(found.unwrap().is_some());
 }
 
 /// Returns a database after a crash during a change: half of it is in the file,

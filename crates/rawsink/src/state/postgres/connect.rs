@@ -4,7 +4,6 @@
 //! the first error.
 
 use std::{
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -192,17 +191,10 @@ pub(super) async fn within<T, E: Into<PgFault>>(
     answer: impl Future<Output = Result<T, E>>,
 ) -> Result<T, PgFault> {
     let wait = Waits::new(Arc::new(SystemClock)).start();
-    let answer = tokio::time::timeout(limit, answer);
-    let mut answer = pin!(answer);
-    loop {
-        match tokio::time::timeout(wait.until_next(), &mut answer).await {
-            Ok(answer) => {
-                return answer.map_err(|_| PgFault::Silent(limit))?.map_err(Into::into);
-            }
-            Err(_) => wait.report(Duration::ZERO, || {
-                let (so_far, most) = (Seconds(wait.elapsed()), Seconds(limit));
-                format!("waiting for an answer of the state database for up to {most}: none for {so_far}")
-            }),
-        }
-    }
+    let most = Seconds(limit);
+    let what = |so_far| {
+        format!("waiting for an answer of the state database for up to {most}: none for {so_far}")
+    };
+    let answer = wait.until(tokio::time::timeout(limit, answer), what).await;
+    answer.map_err(|_| PgFault::Silent(limit))?.map_err(Into::into)
 }

@@ -17,7 +17,10 @@ use super::{
     fault::{needs_recovery, unavailable},
     tables::{Records, check_triggers, has_table},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    runtime::waits::Seconds,
+};
 
 /// Modes of what is created, less the umask. SQLite gives its other files the mode of the database.
 const FILE_MODE: u32 = 0o640;
@@ -36,11 +39,15 @@ impl SqliteState {
         if !self.exists()? {
             return Ok(None);
         }
-        let found = match self.connect_for_reading(self.options().read_only(true)).await {
-            Err(cause) if needs_recovery(&cause) => self.connect_for_reading(self.options()).await,
-            found => found,
+        let connect = async {
+            match self.connect_for_reading(self.options().read_only(true)).await {
+                Err(cause) if needs_recovery(&cause) => {
+                    self.connect_for_reading(self.options()).await
+                }
+                found => found,
+            }
         };
-        found.map(Some).map_err(|cause| self.error(cause))
+        self.locked(connect).await.map(Some)
     }
 
     /// Connects and begins a read transaction.
@@ -121,10 +128,26 @@ impl SqliteState {
         &self,
         connection: &'lease mut SqliteConnection,
     ) -> Result<Transaction<'lease, Sqlite>> {
-        let begun = connection.begin_with("BEGIN IMMEDIATE").await;
-        let mut transaction = begun.map_err(|cause| self.error(cause))?;
+        let mut transaction = self.locked(connection.begin_with("BEGIN IMMEDIATE")).await?;
         check_triggers(&mut transaction).await.map_err(|cause| self.error(cause))?;
         Ok(transaction)
+    }
+
+    /// Commits a change, which waits for those who read.
+    pub(super) async fn commit(&self, transaction: Transaction<'_, Sqlite>) -> Result<()> {
+        self.locked(transaction.commit()).await
+    }
+
+    /// Does what may have to wait for the locks of other processes, and reports a long wait.
+    async fn locked<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T> {
+        let (path, most) = (self.path.display(), Seconds(self.busy_timeout));
+        let what = |so_far| {
+            format!(
+                "waiting for other users of the state database {path} for up to {most}: {so_far} so far"
+            )
+        };
+        let done = self.waits.start().until(work, what).await;
+        done.map_err(|cause| self.error(cause))
     }
 
     fn options(&self) -> SqliteConnectOptions {

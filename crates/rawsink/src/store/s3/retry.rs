@@ -189,3 +189,39 @@ impl Tries {
         cap.mul_f64(f64::from(random) / f64::from(u32::MAX))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use super::*;
+    use crate::runtime::waits::PausedClock;
+
+    /// Sends a request that needs `takes` for each try and fails `failures` times.
+    async fn sent(takes: Duration, failures: u32) -> Reply<Answered<u32>> {
+        let runtime = Runtime { clock: Arc::new(PausedClock::start()), ..Runtime::default() };
+        let waits = Waits::new(Arc::clone(&runtime.clock));
+        let retrier = Retrier::new(runtime, RetryConfig::default(), waits);
+        let tries = AtomicU32::new(0);
+        let request = || -> Sending<'_, u32> {
+            Box::pin(async {
+                tokio::time::sleep(takes).await;
+                let number = tries.fetch_add(1, Ordering::Relaxed);
+                if number < failures { Err(S3Fault::default()) } else { Ok(number) }
+            })
+        };
+        retrier.answered(request).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_begins_when_the_first_try_fails() {
+        let longer_than_the_deadline = Duration::from_mins(30);
+        assert_eq!(sent(longer_than_the_deadline, 1).await.unwrap().value, 1);
+        let fault = sent(longer_than_the_deadline, 2).await.unwrap_err();
+        let (tries, elapsed) = fault.given_up.unwrap();
+        assert_eq!((tries, elapsed.as_secs() / 60), (2, 60), "{fault:?}");
+    }
+}

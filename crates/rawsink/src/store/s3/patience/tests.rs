@@ -3,7 +3,7 @@
 use aws_smithy_runtime_api::http::StatusCode;
 
 use super::*;
-use crate::runtime::{Clock, Runtime};
+use crate::runtime::waits::PausedClock;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -80,33 +80,8 @@ impl Body for Drip {
     }
 }
 
-#[derive(Debug)]
-struct PausedClock(Stopwatch);
-
-#[async_trait::async_trait]
-impl Clock for PausedClock {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::UNIX_EPOCH
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    async fn sleep(&self, time: Duration) {
-        sleep(time).await;
-    }
-}
-
 fn patience() -> Patience {
-    let clock = Arc::new(PausedClock(Stopwatch::start()));
-    let Runtime { tokens, .. } = Runtime::default();
-    let runtime = Runtime { clock, tokens };
-    Patience::new(STALL, Waits::new(runtime.clock), "https://s3.example.org")
+    Patience::new(STALL, Waits::new(Arc::new(PausedClock::start())), "https://s3.example.org")
 }
 
 /// Sends a body and receives the answer; returns the outcome and the seconds that it took.
