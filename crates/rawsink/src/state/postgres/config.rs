@@ -248,7 +248,7 @@ pub(crate) fn parse(text: &str) -> Result<PostgresConfig, String> {
 /// Parses the parameters of the query, by libpq's names.
 fn read_parameters(url: &Url, config: &mut PostgresConfig) -> Result<(), String> {
     let (mut tls, mut certificate, mut key) = (None, None, None);
-    for (name, value) in url.query_pairs() {
+    for (number, (name, value)) in (1..).zip(url.query_pairs()) {
         match &*name {
             "sslmode" => {
                 let known = TlsMode::ALL.into_iter().find(|mode| mode.name() == value);
@@ -274,9 +274,11 @@ fn read_parameters(url: &Url, config: &mut PostgresConfig) -> Result<(), String>
             }
             // An unknown name may be part of a password that was not escaped, so it is not shown.
             name => {
-                let known = REFUSED.contains(&name);
-                let shown =
-                    if known { format!("the parameter {name}") } else { "a parameter".into() };
+                let shown = if REFUSED.contains(&name) {
+                    format!("the parameter {name}")
+                } else {
+                    format!("parameter number {number}")
+                };
                 return Err(format!(
                     "has {shown}, which is not one of host, sslmode, sslrootcert, sslcert, sslkey"
                 ));
@@ -416,7 +418,10 @@ mod tests {
                 "postgres://me@localhost/d?password=canary",
                 "has the parameter password, which is not one of host",
             ),
-            ("postgres://me@localhost/d?Can-ary=1", "has a parameter, which is not one of host"),
+            (
+                "postgres://me@localhost/d?Can-ary=1",
+                "has parameter number 1, which is not one of host",
+            ),
             ("postgres://me:can@ary/canary@localhost/d", "has more than one @; write"),
             ("postgres://me:c@localhost/x?canary@localhost/d", "has more than one @; write"),
             ("postgres://me%3Acanary@localhost/d", "has a user with a : or /; write"),
