@@ -245,10 +245,8 @@ fn below_root<'path>(path: &'path str, root: &str) -> Result<Vec<&'path str>, St
         }
         Some(0) => return Err("the source is missing".to_owned()),
         Some(customer) => customer - 1,
-        // The root may have the name of a source.
-        None if has_date_at(&segments, 3) && !has_date_at(&segments, root_segments.len() + 3) => 0,
         // The path ends above the customers, or has no labels.
-        None if at_root => root_segments.len(),
+        None if at_root && !is_short_path(&segments, root_segments.len()) => root_segments.len(),
         None => 0,
     };
     let (above, below) = segments.split_at(lead);
@@ -260,8 +258,14 @@ fn below_root<'path>(path: &'path str, root: &str) -> Result<Vec<&'path str>, St
     Err(format!("it starts with {above:?}, outside the root {root:?}"))
 }
 
-fn has_date_at(segments: &[&str], index: usize) -> bool {
-    segments.get(index).is_some_and(|segment| segment.parse::<partition::LogicalDate>().is_ok())
+/// Returns whether a path without labels that starts like the root begins with a source of the same name. The place of
+/// the date shows it; a date in the root shows nothing.
+fn is_short_path(segments: &[&str], root_length: usize) -> bool {
+    let has_date_below = |lead: usize| {
+        let date = segments.get(lead + 3);
+        date.is_some_and(|segment| segment.parse::<partition::LogicalDate>().is_ok())
+    };
+    root_length <= 3 && has_date_below(0) && !has_date_below(root_length)
 }
 
 fn split(path: &str) -> impl Iterator<Item = &str> {
@@ -306,6 +310,19 @@ mod tests {
             }
             assert_eq!(Place::parse(root, root).unwrap(), Place::top(), "{root}");
             assert_eq!(Place::parse(RUN, root).unwrap().to_string(), RUN, "{root}");
+        }
+        for root in
+            ["srv/landing/raw/2024-06-01", "/srv/landing/raw/2024-06-01", "a/b/c/2024-06-01/raw"]
+        {
+            for below in ["", "ads", "ads/123", "ads/123/campaign/2024-06-02", RUN] {
+                let expected = Place::parse(below, "").unwrap();
+                assert_eq!(
+                    Place::parse(&format!("{root}/{below}"), root).unwrap(),
+                    expected,
+                    "{root}"
+                );
+                assert_eq!(Place::parse(below, root).unwrap(), expected, "{root}");
+            }
         }
         assert_eq!(Place::parse("data/raw/", "data/raw").unwrap(), Place::top());
         assert_eq!(Place::parse("", "data/raw").unwrap(), Place::top());
