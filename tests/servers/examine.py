@@ -1,4 +1,4 @@
-"""Examines one server: doctor ten times, 200 races, kill -9, torture. Prints a JSON object.
+"""Examines one server: doctor ten times, the parity tests, 200 races, kill -9, torture. Prints a JSON object.
 
 The driver, servers.py, runs it; for a server that listens on all addresses in a network namespace.
 """
@@ -26,7 +26,7 @@ import botocore.exceptions
 import recipes
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCTORS, RACES, IN_PARALLEL, KEPT = 10, 200, 6, 20
+DOCTORS, RACES, IN_PARALLEL, KEPT, PARITY_MINUTES = 10, 200, 6, 20, 20
 # Times that a race can wait for, and that keep the guarantees on a near server.
 TIMES = {
     "RAW_SINK_LEFTOVER_GRACE_S": "7",
@@ -206,6 +206,28 @@ def heed(program, settings, doctor):
     return {"set": advised, "conclusion": conclusion}
 
 
+def parity(server, settings):
+    """Runs the tests that need a real server, without those of PostgreSQL; returns how many passed, and which failed."""
+    command = [str(ROOT / "scripts/parity"), "--skip", "postgres"]
+    environment = os.environ | settings | {"CARGO_NET_OFFLINE": "true"}
+    with open(server.home / "parity.txt", "w+") as output:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            process.wait(PARITY_MINUTES * 60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        output.seek(0)
+        said = output.read()
+    passed = re.findall(r"^test (\S+)(?: - should panic)? \.\.\. ok$", said, re.MULTILINE)
+    failed = re.findall(r"^test (\S+)(?: - should panic)? \.\.\. FAILED$", said, re.MULTILINE)
+    if process.returncode != 0 and not failed:
+        failed = [f"exit {process.returncode}: {said.strip()[-200:]}"]
+    return {"passed": len(passed), "failed": sorted(failed), "ended": process.returncode >= 0}
+
+
 def payload(writer, race, is_large):
     rows = 7 << 10 if is_large else 10
     return "".join(json.dumps({"writer": writer, "race": race, "row": row, "pad": "x" * 980}) + "\n" for row in range(rows))
@@ -320,6 +342,7 @@ def examine(name, home, port, program, minutes):
         found["first writes"] = first_writes(runner, settings)
         found["doctor"] = diagnose(server, runner, settings, DOCTORS)
         found["heeded"] = heed(runner, settings, found["doctor"])
+        found["parity"] = parity(server, settings | TIMES)
         found["races"] = races(server, runner, settings | TIMES)
         found["restart"] = kill_hard(server, runner, settings | TIMES) if recipe.is_durable else "in memory only"
         if recipe.can_torture and minutes:

@@ -24,6 +24,7 @@ versitygw and SeaweedFS keep every guarantee, also after `kill -9`.
 - **doctor**: ten examinations with the default settings. The same server has to get the same diagnosis each time. A fault is shown as it was first
   seen. Before them, the program writes a run of one row and an empty run to the new bucket. After them, doctor runs once with the setting that it
   advised each time.
+- **parity**: the tests of `make parity` that need a server's bucket, and how many of them passed, with a grace of 7 s. Those that failed are named.
 - **races**: 200 times two writers write one run, with a grace of 7 s, half of them with `RAW_SINK_LEFTOVER=refuse`, one in four with a payload of
   two parts. A run is *lost* if a writer got the result sealed, and the payload is not that writer's or the seal is missing. `boto3` reads both
   objects after all races, and again 5 seconds later, on SeaweedFS and Ceph after their garbage collection.
@@ -31,9 +32,11 @@ versitygw and SeaweedFS keep every guarantee, also after `kill -9`.
 - **torture**: `tests/torture` for two minutes with a grace of 7 s, and the number of violations. Where listings show whole seconds, its check does
   not notice that the same bytes were put again.
 
-| server | `Server` header | doctor | races: sealed, lost | kill -9 | torture |
-|---|---|---|---|---|---|
+| server | `Server` header | doctor | parity | races: sealed, lost | kill -9 | torture |
+|---|---|---|---|---|---|---|
 """
+# Names of failed parity tests on the page, for each server.
+PARITY_SHOWN = 8
 # Not noticed if a server's listings have times of whole seconds.
 WHOLE_SECONDS = {"the_same_bytes_put_again"}
 
@@ -69,11 +72,17 @@ def tortured(torture):
     return f"{torture['partitions']} partitions, {torture['violations']} violations"
 
 
+def parity(found):
+    passed, failed = found["passed"], len(found["failed"])
+    return f"{passed} of {passed + failed}" + ("" if found["ended"] else ", not ended")
+
+
 def row(found):
     doctor, races = found["doctor"], found["races"]
     conclusions = ", ".join(f"{name} {times}x" for name, times in sorted(doctor["conclusions"].items()))
     kept = f"{races['sealed by one']} of {races['races']}, {len(races['lost'])} lost"
-    cells = [f"{found['name']} {found['version']}", found["server"], conclusions, kept, found["restart"], tortured(found.get("torture"))]
+    cells = [f"{found['name']} {found['version']}", found["server"], conclusions, parity(found["parity"]), kept, found["restart"]]
+    cells.append(tortured(found.get("torture")))
     return f"| {' | '.join(cells)} |\n"
 
 
@@ -88,6 +97,10 @@ def notes(found):
     if heeded := found.get("heeded"):
         lines[-1] += f"; with it: {heeded['conclusion']}"
     lines += [f"- the new bucket refused {one}" for one in found.get("first writes", [])]
+    failed = found["parity"]["failed"]
+    lines += [f"- parity test failed: `{one}`" for one in failed[:PARITY_SHOWN]]
+    if len(failed) > PARITY_SHOWN:
+        lines.append(f"- {len(failed) - PARITY_SHOWN} more parity tests failed")
     lines += [f"- lost: {one}" for one in found["races"]["lost"][:3]]
     lines += [f"- **wrong**: {one}" for one in contradictions(found)]
     if found["unfit"]:
