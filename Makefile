@@ -31,7 +31,7 @@ parity: ## Run the tests against a real object storage server and PostgreSQL; st
 parity-ceph: ## Run the same tests against a Ceph object gateway on loopback; installs missing Debian packages
 	scripts/with-ceph scripts/parity
 
-servers: ## Try the program on many S3 servers and write docs/servers.md; installs them, takes an hour
+servers: ## Try the program on many S3 servers and write docs/servers.md; installs them, takes two hours
 	scripts/servers $(SERVERS)
 
 torture: ## Kill, pause and race writers and repairs on MinIO for five minutes, then check every partition without the library
