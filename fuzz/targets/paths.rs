@@ -6,7 +6,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use rawsink::{
-    ErrorKind,
+    ErrorKind, LogicalDate,
     layout::{Level, Place},
     store::StorePath,
 };
@@ -23,8 +23,12 @@ fn prints_as_itself(place: &Place, root: &str) {
     let printed = place.to_string();
     assert_eq!(Place::parse(&printed, "").unwrap(), *place);
     // A root with the name of a customer, and a source with that of a query: the path may be one below another root.
-    let is_ambiguous = root.contains("customer_id=") && printed.starts_with("query_name=");
-    if !is_ambiguous {
+    let is_of_customer = root.contains("customer_id=") && printed.starts_with("query_name=");
+    // A source with the name of a date: below three segments it is where a short path has its date.
+    let root_length = root.split('/').filter(|segment| !matches!(*segment, "" | ".")).count();
+    let is_short =
+        !root.starts_with('/') && root_length == 3 && printed.parse::<LogicalDate>().is_ok();
+    if !is_of_customer && !is_short {
         assert_eq!(Place::parse(&format!("{root}/{printed}"), root).unwrap(), *place, "{root}");
     }
     // One segment after the other, as a listing finds them.

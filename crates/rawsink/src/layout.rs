@@ -246,7 +246,9 @@ fn below_root<'path>(path: &'path str, root: &str) -> Result<Vec<&'path str>, St
         Some(0) => return Err("the source is missing".to_owned()),
         Some(customer) => customer - 1,
         // The path ends above the customers, or has no labels.
-        None if at_root && !is_short_path(&segments, root_segments.len()) => root_segments.len(),
+        None if at_root && (path.starts_with('/') || !is_short(&segments, root_segments.len())) => {
+            root_segments.len()
+        }
         None => 0,
     };
     let (above, below) = segments.split_at(lead);
@@ -258,9 +260,9 @@ fn below_root<'path>(path: &'path str, root: &str) -> Result<Vec<&'path str>, St
     Err(format!("it starts with {above:?}, outside the root {root:?}"))
 }
 
-/// Returns whether a path without labels that starts like the root begins with a source of the same name. The place of
-/// the date shows it; a date in the root shows nothing.
-fn is_short_path(segments: &[&str], root_length: usize) -> bool {
+/// Returns whether a relative path without labels that starts like the root begins with a source of the same name. The
+/// place of the date shows it; a date in the root shows nothing.
+fn is_short(segments: &[&str], root_length: usize) -> bool {
     let has_date_below = |lead: usize| {
         let date = segments.get(lead + 3);
         date.is_some_and(|segment| segment.parse::<partition::LogicalDate>().is_ok())
@@ -324,6 +326,8 @@ mod tests {
                 assert_eq!(Place::parse(below, root).unwrap(), expected, "{root}");
             }
         }
+        let dated = Place::parse("2024-06-01", "").unwrap();
+        assert_eq!(Place::parse("/srv/landing/raw/2024-06-01", "/srv/landing/raw").unwrap(), dated);
         assert_eq!(Place::parse("data/raw/", "data/raw").unwrap(), Place::top());
         assert_eq!(Place::parse("", "data/raw").unwrap(), Place::top());
     }
