@@ -8,7 +8,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use super::{Client, assert_sealed, bucket, payload_of, rows};
+use super::{Client, assert_sealed, bucket, payload_of, rows, var};
 use crate::{
     landing::{PARTITION, RUN},
     random::Random,
@@ -64,7 +64,7 @@ fn g06_g08_a_signal_during_the_grace_seals_nothing_and_is_reported() {
         writer.end().exits(143).says(&["interrupted by a signal; nothing was sealed"]);
         assert_eq!(client.keys(), [payload_of(RUN)]);
         assert_eq!(client.get(&payload_of(RUN)), "{\"left\":1}\n");
-        let landing = landing.with("RAW_SINK_LEFTOVER_GRACE_S", "4");
+        let landing = landing.with("RAW_SINK_LEFTOVER_GRACE_S", var("RAW_SINK_LEFTOVER_GRACE_S"));
         landing.rawsink(args).exits(0);
         assert_sealed(&landing, RUN, &rows);
     }
