@@ -123,9 +123,16 @@ impl S3Fault {
         matches!(self.status, Some(409 | 412))
     }
 
-    /// Returns whether other credentials may be accepted. AWS answers 400 to those that have expired.
+    /// Returns whether other credentials may be accepted. AWS answers 400 to those that have expired, versitygw 404 to a
+    /// key that it does not know.
     pub(super) fn refuses_credentials(&self) -> bool {
-        let codes = ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"];
+        let codes = [
+            "ExpiredToken",
+            "InvalidToken",
+            "TokenRefreshRequired",
+            "InvalidAccessKeyId",
+            "XAdminUserNotFound",
+        ];
         matches!(self.status, Some(401 | 403)) || codes.iter().any(|code| self.is(code))
     }
 
@@ -252,6 +259,17 @@ mod tests {
         }
         for id in ["a b", "a\tb", "\u{9b}31m", "\u{202e}x", &"1".repeat(129)] {
             assert_eq!(checked_id(id.into()), "(malformed)", "{id}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_denied_whatever_the_status() {
+        for (status, code) in
+            [(403, "InvalidAccessKeyId"), (404, "XAdminUserNotFound"), (400, "ExpiredToken")]
+        {
+            let code = Some(code.to_owned());
+            let fault = S3Fault { status: Some(status), code, ..S3Fault::default() };
+            assert!(fault.is_denied() && fault.refuses_credentials(), "{fault}");
         }
     }
 
