@@ -64,6 +64,7 @@ impl Connector {
                 answer
             }
             Some(Effect::Whole) => self.apply_without_range(request).await,
+            Some(Effect::WithoutMetadata) => self.apply(request).await.map(without_metadata),
             None => self.apply(request).await,
         };
         self.yield_to_others().await;
@@ -108,6 +109,16 @@ impl Connector {
         let answer = answer.map(SdkBody::from_body_1_x);
         answer.try_into().map_err(|error: HttpError| failed(error.into()))
     }
+}
+
+fn without_metadata(mut answer: HttpResponse) -> HttpResponse {
+    let headers = answer.headers().iter();
+    let of_user =
+        headers.map(|(name, _)| name.to_owned()).filter(|name| name.starts_with("x-amz-meta-"));
+    for name in of_user.collect::<Vec<_>>() {
+        answer.headers_mut().remove(name);
+    }
+    answer
 }
 
 fn failed(cause: Box<dyn std::error::Error + Send + Sync>) -> ConnectorError {

@@ -52,6 +52,8 @@ pub enum Effect {
     Slow(u64),
     /// The server ignores the requested range.
     Whole,
+    /// The answer lacks the user metadata.
+    WithoutMetadata,
     /// Another client changes the bucket, then the server applies the request.
     After(fn(&mut ServedBucket)),
 }
@@ -64,6 +66,7 @@ impl fmt::Debug for Effect {
             Self::Cut(bytes) => write!(f, "cut after {bytes} bytes"),
             Self::Slow(seconds) => write!(f, "takes {seconds} s"),
             Self::Whole => f.write_str("range ignored"),
+            Self::WithoutMetadata => f.write_str("without user metadata"),
             Self::After(_) => f.write_str("after a change"),
         }
     }

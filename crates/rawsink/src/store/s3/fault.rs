@@ -157,6 +157,11 @@ impl S3Fault {
         self.is_no_such_upload() || self.is("NoSuchKey")
     }
 
+    /// Returns whether a Complete names a part that the server does not have.
+    pub(super) fn is_invalid_part(&self) -> bool {
+        self.is("InvalidPart")
+    }
+
     /// Returns whether the answer to a GET proves that the key does not exist.
     pub(super) fn is_no_such_key(&self) -> bool {
         self.status == Some(404) && self.is("NoSuchKey")

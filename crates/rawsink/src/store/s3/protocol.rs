@@ -2,7 +2,8 @@
 //!
 //! Assumed of the server: HEAD, GET, LIST and the upload listing are strongly consistent; `PUT`
 //! with `If-None-Match: *` is an atomic create; `CompleteMultipartUpload` is atomic; an aborted
-//! upload cannot complete afterwards. Not assumed: that conditions on Complete are honoured,
+//! upload cannot complete afterwards. Not assumed: that an object appears together with its user
+//! metadata (`check` looks again), that conditions on Complete are honoured,
 //! conditional DELETE or COPY, checksum headers, tags computed here, synchronous clocks, and status
 //! codes after a lost reply.
 //!

@@ -52,6 +52,30 @@ async fn assert_survives(habit: Habit, size: Size) {
     }
 }
 
+/// versitygw shows an object some time before its user metadata, which has the writer's token.
+#[tokio::test]
+async fn user_metadata_may_appear_after_the_object() {
+    let late = Habit::always(Op::Head, Effect::WithoutMetadata).on(Object::Payload.file_name());
+    for size in Size::BOTH {
+        for conditions in BOTH {
+            for lost in [false, true] {
+                let server = S3Server::new(conditions);
+                let op = if size == Size::Small { Op::Put } else { Op::Complete };
+                if lost {
+                    let closed = Effect::Lost(Answer::Closed);
+                    server.habit(Habit::once(op, closed).on(Object::Payload.file_name()));
+                }
+                server.habit(late.times(3));
+                let context = format!("{size:?}, {conditions:?}, lost reply: {lost}");
+                let rows = size.rows("mine");
+                let sealed = write(&server.sink(), &rows).await;
+                let sealed = sealed.unwrap_or_else(|error| panic!("{context}: {error}"));
+                assert_sealed(&server, &sealed, &rows, &context).await;
+            }
+        }
+    }
+}
+
 async fn assert_survives_lost_and_refused(op: Op, object: Object, size: Size, answers: &[Answer]) {
     for answer in answers {
         for effect in [Effect::Lost(*answer), Effect::Refused(*answer)] {

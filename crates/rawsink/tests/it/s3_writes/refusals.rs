@@ -78,6 +78,17 @@ async fn a_part_replaced_meanwhile_is_not_the_callers_fault() {
     assert_free(&server, "another part").await;
 }
 
+/// versitygw answers so while it removes the parts of an upload that another writer aborted.
+#[tokio::test]
+async fn g07_an_invalid_part_of_an_ended_upload_is_a_conflict() {
+    let server = S3Server::default();
+    server.habit(Habit::once(Op::Head, Effect::After(|objects| objects.uploads.clear())));
+    let answer = Answer::Error(400, "InvalidPart");
+    server.habit(Habit::once(Op::Complete, Effect::Refused(answer)));
+    assert_eq!(outcome(&server, &Size::Large.rows("mine")).await, Err(ErrorKind::Conflict));
+    assert_free(&server, "the upload is gone").await;
+}
+
 #[tokio::test]
 async fn an_endpoint_that_drops_user_metadata_is_unsupported_if_it_is_needed() {
     for size in Size::BOTH {

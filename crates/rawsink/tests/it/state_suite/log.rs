@@ -12,8 +12,11 @@ use proptest::{
 };
 use rawsink::{
     ErrorKind, PartitionKey, RunId,
-    state::{Change, Event, Evidence, History, Outcome, PartitionState, Record, Status, replay},
+    state::{Change, Event, Evidence, History, Record, Status, replay},
 };
+
+#[cfg(feature = "postgres")]
+use rawsink::state::{Outcome, PartitionState};
 
 use super::{failed, now, passed};
 use rawsink_testkit::{

@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// How often a payload without a token is looked at again.
+const LOOKS: u32 = 10;
+
 /// A payload without a seal that the attempt replaces, as HEAD shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Replaced {
@@ -67,10 +70,7 @@ impl S3Attempt {
     }
 
     pub(super) async fn check_payload(&self) -> Result<Seen> {
-        let Some(head) = self.answer(|requests| requests.head(&self.payload_key)).await?.value
-        else {
-            return Ok(Seen::Absent);
-        };
+        let Some(head) = self.head_payload().await? else { return Ok(Seen::Absent) };
         if head.writer.as_deref() == Some(self.token.as_str()) && head.bytes == self.size {
             return Ok(Seen::Mine(head));
         }
@@ -78,8 +78,28 @@ impl S3Attempt {
             let message = "the server drops user metadata, which identifies a writer's payload";
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        let left = self.replaced.as_ref().is_some_and(|replaced| replaced.is(&head));
-        Ok(if left { Seen::Leftover } else { Seen::Another(head) })
+        Ok(if self.is_leftover(&head) { Seen::Leftover } else { Seen::Another(head) })
+    }
+
+    /// Returns the payload. If it may be mine but has no token, this looks again for a while: some servers
+    /// show an object before its user metadata.
+    async fn head_payload(&self) -> Result<Option<Head>> {
+        for _ in 0..LOOKS {
+            let head = self.answer(|requests| requests.head(&self.payload_key)).await?.value;
+            if !head.as_ref().is_some_and(|head| self.may_lack_metadata(head)) {
+                return Ok(head);
+            }
+            self.context.retrier.poll().await;
+        }
+        Ok(self.answer(|requests| requests.head(&self.payload_key)).await?.value)
+    }
+
+    fn may_lack_metadata(&self, head: &Head) -> bool {
+        head.writer.is_none() && head.bytes == self.size && !self.is_leftover(head)
+    }
+
+    fn is_leftover(&self, head: &Head) -> bool {
+        self.replaced.as_ref().is_some_and(|replaced| replaced.is(head))
     }
 
     /// Returns whether another writer has an upload open.

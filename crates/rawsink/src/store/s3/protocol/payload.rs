@@ -30,8 +30,7 @@ impl S3Attempt {
     /// # Errors
     /// `Conflict` if the upload is gone: a newer writer or a lifecycle rule aborted it.
     pub(in crate::store::s3) async fn part(&self, number: i32, body: Bytes) -> Result<Part> {
-        let gone = || superseded("its upload was aborted");
-        let upload = self.upload.as_deref().ok_or_else(gone)?;
+        let upload = self.upload.as_deref().ok_or_else(upload_aborted)?;
         let mut tries = self.context.retrier.tries();
         loop {
             let requests = &self.context.requests;
@@ -41,7 +40,7 @@ impl S3Attempt {
                 Err(fault) => fault,
             };
             if fault.is_upload_gone() || self.is_ended(upload, &fault).await {
-                return Err(gone());
+                return Err(upload_aborted());
             }
             if !fault.may_pass() {
                 return Err(fault.into());
@@ -53,9 +52,10 @@ impl S3Attempt {
         }
     }
 
-    /// Returns whether a part failed because its upload has ended: some servers answer 500 then.
+    /// Returns whether a request failed because its upload has ended: some servers answer 500 to a part then,
+    /// or `InvalidPart` to a Complete.
     async fn is_ended(&self, upload: &str, fault: &S3Fault) -> bool {
-        if fault.status != Some(500) {
+        if fault.status != Some(500) && !fault.is_invalid_part() {
             return false;
         }
         let listed = self.context.requests.list_uploads(&self.payload_key).await;
@@ -112,7 +112,7 @@ impl S3Attempt {
         parts: &[Part],
         condition: Condition,
     ) -> Result<()> {
-        let upload = self.upload.clone().ok_or_else(|| superseded("its upload was aborted"))?;
+        let upload = self.upload.clone().ok_or_else(upload_aborted)?;
         self.phase = Phase::CompleteSent;
         let (requests, key, parts) =
             (self.context.requests.clone(), self.payload_key.clone(), parts.to_vec());
@@ -169,7 +169,11 @@ impl S3Attempt {
             Err(fault) => Some(fault),
         };
         if let Some(fault) = fault.filter(|fault| fault.refuses_payload() && !*in_doubt) {
-            return Err(fault.clone().into());
+            let ended = match self.upload.as_deref() {
+                Some(upload) => self.is_ended(upload, fault).await,
+                None => false,
+            };
+            return Err(if ended { upload_aborted() } else { fault.clone().into() });
         }
         *in_doubt |= fault.is_none_or(S3Fault::may_have_been_applied);
         let upload_gone = fault.is_some_and(S3Fault::is_no_such_upload);
@@ -179,7 +183,7 @@ impl S3Attempt {
             Seen::Another(_) if self.purpose == Purpose::Land => {
                 Err(superseded("another payload exists"))
             }
-            _ if upload_gone => Err(superseded("its upload was aborted")),
+            _ if upload_gone => Err(upload_aborted()),
             _ => self.send_again_or_yield().await,
         }
     }
@@ -194,7 +198,11 @@ impl S3Attempt {
         // It was aborted, or completed since the check.
         match self.check_objects().await? {
             Seen::Mine(_) => Ok(Next::Done),
-            _ => Err(superseded("its upload was aborted")),
+            _ => Err(upload_aborted()),
         }
     }
+}
+
+fn upload_aborted() -> Error {
+    superseded("its upload was aborted")
 }
