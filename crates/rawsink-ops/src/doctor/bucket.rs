@@ -8,6 +8,7 @@ mod ending;
 mod freshness;
 mod isolation;
 mod limits;
+mod parts;
 mod race;
 mod repetition;
 mod traffic;
@@ -18,7 +19,7 @@ use bytes::Bytes;
 
 use self::{
     completion::Completion, contact::Contact, contents::Contents, creation::Creation,
-    ending::Ending, freshness::Freshness, isolation::Isolation, limits::Limits,
+    ending::Ending, freshness::Freshness, isolation::Isolation, limits::Limits, parts::Parts,
     repetition::Repetition, traffic::Load,
 };
 use super::{
@@ -105,6 +106,7 @@ impl<'d> Examination<'d> {
         findings.extend(self.test(Isolation::observe(self)).await);
         findings.extend(self.test(Freshness::observe(self)).await);
         findings.extend(self.test(Contents::observe(self)).await);
+        findings.extend(self.test(Parts::observe(self)).await);
         findings.extend(self.test(Limits::observe(self)).await);
         findings.extend(Load::observe(self).findings(&self.assumed()));
         let left = self.clear(versioning).await;

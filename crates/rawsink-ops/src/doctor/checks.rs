@@ -52,7 +52,7 @@ const fn check(id: &'static str, asked: &'static str, guarantees: &'static [Guar
 }
 
 /// The checks of a bucket, in the order of the examination.
-pub static BUCKET: [Check; 21] = [
+pub static BUCKET: [Check; 22] = [
     check("reachable", "does the endpoint answer, and how fast", &[]),
     check("credentials", "can this key list, write and delete below the prefix", &[]),
     check("addressing", "which addressing styles work", &[]),
@@ -94,6 +94,7 @@ pub static BUCKET: [Check; 21] = [
     check("uploads-after-abort", "does the upload listing drop an aborted upload", &[G08, G09]),
     check("user-metadata", "do PUT and multipart uploads keep user metadata", &[G05, G07]),
     check("range-read", "does GET with an offset return the remaining bytes", &[G10]),
+    check("list-parts", "can the parts of an open upload be listed", &[]),
     check("part-size", "does the server refuse a small part that is not the last", &[]),
     check("part-number", "how many parts can an upload have", &[]),
     check("clock", "how far apart are the clocks", &[]),

@@ -160,6 +160,25 @@ async fn an_aborted_upload_listed_for_a_while_is_a_warning() {
     assert_clear(&server);
 }
 
+/// moto answers with a document that is not S3's.
+#[tokio::test]
+async fn parts_that_cannot_be_listed() {
+    for (answer, outcome) in [
+        (Answer::Document("<Other></Other>"), Severity::Warning),
+        (Answer::Document("<ListPartsResult></ListPartsResult>"), Severity::Warning),
+        (Answer::Error(501, "NotImplemented"), Severity::Warning),
+        (Answer::Error(403, "AccessDenied"), Severity::Note),
+    ] {
+        let server = S3Server::default();
+        server.habit(Habit::always(Op::Parts, Effect::Refused(answer)));
+        let diagnosis = examine(&server).await;
+        assert_eq!(diagnosis.finding("list-parts").unwrap().outcome, outcome, "{diagnosis:#?}");
+        assert_eq!(diagnosis.soundness, Soundness::Sound, "writers do not need it");
+        server.behave();
+        assert_clear(&server);
+    }
+}
+
 #[tokio::test]
 async fn lost_user_metadata() {
     for lost in [UserMetadata::Dropped, UserMetadata::DroppedByMultipart] {

@@ -241,6 +241,12 @@ impl BucketScratch {
         within_limit(self.client.list_uploads(&self.key(name))).await
     }
 
+    /// Returns the total length of an upload's parts, in bytes.
+    pub async fn list_parts(&self, name: &str, upload: &str) -> Reply<u64> {
+        let parts = within_limit(self.client.list_parts(&self.key(name), upload)).await?;
+        Ok(parts.bytes)
+    }
+
     /// Completes an upload and returns the object's tag; `None` for an empty tag.
     pub async fn complete_upload(
         &self,
