@@ -257,10 +257,12 @@ pub struct PartLimits {
     pub min_bytes: u64,
     /// Largest part number.
     pub max_number: i32,
+    /// Whether a part may be empty.
+    pub may_be_empty: bool,
 }
 
 impl Default for PartLimits {
     fn default() -> Self {
-        Self { min_bytes: 0, max_number: 10_000 }
+        Self { min_bytes: 0, max_number: 10_000, may_be_empty: true }
     }
 }

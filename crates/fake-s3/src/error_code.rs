@@ -15,6 +15,8 @@ pub enum ErrorCode {
     EntityTooSmall,
     /// A part number is too large.
     InvalidArgument,
+    /// A part is empty, and the server takes no empty part.
+    MissingContentLength,
     /// The server does not support the condition.
     NotImplemented,
     /// A Complete of the same upload is running.
@@ -31,6 +33,7 @@ impl ErrorCode {
             | Self::InvalidPartOrder
             | Self::EntityTooSmall
             | Self::InvalidArgument => 400,
+            Self::MissingContentLength => 411,
             Self::NotImplemented => 501,
             Self::InProgress => 500,
         }
@@ -45,6 +48,7 @@ impl ErrorCode {
             Self::InvalidPartOrder => "InvalidPartOrder",
             Self::EntityTooSmall => "EntityTooSmall",
             Self::InvalidArgument => "InvalidArgument",
+            Self::MissingContentLength => "MissingContentLength",
             Self::NotImplemented => "NotImplemented",
             Self::InProgress => "InternalError",
         }

@@ -59,7 +59,8 @@ impl<K: ObjectKey, B: ObjectBody, M: Clone> FakeBucket<K, B, M> {
     /// Uploads a part and returns its tag.
     ///
     /// # Errors
-    /// `InvalidArgument` for a number above the limit, `NoSuchUpload` for an unknown upload.
+    /// `InvalidArgument` for a number above the limit, `MissingContentLength` for an empty part that the server
+    /// does not take, `NoSuchUpload` for an unknown upload.
     pub fn upload_part(
         &mut self,
         id: UploadId,
@@ -69,6 +70,9 @@ impl<K: ObjectKey, B: ObjectBody, M: Clone> FakeBucket<K, B, M> {
     ) -> Result<Tag, ErrorCode> {
         if number > self.behaviour.part_limits.max_number {
             return Err(ErrorCode::InvalidArgument);
+        }
+        if body.byte_count() == 0 && !self.behaviour.part_limits.may_be_empty {
+            return Err(ErrorCode::MissingContentLength);
         }
         if self.behaviour.aborted_upload == AbortedUpload::ListedAfterLatePart {
             self.list_again(id);

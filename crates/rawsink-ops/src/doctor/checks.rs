@@ -52,7 +52,7 @@ const fn check(id: &'static str, asked: &'static str, guarantees: &'static [Guar
 }
 
 /// The checks of a bucket, in the order of the examination.
-pub static BUCKET: [Check; 22] = [
+pub static BUCKET: [Check; 23] = [
     check("reachable", "does the endpoint answer, and how fast", &[]),
     check("credentials", "can this key list, write and delete below the prefix", &[]),
     check("addressing", "which addressing styles work", &[]),
@@ -96,6 +96,7 @@ pub static BUCKET: [Check; 22] = [
     check("range-read", "does GET with an offset return the remaining bytes", &[G10]),
     check("list-parts", "can the parts of an open upload be listed", &[]),
     check("part-size", "does the server refuse a small part that is not the last", &[]),
+    check("empty-part", "can a part be empty", &[G09]),
     check("part-number", "how many parts can an upload have", &[]),
     check("clock", "how far apart are the clocks", &[]),
     check("request-rate", "how many requests does the server allow", &[]),

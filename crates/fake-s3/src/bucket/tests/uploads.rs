@@ -102,10 +102,12 @@ fn parts_are_listed_page_by_page_with_length_and_time() {
 
 #[test]
 fn parts_have_a_largest_number_and_a_smallest_size() {
-    let limits = PartLimits { min_bytes: 2, max_number: 2 };
+    let limits = PartLimits { min_bytes: 2, max_number: 2, may_be_empty: false };
     let mut bucket = with_upload(|behaviour| behaviour.part_limits = limits);
     let refused = bucket.upload_part(1, 3, "c".into(), stamp(3));
     assert_eq!(refused, Err(ErrorCode::InvalidArgument));
+    let empty = bucket.upload_part(1, 2, Bytes::new(), stamp(3));
+    assert_eq!(empty, Err(ErrorCode::MissingContentLength));
     assert_eq!(complete(&mut bucket, 8), Err(ErrorCode::EntityTooSmall));
     bucket.upload_part(1, 1, "aa".into(), stamp(1)).unwrap();
     assert_eq!(complete(&mut bucket, 8), Ok(Some(8)), "the last part may be smaller");

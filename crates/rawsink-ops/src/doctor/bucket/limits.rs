@@ -1,4 +1,4 @@
-//! Limits of multipart uploads: small parts, and part numbers.
+//! Limits of multipart uploads: small and empty parts, and part numbers.
 
 use bytes::Bytes;
 
@@ -14,6 +14,8 @@ const FEW: u32 = 1_000;
 pub(super) struct Limits {
     /// A Complete whose first part is small.
     small_part: Reply<()>,
+    /// A Complete of one empty part.
+    empty_part: Reply<()>,
     /// A part with the highest number that the provider is assumed to allow.
     last: Reply<()>,
     /// A part with the next number.
@@ -31,7 +33,10 @@ impl Limits {
             _ => None,
         };
         let next = part(exam, max + 1).await;
-        Self { small_part: small_part(exam).await, last, next, behind_few }
+        let small = Bytes::from_static(b"small");
+        let small_part = completed(exam, "small-part", &[(1, small.clone()), (2, small)]).await;
+        let empty_part = completed(exam, "empty-part", &[(1, Bytes::new())]).await;
+        Self { small_part, empty_part, last, next, behind_few }
     }
 
     fn size_finding(&self) -> Finding {
@@ -46,8 +51,24 @@ impl Limits {
         }
     }
 
+    fn empty_finding(&self) -> Finding {
+        let id = Self::IDS[1];
+        match &self.empty_part {
+            Ok(()) => Finding::ok(id, "an upload of one empty part was completed"),
+            Err(fault) if fault.refuses_payload() => {
+                let seen =
+                    format!("an upload of one empty part got {}", describe(&self.empty_part));
+                Finding::fault(id, seen).advise(
+                    "a run without rows cannot replace an unsealed payload here: delete that payload first, or use \
+                     another store",
+                )
+            }
+            Err(fault) => super::failed_request(id, "an upload of one empty part", fault),
+        }
+    }
+
     fn number_finding(&self, assumed: &Assumed) -> Finding {
-        let (id, max) = (Self::IDS[1], assumed.max_parts);
+        let (id, max) = (Self::IDS[2], assumed.max_parts);
         let refused = |reply: &Reply<()>| reply.as_ref().is_err_and(S3Fault::refuses_payload);
         let known = format!("{max} parts assumed for {}", provider(assumed));
         match (&self.last, &self.next) {
@@ -72,10 +93,10 @@ impl Limits {
 }
 
 impl Observation for Limits {
-    const IDS: &'static [&'static str] = &["part-size", "part-number"];
+    const IDS: &'static [&'static str] = &["part-size", "empty-part", "part-number"];
 
     fn findings(&self, assumed: &Assumed) -> Vec<Finding> {
-        vec![self.size_finding(), self.number_finding(assumed)]
+        vec![self.size_finding(), self.empty_finding(), self.number_finding(assumed)]
     }
 }
 
@@ -86,10 +107,8 @@ fn provider(assumed: &Assumed) -> String {
     }
 }
 
-async fn small_part(exam: &Examination<'_>) -> Reply<()> {
-    let (name, small) = ("small-part", Bytes::from_static(b"small"));
-    let parts = [(1, small.clone()), (2, small)];
-    let Ready { upload, parts } = exam.upload(name, &exam.token(), &parts).await?;
+async fn completed(exam: &Examination<'_>, name: &str, parts: &[(i32, Bytes)]) -> Reply<()> {
+    let Ready { upload, parts } = exam.upload(name, &exam.token(), parts).await?;
     let completed = exam.scratch.complete_upload(name, &upload, &parts, Condition::CreateOnly);
     completed.await.map(|_| ())
 }

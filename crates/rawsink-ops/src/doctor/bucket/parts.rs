@@ -1,5 +1,7 @@
 //! The parts of an open upload, from whose times `clean` takes its age.
 
+use bytes::Bytes;
+
 use super::{Assumed, Examination, Observation, Ready, race};
 use crate::doctor::finding::Finding;
 use rawsink::store::raw::Reply;
@@ -14,8 +16,8 @@ pub(super) struct Parts {
 
 impl Parts {
     pub(super) async fn observe(exam: &Examination<'_>) -> Self {
-        let body = race::body(0);
-        Self { sent: body.len() as u64, listed: listed(exam).await }
+        let part = race::body(0);
+        Self { sent: part.len() as u64, listed: listed(exam, part).await }
     }
 }
 
@@ -42,9 +44,8 @@ impl Observation for Parts {
     }
 }
 
-async fn listed(exam: &Examination<'_>) -> Reply<u64> {
+async fn listed(exam: &Examination<'_>, part: Bytes) -> Reply<u64> {
     let (name, scratch) = ("list-parts", exam.scratch);
-    let parts = [(1, race::body(0))];
-    let Ready { upload, .. } = exam.upload(name, &exam.token(), &parts).await?;
+    let Ready { upload, .. } = exam.upload(name, &exam.token(), &[(1, part)]).await?;
     scratch.with_retries(|| scratch.list_parts(name, &upload)).await
 }

@@ -273,12 +273,27 @@ async fn part_limits_are_reported() {
     assert!(number.seen.contains("at most 1000"), "{number:?}");
     assert_eq!(diagnosis.set.unwrap().to_string(), "RAW_SINK_PART_BYTES=64MiB");
     server.set(|behaviour| {
-        behaviour.part_limits = PartLimits { min_bytes: 0, max_number: 20_000 };
+        behaviour.part_limits = PartLimits { max_number: 20_000, ..PartLimits::default() };
     });
     let diagnosis = examine(&server).await;
     for id in ["part-number", "part-size"] {
         assert_eq!(diagnosis.finding(id).unwrap().outcome, Severity::Note, "{diagnosis:#?}");
     }
+}
+
+/// gofakes3 answers so.
+#[tokio::test]
+async fn an_empty_part_that_is_refused_is_a_fault() {
+    let server = S3Server::default();
+    let accepted = examine(&server).await;
+    assert_eq!(accepted.finding("empty-part").unwrap().outcome, Severity::Ok);
+    server.set(|behaviour| behaviour.part_limits.may_be_empty = false);
+    let diagnosis = examine(&server).await;
+    let finding = diagnosis.finding("empty-part").unwrap();
+    assert_eq!(finding.outcome, Severity::Fault, "{diagnosis:#?}");
+    assert!(finding.seen.contains("411 MissingContentLength"), "{finding:?}");
+    assert_eq!(diagnosis.soundness, Soundness::Unsound);
+    assert_clear(&server);
 }
 
 #[tokio::test]

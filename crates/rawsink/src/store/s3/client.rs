@@ -14,6 +14,7 @@ use aws_sdk_s3::{
     Client as SdkClient,
     config::{Builder, SharedHttpClient},
     error::{ProvideErrorMetadata, SdkError},
+    operation::head_object::HeadObjectOutput,
     primitives::{ByteStream, DateTime},
     types::{CompletedMultipartUpload, CompletedPart, EncodingType},
 };
@@ -138,12 +139,30 @@ impl Client {
         };
         self.send(limited).await
     }
+
+    async fn send_head(&self, key: &str) -> Reply<HeadObjectOutput> {
+        self.send(|| self.sdk.head_object().bucket(&self.bucket).key(key).send()).await
+    }
+
+    /// Sends a GET of one byte in place of a HEAD, and returns the fault that the answer to a HEAD cannot say.
+    async fn reason(&self, key: &str) -> Option<S3Fault> {
+        let get = || self.sdk.get_object().bucket(&self.bucket).key(key).range("bytes=0-0").send();
+        let fault = self.send(get).await.err()?;
+        (!fault.is_no_such_key() && !fault.is_past_the_end()).then_some(fault)
+    }
 }
 
 #[async_trait]
 impl Requests for Client {
     async fn head(&self, key: &str) -> Reply<Option<Head>> {
-        let sent = self.send(|| self.sdk.head_object().bucket(&self.bucket).key(key).send()).await;
+        let sent = match self.send_head(key).await {
+            // So AWS answers expired credentials, and versitygw wrong ones.
+            Err(fault) if fault.has_no_reason() => match self.reason(key).await {
+                Some(fault) => Err(fault),
+                None => self.send_head(key).await,
+            },
+            sent => sent,
+        };
         let head = match sent {
             // The 404 of a bucket stays a fault.
             Err(fault) if fault.is_no_such_object() => return Ok(None),

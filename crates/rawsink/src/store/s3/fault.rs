@@ -172,6 +172,11 @@ impl S3Fault {
         self.status == Some(404) && !self.is("NoSuchBucket") && !self.is_no_such_upload()
     }
 
+    /// Returns whether a HEAD was refused without a reason. A GET gets the reason.
+    pub(super) fn has_no_reason(&self) -> bool {
+        self.status == Some(400) && self.code.is_none()
+    }
+
     /// Returns whether the requested offset is past the end of the object.
     pub(crate) fn is_past_the_end(&self) -> bool {
         self.status == Some(416)

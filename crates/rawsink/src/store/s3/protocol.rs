@@ -50,6 +50,9 @@ use crate::{
 use self::check::{Replaced, Seen};
 pub(super) use self::payload::Part;
 
+/// How often an attempt looks again, with a pause, for a change that some servers show late.
+const LOOKS: u32 = 10;
+
 /// The shared context of all attempts in one bucket.
 #[derive(Debug, Clone)]
 pub(super) struct S3Context {

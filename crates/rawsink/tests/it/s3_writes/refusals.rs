@@ -15,7 +15,8 @@ use tempfile::TempDir;
 use super::{BOTH, Size, assert_free, assert_sealed, outcome, place, write};
 use rawsink_testkit::{
     s3_server::{
-        ACCESS_KEY, Answer, Effect, Habit, Objects, Op, S3Server, SECRET_KEY, UserMetadata,
+        ACCESS_KEY, AbortedUpload, Answer, Effect, Habit, Objects, Op, S3Server, SECRET_KEY,
+        UserMetadata,
     },
     sample,
 };
@@ -78,15 +79,48 @@ async fn a_part_replaced_meanwhile_is_not_the_callers_fault() {
     assert_free(&server, "another part").await;
 }
 
-/// versitygw answers so while it removes the parts of an upload that another writer aborted.
+/// versitygw answers so while it removes the parts of an upload that another writer aborted, and may still list it.
 #[tokio::test]
 async fn g07_an_invalid_part_of_an_ended_upload_is_a_conflict() {
+    fn abort(objects: &mut Objects) {
+        for id in objects.uploads.keys().copied().collect::<Vec<_>>() {
+            objects.abort(id).unwrap();
+        }
+    }
+    for still_listed in [0, 3] {
+        let server = S3Server::default();
+        server.set(|behaviour| {
+            behaviour.aborted_upload = AbortedUpload::ListedTimes(still_listed);
+        });
+        server.habit(Habit::once(Op::Head, Effect::After(abort)));
+        let answer = Answer::Error(400, "InvalidPart");
+        server.habit(Habit::once(Op::Complete, Effect::Refused(answer)));
+        let ended = outcome(&server, &Size::Large.rows("mine")).await;
+        assert_eq!(ended, Err(ErrorKind::Conflict), "listed {still_listed} times");
+        assert_free(&server, "the upload is gone").await;
+    }
+}
+
+/// gofakes3 answers so.
+#[tokio::test]
+async fn g09_a_server_without_empty_parts_is_unsupported_where_one_is_needed() {
     let server = S3Server::default();
-    server.habit(Habit::once(Op::Head, Effect::After(|objects| objects.uploads.clear())));
-    let answer = Answer::Error(400, "InvalidPart");
-    server.habit(Habit::once(Op::Complete, Effect::Refused(answer)));
-    assert_eq!(outcome(&server, &Size::Large.rows("mine")).await, Err(ErrorKind::Conflict));
-    assert_free(&server, "the upload is gone").await;
+    server.set(|behaviour| behaviour.part_limits.may_be_empty = false);
+    let sealed = write(&server.sink(), &[]).await.unwrap();
+    assert_sealed(&server, &sealed, &[], "a single PUT needs no part").await;
+
+    let server = S3Server::default();
+    server.set(|behaviour| behaviour.part_limits.may_be_empty = false);
+    server.tamper(&place(), Object::Payload, Some(b"unsealed"));
+    let error = write(&server.sink(), &[]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    for said in ["empty part", "delete that payload first", "411 MissingContentLength"] {
+        assert!(error.message().contains(said), "{error}");
+    }
+    assert_eq!(server.residue(&place()), [Object::Payload.file_name()], "its upload is ended");
+    let rows = Size::Small.rows("mine");
+    let sealed = write(&server.sink(), &rows).await.unwrap();
+    assert_sealed(&server, &sealed, &rows, "a payload with rows replaces it").await;
 }
 
 #[tokio::test]
@@ -159,6 +193,35 @@ async fn expired_credentials_are_reloaded_whatever_the_status() {
         let sealed = write(&sink, &rows).await.unwrap();
         assert_sealed(&server, &sealed, &rows, code).await;
     }
+}
+
+/// AWS answers so to a HEAD with expired credentials, versitygw with wrong ones.
+#[tokio::test]
+async fn a_head_refused_without_a_reason_gets_it_by_a_get() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("secret");
+    fs::write(&file, SECRET_KEY).unwrap();
+    let server = S3Server::default().with_config(|config| {
+        config.access_key(AccessKey::new(Secret::value(ACCESS_KEY), Secret::file(&file)))
+    });
+    let (sink, rows) = (server.sink(), Size::Small.rows("mine"));
+    let sealed = write(&sink, &rows).await.unwrap();
+    let bare = || Habit::once(Op::Head, Effect::Refused(Answer::Empty(400)));
+    let expired = || Habit::once(Op::Get, Effect::Refused(Answer::Error(400, "ExpiredToken")));
+    server.habit(bare());
+    server.habit(expired());
+    let refused = sink.inspect(&sample::key(), &sample::run(1)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Denied, "{refused}");
+    assert!(refused.message().contains("ExpiredToken"), "{refused}");
+    server.habit(bare());
+    server.habit(expired());
+    fs::write(&file, format!("{SECRET_KEY}\n")).unwrap();
+    assert_sealed(&server, &sealed, &rows, "with the renewed credentials").await;
+    server.habit(bare());
+    assert!(sink.inspect(&sample::key(), &sample::run(2)).await.is_ok(), "asked again");
+    server.habit(Habit::always(Op::Head, Effect::Refused(Answer::Empty(400))));
+    let refused = sink.inspect(&sample::key(), &sample::run(1)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid, "no reason either: {refused}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::{Purpose, S3Attempt};
+use super::{LOOKS, Purpose, S3Attempt};
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
@@ -12,9 +12,6 @@ use crate::{
         s3::requests::{Head, OpenUpload},
     },
 };
-
-/// How often a payload without a token is looked at again.
-const LOOKS: u32 = 10;
 
 /// A payload without a seal that the attempt replaces, as HEAD shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

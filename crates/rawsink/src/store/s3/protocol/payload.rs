@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use super::{Phase, Purpose, Replaced, S3Attempt, Seen, superseded};
+use super::{LOOKS, Phase, Purpose, Replaced, S3Attempt, Seen, superseded};
 use crate::{
     error::{Error, ErrorKind, Result},
     store::{
@@ -43,7 +43,7 @@ impl S3Attempt {
                 return Err(upload_aborted());
             }
             if !fault.may_pass() {
-                return Err(fault.into());
+                return Err(refused_part(&body, fault));
             }
             tries.start_deadline();
             if !tries.pause(Some(&fault)).await {
@@ -53,13 +53,23 @@ impl S3Attempt {
     }
 
     /// Returns whether a request failed because its upload has ended: some servers answer 500 to a part then,
-    /// or `InvalidPart` to a Complete.
+    /// or `InvalidPart` to a Complete. The latter may still list the upload while they remove its parts.
     async fn is_ended(&self, upload: &str, fault: &S3Fault) -> bool {
-        if fault.status != Some(500) && !fault.is_invalid_part() {
-            return false;
+        let looks = match fault.status {
+            _ if fault.is_invalid_part() => LOOKS,
+            Some(500) => 1,
+            _ => 0,
+        };
+        for look in 0..looks {
+            if look > 0 {
+                self.context.retrier.poll().await;
+            }
+            let listed = self.context.requests.list_uploads(&self.payload_key).await;
+            if listed.is_ok_and(|listed| listed.iter().all(|open| open.id != upload)) {
+                return true;
+            }
         }
-        let listed = self.context.requests.list_uploads(&self.payload_key).await;
-        listed.is_ok_and(|listed| listed.iter().all(|open| open.id != upload))
+        false
     }
 
     /// Sends a payload that fits one part, by a single create-only PUT, and makes the last check before the
@@ -201,6 +211,19 @@ impl S3Attempt {
             _ => Err(upload_aborted()),
         }
     }
+}
+
+/// Returns the error of a part that the server refuses for good.
+fn refused_part(part: &Bytes, fault: S3Fault) -> Error {
+    let error = Error::from(fault);
+    if !part.is_empty() || error.kind() != ErrorKind::Invalid {
+        return error;
+    }
+    let message = format!(
+        "this server takes no empty part, so an empty payload cannot replace an unsealed one: delete that \
+         payload first, or use another run id ({error})"
+    );
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 fn upload_aborted() -> Error {
