@@ -3,7 +3,7 @@
 use rawsink::{
     ErrorKind, Metadata,
     sink::SinkOptions,
-    store::{LeftoverPolicy, Object},
+    store::{LeftoverPolicy, Object, s3::CompleteConditions},
 };
 
 use super::{
@@ -11,7 +11,9 @@ use super::{
     write,
 };
 use rawsink_testkit::{
-    s3_server::{AbortedUpload, Answer, Effect, Habit, Objects, Op, S3Server, key_of},
+    s3_server::{
+        AbortedUpload, Answer, Effect, Habit, Objects, Op, S3Server, UserMetadata, key_of,
+    },
     sample::{key, run},
 };
 
@@ -51,6 +53,23 @@ async fn g04_a_payload_of_a_rival_is_not_sealed() {
             }
         }
     }
+}
+
+/// versitygw reads the metadata from the upload's directory, which the rival's abort removes meanwhile.
+#[tokio::test]
+async fn g05_an_abort_beside_the_complete_may_cost_the_payload_its_metadata() {
+    fn another_opens_an_upload(objects: &mut Objects) {
+        objects.open_upload(&key_of(&place(), Object::Payload));
+    }
+    let server = S3Server::new(CompleteConditions::Ignored);
+    server.set(|behaviour| behaviour.user_metadata = UserMetadata::DroppedByMultipart);
+    let dropped = outcome(&server, &Size::Large.rows("mine")).await;
+    assert_eq!(dropped, Err(ErrorKind::Unsupported), "without a rival the server drops it");
+    let server = S3Server::new(CompleteConditions::Ignored);
+    server.set(|behaviour| behaviour.user_metadata = UserMetadata::DroppedByMultipart);
+    server.habit(Habit::once(Op::Complete, Effect::After(another_opens_an_upload)));
+    let ended = outcome(&server, &Size::Large.rows("mine")).await;
+    assert_eq!(ended, Err(ErrorKind::Conflict), "a rival was active");
 }
 
 #[tokio::test]

@@ -19,18 +19,19 @@ impl S3Attempt {
         loop {
             let listed = self.list_uploads().await?;
             let has_rival = self.has_rival_upload(&listed.value);
+            // Before the HEAD: on some servers the rival's abort, beside the Complete, costs the payload its token.
+            if has_rival && !matches!(self.phase, Phase::Single(_)) {
+                return Err(superseded("a newer upload of this run is open"));
+            }
             let Seen::Mine(head) = self.check_payload().await? else {
                 return Err(superseded("another payload exists"));
             };
             match &self.phase {
-                _ if !has_rival => return Ok(listed.sent),
-                Phase::Single(payload) => {
+                Phase::Single(payload) if has_rival => {
                     let payload = payload.clone();
                     self.send_by_upload(&head, payload).await?;
                 }
-                Phase::Rows | Phase::CompleteSent => {
-                    return Err(superseded("a newer upload of this run is open"));
-                }
+                _ => return Ok(listed.sent),
             }
         }
     }
