@@ -39,7 +39,7 @@ impl S3Attempt {
                 Ok(tag) => return Ok((number, tag)),
                 Err(fault) => fault,
             };
-            if fault.is_upload_gone() || self.is_ended(upload, &fault).await {
+            if fault.is_upload_gone() || self.is_ended(upload, &fault).await? {
                 return Err(upload_aborted());
             }
             if !fault.may_pass() {
@@ -52,24 +52,26 @@ impl S3Attempt {
         }
     }
 
-    /// Returns whether a request failed because its upload has ended: some servers answer 500 to a part then,
-    /// or `InvalidPart` to a Complete. The latter may still list the upload while they remove its parts.
-    async fn is_ended(&self, upload: &str, fault: &S3Fault) -> bool {
+    /// Returns whether a request failed because its upload has ended. Some servers answer 500 to a part then, or
+    /// `InvalidPart` to a Complete, and may still list the upload while they remove its parts. Others refuse a
+    /// part and close the connection, and the refusal is lost on its way.
+    async fn is_ended(&self, upload: &str, fault: &S3Fault) -> Result<bool> {
         let looks = match fault.status {
             _ if fault.is_invalid_part() => LOOKS,
-            Some(500) => 1,
+            None | Some(500) => 1,
             _ => 0,
         };
         for look in 0..looks {
             if look > 0 {
                 self.context.retrier.poll().await;
             }
-            let listed = self.context.requests.list_uploads(&self.payload_key).await;
-            if listed.is_ok_and(|listed| listed.iter().all(|open| open.id != upload)) {
-                return true;
+            match self.context.requests.list_uploads(&self.payload_key).await {
+                Ok(listed) if listed.iter().all(|open| open.id != upload) => return Ok(true),
+                Err(denial) if denial.is_denied() => return Err(denial.into()),
+                _ => {}
             }
         }
-        false
+        Ok(false)
     }
 
     /// Sends a payload that fits one part, by a single create-only PUT, and makes the last check before the
@@ -180,7 +182,7 @@ impl S3Attempt {
         };
         if let Some(fault) = fault.filter(|fault| fault.refuses_payload() && !*in_doubt) {
             let ended = match self.upload.as_deref() {
-                Some(upload) => self.is_ended(upload, fault).await,
+                Some(upload) => self.is_ended(upload, fault).await?,
                 None => false,
             };
             return Err(if ended { upload_aborted() } else { fault.clone().into() });
