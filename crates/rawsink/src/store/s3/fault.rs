@@ -177,6 +177,11 @@ impl S3Fault {
         self.status == Some(400) && self.code.is_none()
     }
 
+    /// Returns whether the server takes no request without a length. gofakes3 says so of an empty part.
+    pub(super) fn wants_length(&self) -> bool {
+        self.status == Some(411)
+    }
+
     /// Returns whether the requested offset is past the end of the object.
     pub(crate) fn is_past_the_end(&self) -> bool {
         self.status == Some(416)

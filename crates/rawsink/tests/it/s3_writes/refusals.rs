@@ -121,6 +121,13 @@ async fn g09_a_server_without_empty_parts_is_unsupported_where_one_is_needed() {
     let rows = Size::Small.rows("mine");
     let sealed = write(&server.sink(), &rows).await.unwrap();
     assert_sealed(&server, &sealed, &rows, "a payload with rows replaces it").await;
+
+    let server = S3Server::default();
+    server.tamper(&place(), Object::Payload, Some(b"unsealed"));
+    let missing = Effect::Refused(Answer::Error(404, "NoSuchBucket"));
+    server.habit(Habit::always(Op::Part, missing));
+    let error = write(&server.sink(), &[]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "another reason: {error}");
 }
 
 #[tokio::test]

@@ -217,13 +217,12 @@ impl S3Attempt {
 
 /// Returns the error of a part that the server refuses for good.
 fn refused_part(part: &Bytes, fault: S3Fault) -> Error {
-    let error = Error::from(fault);
-    if !part.is_empty() || error.kind() != ErrorKind::Invalid {
-        return error;
+    if !part.is_empty() || !fault.wants_length() {
+        return fault.into();
     }
     let message = format!(
         "this server takes no empty part, so an empty payload cannot replace an unsealed one: delete that \
-         payload first, or use another run id ({error})"
+         payload first, or use another run id ({fault})"
     );
     Error::new(ErrorKind::Unsupported, message)
 }
