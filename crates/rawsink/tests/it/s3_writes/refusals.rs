@@ -280,7 +280,7 @@ async fn a_truncated_upload_listing_without_a_marker_is_unavailable() {
     assert_free(&server, "listed again").await;
 }
 
-/// LocalStack answers 500. versitygw refuses the part and closes the connection, so that its answer is lost.
+/// `LocalStack` answers 500. versitygw refuses the part and closes the connection, so that its answer is lost.
 #[tokio::test]
 async fn g07_a_part_of_an_ended_upload_may_get_500_or_no_answer() {
     fn end(objects: &mut Objects) {
