@@ -28,12 +28,12 @@ class Bucket:
         )
 
     def list(self, below=""):
-        """Returns tag, time to the millisecond and size of each object, without reading it."""
+        """Returns tag (s3proxy: `None` during a write), time to the millisecond and size of each object, without reading it."""
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.name, Prefix=self.prefix + below, PaginationConfig={"PageSize": 1000}
         )
         return {
-            found["Key"].removeprefix(self.prefix): [found["ETag"], found["LastModified"].isoformat(), found["Size"]]
+            found["Key"].removeprefix(self.prefix): [found.get("ETag"), found["LastModified"].isoformat(), found["Size"]]
             for page in pages
             for found in page.get("Contents", [])
         }

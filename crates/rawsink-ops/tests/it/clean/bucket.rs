@@ -149,7 +149,8 @@ async fn an_upload_that_ends_during_inspection_is_no_leftover() {
     let (found, errors) = planned(&server.sink(), DAY).await;
     assert!(found.is_empty() && errors.is_empty(), "{found:?} {errors:?}");
     // The same between the plan and its execution.
-    open(&server, 1);
+    let id = open(&server, 1);
+    send(&server, id, 1, 5);
     server.pass_hours(25);
     let (found, _) = planned(&server.sink(), DAY).await;
     server.habit(Habit::once(Op::Abort, end_all));
@@ -158,6 +159,10 @@ async fn an_upload_that_ends_during_inspection_is_no_leftover() {
     assert_eq!(execute(&server.sink(), &found[0]).await.unwrap(), Some(Discarded::Gone));
     // Ceph's error for an upload that is being aborted.
     server.habit(Habit::once(Op::Parts, Effect::Refused(Answer::Error(404, "NoSuchKey"))));
+    assert_eq!(execute(&server.sink(), &found[0]).await.unwrap(), Some(Discarded::Gone));
+    // s3proxy lists no parts then.
+    let none = Answer::Document("<ListPartsResult></ListPartsResult>");
+    server.habit(Habit::once(Op::Parts, Effect::Refused(none)));
     assert_eq!(execute(&server.sink(), &found[0]).await.unwrap(), Some(Discarded::Gone));
 }
 

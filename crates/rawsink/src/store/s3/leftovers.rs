@@ -174,8 +174,11 @@ impl LeftoverRemover<'_> {
         match parts {
             Err(fault) if fault.is_upload_gone() => return Ok(Discarded::Gone),
             Err(fault) => return Err(fault.into()),
-            Ok(parts) if parts.bytes != leftover.bytes => return Ok(Discarded::Changed),
-            Ok(parts) if parts.last > Some(leftover.modified) => return Ok(Discarded::Changed),
+            Ok(parts) if parts.bytes != leftover.bytes || parts.last > Some(leftover.modified) => {
+                // Some servers list no parts of an upload that is gone.
+                let gone = !self.is_listed(id).await?;
+                return Ok(if gone { Discarded::Gone } else { Discarded::Changed });
+            }
             Ok(_) => {}
         }
         if leftover.bytes > 0 && self.payload_bytes().await? == Some(leftover.bytes) {
@@ -190,8 +193,7 @@ impl LeftoverRemover<'_> {
                 Err(fault) if fault.is_upload_gone() => {}
                 Err(fault) => return Err(fault.into()),
             }
-            let listed = self.answer(|| self.requests.list_uploads(key)).await?;
-            if listed.iter().all(|upload| upload.id != *id) {
+            if !self.is_listed(id).await? {
                 return Ok(outcome);
             }
             self.retrier.poll().await;
@@ -199,6 +201,11 @@ impl LeftoverRemover<'_> {
         let seconds = tries.elapsed().as_secs();
         let message = format!("the server still lists an aborted upload after {seconds} s");
         Err(Error::new(ErrorKind::Unavailable, message))
+    }
+
+    async fn is_listed(&self, id: &str) -> Result<bool, S3Fault> {
+        let listed = self.answer(|| self.requests.list_uploads(&self.payload_key)).await?;
+        Ok(listed.iter().any(|upload| upload.id == id))
     }
 
     /// Returns the length of the existing payload. Uses a listing, so aborting uploads does not
