@@ -16,7 +16,7 @@ use super::{BOTH, Size, assert_free, assert_sealed, outcome, place, write};
 use rawsink_testkit::{
     s3_server::{
         ACCESS_KEY, AbortedUpload, Answer, Effect, Habit, Objects, Op, S3Server, SECRET_KEY,
-        UserMetadata,
+        UserMetadata, key_of,
     },
     sample,
 };
@@ -87,12 +87,17 @@ async fn g07_an_invalid_part_of_an_ended_upload_is_a_conflict() {
             objects.abort(id).unwrap();
         }
     }
-    for still_listed in [0, 3] {
+    fn abort_and_open(objects: &mut Objects) {
+        abort(objects);
+        objects.open_upload(&key_of(&place(), Object::Payload));
+    }
+    let cases: [(usize, fn(&mut Objects)); 3] = [(0, abort), (3, abort), (100, abort_and_open)];
+    for (still_listed, effect) in cases {
         let server = S3Server::default();
         server.set(|behaviour| {
             behaviour.aborted_upload = AbortedUpload::ListedTimes(still_listed);
         });
-        server.habit(Habit::once(Op::Head, Effect::After(abort)));
+        server.habit(Habit::once(Op::Head, Effect::After(effect)));
         let answer = Answer::Error(400, "InvalidPart");
         server.habit(Habit::once(Op::Complete, Effect::Refused(answer)));
         let ended = outcome(&server, &Size::Large.rows("mine")).await;

@@ -52,9 +52,10 @@ impl S3Attempt {
         }
     }
 
-    /// Returns whether a request failed because its upload has ended. Some servers answer 500 to a part then, or
-    /// `InvalidPart` to a Complete, and may still list the upload while they remove its parts. Others refuse a
-    /// part and close the connection, and the refusal is lost on its way.
+    /// Returns whether a request failed because another writer ended its upload. Some servers answer 500 to a
+    /// part then, or `InvalidPart` to a Complete, and may still list the upload, for a while or for good: then
+    /// that writer's own upload shows it. Others refuse a part and close the connection, and the refusal is
+    /// lost on its way.
     async fn is_ended(&self, upload: &str, fault: &S3Fault) -> Result<bool> {
         let looks = match fault.status {
             _ if fault.is_invalid_part() => LOOKS,
@@ -67,6 +68,7 @@ impl S3Attempt {
             }
             match self.context.requests.list_uploads(&self.payload_key).await {
                 Ok(listed) if listed.iter().all(|open| open.id != upload) => return Ok(true),
+                Ok(listed) if self.has_rival_upload(&listed) => return Ok(true),
                 Err(denial) if denial.is_denied() => return Err(denial.into()),
                 _ => {}
             }
