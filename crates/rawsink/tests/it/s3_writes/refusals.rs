@@ -91,13 +91,13 @@ async fn g07_an_invalid_part_of_an_ended_upload_is_a_conflict() {
         abort(objects);
         objects.open_upload(&key_of(&place(), Object::Payload));
     }
-    let cases: [(usize, fn(&mut Objects)); 3] = [(0, abort), (3, abort), (100, abort_and_open)];
-    for (still_listed, effect) in cases {
+    let (aborts, aborts_and_opens) = (Effect::After(abort), Effect::After(abort_and_open));
+    for (still_listed, effect) in [(0, aborts), (3, aborts), (100, aborts_and_opens)] {
         let server = S3Server::default();
         server.set(|behaviour| {
             behaviour.aborted_upload = AbortedUpload::ListedTimes(still_listed);
         });
-        server.habit(Habit::once(Op::Head, Effect::After(effect)));
+        server.habit(Habit::once(Op::Head, effect));
         let answer = Answer::Error(400, "InvalidPart");
         server.habit(Habit::once(Op::Complete, Effect::Refused(answer)));
         let ended = outcome(&server, &Size::Large.rows("mine")).await;
