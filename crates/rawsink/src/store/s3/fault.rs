@@ -177,10 +177,9 @@ impl S3Fault {
         self.status == Some(400) && self.code.is_none()
     }
 
-    /// Returns whether a part that is empty was refused because of that: gofakes3 answers 411, Garage
-    /// `InvalidRequest`.
-    pub(super) fn refuses_emptiness(&self) -> bool {
-        self.status == Some(411) || (self.status == Some(400) && self.is("InvalidRequest"))
+    /// Returns whether the server takes no request without a length. gofakes3 says so of an empty part.
+    pub(super) fn wants_length(&self) -> bool {
+        self.status == Some(411)
     }
 
     /// Returns whether the requested offset is past the end of the object.

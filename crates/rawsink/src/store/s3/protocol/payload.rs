@@ -219,7 +219,7 @@ impl S3Attempt {
 
 /// Returns the error of a part that the server refuses for good.
 fn refused_part(part: &Bytes, fault: S3Fault) -> Error {
-    if !part.is_empty() || !fault.refuses_emptiness() {
+    if !part.is_empty() || !fault.wants_length() {
         return fault.into();
     }
     let message = format!(
