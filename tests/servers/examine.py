@@ -26,7 +26,7 @@ import botocore.exceptions
 import recipes
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCTORS, RACES, IN_PARALLEL, KEPT, PARITY_MINUTES = 10, 200, 6, 20, 20
+DOCTORS, RACES, IN_PARALLEL, KEPT, PARITY_MINUTES = 10, 200, 6, 20, 12
 # Times that a race can wait for, and that keep the guarantees on a near server.
 TIMES = {
     "RAW_SINK_LEFTOVER_GRACE_S": "7",
