@@ -25,7 +25,7 @@ versitygw and SeaweedFS keep every guarantee, also after `kill -9`.
   seen. Before them, the program writes a run of one row and an empty run to the new bucket. After them, doctor runs once with the setting that it
   advised each time.
 - **parity**: the tests of `make parity` that need a server's bucket, and how many of them passed, with a grace of 7 s. Those that failed are named. A
-  server that doctor calls sound may fail only those that it is known not to pass, each with its reason.
+  server that doctor calls sound may fail only those that it is known not to pass, each with its reason. After 12 minutes tests that hang are ended.
 - **races**: 200 times two writers write one run, with a grace of 7 s, half of them with `RAW_SINK_LEFTOVER=refuse`, one in four with a payload of
   two parts. A run is *lost* if a writer got the result sealed, and the payload is not that writer's or the seal is missing. `boto3` reads both
   objects after all races, and again 5 seconds later, on SeaweedFS and Ceph after their garbage collection.
