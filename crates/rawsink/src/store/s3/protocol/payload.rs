@@ -223,7 +223,7 @@ fn refused_part(part: &Bytes, fault: S3Fault) -> Error {
         return fault.into();
     }
     let message = format!(
-        "this server takes no empty part, so an empty payload cannot replace an unsealed one: delete that \
+        "this server takes no empty part, so an empty payload cannot replace another one: delete that \
          payload first, or use another run id ({fault})"
     );
     Error::new(ErrorKind::Unsupported, message)
